@@ -1,0 +1,86 @@
+using System.Text.Json;
+
+namespace DataVault.Client.Wire;
+
+/// <summary>Where a value came from. Every held value carries one.</summary>
+/// <param name="Source">The system that supplied the value, such as <c>crm</c> (at most 64 characters).</param>
+/// <param name="RecordedAt">When the vault recorded it, UTC.</param>
+/// <param name="Origin"><c>provided</c>, <c>observed</c>, <c>derived</c> or <c>inferred</c>.</param>
+/// <param name="Notice">Version of the privacy notice in force when it was collected, if known.</param>
+public sealed record Provenance(string Source, DateTimeOffset RecordedAt, string Origin, string? Notice);
+
+/// <summary>Body of <c>POST /v1/customers</c>.</summary>
+/// <param name="Fields">Field name to JSON value, as the catalogue types it.</param>
+/// <param name="Source">The supplying system.</param>
+/// <param name="Origin">One of <c>provided</c> (default), <c>observed</c>, <c>derived</c>, <c>inferred</c>.</param>
+/// <param name="Notice">Privacy notice version shown at collection.</param>
+/// <param name="Purpose">The purpose written for; defaults to the credential's only purpose, else required.</param>
+/// <param name="Consents">Purposes consented to at collection (optional), with the state <c>given</c> or <c>refused</c>.</param>
+public sealed record CreateCustomer(
+    IReadOnlyDictionary<string, JsonElement> Fields,
+    string Source,
+    string? Origin = null,
+    string? Notice = null,
+    string? Purpose = null,
+    IReadOnlyDictionary<string, string>? Consents = null);
+
+/// <summary>Answer to a create or change.</summary>
+/// <param name="Id">UUIDv7 of the customer.</param>
+/// <param name="Version">Record version; also the ETag, as <c>"7"</c>.</param>
+/// <param name="Receipt">Position of the entry in the transparency log.</param>
+public sealed record Written(Guid Id, long Version, Receipt Receipt);
+
+/// <summary>Where in the transparency log the entry of a call stands.</summary>
+public sealed record Receipt(long Index);
+
+/// <summary>Body of <c>PATCH /v1/customers/{id}</c>: a JSON merge patch (RFC 7396) of <c>fields</c>; null removes.</summary>
+public sealed record PatchCustomer(
+    IReadOnlyDictionary<string, JsonElement> Fields,
+    string Source,
+    string? Origin = null,
+    string? Notice = null,
+    string? Purpose = null);
+
+/// <summary>A release: what was disclosed, in which form, and what was not and why.</summary>
+/// <param name="Id">The customer.</param>
+/// <param name="Version">Record version.</param>
+/// <param name="Fields">Released values.</param>
+/// <param name="Forms">Form of each released field that is not <c>plain</c>.</param>
+/// <param name="Withheld">Reason code of each field asked for and not released.</param>
+/// <param name="Receipt">The log entry of this release.</param>
+/// <param name="Provenance">Only when asked for with <c>provenance=true</c>.</param>
+public sealed record Disclosed(
+    Guid Id,
+    long Version,
+    IReadOnlyDictionary<string, JsonElement> Fields,
+    IReadOnlyDictionary<string, string> Forms,
+    IReadOnlyDictionary<string, string> Withheld,
+    Receipt Receipt,
+    IReadOnlyDictionary<string, Provenance>? Provenance = null);
+
+/// <summary>Body of <c>POST /v1/customers/search</c>: exact look-up over blind indexes; every term must match.</summary>
+public sealed record SearchCustomers(
+    string Purpose,
+    IReadOnlyDictionary<string, string> Where,
+    IReadOnlyList<string>? Fields = null,
+    int? Limit = null);
+
+/// <summary>Answer to a search. <see cref="Receipt"/> is the entry of the search itself.</summary>
+public sealed record Found(IReadOnlyList<Disclosed> Results, Receipt Receipt);
+
+/// <summary>Body of <c>POST /v1/customers/batch</c>: creates or reads (one kind), 1 to 1,000 items.</summary>
+/// <param name="Create">Customers to create.</param>
+/// <param name="Read">Customers to read.</param>
+/// <param name="Purpose">Purpose of the reads, and default purpose of the creates.</param>
+/// <param name="Fields">Fields to read, as in the single read.</param>
+public sealed record CustomerBatch(
+    IReadOnlyList<CreateCustomer>? Create = null,
+    IReadOnlyList<Guid>? Read = null,
+    string? Purpose = null,
+    IReadOnlyList<string>? Fields = null);
+
+/// <summary>One item's result: exactly one of <see cref="Written"/>, <see cref="Disclosed"/>, <see cref="Problem"/> is set.</summary>
+public sealed record BatchItem(int Index, int Status, Written? Written = null, Disclosed? Disclosed = null, Problem? Problem = null);
+
+/// <summary>Per-item results in the order of the request.</summary>
+public sealed record BatchResult(IReadOnlyList<BatchItem> Items);

@@ -1,0 +1,108 @@
+
+namespace DataVault.Client.Wire;
+
+/// <summary>A log entry as officers see it: codes and tags, no personal data.</summary>
+public sealed record AuditEntryView(
+    long Index, DateTimeOffset At, string Type, string ActorTag, string? Actor, string? SubjectTag, string Purpose, string Result,
+    IReadOnlyList<string> Fields, int? Count, string PolicyVersion, string RequestId, IReadOnlyList<string> Rules);
+
+/// <summary>Inclusion proof of an entry under a checkpoint. Hashes are base64.</summary>
+/// <param name="Index">Leaf index.</param>
+/// <param name="Entry">The leaf input (CBOR), base64.</param>
+/// <param name="Hashes">Audit path, leaf to root (RFC 6962 2.1.1).</param>
+/// <param name="Checkpoint">The signed note that the proof leads to.</param>
+/// <param name="Proof">The same as one C2SP tlog-proof text.</param>
+public sealed record InclusionProofView(long Index, string Entry, IReadOnlyList<string> Hashes, string Checkpoint, string Proof);
+
+/// <summary>The policy in force: <c>GET /v1/policy</c>.</summary>
+public sealed record PolicyView(
+    string Version, IReadOnlyList<FieldView> Fields, IReadOnlyList<PurposeView> Purposes, IReadOnlyList<RoleView> Roles,
+    IReadOnlyList<EventTypeView> Events);
+
+/// <summary>A field of the catalogue.</summary>
+public sealed record FieldView(string Name, string Label, string Type, string Class, string Category, bool Special, string? Index);
+
+/// <summary>A purpose of the registry.</summary>
+public sealed record PurposeView(string Name, string Title, string LegalBasis, bool NeedsConsent, string Notice, string NoticeVersion);
+
+/// <summary>A role.</summary>
+public sealed record RoleView(string Name, string Title, IReadOnlyList<string> Parents);
+
+/// <summary>An event type of the tracking plan.</summary>
+public sealed record EventTypeView(string Name, string Title, IReadOnlyList<string> Properties);
+
+/// <summary>Body of <c>POST /v1/policy/explain</c>.</summary>
+/// <param name="Roles">Roles of the imagined recipient.</param>
+/// <param name="Purpose">Purpose asked for.</param>
+/// <param name="Action"><c>read</c>, <c>create</c>, <c>update</c>, <c>search</c>, <c>export</c>, <c>erase</c>.</param>
+/// <param name="Fields">Fields, or all.</param>
+/// <param name="Consents">Purpose to state; unknown when absent.</param>
+public sealed record ExplainRequest(
+    IReadOnlyList<string> Roles, string Purpose, string Action = "read", IReadOnlyList<string>? Fields = null,
+    IReadOnlyDictionary<string, string>? Consents = null);
+
+/// <summary>Outcome of one field: form or reason, and the rules that decided.</summary>
+public sealed record ExplainedField(string Field, string? Form, string? Reason, IReadOnlyList<string> Rules);
+
+/// <summary>Answer to <see cref="ExplainRequest"/>.</summary>
+public sealed record Explanation(string PolicyVersion, IReadOnlyList<ExplainedField> Fields);
+
+/// <summary>Body of <c>POST /v1/policy/who-can</c>.</summary>
+public sealed record WhoCanRequest(string Field, string? Purpose = null);
+
+/// <summary>One combination that releases a field.</summary>
+public sealed record Grant(string Role, string Purpose, string Field, string Form, bool NeedsConsent, IReadOnlyList<string> Rules);
+
+/// <summary>Combinations found.</summary>
+public sealed record Grants(string PolicyVersion, IReadOnlyList<Grant> Items);
+
+/// <summary>Body of <c>POST /v1/policy/what-can</c>.</summary>
+public sealed record WhatCanRequest(string Role);
+
+/// <summary>
+/// <c>GET /v1/analytics/segments?domain=D&amp;by=dim1,dim2</c>: counts above the minimum cohort; smaller cells are suppressed, not shown.
+/// </summary>
+public sealed record Segments(
+    string Domain, IReadOnlyList<string> Dimensions, int MinimumCohort, IReadOnlyList<SegmentCell> Cells, int SuppressedCells, long? IndexedTo);
+
+/// <summary>One cell: a value per dimension, and how many people.</summary>
+public sealed record SegmentCell(IReadOnlyList<string> Values, long Count);
+
+/// <summary><c>GET /v1/analytics/series?domain=D&amp;measure=purchases|revenue|interactions&amp;by=month</c>.</summary>
+public sealed record Series(string Domain, string Measure, int MinimumCohort, IReadOnlyList<SeriesPoint> Points);
+
+/// <summary>One point; Value is null where the cohort was too small.</summary>
+public sealed record SeriesPoint(string Period, double? Value);
+
+/// <summary><c>GET /v1/analytics/domains</c>: the domains that the caller may query.</summary>
+public sealed record DomainView(string Name, string Title, int MinimumCohort, IReadOnlyList<string> Dimensions);
+
+/// <summary><c>GET /v1/status</c> (administrator): how the vault does, without personal data.</summary>
+public sealed record VaultStatus(
+    string Version, string Mode, long Customers, long Events, long LogSize, string? Checkpoint, string PolicyVersion,
+    IReadOnlyDictionary<string, string> Health, DateTimeOffset StartedAt);
+
+/// <summary>A registered application: <c>GET /v1/clients</c> (administrator).</summary>
+public sealed record ClientView(string Id, string Name, IReadOnlyList<string> Roles, IReadOnlyList<string> Purposes, DateTimeOffset CreatedAt);
+
+/// <summary>Body of <c>POST /v1/clients</c>.</summary>
+public sealed record RegisterClient(string Id, string Name, IReadOnlyList<string> Roles, IReadOnlyList<string> Purposes);
+
+/// <summary>The secret is shown this once.</summary>
+public sealed record ClientRegistered(ClientView Client, string Secret);
+
+/// <summary>Body of <c>POST /v1/accounts</c> (administrator): invites a person. Role <c>customer</c> needs <see cref="Customer"/>.</summary>
+public sealed record CreateAccount(string Email, string Role, Guid? Customer = null);
+
+/// <summary>The one-time password is shown this once.</summary>
+public sealed record AccountCreated(Guid Id, string Role, string OneTimePassword);
+
+/// <summary>RFC 6749 5.1 token answer.</summary>
+public sealed record TokenAnswer(
+    [property: System.Text.Json.Serialization.JsonPropertyName("access_token")] string AccessToken,
+    [property: System.Text.Json.Serialization.JsonPropertyName("token_type")] string TokenType,
+    [property: System.Text.Json.Serialization.JsonPropertyName("expires_in")] int ExpiresIn,
+    [property: System.Text.Json.Serialization.JsonPropertyName("id_token")] string? IdToken = null,
+    [property: System.Text.Json.Serialization.JsonPropertyName("refresh_token")] string? RefreshToken = null,
+    [property: System.Text.Json.Serialization.JsonPropertyName("scope")] string? Scope = null);
+
