@@ -1,0 +1,97 @@
+using System.Reflection;
+using System.Reflection.Emit;
+using System.Xml.Linq;
+
+namespace DataVault.Architecture.Tests;
+
+public sealed class WallTests
+{
+    public static TheoryData<string> Assemblies => [.. Walls.Allowed.Keys];
+
+    [Theory]
+    [MemberData(nameof(Assemblies))]
+    public void An_assembly_sees_only_what_its_wall_allows(string assembly) =>
+        Assert.Empty(Walls.Breaches(Path.Combine(AppContext.BaseDirectory, assembly + ".dll")));
+
+    [Theory]
+    [InlineData("DataVault.Analytics", typeof(Cryptography.SecretBytes))]
+    [InlineData("DataVault.Console", typeof(Vault.VaultModule))]
+    [InlineData("DataVault.Issuer", typeof(Policy.PolicySet))]
+    [InlineData("DataVault.Policy", typeof(Npgsql.NpgsqlConnection))]
+    [InlineData("DataVault.Vault", typeof(Microsoft.AspNetCore.Http.HttpContext))]
+    public void A_breach_is_seen(string assembly, Type forbidden)
+    {
+        var file = Path.Combine(Directory.CreateTempSubdirectory("wall").FullName, assembly + ".dll");
+        Emit(assembly, forbidden, file);
+
+        var breach = Assert.Single(Walls.Breaches(file));
+        Assert.Contains(forbidden.Assembly.GetName().Name!, breach, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Every_project_lists_exactly_the_references_of_its_wall()
+    {
+        foreach (var (assembly, allowed) in Walls.Allowed)
+        {
+            var project = assembly == "datavault" ? "DataVault.Cli" : assembly;
+            var listed = XDocument.Parse(Repository.Read($"src/{project}/{project}.csproj")).Descendants("ProjectReference")
+                .Select(reference => Path.GetFileNameWithoutExtension((string)reference.Attribute("Include")!));
+
+            Assert.Equal(allowed.Order(), listed.Order());
+        }
+    }
+
+    [Fact]
+    public void No_source_project_escapes_the_table() =>
+        Assert.Equal(
+            Walls.Allowed.Keys.Select(name => name == "datavault" ? "DataVault.Cli" : name).Order(),
+            Directory.EnumerateDirectories(Path.Combine(Repository.Root, "src")).Select(folder => Path.GetFileName(folder)!).Order());
+
+    [Fact]
+    public void References_do_not_pass_through() =>
+        Assert.Contains(
+            "<DisableTransitiveProjectReferences>true</DisableTransitiveProjectReferences>",
+            Repository.Read("Directory.Build.props"), StringComparison.Ordinal);
+
+    [Fact]
+    public void Only_the_decision_point_can_mint_a_permit()
+    {
+        var permit = typeof(Policy.FieldPermit);
+
+        Assert.True(permit.IsSealed && permit.IsClass);
+        Assert.Empty(permit.GetConstructors(BindingFlags.Public | BindingFlags.Instance));
+        Assert.DoesNotContain(permit.GetMethods(), method => method.Name == "<Clone>$");
+    }
+
+    [Fact]
+    public void Policy_opens_its_internals_to_no_product_assembly() =>
+        Assert.All(
+            XDocument.Parse(Repository.Read("src/DataVault.Policy/DataVault.Policy.csproj")).Descendants("InternalsVisibleTo"),
+            friend => Assert.Matches(@"^DataVault\.(\w+\.Tests|Testing|Benchmarks)$", (string)friend.Attribute("Include")!));
+
+    [Fact]
+    public void The_cipher_opens_an_envelope_only_for_permits()
+    {
+        var cipher = typeof(Vault.VaultModule).Assembly.GetTypes().Single(type => type.Name == "RecordCipher");
+        var openers = cipher.GetMethods(BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.Static | BindingFlags.DeclaredOnly)
+            .Where(method => method.Name.StartsWith("Open", StringComparison.Ordinal) && !method.IsPrivate)
+            .ToList();
+
+        Assert.False(cipher.IsPublic);
+        Assert.NotEmpty(openers);
+        Assert.All(openers, method => Assert.Contains(method.GetParameters(), TakesPermit));
+    }
+
+    private static bool TakesPermit(ParameterInfo parameter) =>
+        parameter.ParameterType == typeof(Policy.FieldPermit)
+        || parameter.ParameterType.GenericTypeArguments.Contains(typeof(Policy.FieldPermit));
+
+    private static void Emit(string assembly, Type forbidden, string file)
+    {
+        var builder = new PersistedAssemblyBuilder(new AssemblyName(assembly), typeof(object).Assembly);
+        var type = builder.DefineDynamicModule(assembly).DefineType("Breach", TypeAttributes.Public);
+        type.DefineField("hole", forbidden, FieldAttributes.Public);
+        type.CreateType();
+        builder.Save(file);
+    }
+}
