@@ -1,0 +1,50 @@
+using System.Globalization;
+using DataVault.Server.Database;
+
+namespace DataVault.Server;
+
+/// <summary>The folder of one vault on this machine, held by one server at a time.</summary>
+internal sealed class VaultHome : IDisposable
+{
+    private readonly FileStream _lock;
+
+    private VaultHome(string folder, FileStream held)
+    {
+        Folder = folder;
+        _lock = held;
+    }
+
+    public string Folder { get; }
+
+    public string FirstRunFile => Path.Combine(Folder, "first-run.json");
+
+    /// <exception cref="StartupException">Another server holds the folder, or it cannot be written.</exception>
+    public static VaultHome Claim(string folder)
+    {
+        folder = Path.GetFullPath(folder);
+        var file = Path.Combine(folder, "server.lock");
+        try
+        {
+            FileModes.MakeFolder(folder, FileModes.Passable);
+            // The kernel drops this lock when the process ends, however it ends.
+            var held = new FileStream(file, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            File.WriteAllText(HolderFile(folder), Environment.ProcessId.ToString(CultureInfo.InvariantCulture));
+            return new VaultHome(folder, held);
+        }
+        catch (UnauthorizedAccessException)
+        {
+            throw new StartupException($"The vault's folder {folder} cannot be written by this account: choose another with Vault__Home.");
+        }
+        catch (IOException) when (File.Exists(file))
+        {
+            throw new StartupException($"Another DataVault server is running on {folder}{HolderOf(folder)}: stop it, or give this one its own folder with Vault__Home.");
+        }
+    }
+
+    public void Dispose() => _lock.Dispose();
+
+    private static string HolderFile(string folder) => Path.Combine(folder, "server.pid");
+
+    private static string HolderOf(string folder) =>
+        File.Exists(HolderFile(folder)) ? $" (process {File.ReadAllText(HolderFile(folder))})" : "";
+}
