@@ -1,0 +1,126 @@
+using System.Diagnostics.CodeAnalysis;
+
+namespace DataVault.Policy;
+
+/// <summary>One question to the decision point.</summary>
+/// <param name="Recipient">Who asks.</param>
+/// <param name="Subject">About whom.</param>
+/// <param name="Action">To do what.</param>
+/// <param name="Purpose">For what.</param>
+/// <param name="Items">Which items; null for every field (not events).</param>
+public sealed record AccessRequest(Recipient Recipient, SubjectId Subject, AccessAction Action, string Purpose, IReadOnlyList<RequestedItem>? Items);
+
+/// <summary>An item asked for, in a narrower form if the caller wants less than it may have.</summary>
+public sealed record RequestedItem(CatalogueItem Item, Form? Narrower)
+{
+    /// <summary>Parses <c>email</c>, <c>email.masked</c>, <c>event:purchase</c>.</summary>
+    public static bool TryParse(string text, Catalogue catalogue, TrackingPlan plan, [NotNullWhen(true)] out RequestedItem? item)
+    {
+        item = null;
+        var dot = text.LastIndexOf('.');
+        var name = dot < 0 ? text : text[..dot];
+        Form? narrower = null;
+        if (dot >= 0)
+        {
+            if (!FormNames.TryParse(text[(dot + 1)..], out var form) || form == Form.Withheld) return false;
+            narrower = form;
+        }
+
+        CatalogueItem? found = name.StartsWith(EventTypeDefinition.Prefix, StringComparison.Ordinal) ? plan.Find(name) : catalogue.Find(name);
+        if (found is not null) item = new RequestedItem(found, narrower);
+        return found is not null;
+    }
+}
+
+/// <summary>State of a consent; expiry is computed from <see cref="ConsentFact.Expires"/>.</summary>
+public enum ConsentStatus
+{
+    Unknown,
+    Given,
+    Withdrawn,
+    Refused,
+}
+
+/// <summary>How a subject stands to one purpose.</summary>
+public sealed record ConsentFact(int PurposeId, ConsentStatus Status, DateTimeOffset? Expires);
+
+/// <summary>What is known of the subject that a decision depends on.</summary>
+/// <param name="Consents">At most one per purpose; a purpose that is absent has no consent.</param>
+/// <param name="ObjectedPurposes">Ids of purposes objected to.</param>
+/// <param name="Restricted">Processing is restricted (GDPR Article 18).</param>
+/// <param name="OnHold">Erasure is suspended.</param>
+public sealed record DecisionFacts(IReadOnlyList<ConsentFact> Consents, IReadOnlyList<int> ObjectedPurposes, bool Restricted, bool OnHold)
+{
+    public static DecisionFacts None { get; } = new([], [], false, false);
+}
+
+/// <summary>
+/// Proof that the decision point released an item. What opens envelopes takes one, so that a forgotten check does not compile.
+/// INVARIANT: minted by <see cref="PolicyDecisionPoint"/> alone.
+/// </summary>
+public sealed class FieldPermit
+{
+    internal FieldPermit(CatalogueItem item, Form form, AccessAction action, SubjectId subject) =>
+        (Item, Form, Action, Subject) = (item, form, action, subject);
+
+    public CatalogueItem Item { get; }
+
+    public Form Form { get; }
+
+    public AccessAction Action { get; }
+
+    public SubjectId Subject { get; }
+}
+
+/// <summary>What was decided of one item.</summary>
+public sealed class ItemDecision
+{
+    internal ItemDecision(CatalogueItem item, string reason, IReadOnlyList<string> ruleIds) => (Item, Reason, RuleIds) = (item, reason, ruleIds);
+
+    internal ItemDecision(FieldPermit permit, IReadOnlyList<string> ruleIds) =>
+        (Item, Form, RuleIds, Permit) = (permit.Item, permit.Form, ruleIds, permit);
+
+    public CatalogueItem Item { get; }
+
+    public Form Form { get; }
+
+    /// <summary>A code of <see cref="Reasons"/> when withheld.</summary>
+    public string? Reason { get; }
+
+    /// <summary>The rules that determined this; empty when no rule speaks of the item.</summary>
+    public IReadOnlyList<string> RuleIds { get; }
+
+    public FieldPermit? Permit { get; }
+}
+
+/// <summary>The answer of the decision point.</summary>
+public sealed class Decision
+{
+    internal Decision(IReadOnlyList<ItemDecision> items, IReadOnlyList<FieldPermit> permits, IReadOnlyList<string> obligations, IReadOnlyList<string> ruleIds) =>
+        (Items, Permits, Obligations, RuleIds) = (items, permits, obligations, ruleIds);
+
+    /// <summary>One per item asked for, in that order.</summary>
+    public IReadOnlyList<ItemDecision> Items { get; }
+
+    /// <summary>One per released item.</summary>
+    public IReadOnlyList<FieldPermit> Permits { get; }
+
+    /// <summary>Codes of <see cref="ObligationNames"/>: each is carried out or nothing is released.</summary>
+    public IReadOnlyList<string> Obligations { get; }
+
+    /// <summary>All determining rules, sorted.</summary>
+    public IReadOnlyList<string> RuleIds { get; }
+
+    public bool Released => Permits.Count > 0;
+
+    /// <summary>When nothing is released: the reason that all items share, or <see cref="Reasons.NotPermitted"/>.</summary>
+    public string? OverallReason
+    {
+        get
+        {
+            if (Released) return null;
+            var first = Items.Count > 0 ? Items[0].Reason : null;
+            return first is not null && Items.All(item => item.Reason == first) ? first : Reasons.NotPermitted;
+        }
+    }
+}

@@ -1,0 +1,196 @@
+using System.Collections.Frozen;
+
+namespace DataVault.Policy;
+
+/// <summary>A declared goal of processing.</summary>
+public sealed class Purpose
+{
+    internal Purpose(int id, string name, PurposeTerms terms)
+    {
+        (Id, Name, Terms) = (id, name, terms);
+    }
+
+    public int Id { get; }
+
+    public string Name { get; }
+
+    public string Title => Terms.Title;
+
+    /// <summary><c>consent</c>, <c>explicit-consent</c>, <c>contract</c>, <c>legal-obligation</c>, <c>vital-interests</c>, <c>public-task</c> or <c>legitimate-interests</c>.</summary>
+    public string LegalBasis => Terms.LegalBasis;
+
+    public bool NeedsConsent => Terms.LegalBasis is "consent" or "explicit-consent";
+
+    /// <summary>The text that a person agrees to or is told.</summary>
+    public string Notice => Terms.Notice;
+
+    public string NoticeVersion => Terms.NoticeVersion;
+
+    /// <summary>How long a consent holds; null without an end.</summary>
+    public int? ConsentMonths => Terms.ConsentMonths;
+
+    /// <summary>An emergency: needs justification, notice to the subject and a review.</summary>
+    public bool BreakGlass => Terms.BreakGlass;
+
+    /// <summary>W3C DPV identifier, such as <c>dpv:DirectMarketing</c>.</summary>
+    public string Dpv => Terms.Dpv;
+
+    /// <summary>An objection (GDPR Article 21) stops this purpose. Not so where the law obliges or life is at stake.</summary>
+    public bool StopsOnObjection => Terms.StopsOnObjection;
+
+    /// <summary>A restriction (GDPR Article 18) stops this purpose. Not so for the person's own rights, legal duties, or life at stake.</summary>
+    public bool StopsOnRestriction => Terms.StopsOnRestriction;
+
+    /// <summary>Ground of GDPR Article 9(2), such as <c>A9-2-a</c>; null where special categories are not for this purpose.</summary>
+    public string? SpecialBasis => Terms.SpecialBasis;
+
+    internal PurposeTerms Terms { get; }
+}
+
+/// <summary>What purposes.yaml says of a purpose.</summary>
+internal sealed record PurposeTerms(string Title, string LegalBasis, string Dpv)
+{
+    public string Notice { get; init; } = "";
+
+    public string NoticeVersion { get; init; } = "";
+
+    public int? ConsentMonths { get; init; }
+
+    public bool BreakGlass { get; init; }
+
+    public bool StopsOnObjection { get; init; } = true;
+
+    public bool StopsOnRestriction { get; init; } = true;
+
+    public string? SpecialBasis { get; init; }
+}
+
+/// <summary>The purposes, by id.</summary>
+public sealed class PurposeRegistry
+{
+    private readonly FrozenDictionary<string, Purpose> byName;
+    private readonly FrozenDictionary<int, Purpose> byId;
+
+    internal PurposeRegistry(IReadOnlyList<Purpose> all)
+    {
+        All = all;
+        byName = all.ToFrozenDictionary(purpose => purpose.Name, StringComparer.Ordinal);
+        byId = all.ToFrozenDictionary(purpose => purpose.Id);
+    }
+
+    public IReadOnlyList<Purpose> All { get; }
+
+    public Purpose? Find(string name) => byName.GetValueOrDefault(name);
+
+    public Purpose? ById(int id) => byId.GetValueOrDefault(id);
+}
+
+/// <summary>A role that a credential may carry.</summary>
+public sealed class Role
+{
+    internal Role(string name, string title, IReadOnlyList<string> parents, IReadOnlyList<string> capabilities) =>
+        (Name, Title, Parents, Capabilities) = (name, title, parents, capabilities);
+
+    public string Name { get; }
+
+    public string Title { get; }
+
+    /// <summary>Roles whose rules and capabilities this one has too.</summary>
+    public IReadOnlyList<string> Parents { get; }
+
+    /// <summary>Own capabilities; those of the parents come on top.</summary>
+    public IReadOnlyList<string> Capabilities { get; }
+}
+
+/// <summary>The roles, by name.</summary>
+public sealed class RoleRegistry
+{
+    private readonly FrozenDictionary<string, Role> byName;
+
+    internal RoleRegistry(IReadOnlyList<Role> all)
+    {
+        All = all;
+        byName = all.ToFrozenDictionary(role => role.Name, StringComparer.Ordinal);
+    }
+
+    public IReadOnlyList<Role> All { get; }
+
+    public Role? Find(string name) => byName.GetValueOrDefault(name);
+
+    /// <summary>The role and everything it descends from. Parents form no circle: loading refuses one.</summary>
+    internal IReadOnlyList<Role> Lineage(Role role)
+    {
+        var lineage = new List<Role> { role };
+        for (var index = 0; index < lineage.Count; index++)
+        {
+            lineage.AddRange(lineage[index].Parents.Select(Find).OfType<Role>().Where(parent => !lineage.Contains(parent)));
+        }
+
+        return lineage;
+    }
+}
+
+/// <summary>Names of the rights to call what is not about fields.</summary>
+public static class Capabilities
+{
+    public const string AuditRead = "audit.read";
+    public const string RequestsRead = "requests.read";
+    public const string RequestsDecide = "requests.decide";
+    public const string PolicyRead = "policy.read";
+    public const string ClientsManage = "clients.manage";
+    public const string AccountsManage = "accounts.manage";
+    public const string StatusRead = "status.read";
+    public const string AnalyticsQuery = "analytics.query";
+
+    internal static readonly string[] All =
+        [AuditRead, RequestsRead, RequestsDecide, PolicyRead, ClientsManage, AccountsManage, StatusRead, AnalyticsQuery];
+}
+
+/// <summary>
+/// A consumer of pseudonymised rows, with a pseudonym key and a PostgreSQL schema of its own. The schema holds three tables:
+/// <code>
+/// customer    (pseudonym text primary key, one text column per AnalyticsColumn.Column, updated_on date not null)
+/// purchase    (pseudonym text, event_key text, month date, event_type text, amount numeric null, currency text null,
+///              channel text null, country text null, primary key (pseudonym, event_key))
+/// interaction (pseudonym text, event_key text, month date, event_type text, channel text null, primary key (pseudonym, event_key))
+/// </code>
+/// month is the first day of the month of the event; event_key is random or keyed, never the event's id; amounts of refunds are negative.
+/// purchase holds the events of class <c>transaction</c>, interaction all others, both only of the types in <see cref="EventTypes"/>.
+/// </summary>
+public sealed class AnalyticsDomain
+{
+    internal AnalyticsDomain(string name, string title, int minimumCohort, IReadOnlyList<AnalyticsColumn> columns, (IReadOnlyList<string> EventTypes, IReadOnlyList<string> Dimensions) contents)
+    {
+        (Name, Title, MinimumCohort, CustomerColumns) = (name, title, minimumCohort, columns);
+        (EventTypes, Dimensions) = contents;
+        Schema = "analytics_" + name;
+    }
+
+    public string Name { get; }
+
+    public string Title { get; }
+
+    public string Schema { get; }
+
+    /// <summary>Fewest people that an answer may stand for.</summary>
+    public int MinimumCohort { get; }
+
+    public IReadOnlyList<AnalyticsColumn> CustomerColumns { get; }
+
+    /// <summary>Types of events whose rows the domain receives, without prefix.</summary>
+    public IReadOnlyList<string> EventTypes { get; }
+
+    /// <summary>Columns of the customer table that segments may be counted by.</summary>
+    public IReadOnlyList<string> Dimensions { get; }
+}
+
+/// <summary>A column of an analytics customer table, and what it is made from.</summary>
+public sealed record AnalyticsColumn(string Column, FieldDefinition Field, GeneralisationKind Generalisation);
+
+/// <summary>How long an item is kept.</summary>
+/// <param name="Name">Name that items refer to.</param>
+/// <param name="Title">In words.</param>
+/// <param name="Trigger"><c>last-activity</c>, <c>recorded</c>, <c>occurred</c> or <c>contract-end</c>: what the period counts from.</param>
+/// <param name="Months">Length of the period.</param>
+/// <param name="Ground">Why this long: the duty or need.</param>
+public sealed record RetentionRule(string Name, string Title, string Trigger, int Months, string Ground);
