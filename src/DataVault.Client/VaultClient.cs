@@ -1,0 +1,318 @@
+using System.Globalization;
+using System.Text.Json;
+using DataVault.Client.Wire;
+
+namespace DataVault.Client;
+
+/// <summary>What to do with a request for a right.</summary>
+public enum RequestStep
+{
+    /// <summary>The person's identity is established.</summary>
+    Verify,
+
+    /// <summary>Prolong the due date, with a reason.</summary>
+    Extend,
+
+    /// <summary>Grant it; erasure and export start.</summary>
+    Approve,
+
+    /// <summary>Refuse it, with a reason.</summary>
+    Refuse,
+
+    /// <summary>Close what was carried out by hand.</summary>
+    Complete,
+}
+
+/// <summary>What to look for in the audit log; members left null do not filter.</summary>
+public sealed record AuditFilter
+{
+    /// <summary>Entries about this customer.</summary>
+    public Guid? Customer { get; init; }
+
+    /// <summary>Name of the application, or staff member's tag.</summary>
+    public string? Actor { get; init; }
+
+    /// <summary>Purpose named in the call.</summary>
+    public string? Purpose { get; init; }
+
+    /// <summary>Field concerned.</summary>
+    public string? Field { get; init; }
+
+    /// <summary>Entry type, such as <c>field.read</c>.</summary>
+    public string? Type { get; init; }
+
+    /// <summary><c>ok</c>, <c>denied</c> or <c>error</c>.</summary>
+    public string? Result { get; init; }
+
+    /// <summary>Not before.</summary>
+    public DateTimeOffset? From { get; init; }
+
+    /// <summary>Before.</summary>
+    public DateTimeOffset? To { get; init; }
+
+    /// <summary>At most so many entries (1 to 1,000).</summary>
+    public int? Limit { get; init; }
+
+    /// <summary><see cref="Page{T}.Next"/> of the page before.</summary>
+    public string? Cursor { get; init; }
+}
+
+/// <summary>
+/// The vault's HTTP API, one method per call. Every method throws <see cref="VaultProblemException"/> when the vault refuses or cannot
+/// be reached. Safe for concurrent use. Calls that may be repeated without harm are repeated on 429 and 503.
+/// </summary>
+/// <param name="http">With the vault's address as base address. Not disposed here.</param>
+/// <param name="tokens">Who calls; null for the few public calls.</param>
+/// <param name="options">Clock and patience.</param>
+public sealed class VaultClient(HttpClient http, TokenSource? tokens = null, VaultClientOptions? options = null)
+{
+    private readonly VaultTransport _wire = new(http, tokens, options ?? new VaultClientOptions());
+
+    // ---- customers -------------------------------------------------------------------------------------------------
+
+    /// <summary>Creates a customer. With an idempotency key the call is repeated safely; a key used for another body is refused.</summary>
+    public Task<Written> CreateAsync(CreateCustomer customer, string? idempotencyKey = null, CancellationToken cancellation = default) =>
+        PostAsync<CreateCustomer, Written>("/v1/customers", customer, idempotencyKey, cancellation);
+
+    /// <summary>Releases fields of a customer for a purpose. <paramref name="fields"/> null: all that the policy allows; <c>email.masked</c> asks for less.</summary>
+    public Task<Disclosed> ReadAsync(
+        Guid id, string purpose, IReadOnlyList<string>? fields = null, bool provenance = false, CancellationToken cancellation = default) =>
+        GetAsync<Disclosed>(
+            new Query($"/v1/customers/{id}").Add("purpose", purpose).Add("fields", fields).Add("provenance", provenance ? "true" : null), cancellation);
+
+    /// <summary>Changes fields (JSON merge patch, RFC 7396) of the record at <paramref name="version"/>; 412 when it has moved on.</summary>
+    public Task<Written> PatchAsync(Guid id, PatchCustomer patch, long version, CancellationToken cancellation = default)
+    {
+        var call = VaultCall.Send(HttpMethod.Patch, $"/v1/customers/{id}", patch, repeatable: false);
+        return _wire.AskAsync<Written>(call with { IfMatch = $"\"{version.ToString(CultureInfo.InvariantCulture)}\"" }, cancellation);
+    }
+
+    /// <summary>Exact look-up over the blind indexes. Nothing is changed, so the call is repeated when the vault is busy.</summary>
+    public Task<Found> SearchAsync(SearchCustomers search, CancellationToken cancellation = default) =>
+        AskAsync<SearchCustomers, Found>("/v1/customers/search", search, cancellation);
+
+    /// <summary>Up to 1,000 creates or reads with one result per item. Reads, and creates with an idempotency key, are repeated when the vault is busy.</summary>
+    public Task<BatchResult> BatchAsync(CustomerBatch batch, string? idempotencyKey = null, CancellationToken cancellation = default)
+    {
+        var repeatable = idempotencyKey is not null || batch.Create is null;
+        var call = VaultCall.Send(HttpMethod.Post, "/v1/customers/batch", batch, repeatable);
+        return _wire.AskAsync<BatchResult>(call with { IdempotencyKey = idempotencyKey }, cancellation);
+    }
+
+    /// <summary>Who received what of this customer, newest first.</summary>
+    public Task<Page<Access>> AccessesAsync(Guid id, int? limit = null, string? cursor = null, CancellationToken cancellation = default) =>
+        GetAsync<Page<Access>>(new Query($"/v1/customers/{id}/accesses").Page(limit, cursor), cancellation);
+
+    // ---- events ----------------------------------------------------------------------------------------------------
+
+    /// <summary>Appends one event. With an event id, or an idempotency key, the call is repeated safely.</summary>
+    public Task<EventWritten> AppendAsync(AppendEvent happening, string? idempotencyKey = null, CancellationToken cancellation = default)
+    {
+        var call = VaultCall.Send(HttpMethod.Post, "/v1/events", happening, happening.Id is not null || idempotencyKey is not null);
+        return _wire.AskAsync<EventWritten>(call with { IdempotencyKey = idempotencyKey }, cancellation);
+    }
+
+    /// <summary>Appends up to 1,000 events. Repeated when the vault is busy if every event has an id (a second arrival is a duplicate).</summary>
+    public Task<EventBatchResult> AppendManyAsync(EventBatch batch, CancellationToken cancellation = default) =>
+        _wire.AskAsync<EventBatchResult>(
+            VaultCall.Send(HttpMethod.Post, "/v1/events/batch", batch, batch.Events.All(e => e.Id is not null)), cancellation);
+
+    /// <summary>Releases events of a customer for a purpose, newest first.</summary>
+    public Task<ReleasedEvents> EventsAsync(
+        Guid id, string purpose, IReadOnlyList<string>? types = null, int? limit = null, string? cursor = null, CancellationToken cancellation = default) =>
+        GetAsync<ReleasedEvents>(
+            new Query($"/v1/customers/{id}/events").Add("purpose", purpose).Add("types", types).Page(limit, cursor), cancellation);
+
+    // ---- consents --------------------------------------------------------------------------------------------------
+
+    /// <summary>Consent states of a customer with their history.</summary>
+    public Task<Consents> ConsentsAsync(Guid id, CancellationToken cancellation = default) =>
+        GetAsync<Consents>(new Query($"/v1/customers/{id}/consents"), cancellation);
+
+    /// <summary>Records a consent act; it is in force everywhere once the answer is here.</summary>
+    public Task<ConsentWritten> SetConsentAsync(Guid id, string purpose, SetConsent consent, CancellationToken cancellation = default) =>
+        _wire.AskAsync<ConsentWritten>(
+            VaultCall.Send(HttpMethod.Put, $"/v1/customers/{id}/consents/{Uri.EscapeDataString(purpose)}", consent, repeatable: true), cancellation);
+
+    // ---- rights ----------------------------------------------------------------------------------------------------
+
+    /// <summary>Opens a request for a right. A customer leaves <see cref="OpenRequest.Customer"/> out.</summary>
+    public Task<RightsRequest> OpenRequestAsync(OpenRequest request, string? idempotencyKey = null, CancellationToken cancellation = default) =>
+        PostAsync<OpenRequest, RightsRequest>("/v1/requests", request, idempotencyKey, cancellation);
+
+    /// <summary>One request.</summary>
+    public Task<RightsRequest> RequestAsync(Guid id, CancellationToken cancellation = default) =>
+        GetAsync<RightsRequest>(new Query($"/v1/requests/{id}"), cancellation);
+
+    /// <summary>Requests, filtered by state, kind and customer.</summary>
+    public Task<Page<RightsRequest>> RequestsAsync(
+        string? state = null, string? kind = null, Guid? customer = null, int? limit = null, string? cursor = null, CancellationToken cancellation = default) =>
+        GetAsync<Page<RightsRequest>>(
+            new Query("/v1/requests").Add("state", state).Add("kind", kind).Add("customer", customer?.ToString()).Page(limit, cursor), cancellation);
+
+    /// <summary>Takes a request one step further.</summary>
+    public Task<RightsRequest> DecideAsync(Guid id, RequestStep step, DecideRequest? decision = null, CancellationToken cancellation = default) =>
+        PostAsync<DecideRequest, RightsRequest>($"/v1/requests/{id}/{Word(step)}", decision ?? new DecideRequest(), null, cancellation);
+
+    /// <summary>The export of an access or portability request (zip). It can be fetched once; the caller disposes the stream.</summary>
+    public async Task<Stream> PackageAsync(Guid id, CancellationToken cancellation = default)
+    {
+        var call = new VaultCall(HttpMethod.Get, $"/v1/requests/{id}/package", Repeatable: false) { Accept = "application/zip, application/problem+json" };
+        var response = await _wire.SendAsync(call, cancellation);
+        return await response.Content.ReadAsStreamAsync(cancellation);
+    }
+
+    /// <summary>The signed erasure certificate (a signed note, text).</summary>
+    public async Task<string> CertificateAsync(Guid id, CancellationToken cancellation = default)
+    {
+        using var response = await _wire.SendAsync(Text($"/v1/requests/{id}/certificate"), cancellation);
+        return response.Content.Headers.ContentType?.MediaType == "application/json"
+            ? (await ProblemReader.ReadAnswerAsync<ErasureCertificate>(response, cancellation)).Certificate
+            : await response.Content.ReadAsStringAsync(cancellation);
+    }
+
+    // ---- the signed-in person --------------------------------------------------------------------------------------
+
+    /// <summary>Who the token's bearer is.</summary>
+    public Task<Me> MeAsync(CancellationToken cancellation = default) => GetAsync<Me>(new Query("/v1/me"), cancellation);
+
+    /// <summary>Consents of the signed-in customer.</summary>
+    public Task<Consents> MyConsentsAsync(CancellationToken cancellation = default) => GetAsync<Consents>(new Query("/v1/me/consents"), cancellation);
+
+    /// <summary>Records a consent act of the signed-in customer.</summary>
+    public Task<ConsentWritten> SetMyConsentAsync(string purpose, SetConsent consent, CancellationToken cancellation = default) =>
+        _wire.AskAsync<ConsentWritten>(
+            VaultCall.Send(HttpMethod.Put, $"/v1/me/consents/{Uri.EscapeDataString(purpose)}", consent, repeatable: true), cancellation);
+
+    /// <summary>Who received what of the signed-in customer, newest first.</summary>
+    public Task<Page<Access>> MyAccessesAsync(int? limit = null, string? cursor = null, CancellationToken cancellation = default) =>
+        GetAsync<Page<Access>>(new Query("/v1/me/accesses").Page(limit, cursor), cancellation);
+
+    /// <summary>Requests of the signed-in customer.</summary>
+    public Task<Page<RightsRequest>> MyRequestsAsync(int? limit = null, string? cursor = null, CancellationToken cancellation = default) =>
+        GetAsync<Page<RightsRequest>>(new Query("/v1/me/requests").Page(limit, cursor), cancellation);
+
+    // ---- the transparency log --------------------------------------------------------------------------------------
+
+    /// <summary>Log entries, newest first.</summary>
+    public Task<Page<AuditEntryView>> AuditEntriesAsync(AuditFilter filter, CancellationToken cancellation = default) =>
+        GetAsync<Page<AuditEntryView>>(
+            new Query("/v1/audit/entries").Add("customer", filter.Customer?.ToString()).Add("actor", filter.Actor).Add("purpose", filter.Purpose)
+                .Add("field", filter.Field).Add("type", filter.Type).Add("result", filter.Result)
+                .Add("from", Instant(filter.From)).Add("to", Instant(filter.To)).Page(filter.Limit, filter.Cursor), cancellation);
+
+    /// <summary>The inclusion proof of an entry, with the checkpoint that it leads to.</summary>
+    public Task<InclusionProofView> ProofAsync(long index, CancellationToken cancellation = default) =>
+        GetAsync<InclusionProofView>(new Query($"/v1/audit/entries/{index.ToString(CultureInfo.InvariantCulture)}/proof"), cancellation);
+
+    /// <summary>The newest signed checkpoint (C2SP signed note).</summary>
+    public async Task<string> CheckpointAsync(CancellationToken cancellation = default)
+    {
+        using var response = await _wire.SendAsync(Text("/audit/checkpoint"), cancellation);
+        return await response.Content.ReadAsStringAsync(cancellation);
+    }
+
+    /// <summary>A tile or entry bundle by its C2SP tlog-tiles path, such as <c>0/x001/067</c> or <c>entries/000.p/5</c>.</summary>
+    public async Task<byte[]> TileAsync(string path, CancellationToken cancellation = default)
+    {
+        var call = VaultCall.Get($"/audit/tile/{path}") with { Accept = "application/octet-stream, application/problem+json" };
+        using var response = await _wire.SendAsync(call, cancellation);
+        return await response.Content.ReadAsByteArrayAsync(cancellation);
+    }
+
+    // ---- policy ----------------------------------------------------------------------------------------------------
+
+    /// <summary>The policy in force.</summary>
+    public Task<PolicyView> PolicyAsync(CancellationToken cancellation = default) => GetAsync<PolicyView>(new Query("/v1/policy"), cancellation);
+
+    /// <summary>What the policy would decide, field by field, and by which rules.</summary>
+    public Task<Explanation> ExplainAsync(ExplainRequest question, CancellationToken cancellation = default) =>
+        AskAsync<ExplainRequest, Explanation>("/v1/policy/explain", question, cancellation);
+
+    /// <summary>Every role and purpose that the policy lets see a field.</summary>
+    public Task<Grants> WhoCanAsync(WhoCanRequest question, CancellationToken cancellation = default) =>
+        AskAsync<WhoCanRequest, Grants>("/v1/policy/who-can", question, cancellation);
+
+    /// <summary>Everything that the policy lets a role see.</summary>
+    public Task<Grants> WhatCanAsync(WhatCanRequest question, CancellationToken cancellation = default) =>
+        AskAsync<WhatCanRequest, Grants>("/v1/policy/what-can", question, cancellation);
+
+    // ---- analytics -------------------------------------------------------------------------------------------------
+
+    /// <summary>The pseudonym domains that the caller may query.</summary>
+    public Task<IReadOnlyList<DomainView>> DomainsAsync(CancellationToken cancellation = default) =>
+        ListAsync<DomainView>(new Query("/v1/analytics/domains"), cancellation);
+
+    /// <summary>How many people by one or two dimensions; cells below the minimum cohort are suppressed.</summary>
+    public Task<Segments> SegmentsAsync(string domain, IReadOnlyList<string> by, CancellationToken cancellation = default) =>
+        GetAsync<Segments>(new Query("/v1/analytics/segments").Add("domain", domain).Add("by", by), cancellation);
+
+    /// <summary>A measure (<c>purchases</c>, <c>revenue</c>, <c>interactions</c>) over time; points of too small cohorts are null.</summary>
+    public Task<Series> SeriesAsync(string domain, string measure, string by = "month", CancellationToken cancellation = default) =>
+        GetAsync<Series>(new Query("/v1/analytics/series").Add("domain", domain).Add("measure", measure).Add("by", by), cancellation);
+
+    // ---- administration --------------------------------------------------------------------------------------------
+
+    /// <summary>How the vault does.</summary>
+    public Task<VaultStatus> StatusAsync(CancellationToken cancellation = default) => GetAsync<VaultStatus>(new Query("/v1/status"), cancellation);
+
+    /// <summary>The registered applications.</summary>
+    public Task<IReadOnlyList<ClientView>> ClientsAsync(CancellationToken cancellation = default) =>
+        ListAsync<ClientView>(new Query("/v1/clients"), cancellation);
+
+    /// <summary>Registers an application; the answer holds its secret, this once.</summary>
+    public Task<ClientRegistered> RegisterClientAsync(RegisterClient client, CancellationToken cancellation = default) =>
+        PostAsync<RegisterClient, ClientRegistered>("/v1/clients", client, null, cancellation);
+
+    /// <summary>Makes an account for a person; the answer holds its one-time password, this once.</summary>
+    public Task<AccountCreated> CreateAccountAsync(CreateAccount account, CancellationToken cancellation = default) =>
+        PostAsync<CreateAccount, AccountCreated>("/v1/accounts", account, null, cancellation);
+
+    /// <summary>True when the vault can serve (database, keys, log and policy at hand).</summary>
+    public async Task<bool> IsReadyAsync(CancellationToken cancellation = default)
+    {
+        try
+        {
+            using var response = await _wire.SendAsync(new VaultCall(HttpMethod.Get, "/health/ready", Repeatable: false), cancellation);
+            return true;
+        }
+        catch (VaultProblemException e) when (e.IsTransient)
+        {
+            return false;
+        }
+    }
+
+    private static VaultCall Text(string path) => VaultCall.Get(path) with { Accept = "text/plain, application/json;q=0.5, application/problem+json" };
+
+    private static string? Instant(DateTimeOffset? at) => at?.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.FFF'Z'", CultureInfo.InvariantCulture);
+
+    private static string Word(RequestStep step) => step switch
+    {
+        RequestStep.Verify => "verify",
+        RequestStep.Extend => "extend",
+        RequestStep.Approve => "approve",
+        RequestStep.Refuse => "refuse",
+        RequestStep.Complete => "complete",
+        _ => throw new ArgumentOutOfRangeException(nameof(step)),
+    };
+
+    private Task<T> GetAsync<T>(Query query, CancellationToken cancellation) => _wire.AskAsync<T>(VaultCall.Get(query.ToString()), cancellation);
+
+    private Task<TAnswer> PostAsync<TBody, TAnswer>(string path, TBody body, string? idempotencyKey, CancellationToken cancellation)
+    {
+        var call = VaultCall.Send(HttpMethod.Post, path, body, repeatable: idempotencyKey is not null);
+        return _wire.AskAsync<TAnswer>(call with { IdempotencyKey = idempotencyKey }, cancellation);
+    }
+
+    // Questions asked by POST so that no personal data stands in a URL; they change nothing.
+    private Task<TAnswer> AskAsync<TBody, TAnswer>(string path, TBody question, CancellationToken cancellation) =>
+        _wire.AskAsync<TAnswer>(VaultCall.Send(HttpMethod.Post, path, question, repeatable: true), cancellation);
+
+    // Short lists come as one page.
+    private async Task<IReadOnlyList<T>> ListAsync<T>(Query query, CancellationToken cancellation)
+    {
+        var answer = await GetAsync<JsonElement>(query, cancellation);
+        var items = answer.ValueKind == JsonValueKind.Array ? answer : answer.GetProperty("items");
+        return items.Deserialize<List<T>>(VaultJson.Answers) ?? [];
+    }
+}
