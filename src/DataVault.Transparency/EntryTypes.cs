@@ -1,0 +1,86 @@
+using System.Collections.Frozen;
+
+namespace DataVault.Transparency;
+
+/// <summary>What an entry reports. The codes are part of the format and never change their meaning.</summary>
+public enum EntryType : ushort
+{
+#pragma warning disable CS1591 // Each member's name, and its dotted form in EntryTypes, says all there is to say.
+    Tick = 1, Genesis = 2, KeyCreate = 3, KeyRotate = 4, EraseRequest = 5, EraseExecuted = 6, EpochDestroyed = 7, EraseFinal = 8,
+    FieldRead = 17, RecordWrite = 18, RecordDelete = 19, Export = 20, Search = 21, Denied = 22, PolicyChange = 26, RoleChange = 27,
+    ConsentChange = 31, EventAppend = 32, EventRead = 33, RequestChange = 34, SignIn = 35, SignInFailed = 36, AuditRead = 37,
+    ClientChange = 38, AccountChange = 39, AnalyticsFeed = 40, AnalyticsQuery = 41, TokenIssued = 42, PolicyQuestion = 43, StatusRead = 44,
+#pragma warning restore CS1591
+}
+
+/// <summary>How the act that an entry reports ended.</summary>
+public enum EntryResult : byte
+{
+    /// <summary>Done.</summary>
+    Ok = 0,
+
+    /// <summary>Refused by the policy.</summary>
+    Denied = 1,
+
+    /// <summary>Permitted, but failed.</summary>
+    Error = 2,
+}
+
+/// <summary>The names of entry types and results as people and queries write them: <c>field.read</c>, <c>erase.executed</c>, <c>denied</c>.</summary>
+public static class EntryTypes
+{
+    private static readonly FrozenDictionary<EntryType, string> Names = new Dictionary<EntryType, string>
+    {
+        [EntryType.Tick] = "tick",
+        [EntryType.Genesis] = "genesis",
+        [EntryType.KeyCreate] = "key.create",
+        [EntryType.KeyRotate] = "key.rotate",
+        [EntryType.EraseRequest] = "erase.request",
+        [EntryType.EraseExecuted] = "erase.executed",
+        [EntryType.EpochDestroyed] = "epoch.destroyed",
+        [EntryType.EraseFinal] = "erase.final",
+        [EntryType.FieldRead] = "field.read",
+        [EntryType.RecordWrite] = "record.write",
+        [EntryType.RecordDelete] = "record.delete",
+        [EntryType.Export] = "export",
+        [EntryType.Search] = "search",
+        [EntryType.Denied] = "denied",
+        [EntryType.PolicyChange] = "policy.change",
+        [EntryType.RoleChange] = "role.change",
+        [EntryType.ConsentChange] = "consent.change",
+        [EntryType.EventAppend] = "event.append",
+        [EntryType.EventRead] = "event.read",
+        [EntryType.RequestChange] = "request.change",
+        [EntryType.SignIn] = "sign-in",
+        [EntryType.SignInFailed] = "sign-in.failed",
+        [EntryType.AuditRead] = "audit.read",
+        [EntryType.ClientChange] = "client.change",
+        [EntryType.AccountChange] = "account.change",
+        [EntryType.AnalyticsFeed] = "analytics.feed",
+        [EntryType.AnalyticsQuery] = "analytics.query",
+        [EntryType.TokenIssued] = "token.issued",
+        [EntryType.PolicyQuestion] = "policy.question",
+        [EntryType.StatusRead] = "status.read",
+    }.ToFrozenDictionary();
+
+    private static readonly FrozenDictionary<string, EntryType> ByName =
+        Names.ToFrozenDictionary(pair => pair.Value, pair => pair.Key, StringComparer.Ordinal);
+
+    /// <summary>Every type known to this version, in the order of its code.</summary>
+    public static IReadOnlyList<EntryType> All { get; } = [.. Names.Keys.Order()];
+
+    /// <summary>The name of a type; <c>type-99</c> for a code of a later version.</summary>
+    public static string NameOf(EntryType type) => Names.TryGetValue(type, out var name) ? name : $"type-{(int)type}";
+
+    /// <summary>The name of a result; <c>result-9</c> for a code of a later version.</summary>
+    public static string NameOf(EntryResult result) => result switch
+    {
+        EntryResult.Ok => "ok",
+        EntryResult.Denied => "denied",
+        EntryResult.Error => "error",
+        _ => $"result-{(int)result}",
+    };
+
+    /// <summary>The type of a name.</summary>
+    public static bool TryParse(string name, out EntryType type) => ByName.TryGetValue(name, out type);
+}
