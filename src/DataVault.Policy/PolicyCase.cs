@@ -1,0 +1,58 @@
+namespace DataVault.Policy;
+
+/// <summary>A policy test: a question with facts, and what must come out.</summary>
+public sealed class PolicyCase
+{
+    internal PolicyCase(string name, string file, int line) => (Name, File, Line) = (name, file, line);
+
+    public string Name { get; }
+
+    public string File { get; }
+
+    public int Line { get; }
+
+    public required AccessRequest Request { get; init; }
+
+    public required DecisionFacts Facts { get; init; }
+
+    /// <summary>Item name to form or reason.</summary>
+    public required IReadOnlyList<(string Item, string Outcome)> Expected { get; init; }
+
+    /// <summary>Obligations that the decision must have, all of them.</summary>
+    public required IReadOnlyList<string> Obligations { get; init; }
+}
+
+/// <summary>How a case came out. <see cref="Differences"/> is empty when it passed.</summary>
+public sealed record CaseResult(PolicyCase Case, IReadOnlyList<string> Differences, IReadOnlyList<string> RuleIds)
+{
+    public bool Passed => Differences.Count == 0;
+}
+
+/// <summary>Runs the cases at a fixed instant, so that a case means the same tomorrow.</summary>
+internal static class CaseRunner
+{
+    public static DateTimeOffset Now { get; } = new(2026, 1, 15, 12, 0, 0, TimeSpan.Zero);
+
+    public static SubjectId Subject { get; } = new(new Guid("01890000-0000-7000-8000-000000000001"));
+
+    public static SubjectId Stranger { get; } = new(new Guid("01890000-0000-7000-8000-000000000002"));
+
+    public static CaseResult Run(PolicyCase policyCase, PolicyDecisionPoint decisions)
+    {
+        var decision = decisions.Decide(policyCase.Request, policyCase.Facts, Now);
+        var differences = new List<string>();
+        for (var index = 0; index < policyCase.Expected.Count; index++)
+        {
+            var (item, wanted) = policyCase.Expected[index];
+            var outcome = decision.Items[index].Reason ?? FormNames.Of(decision.Items[index].Form);
+            if (outcome != wanted) differences.Add($"{item}: expected {wanted}, got {outcome}");
+        }
+
+        if (!decision.Obligations.Order().SequenceEqual(policyCase.Obligations.Order()))
+        {
+            differences.Add($"obligations: expected [{string.Join(", ", policyCase.Obligations)}], got [{string.Join(", ", decision.Obligations)}]");
+        }
+
+        return new CaseResult(policyCase, differences, decision.RuleIds);
+    }
+}

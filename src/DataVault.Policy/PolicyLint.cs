@@ -1,0 +1,191 @@
+namespace DataVault.Policy;
+
+/// <summary>Finds what is well formed and yet surely not meant. An empty answer is the condition for activating a policy.</summary>
+internal sealed class PolicyLint(PolicySet policy)
+{
+    private readonly List<PolicyProblem> findings = [];
+
+    public IReadOnlyList<PolicyProblem> Findings()
+    {
+        foreach (var rule in policy.Rules)
+        {
+            NothingChosen(rule);
+            Shadowed(rule);
+            WiderThanClass(rule);
+            FormWithoutMeans(rule);
+            SearchWithoutIndex(rule);
+            SpecialWithoutGround(rule);
+            BreakGlass(rule);
+        }
+
+        Purposes();
+        Roles();
+        Items();
+        Domains();
+        Cases();
+        return [.. findings.Distinct().OrderBy(finding => finding.File, StringComparer.Ordinal).ThenBy(finding => finding.Line)];
+    }
+
+    private void Find(Rule rule, string message) => findings.Add(new PolicyProblem(rule.File, rule.Line, $"{rule.Id}: {message}"));
+
+    private void Find(string file, string message) => findings.Add(new PolicyProblem(file, 0, message));
+
+    private void NothingChosen(Rule rule)
+    {
+        if (rule.Items.Count == 0) Find(rule, "can never match: everything chosen is excepted");
+    }
+
+    /// <summary>A permit is shadowed when each of its combinations is forbidden without exception, or already permitted as widely under no more conditions.</summary>
+    private void Shadowed(Rule rule)
+    {
+        if (rule.Forbids)
+        {
+            if (!Combinations(rule).Any(Permitted)) Find(rule, "forbids only what nothing permits");
+            if (Others(rule).Any(other => other.Forbids && Covers(other, rule) && other.Guard.IsAlways)) Find(rule, "is shadowed by a wider forbid");
+            return;
+        }
+
+        var left = Combinations(rule).Where(one => !Others(rule).Any(other => Shadows(other, rule, one))).Take(1).ToList();
+        if (rule.Items.Count > 0 && left.Count == 0) Find(rule, "is shadowed: others forbid it or permit as much already");
+    }
+
+    private readonly record struct Combination(Role Role, Purpose Purpose, CatalogueItem Item, AccessAction Action);
+
+    private static IEnumerable<Combination> Combinations(Rule rule) =>
+        from role in rule.Roles
+        from purpose in rule.Purposes
+        from action in rule.Actions
+        from item in rule.Items
+        select new Combination(role, purpose, item, action);
+
+    private IEnumerable<Rule> Others(Rule rule) => policy.Rules.Where(other => other.Id != rule.Id);
+
+    private bool Permitted(Combination one) =>
+        policy.Rules.Any(rule => !rule.Forbids && Speaks(rule, one))
+        || policy.Roles.All.Any(role => role != one.Role && policy.Roles.Lineage(role).Contains(one.Role)
+            && policy.Rules.Any(rule => !rule.Forbids && Speaks(rule, one with { Role = role })));
+
+    private bool Speaks(Rule rule, Combination one) =>
+        rule.Actions.Contains(one.Action) && rule.Purposes.Contains(one.Purpose) && rule.Items.Contains(one.Item)
+        && policy.Roles.Lineage(one.Role).Any(rule.Roles.Contains);
+
+    private bool Covers(Rule wide, Rule narrow) => Combinations(narrow).All(one => Speaks(wide, one));
+
+    private bool Shadows(Rule other, Rule rule, Combination one)
+    {
+        if (!Speaks(other, one)) return false;
+        if (other.Forbids) return other.Guard.IsAlways;
+        var (theirs, own) = (other.FormFor(one.Item, one.Action), rule.FormFor(one.Item, one.Action));
+        if (!other.Guard.IsImpliedBy(rule.Guard) || !other.Obligations.All(rule.Obligations.Contains) || theirs < own) return false;
+
+        // Two rules that say the same shadow each other: the later one is reported.
+        var equal = theirs == own && rule.Guard.IsImpliedBy(other.Guard) && rule.Obligations.All(other.Obligations.Contains) && other.Roles.Contains(one.Role);
+        return !equal || string.CompareOrdinal(other.Id, rule.Id) < 0;
+    }
+
+    private void WiderThanClass(Rule rule)
+    {
+        if (rule.Forbids || rule.Form == Form.Withheld || rule.Guard.OwnRecord) return;
+        if (rule.Actions.All(action => action is not (AccessAction.Read or AccessAction.Feed))) return;
+        foreach (var item in rule.Items.Where(item => item.Class.Widest < rule.Form))
+        {
+            Find(rule, $"gives {item.Name} {FormNames.Of(rule.Form)}, its class {item.Class.Name} goes no further than {FormNames.Of(item.Class.Widest)}");
+        }
+    }
+
+    private void FormWithoutMeans(Rule rule)
+    {
+        if (rule.Forbids || rule.Form != Form.Generalised || rule.Actions.All(action => action is not (AccessAction.Read or AccessAction.Export))) return;
+        foreach (var field in rule.Items.OfType<FieldDefinition>().Where(field => field.Generalisation == GeneralisationKind.None))
+        {
+            Find(rule, $"gives {field.Name} generalised, which the catalogue does not say how to do");
+        }
+    }
+
+    private void SearchWithoutIndex(Rule rule)
+    {
+        if (rule.Forbids || !rule.Actions.Contains(AccessAction.Search)) return;
+        foreach (var item in rule.Items.Where(item => item is not FieldDefinition { Index: not FieldIndex.None })) Find(rule, $"permits to search by {item.Name}, which has no index");
+    }
+
+    private void SpecialWithoutGround(Rule rule)
+    {
+        var ownData = rule.Guard.OwnRecord || rule.Actions.All(action => action is AccessAction.Export or AccessAction.Erase or AccessAction.Consent);
+        if (rule.Forbids || ownData || rule.Guard.Consents.Any(id => policy.Purposes.ById(id)!.SpecialBasis is not null)) return;
+        if (rule.Purposes.All(purpose => purpose.SpecialBasis is not null)) return;
+        foreach (var item in rule.Items.Where(item => item.IsSpecialCategory)) Find(rule, $"permits the special category {item.Name} without a ground of GDPR Article 9");
+    }
+
+    private void BreakGlass(Rule rule)
+    {
+        if (rule.Forbids || !rule.Purposes.Any(purpose => purpose.BreakGlass)) return;
+        string[] needed = [ObligationNames.Justification, ObligationNames.NotifySubject, ObligationNames.Review];
+        foreach (var missing in needed.Except(rule.Obligations)) Find(rule, $"is for an emergency and lacks the obligation {missing}");
+    }
+
+    private void Purposes()
+    {
+        foreach (var purpose in policy.Purposes.All)
+        {
+            if (purpose.NeedsConsent && (purpose.Notice.Length == 0 || purpose.NoticeVersion.Length == 0)) Find("purposes.yaml", $"{purpose.Name} rests on consent and has no notice with a version");
+            if (!purpose.NeedsConsent && purpose.ConsentMonths is not null) Find("purposes.yaml", $"{purpose.Name} does not rest on consent and limits it");
+            if (purpose.LegalBasis == "explicit-consent" && purpose.SpecialBasis is null) Find("purposes.yaml", $"{purpose.Name} asks explicit consent and names no specialBasis");
+            var used = policy.Rules.Any(rule => !rule.Forbids && (rule.Purposes.Contains(purpose) || rule.Guard.Consents.Contains(purpose.Id)));
+            if (!used) Find("purposes.yaml", $"no rule permits anything for {purpose.Name}");
+        }
+    }
+
+    private void Roles()
+    {
+        foreach (var role in policy.Roles.All)
+        {
+            var lineage = policy.Roles.Lineage(role);
+            var idle = lineage.All(one => one.Capabilities.Count == 0) && !policy.Rules.Any(rule => !rule.Forbids && rule.Roles.Any(lineage.Contains));
+            if (idle) Find("roles.yaml", $"{role.Name} may do nothing");
+        }
+    }
+
+    private void Items()
+    {
+        foreach (var item in policy.Items)
+        {
+            var file = item is FieldDefinition ? "catalogue.yaml" : "events.yaml";
+            if (!Reachable(item, AccessAction.Export)) Find(file, $"no rule exports {item.Name}: the person concerned could not have it");
+            if (!Reachable(item, AccessAction.Erase)) Find(file, $"no rule erases {item.Name}");
+            if (!Reachable(item, AccessAction.Create)) Find(file, $"no rule lets anyone record {item.Name}");
+        }
+
+        foreach (var rule in policy.Retention.Where(rule => policy.Items.All(item => item.Retention != rule.Name))) Find("retention.yaml", $"nothing is kept by {rule.Name}");
+        foreach (var unused in policy.Catalogue.Classes.Where(one => policy.Items.All(item => item.Class != one))) Find("catalogue.yaml", $"the class {unused.Name} is empty");
+    }
+
+    private bool Reachable(CatalogueItem item, AccessAction action) =>
+        policy.Rules.Any(rule => !rule.Forbids && rule.Actions.Contains(action) && rule.Items.Contains(item));
+
+    private void Domains()
+    {
+        foreach (var domain in policy.Analytics)
+        {
+            foreach (var column in domain.CustomerColumns)
+            {
+                if (column.Field.IsSpecialCategory) Find("analytics.yaml", $"{domain.Name}.{column.Column} would hold a special category");
+                if (!Reachable(column.Field, AccessAction.Feed)) Find("analytics.yaml", $"{domain.Name}.{column.Column} stays empty: no rule feeds {column.Field.Name}");
+            }
+
+            foreach (var type in domain.EventTypes.Select(type => policy.Events.Find(type)!).Where(type => !Reachable(type, AccessAction.Feed)))
+            {
+                Find("analytics.yaml", $"{domain.Name} stays without {type.Name}: no rule feeds it");
+            }
+        }
+    }
+
+    private void Cases()
+    {
+        foreach (var failed in policy.RunCases().Where(result => !result.Passed))
+        {
+            findings.Add(new PolicyProblem(failed.Case.File, failed.Case.Line, $"{failed.Case.Name}: {string.Join("; ", failed.Differences)}"));
+        }
+
+        foreach (var rule in policy.UncoveredRules()) Find(policy.Rules.First(one => one.Id == rule), "determines the outcome of no case");
+    }
+}

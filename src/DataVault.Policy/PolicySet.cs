@@ -1,0 +1,95 @@
+using DataVault.Policy.Reading;
+
+namespace DataVault.Policy;
+
+/// <summary>
+/// A policy as loaded: immutable, complete, identified by the hash of its content. Reading the files is the caller's business,
+/// so that this assembly touches no disk.
+/// </summary>
+public sealed class PolicySet
+{
+    private readonly byte[] version;
+
+    private PolicySet(PolicySource source, IReadOnlyList<RetentionRule> retention, Vocabulary words, IReadOnlyList<Rule> rules)
+    {
+        version = source.Version();
+        Version = Convert.ToHexStringLower(version);
+        (Retention, Catalogue, Events) = (retention, words.Catalogue, words.Events);
+        (Purposes, Roles, Rules) = (words.Purposes, words.Roles, rules);
+        Items = [.. Catalogue.Fields, .. Events.Types];
+        Decisions = new PolicyDecisionPoint(Items, rules, Roles, Purposes);
+        Questions = new PolicyQuestions(this);
+    }
+
+    /// <summary>32 hex digits.</summary>
+    public string Version { get; }
+
+    public ReadOnlyMemory<byte> VersionBytes => version;
+
+    public Catalogue Catalogue { get; }
+
+    public TrackingPlan Events { get; }
+
+    public PurposeRegistry Purposes { get; }
+
+    public RoleRegistry Roles { get; }
+
+    public IReadOnlyList<RetentionRule> Retention { get; }
+
+    public required IReadOnlyList<AnalyticsDomain> Analytics { get; init; }
+
+    public required JurisdictionTable Jurisdictions { get; init; }
+
+    public required IReadOnlyList<PolicyCase> Cases { get; init; }
+
+    public PolicyDecisionPoint Decisions { get; }
+
+    public PolicyQuestions Questions { get; }
+
+    /// <summary>Fields and event types; <see cref="CatalogueItem.Ordinal"/> is the position here.</summary>
+    public IReadOnlyList<CatalogueItem> Items { get; }
+
+    internal IReadOnlyList<Rule> Rules { get; }
+
+    /// <summary>The words that rules and cases are made of.</summary>
+    private sealed record Vocabulary(Catalogue Catalogue, TrackingPlan Events, PurposeRegistry Purposes, RoleRegistry Roles);
+
+    /// <summary>Reads a policy, whole or not at all.</summary>
+    /// <param name="files">Path relative to the policy folder, to the text of the file. Other files than YAML are ignored.</param>
+    /// <exception cref="PolicyException">Something is wrong; all of it is listed with file and line.</exception>
+    public static PolicySet Load(IReadOnlyDictionary<string, string> files)
+    {
+        ArgumentNullException.ThrowIfNull(files);
+        var problems = new ProblemList();
+        var source = new PolicySource(files, problems);
+        var retention = RegistryReader.Retention(source.Required("retention.yaml"));
+        var items = new CatalogueReader(retention);
+        var catalogue = items.Catalogue(source.Required("catalogue.yaml"));
+        var events = items.Events(source.Required("events.yaml"), catalogue.Fields.Count);
+        var purposes = RegistryReader.Purposes(source.Required("purposes.yaml"));
+        var roles = RegistryReader.Roles(source.Required("roles.yaml"));
+        var rules = new RuleReader(catalogue, events, purposes, roles).Rules(source.Rules);
+        var analytics = RegistryReader.Analytics(source.Optional("analytics.yaml"), catalogue, events);
+        var jurisdictions = RegistryReader.Jurisdictions(source.Required("jurisdictions.yaml"));
+        var cases = new CaseReader(catalogue, events, purposes, roles).Cases(source.Cases);
+        problems.ThrowIfAny();
+        return new PolicySet(source, retention, new Vocabulary(catalogue, events, purposes, roles), rules)
+        {
+            Analytics = analytics,
+            Jurisdictions = jurisdictions,
+            Cases = cases,
+        };
+    }
+
+    /// <summary>What is allowed by the language and yet surely not meant.</summary>
+    public IReadOnlyList<PolicyProblem> Lint() => new PolicyLint(this).Findings();
+
+    public IReadOnlyList<CaseResult> RunCases() => [.. Cases.Select(one => CaseRunner.Run(one, Decisions))];
+
+    /// <summary>Rules that determine the outcome of no case.</summary>
+    public IReadOnlyList<string> UncoveredRules()
+    {
+        var covered = RunCases().SelectMany(result => result.RuleIds).ToHashSet(StringComparer.Ordinal);
+        return [.. Rules.Select(rule => rule.Id).Where(id => !covered.Contains(id))];
+    }
+}

@@ -1,0 +1,164 @@
+using System.Globalization;
+using DataVault.Policy.Yaml;
+
+namespace DataVault.Policy.Reading;
+
+/// <summary>Reads purposes.yaml, roles.yaml, retention.yaml, jurisdictions.yaml and analytics.yaml.</summary>
+internal static class RegistryReader
+{
+    private static readonly string[] Bases =
+        ["consent", "explicit-consent", "contract", "legal-obligation", "vital-interests", "public-task", "legitimate-interests"];
+
+    private static readonly string[] Triggers = ["last-activity", "recorded", "occurred", "contract-end"];
+
+    public static IReadOnlyList<RetentionRule> Retention(Section? section)
+    {
+        if (section is null) return [];
+        var rules = new List<RetentionRule>();
+        var taken = new Taken();
+        foreach (var (name, body) in section.Named("rules"))
+        {
+            var rule = new RetentionRule(name.Text, body.Text("title"), body.Choice("trigger", Triggers), body.Number("months", 1, 1200), body.Text("ground"));
+            body.Done();
+            if (taken.Claim(body, name)) rules.Add(rule);
+        }
+
+        section.Done();
+        return [.. rules.OrderBy(rule => rule.Name, StringComparer.Ordinal)];
+    }
+
+    public static PurposeRegistry Purposes(Section? section)
+    {
+        var purposes = new List<Purpose>();
+        var taken = new Taken();
+        foreach (var (name, body) in section?.Named("purposes") ?? [])
+        {
+            var purpose = new Purpose(body.Number("id", 1, 999), name.Text, Terms(body));
+            body.Done();
+            if (taken.Claim(body, name) && taken.Claim(body, purpose.Id)) purposes.Add(purpose);
+        }
+
+        section?.Done();
+        return new PurposeRegistry([.. purposes.OrderBy(purpose => purpose.Id)]);
+    }
+
+    private static PurposeTerms Terms(Section body)
+    {
+        var basis = body.Choice("basis", Bases);
+        var title = body.Text("title");
+        var dpv = body.Text("dpv");
+        if (dpv.Length > 0 && !dpv.StartsWith("dpv:", StringComparison.Ordinal)) body.Problem(body.LineOf("dpv"), $"{dpv} is not a dpv: identifier");
+        var dutyBound = basis is "legal-obligation" or "vital-interests";
+        return new PurposeTerms(title, basis, dpv)
+        {
+            Notice = body.OptionalText("notice") ?? "",
+            NoticeVersion = body.OptionalText("noticeVersion") ?? "",
+            ConsentMonths = body.OptionalNumber("consentMonths", 1, 1200),
+            BreakGlass = body.Flag("breakGlass", false),
+            StopsOnObjection = body.Flag("stopsOnObjection", !dutyBound),
+            StopsOnRestriction = body.Flag("stopsOnRestriction", !dutyBound),
+            SpecialBasis = body.OptionalText("specialBasis"),
+        };
+    }
+
+    public static RoleRegistry Roles(Section? section)
+    {
+        var roles = new List<(Role Role, Section Body)>();
+        var taken = new Taken();
+        foreach (var (name, body) in section?.Named("roles") ?? [])
+        {
+            var capabilities = body.Words("capabilities");
+            foreach (var word in capabilities.Where(word => !Capabilities.All.Contains(word.Text))) body.Problem(word.Line, $"unknown capability {word.Text}");
+            var role = new Role(name.Text, body.Text("title"), [.. body.Words("parents").Select(word => word.Text)], [.. capabilities.Select(word => word.Text)]);
+            body.Done();
+            if (taken.Claim(body, name)) roles.Add((role, body));
+        }
+
+        section?.Done();
+        var registry = new RoleRegistry([.. roles.Select(pair => pair.Role).OrderBy(role => role.Name, StringComparer.Ordinal)]);
+        foreach (var (role, body) in roles) CheckParents(role, body, registry);
+        return registry;
+    }
+
+    private static void CheckParents(Role role, Section body, RoleRegistry registry)
+    {
+        foreach (var parent in body.Words("parents"))
+        {
+            if (registry.Find(parent.Text) is not { } known) body.Problem(parent.Line, $"unknown role {parent.Text}");
+            else if (registry.Lineage(known).Contains(role)) body.Problem(parent.Line, $"{role.Name} would be its own ancestor");
+        }
+    }
+
+    public static JurisdictionTable Jurisdictions(Section? section)
+    {
+        var all = new List<Jurisdiction>();
+        var taken = new Taken();
+        foreach (var (name, body) in section?.Named("jurisdictions") ?? [])
+        {
+            var jurisdiction = OneJurisdiction(name.Text, body);
+            body.Done();
+            if (taken.Claim(body, name)) all.Add(jurisdiction);
+        }
+
+        var standard = section?.Text("default") ?? "";
+        var found = all.Find(item => item.Name == standard);
+        if (found is null && standard.Length > 0) section!.Problem(section.LineOf("default"), $"unknown jurisdiction {standard}");
+        section?.Done();
+        return new JurisdictionTable([.. all.OrderBy(item => item.Name, StringComparer.Ordinal)], found ?? new Jurisdiction("none", "", ("days", 0, 0), (TimeZoneInfo.Utc, false, [])));
+    }
+
+    private static Jurisdiction OneJurisdiction(string name, Section body)
+    {
+        var rule = body.Choice("clock", ["months", "days"]);
+        var period = (rule, body.Number("due", 1, 400), body.OptionalNumber("extension", 0, 400) ?? 0);
+        var holidays = new List<DateOnly>();
+        foreach (var word in body.Words("holidays"))
+        {
+            if (DateOnly.TryParseExact(word.Text, "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.None, out var day)) holidays.Add(day);
+            else body.Problem(word.Line, $"{word.Text} is not a date");
+        }
+
+        var zone = body.Text("zone");
+        if (!TimeZoneInfo.TryFindSystemTimeZoneById(zone, out var found)) body.Problem(body.LineOf("zone"), $"unknown time zone {zone}");
+        return new Jurisdiction(name, body.Text("title"), period, (found ?? TimeZoneInfo.Utc, body.Flag("rolls", false), holidays));
+    }
+
+    public static IReadOnlyList<AnalyticsDomain> Analytics(Section? section, Catalogue catalogue, TrackingPlan plan)
+    {
+        var domains = new List<AnalyticsDomain>();
+        var taken = new Taken();
+        foreach (var (name, body) in section?.Named("domains") ?? [])
+        {
+            if (!Names.IsColumn(name.Text)) body.Problem(name.Line, $"{name.Text} is not a domain name: small letters, digits and underscores");
+            var domain = Domain(name.Text, body, catalogue, plan);
+            body.Done();
+            if (taken.Claim(body, name)) domains.Add(domain);
+        }
+
+        section?.Done();
+        return [.. domains.OrderBy(domain => domain.Name, StringComparer.Ordinal)];
+    }
+
+    private static AnalyticsDomain Domain(string name, Section body, Catalogue catalogue, TrackingPlan plan)
+    {
+        var columns = new List<AnalyticsColumn>();
+        foreach (var (column, inner) in body.Named("columns"))
+        {
+            if (!Names.IsColumn(column.Text)) inner.Problem(column.Line, $"{column.Text} is not a column name: small letters, digits and underscores");
+            if (column.Text is "pseudonym" or "updated_on") inner.Problem(column.Line, $"every customer table has {column.Text} already");
+            var field = inner.Text("field");
+            var generalisation = inner.Choice<GeneralisationKind>("generalisation", GeneralisationKind.None);
+            inner.Done();
+            if (catalogue.Find(field) is { } found) columns.Add(new AnalyticsColumn(column.Text, found, generalisation));
+            else inner.Problem(inner.LineOf("field"), $"unknown field {field}");
+        }
+
+        var events = body.Words("events");
+        foreach (var word in events.Where(word => plan.Find(word.Text) is null)) body.Problem(word.Line, $"unknown event {word.Text}");
+        var dimensions = body.SomeWords("dimensions");
+        foreach (var word in dimensions.Where(word => columns.All(column => column.Column != word.Text))) body.Problem(word.Line, $"unknown column {word.Text}");
+        return new AnalyticsDomain(
+            name, body.Text("title"), body.Number("minimumCohort", 2, 10_000), columns,
+            ([.. events.Select(word => word.Text)], [.. dimensions.Select(word => word.Text)]));
+    }
+}
