@@ -1,0 +1,28 @@
+using Microsoft.AspNetCore.Identity;
+
+namespace DataVault.Issuer.Accounts;
+
+/// <summary>
+/// A person's account. Its <c>UserName</c> is a keyed hash of realm and address (<see cref="Keys.IssuerSecrets.Handle"/>), so that it can be
+/// found by the address without holding it; the address itself is sealed.
+/// </summary>
+internal sealed class Account : IdentityUser<Guid>
+{
+    public Realm Realm { get; set; }
+    public string[] Roles { get; set; } = [];
+
+    /// <summary>The vault's customer id, in the customer realm.</summary>
+    public Guid? SubjectId { get; set; }
+
+    public byte[] EmailSealed { get; set; } = [];
+
+    /// <summary>Set while the password is a one-time one: it works until then, and only to choose another.</summary>
+    public DateTimeOffset? OneTimeUntil { get; set; }
+
+    public DateTimeOffset CreatedAt { get; set; }
+
+    /// <summary>What tokens and the log call this person: the role, never a name.</summary>
+    public string DisplayName => string.Join(", ", Roles);
+
+    public bool IsDisabled(DateTimeOffset now) => LockoutEnd > now;
+}

@@ -1,0 +1,225 @@
+using System.Text;
+using DataVault.Cryptography;
+using DataVault.Issuer.Accounts;
+using DataVault.Issuer.Keys;
+using DataVault.Issuer.Protocol;
+using DataVault.Issuer.Storage;
+using Microsoft.AspNetCore.Identity;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace DataVault.Issuer;
+
+/// <summary>A new account, or one with a new password. The password is shown here and nowhere again.</summary>
+/// <param name="Id">The account's id, the <c>sub</c> of its tokens.</param>
+/// <param name="OneTimePassword">To be handed to the person; changed at the first sign-in.</param>
+public sealed record IssuedPassword(Guid Id, string OneTimePassword);
+
+/// <summary>An account, without personal data.</summary>
+public sealed record AccountView(
+    Guid Id, Realm Realm, IReadOnlyList<string> Roles, Guid? Subject, bool Disabled, bool MustChangePassword, DateTimeOffset CreatedAt);
+
+/// <summary>Outcome of <see cref="AccountRegistry.ChangePasswordAsync"/>.</summary>
+public enum PasswordChange
+{
+    Changed,
+
+    /// <summary>The present password is wrong, or there were too many wrong ones.</summary>
+    NotConfirmed,
+
+    /// <summary>The new password is too short, too long, too uniform, the same as before, or contains the address.</summary>
+    TooWeak,
+}
+
+/// <summary>Accounts of people. Safe to use from any scope.</summary>
+public sealed class AccountRegistry
+{
+    private readonly IServiceScopeFactory scopes;
+    private readonly IssuerSecrets secrets;
+    private readonly ISignInAudit audit;
+    private readonly IssuerOptions options;
+    private readonly TimeProvider clock;
+    private readonly IRandomBytes random;
+
+    internal AccountRegistry(
+        IServiceScopeFactory scopes, IssuerSecrets secrets, ISignInAudit audit, IssuerOptions options, TimeProvider clock, IRandomBytes random) =>
+        (this.scopes, this.secrets, this.audit, this.options, this.clock, this.random) = (scopes, secrets, audit, options, clock, random);
+
+    /// <summary>Creates an account. A customer's account (role <c>customer</c>) names the vault's customer; a member of staff has no such link.</summary>
+    /// <param name="lasting">The first password need not be changed. Development only.</param>
+    /// <exception cref="IssuerException">conflict (the address or the customer has an account in this realm), invalid-fields.</exception>
+    public async Task<IssuedPassword> CreateAsync(
+        string email, string role, Guid? subject = null, bool lasting = false, CancellationToken cancellationToken = default)
+    {
+        CheckNew(email, role, subject, lasting);
+        var realm = role == IssuerOptions.CustomerRole ? Realm.Customer : Realm.Staff;
+        var id = Uuid.Version7(clock, random);
+        var account = new Account
+        {
+            Id = id,
+            Realm = realm,
+            Roles = [role],
+            SubjectId = subject,
+            UserName = secrets.Handle(realm, email),
+            EmailSealed = secrets.Seal(EmailContext(id), Encoding.UTF8.GetBytes(email.Trim())),
+            CreatedAt = clock.GetUtcNow(),
+            OneTimeUntil = lasting ? null : clock.GetUtcNow() + options.OneTimePasswordLifetime,
+        };
+        await using var work = new Work(scopes);
+        if (await ExistsAsync(work, account, cancellationToken)) throw IssuerException.Conflict("an account");
+        await RecordAsync(account, "created", cancellationToken);
+        var password = OneTimePassword();
+        Expect(await work.Users.CreateAsync(account, password));
+        return new IssuedPassword(id, password);
+    }
+
+    public async Task<IReadOnlyList<AccountView>> ListAsync(Realm realm, CancellationToken cancellationToken = default)
+    {
+        await using var work = new Work(scopes);
+        var now = clock.GetUtcNow();
+        var accounts = await work.Users.Users.AsNoTracking().Where(a => a.Realm == realm).OrderBy(a => a.Id).ToListAsync(cancellationToken);
+        return [.. accounts.Select(a => new AccountView(a.Id, a.Realm, a.Roles, a.SubjectId, a.IsDisabled(now), a.OneTimeUntil is not null, a.CreatedAt))];
+    }
+
+    /// <summary>The account of a customer, or null.</summary>
+    public async Task<Guid?> FindForSubjectAsync(Guid subject, CancellationToken cancellationToken = default)
+    {
+        await using var work = new Work(scopes);
+        return (await work.Users.Users.AsNoTracking().FirstOrDefaultAsync(a => a.SubjectId == subject, cancellationToken))?.Id;
+    }
+
+    /// <summary>A new one-time password; every session of the account ends.</summary>
+    public async Task<IssuedPassword> ResetPasswordAsync(Guid id, CancellationToken cancellationToken = default)
+    {
+        await using var work = new Work(scopes);
+        var account = await work.RequireAsync(id);
+        await RecordAsync(account, "password-reset", cancellationToken);
+        var password = OneTimePassword();
+        account.PasswordHash = work.Users.PasswordHasher.HashPassword(account, password);
+        account.OneTimeUntil = clock.GetUtcNow() + options.OneTimePasswordLifetime;
+        Expect(await work.Users.UpdateSecurityStampAsync(account));
+        await work.EndSessionsAsync(account.Id, cancellationToken);
+        return new IssuedPassword(id, password);
+    }
+
+    /// <summary>Changes a password after showing the present one; every session of the account ends.</summary>
+    public async Task<PasswordChange> ChangePasswordAsync(Guid id, string present, string next, CancellationToken cancellationToken = default)
+    {
+        await using var work = new Work(scopes);
+        var account = await work.RequireAsync(id);
+        if (!await work.SignIn.ConfirmAsync(account, present, cancellationToken)) return PasswordChange.NotConfirmed;
+        if (next == present || !await IsGoodAsync(work, account, next)) return PasswordChange.TooWeak;
+        await audit.RecordAsync(Event(account, SignInKinds.PasswordChange, null), cancellationToken);
+        account.PasswordHash = work.Users.PasswordHasher.HashPassword(account, next);
+        account.OneTimeUntil = null;
+        Expect(await work.Users.UpdateSecurityStampAsync(account));
+        await work.EndSessionsAsync(account.Id, cancellationToken);
+        return PasswordChange.Changed;
+    }
+
+    /// <summary>Switches an account off or on; off ends its sessions and tokens.</summary>
+    public async Task SetDisabledAsync(Guid id, bool disabled, CancellationToken cancellationToken = default)
+    {
+        await using var work = new Work(scopes);
+        var account = await work.RequireAsync(id);
+        await RecordAsync(account, disabled ? "disabled" : "enabled", cancellationToken);
+        account.LockoutEnd = disabled ? DateTimeOffset.MaxValue : null;
+        Expect(await work.Users.UpdateSecurityStampAsync(account));
+        await work.EndSessionsAsync(account.Id, cancellationToken);
+    }
+
+    public async Task RemoveAsync(Guid id, CancellationToken cancellationToken = default)
+    {
+        await using var work = new Work(scopes);
+        await RemoveAsync(work, await work.RequireAsync(id), cancellationToken);
+    }
+
+    /// <summary>Removes what the issuer holds of an erased customer; nothing happens when there is nothing.</summary>
+    public async Task RemoveForSubjectAsync(Guid subject, CancellationToken cancellationToken = default)
+    {
+        await using var work = new Work(scopes);
+        var account = await work.Users.Users.FirstOrDefaultAsync(a => a.SubjectId == subject, cancellationToken);
+        if (account is not null) await RemoveAsync(work, account, cancellationToken);
+    }
+
+    // Rows that hang on the account (sessions, authorisations, codes, tokens) go by cascade.
+    private async Task RemoveAsync(Work work, Account account, CancellationToken cancellationToken)
+    {
+        await RecordAsync(account, "removed", cancellationToken);
+        await work.EndSessionsAsync(account.Id, cancellationToken);
+        await work.Attempts.ClearAsync(account.UserName!, cancellationToken);
+        Expect(await work.Users.DeleteAsync(account));
+    }
+
+    private static Task<bool> ExistsAsync(Work work, Account account, CancellationToken cancellationToken) =>
+        work.Users.Users.AnyAsync(
+            a => a.UserName == account.UserName || (a.SubjectId != null && a.SubjectId == account.SubjectId), cancellationToken);
+
+    private async Task<bool> IsGoodAsync(Work work, Account account, string password)
+    {
+        if (password.Length > PasswordSignIn.LongestPassword) return false;
+        using var email = secrets.Open(EmailContext(account.Id), account.EmailSealed);
+        var mailbox = Encoding.UTF8.GetString(email.Span).Split('@')[0];
+        if (mailbox.Length > 3 && password.Contains(mailbox, StringComparison.OrdinalIgnoreCase)) return false;
+        foreach (var validator in work.Users.PasswordValidators)
+            if (!(await validator.ValidateAsync(work.Users, account, password)).Succeeded) return false;
+        return true;
+    }
+
+    private void CheckNew(string email, string role, Guid? subject, bool lasting)
+    {
+        if (lasting && !options.Development) throw new InvalidOperationException("Lasting first passwords are for Development.");
+        if (email.Trim() is not { Length: >= 3 and <= 254 } address || address.IndexOf('@', StringComparison.Ordinal) < 1 || address.EndsWith('@'))
+            throw IssuerException.Invalid("An account needs an e-mail address.");
+        if (role != IssuerOptions.CustomerRole && !options.StaffPurposes.ContainsKey(role)) throw IssuerException.Invalid("There is no such role.");
+        if ((role == IssuerOptions.CustomerRole) != subject.HasValue)
+            throw IssuerException.Invalid("A customer's account names a customer, and no other does.");
+    }
+
+    // 100 bits, in groups that can be read out.
+    private string OneTimePassword()
+    {
+        Span<byte> bytes = stackalloc byte[13];
+        random.Fill(bytes);
+        var text = Base32.Encode(bytes);
+        return $"{text[..5]}-{text[5..10]}-{text[10..15]}-{text[15..20]}";
+    }
+
+    private static string EmailContext(Guid id) => $"account/{id:N}/email";
+
+    private Task RecordAsync(Account account, string change, CancellationToken cancellationToken) =>
+        audit.RecordAsync(Event(account, SignInKinds.AccountChange, change), cancellationToken);
+
+    private static SignInEvent Event(Account account, string kind, string? reason) =>
+        new(true, kind, account.Id.ToString("D"), account.Realm, account.DisplayName, account.SubjectId, reason);
+
+    private static void Expect(IdentityResult result)
+    {
+        if (result.Succeeded) return;
+        if (result.Errors.Any(e => e.Code is nameof(IdentityErrorDescriber.DuplicateUserName) or nameof(IdentityErrorDescriber.ConcurrencyFailure)))
+            throw IssuerException.Conflict("an account");
+        throw new InvalidOperationException("Identity refused: " + string.Join(", ", result.Errors.Select(e => e.Code)));
+    }
+
+    /// <summary>Identity's services are scoped; the registry is not, so that background work can use it too.</summary>
+    private sealed class Work(IServiceScopeFactory scopes) : IAsyncDisposable
+    {
+        private readonly AsyncServiceScope scope = scopes.CreateAsyncScope();
+
+        public UserManager<Account> Users => scope.ServiceProvider.GetRequiredService<UserManager<Account>>();
+        public PasswordSignIn SignIn => scope.ServiceProvider.GetRequiredService<PasswordSignIn>();
+        public SignInAttempts Attempts => scope.ServiceProvider.GetRequiredService<SignInAttempts>();
+
+        public async Task<Account> RequireAsync(Guid id) =>
+            await Users.Users.FirstOrDefaultAsync(a => a.Id == id) ?? throw IssuerException.NotFound("account");
+
+        public async Task EndSessionsAsync(Guid account, CancellationToken cancellationToken)
+        {
+            await scope.ServiceProvider.GetRequiredService<Authorisations>().RevokeAccountAsync(account, cancellationToken);
+            await scope.ServiceProvider.GetRequiredService<IssuerDatabase>()
+                .ExecuteAsync("DELETE FROM issuer.session WHERE account_id = $1", cancellationToken, account);
+        }
+
+        public ValueTask DisposeAsync() => scope.DisposeAsync();
+    }
+}

@@ -1,0 +1,85 @@
+using DataVault.Cryptography;
+using DataVault.Issuer.Keys;
+using DataVault.Issuer.Protocol;
+using DataVault.Issuer.Storage;
+using Microsoft.AspNetCore.Http;
+
+namespace DataVault.Issuer.Accounts;
+
+/// <summary>A browser in which somebody is signed in.</summary>
+internal sealed record Session(Guid Id, AccountFacts Account, int Assurance, DateTimeOffset AuthTime, DateTimeOffset ExpiresAt);
+
+/// <summary>
+/// Sessions live in the database, found by the hash of a random cookie, so that they can be ended from here. A session dies when it is idle, when its
+/// time is up, when its account is switched off, and when the account's security stamp changes (a new password).
+/// </summary>
+internal sealed class Sessions(
+    IssuerDatabase database, Authorisations authorisations, IssuerOptions options, TimeProvider clock, IRandomBytes random)
+{
+    private static readonly TimeSpan SeenGrain = TimeSpan.FromMinutes(1);
+
+    // RFC 6265bis §4.1.3.2: the prefix keeps other hosts of the domain from setting it; it needs https.
+    private string CookieName => options.Secure ? "__Host-vault-session" : "vault-session";
+
+    public async Task<Session?> CurrentAsync(HttpContext context)
+    {
+        if (context.Request.Cookies[CookieName] is not { Length: > 0 and <= 64 } value) return null;
+        var now = clock.GetUtcNow();
+        var found = await database.FirstAsync(
+            $"""
+            SELECT s.id, s.assurance, s.auth_time, s.expires_at, s.seen_at, {AccountFacts.Columns}
+            FROM issuer.session s JOIN issuer.account a ON a.id = s.account_id AND a.security_stamp = s.security_stamp
+            WHERE s.token_hash = $1 AND s.expires_at > $2 AND s.seen_at > $3
+            """,
+            r => new Seen(new Session(r.GetGuid(0), AccountFacts.Read(r, 5), r.GetInt32(1), r.Time(2), r.Time(3)), r.Time(4)),
+            context.RequestAborted,
+            BearerValue.Hash(value),
+            now,
+            now - options.SessionIdle);
+        if (found is null || found.Session.Account.IsDisabled(now)) return null;
+        if (now - found.SeenAt > SeenGrain) await TouchAsync(found.Session, now, context.RequestAborted);
+        return found.Session;
+    }
+
+    /// <summary>A new session with a new cookie, whatever the browser brought along (session fixation).</summary>
+    public async Task StartAsync(HttpContext context, AccountFacts account)
+    {
+        if (await CurrentAsync(context) is { } former) await RemoveAsync(former, context.RequestAborted);
+        var value = BearerValue.New(random);
+        var now = clock.GetUtcNow();
+        await database.ExecuteAsync(
+            """
+            INSERT INTO issuer.session (id, token_hash, account_id, security_stamp, assurance, auth_time, seen_at, expires_at)
+            VALUES ($1, $2, $3, $4, 1, $5, $5, $6)
+            """,
+            context.RequestAborted,
+            Uuid.Version7(clock, random),
+            BearerValue.Hash(value),
+            account.Id,
+            account.SecurityStamp,
+            now,
+            now + options.SessionLifetime);
+        context.Response.Cookies.Append(CookieName, value, Cookie());
+    }
+
+    public async Task EndAsync(HttpContext context, Session session)
+    {
+        await RemoveAsync(session, context.RequestAborted);
+        context.Response.Cookies.Delete(CookieName, Cookie());
+    }
+
+    private async Task RemoveAsync(Session session, CancellationToken cancellationToken)
+    {
+        await authorisations.RevokeSessionAsync(session.Id, cancellationToken);
+        await database.ExecuteAsync("DELETE FROM issuer.session WHERE id = $1", cancellationToken, session.Id);
+    }
+
+    private Task TouchAsync(Session session, DateTimeOffset now, CancellationToken cancellationToken) =>
+        database.ExecuteAsync("UPDATE issuer.session SET seen_at = $2 WHERE id = $1", cancellationToken, session.Id, now);
+
+    // Lax, not Strict: the browser comes to /connect/authorize by a link from the application.
+    private CookieOptions Cookie() =>
+        new() { HttpOnly = true, Secure = options.Secure, SameSite = SameSiteMode.Lax, Path = "/", IsEssential = true };
+
+    private sealed record Seen(Session Session, DateTimeOffset SeenAt);
+}

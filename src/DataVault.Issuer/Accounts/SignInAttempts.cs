@@ -1,0 +1,37 @@
+using DataVault.Issuer.Storage;
+
+namespace DataVault.Issuer.Accounts;
+
+/// <summary>
+/// Counts wrong passwords by account handle, for addresses with an account and without one alike: the row, the statement and the answer are the
+/// same, so that a lock tells nobody whether an account exists. An attempt is counted before the password is looked at, so that parallel guesses
+/// do not slip past.
+/// </summary>
+internal sealed class SignInAttempts(IssuerDatabase database, IssuerOptions options, TimeProvider clock)
+{
+    /// <summary>False when the address is locked.</summary>
+    public async Task<bool> BeginAsync(string handle, CancellationToken cancellationToken)
+    {
+        var now = clock.GetUtcNow();
+        var attempts = await database.FirstAsync(
+            """
+            INSERT INTO issuer.sign_in_attempt AS t (handle, failures, until) VALUES ($1, 1, $3)
+            ON CONFLICT (handle) DO UPDATE SET
+                failures = CASE WHEN t.until > $2 THEN t.failures + 1 ELSE 1 END,
+                until = CASE WHEN t.until > $2 AND t.failures >= $4 THEN t.until ELSE $3 END
+            RETURNING failures
+            """,
+            r => new Count(r.GetInt32(0)),
+            cancellationToken,
+            handle,
+            now,
+            now + options.LockoutPeriod,
+            options.SignInAttempts);
+        return attempts!.Failures <= options.SignInAttempts;
+    }
+
+    public Task ClearAsync(string handle, CancellationToken cancellationToken) =>
+        database.ExecuteAsync("DELETE FROM issuer.sign_in_attempt WHERE handle = $1", cancellationToken, handle);
+
+    private sealed record Count(int Failures);
+}

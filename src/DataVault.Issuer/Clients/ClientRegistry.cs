@@ -1,0 +1,171 @@
+using System.Text.RegularExpressions;
+using DataVault.Cryptography;
+using DataVault.Issuer.Clients;
+using DataVault.Issuer.Keys;
+using DataVault.Issuer.Storage;
+using Npgsql;
+
+namespace DataVault.Issuer;
+
+/// <summary>Ways in which a client may get tokens (OAuth 2.0 <c>grant_type</c>).</summary>
+public static class GrantTypes
+{
+    public const string ClientCredentials = "client_credentials";
+    public const string AuthorizationCode = "authorization_code";
+    public const string RefreshToken = "refresh_token";
+}
+
+/// <summary>What an application is registered with.</summary>
+/// <param name="Id">Lower-case letters, digits and hyphens, 3 to 64.</param>
+/// <param name="Name">Shown to people and in the log; not a person's name.</param>
+/// <param name="Roles">Roles of its own tokens.</param>
+/// <param name="Purposes">The only purposes that its own tokens may name.</param>
+/// <param name="GrantTypes">Of <see cref="Issuer.GrantTypes"/>.</param>
+/// <param name="RedirectUris">Absolute, compared character by character. For <c>authorization_code</c> only.</param>
+/// <param name="SignOutUris">Where a signed-out browser may be sent.</param>
+public sealed record ClientRegistration(
+    string Id, string Name, IReadOnlyList<string> Roles, IReadOnlyList<string> Purposes, IReadOnlyList<string> GrantTypes,
+    IReadOnlyList<string> RedirectUris, IReadOnlyList<string> SignOutUris)
+{
+    public static ClientRegistration Application(string id, string name, IReadOnlyList<string> roles, IReadOnlyList<string> purposes) =>
+        new(id, name, roles, purposes, [Issuer.GrantTypes.ClientCredentials], [], []);
+
+    /// <summary>A web application in which people sign in.</summary>
+    public static ClientRegistration SignIn(string id, string name, IReadOnlyList<string> redirectUris, IReadOnlyList<string> signOutUris) =>
+        new(id, name, [], [], [Issuer.GrantTypes.AuthorizationCode, Issuer.GrantTypes.RefreshToken], redirectUris, signOutUris);
+}
+
+/// <summary>A registered application, without its secret.</summary>
+public sealed record RegisteredClient(ClientRegistration Registration, DateTimeOffset CreatedAt);
+
+/// <summary>Applications that may ask for tokens. Secrets are shown once, when they are made.</summary>
+public sealed partial class ClientRegistry
+{
+    private const string Columns =
+        "client_id, name, roles, purposes, grant_types, redirect_uris, sign_out_uris, created_at, secret_hash, former_secret_hash, former_secret_until";
+
+    private readonly IssuerDatabase database;
+    private readonly Revocations revocations;
+    private readonly ISignInAudit audit;
+    private readonly IssuerOptions options;
+    private readonly TimeProvider clock;
+    private readonly IRandomBytes random;
+
+    internal ClientRegistry(
+        IssuerDatabase database, Revocations revocations, ISignInAudit audit, IssuerOptions options, TimeProvider clock, IRandomBytes random) =>
+        (this.database, this.revocations, this.audit, this.options, this.clock, this.random) =
+        (database, revocations, audit, options, clock, random);
+
+    /// <summary>Registers an application and returns its secret.</summary>
+    /// <exception cref="IssuerException">conflict, invalid-fields.</exception>
+    public async Task<string> RegisterAsync(ClientRegistration registration, CancellationToken cancellationToken = default)
+    {
+        Check(registration, options);
+        var secret = BearerValue.New(random);
+        await RecordAsync(registration, "registered", cancellationToken);
+        var inserted = await InsertAsync(registration, secret, "ON CONFLICT (client_id) DO NOTHING", cancellationToken);
+        return inserted == 1 ? secret : throw IssuerException.Conflict("a client");
+    }
+
+    /// <summary>
+    /// Makes the registration be what is given, with a secret that the caller holds (at least 32 random characters): for the applications that the
+    /// vault brings itself and whose address may differ from start to start.
+    /// </summary>
+    public async Task EnsureAsync(ClientRegistration registration, string secret, CancellationToken cancellationToken = default)
+    {
+        Check(registration, options);
+        if (secret.Length < 32) throw IssuerException.Invalid("A client secret has at least 32 characters.");
+        await InsertAsync(
+            registration,
+            secret,
+            """
+            ON CONFLICT (client_id) DO UPDATE SET name = $2, roles = $3, purposes = $4, grant_types = $5, redirect_uris = $6, sign_out_uris = $7,
+                secret_hash = $9, former_secret_hash = NULL, former_secret_until = NULL
+            """,
+            cancellationToken);
+    }
+
+    public async Task<IReadOnlyList<RegisteredClient>> ListAsync(CancellationToken cancellationToken = default) =>
+        [.. (await database.ListAsync($"SELECT {Columns} FROM issuer.client ORDER BY client_id", Read, cancellationToken)).Select(c => c.Public)];
+
+    /// <summary>A new secret; the former one works for <see cref="IssuerOptions.SecretOverlap"/>, so that the application can change over.</summary>
+    public async Task<string> RotateSecretAsync(string id, CancellationToken cancellationToken = default)
+    {
+        var client = await FindAsync(id, cancellationToken) ?? throw IssuerException.NotFound("client");
+        var secret = BearerValue.New(random);
+        await RecordAsync(client.Public.Registration, "secret-rotated", cancellationToken);
+        await database.ExecuteAsync(
+            "UPDATE issuer.client SET former_secret_hash = secret_hash, former_secret_until = $3, secret_hash = $2 WHERE client_id = $1",
+            cancellationToken,
+            id,
+            BearerValue.Hash(secret),
+            clock.GetUtcNow() + options.SecretOverlap);
+        return secret;
+    }
+
+    /// <summary>Removes an application; tokens that it holds stop working, and so do those of people who signed in through it.</summary>
+    public async Task RemoveAsync(string id, CancellationToken cancellationToken = default)
+    {
+        var client = await FindAsync(id, cancellationToken) ?? throw IssuerException.NotFound("client");
+        await RecordAsync(client.Public.Registration, "removed", cancellationToken);
+        await revocations.RevokeAsync(Revocations.OfClient(id), cancellationToken);
+        await database.ExecuteAsync("DELETE FROM issuer.client WHERE client_id = $1", cancellationToken, id);
+    }
+
+    internal Task<Client?> FindAsync(string id, CancellationToken cancellationToken) =>
+        database.FirstAsync($"SELECT {Columns} FROM issuer.client WHERE client_id = $1", Read, cancellationToken, id);
+
+    private async Task<int> InsertAsync(ClientRegistration r, string secret, string onConflict, CancellationToken cancellationToken)
+    {
+        await revocations.LiftAsync(Revocations.OfClient(r.Id), cancellationToken);
+        return await database.ExecuteAsync(
+            $"""
+            INSERT INTO issuer.client (client_id, name, roles, purposes, grant_types, redirect_uris, sign_out_uris, created_at, secret_hash)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) {onConflict}
+            """,
+            cancellationToken,
+            r.Id,
+            r.Name,
+            r.Roles.ToArray(),
+            r.Purposes.ToArray(),
+            r.GrantTypes.ToArray(),
+            r.RedirectUris.ToArray(),
+            r.SignOutUris.ToArray(),
+            clock.GetUtcNow(),
+            BearerValue.Hash(secret));
+    }
+
+    private Task RecordAsync(ClientRegistration r, string change, CancellationToken cancellationToken) =>
+        audit.RecordAsync(new SignInEvent(true, SignInKinds.ClientChange, r.Id, Realm.Application, r.Name, Reason: change), cancellationToken);
+
+    private static Client Read(NpgsqlDataReader r) => new(
+        new RegisteredClient(
+            new ClientRegistration(
+                r.GetString(0), r.GetString(1), (string[])r[2], (string[])r[3], (string[])r[4], (string[])r[5], (string[])r[6]),
+            r.Time(7)),
+        (byte[])r[8],
+        r.OptionalReference<byte[]>(9),
+        r.Optional<DateTimeOffset>(10));
+
+    private static void Check(ClientRegistration r, IssuerOptions options)
+    {
+        if (!IdPattern().IsMatch(r.Id) || Guid.TryParse(r.Id, out _))
+            throw IssuerException.Invalid("A client id has 3 to 64 lower-case letters, digits and hyphens and begins with a letter.");
+        if (string.IsNullOrWhiteSpace(r.Name) || r.Name.Length > 100) throw IssuerException.Invalid("A client has a name of at most 100 characters.");
+        if (r.GrantTypes.Count == 0 || r.GrantTypes.Except(Known).Any()) throw IssuerException.Invalid("A grant type is unknown.");
+        if (r.GrantTypes.Contains(GrantTypes.AuthorizationCode) != (r.RedirectUris.Count > 0))
+            throw IssuerException.Invalid("Redirect addresses belong to the authorization code grant, and it needs at least one.");
+        if (r.Roles.Contains(IssuerOptions.CustomerRole)) throw IssuerException.Invalid("An application cannot have the role of a customer.");
+        if (r.RedirectUris.Concat(r.SignOutUris).Any(uri => !IsRedirect(uri, options)))
+            throw IssuerException.Invalid("A redirect address is absolute, has no fragment, and is https (http in Development, or on this machine).");
+    }
+
+    private static readonly string[] Known = [GrantTypes.ClientCredentials, GrantTypes.AuthorizationCode, GrantTypes.RefreshToken];
+
+    private static bool IsRedirect(string text, IssuerOptions options) =>
+        Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.Fragment.Length == 0 && uri.UserInfo.Length == 0 && !text.Contains('*', StringComparison.Ordinal)
+        && (uri.Scheme == Uri.UriSchemeHttps || (uri.Scheme == Uri.UriSchemeHttp && (options.Development || uri.IsLoopback)));
+
+    [GeneratedRegex("^[a-z][a-z0-9-]{2,63}$", RegexOptions.CultureInvariant)]
+    private static partial Regex IdPattern();
+}

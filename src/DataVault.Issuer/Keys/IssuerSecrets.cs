@@ -1,0 +1,101 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using DataVault.Cryptography;
+
+namespace DataVault.Issuer.Keys;
+
+/// <summary>
+/// The keys that the issuer gets from the vault's root: one to find accounts by address, one to seal what it must be able to read again.
+/// They are derived on first use, because the vault opens its key registry after the services are built.
+/// </summary>
+internal sealed class IssuerSecrets(IServiceKeys keys, IRandomBytes random) : IDisposable
+{
+    private const uint KeyVersion = 1;
+
+    private readonly Lazy<SecretBytes> index = new(() => keys.Derive("issuer/account-index"));
+    private readonly Lazy<SecretBytes> seal = new(() => keys.Derive("issuer/seal"));
+
+    /// <summary>Base32 of HMAC-SHA-256(index key, realm ‖ 0 ‖ normalised address).</summary>
+    public string Handle(Realm realm, string email)
+    {
+        var input = Encoding.UTF8.GetBytes(RealmNames.Of(realm) + "\0" + Normalise(email));
+        return Base32.Encode(HMACSHA256.HashData(index.Value.Span, input));
+    }
+
+    /// <summary>Seals under a context (AAD), so that a value moved to another row or column does not open.</summary>
+    public byte[] Seal(string context, ReadOnlySpan<byte> plaintext)
+    {
+        var aad = new AssociatedData(stackalloc byte[AssociatedData.Limit], "issuer").Add(Encoding.UTF8.GetBytes(context));
+        return SealedValue.Seal(seal.Value.Span, KeyVersion, 0, plaintext, aad.Bytes, random);
+    }
+
+    public SecretBytes Open(string context, ReadOnlySpan<byte> value)
+    {
+        var aad = new AssociatedData(stackalloc byte[AssociatedData.Limit], "issuer").Add(Encoding.UTF8.GetBytes(context));
+        return SealedValue.OpenSecret(seal.Value.Span, value, aad.Bytes);
+    }
+
+    public void Dispose()
+    {
+        if (index.IsValueCreated) index.Value.Dispose();
+        if (seal.IsValueCreated) seal.Value.Dispose();
+    }
+
+    // Both parts are folded: no provider that people use tells apart two mailboxes by letter case, and people type either.
+    private static string Normalise(string email)
+    {
+        var text = email.Trim().Normalize(NormalizationForm.FormKC).ToLowerInvariant();
+        var at = text.LastIndexOf('@');
+        return at < 0 ? text : text[..at] + "@" + AsciiDomain(text[(at + 1)..]);
+    }
+
+    private static string AsciiDomain(string domain)
+    {
+        try
+        {
+            return new IdnMapping().GetAscii(domain);
+        }
+        catch (ArgumentException)
+        {
+            // Not a domain: no account has it, and a sign-in must go on as with any unknown address.
+            return domain;
+        }
+    }
+}
+
+/// <summary>Base32 (RFC 4648 §6, upper case, no padding): letters and digits only, as Identity's user names want.</summary>
+internal static class Base32
+{
+    private const string Alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+
+    public static string Encode(ReadOnlySpan<byte> bytes)
+    {
+        var text = new StringBuilder(((bytes.Length * 8) + 4) / 5);
+        var buffer = 0;
+        var bits = 0;
+        foreach (var b in bytes)
+        {
+            buffer = (buffer << 8) | b;
+            bits += 8;
+            for (; bits >= 5; bits -= 5) text.Append(Alphabet[(buffer >> (bits - 5)) & 31]);
+            buffer &= (1 << bits) - 1;
+        }
+
+        if (bits > 0) text.Append(Alphabet[(buffer << (5 - bits)) & 31]);
+        return text.ToString();
+    }
+}
+
+/// <summary>Bearer values: 256 random bits, base64url. Only their SHA-256 is kept; the entropy makes a slow hash pointless.</summary>
+internal static class BearerValue
+{
+    public static string New(IRandomBytes random)
+    {
+        Span<byte> bytes = stackalloc byte[32];
+        random.Fill(bytes);
+        return System.Buffers.Text.Base64Url.EncodeToString(bytes);
+    }
+
+    public static byte[] Hash(string value) => SHA256.HashData(Encoding.UTF8.GetBytes(value));
+}

@@ -1,0 +1,178 @@
+using DataVault.Cryptography;
+using DataVault.Issuer.Accounts;
+using DataVault.Issuer.Keys;
+using DataVault.Issuer.Storage;
+using Npgsql;
+
+namespace DataVault.Issuer.Protocol;
+
+/// <summary>One sign-in of one person at one client. Its code, its refresh tokens and its access tokens live and die with it.</summary>
+internal sealed record Authorisation(
+    Guid Id, string ClientId, Guid AccountId, Guid SessionId, string SecurityStamp, string Scope, int Assurance, DateTimeOffset AuthTime,
+    DateTimeOffset ExpiresAt)
+{
+    public bool HasScope(string scope) => Scope.Split(' ').Contains(scope);
+}
+
+/// <summary>A code that has just been used up, and what it was made for.</summary>
+internal sealed record RedeemedCode(Authorisation Authorisation, string RedirectUri, string Challenge, string? Nonce);
+
+/// <summary>
+/// Codes and refresh tokens, kept as hashes. Each is used at most once, decided by one conditional UPDATE; a second use means that somebody
+/// else has a copy, and ends the whole authorisation (RFC 9700 §4.5, §4.14.2).
+/// </summary>
+internal sealed class Authorisations(
+    IssuerDatabase database, Revocations revocations, ISignInAudit audit, IssuerOptions options, TimeProvider clock, IRandomBytes random)
+{
+    private const string Columns =
+        "z.id, z.client_id, z.account_id, z.session_id, z.security_stamp, z.scope, z.assurance, z.auth_time, z.expires_at";
+
+    /// <summary>Returns the code.</summary>
+    public async Task<string> StartAsync(
+        Session session, string clientId, string scope, string redirectUri, string challenge, string? nonce, CancellationToken cancellationToken)
+    {
+        var now = clock.GetUtcNow();
+        var code = BearerValue.New(random);
+        await database.ExecuteAsync(
+            """
+            WITH z AS (
+                INSERT INTO issuer.authorisation
+                    (id, client_id, account_id, session_id, security_stamp, scope, assurance, auth_time, expires_at)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id)
+            INSERT INTO issuer.code (hash, authorisation_id, redirect_uri, challenge, nonce, expires_at)
+            SELECT $10, z.id, $11, $12, $13, $14 FROM z
+            """,
+            cancellationToken,
+            Uuid.Version7(clock, random),
+            clientId,
+            session.Account.Id,
+            session.Id,
+            session.Account.SecurityStamp,
+            scope,
+            session.Assurance,
+            session.AuthTime,
+            session.ExpiresAt,
+            BearerValue.Hash(code),
+            redirectUri,
+            challenge,
+            nonce,
+            now + options.CodeLifetime);
+        return code;
+    }
+
+    /// <summary>Null for a code that is unknown, too old, of another client, of a dead authorisation, or used before.</summary>
+    public async Task<RedeemedCode?> RedeemAsync(string code, string clientId, CancellationToken cancellationToken)
+    {
+        var hash = BearerValue.Hash(code);
+        var redeemed = await database.FirstAsync(
+            $"""
+            UPDATE issuer.code c SET used_at = $2 FROM issuer.authorisation z
+            WHERE c.hash = $1 AND c.used_at IS NULL AND c.expires_at > $2
+                AND z.id = c.authorisation_id AND z.client_id = $3 AND z.revoked_at IS NULL
+            RETURNING {Columns}, c.redirect_uri, c.challenge, c.nonce
+            """,
+            r => new RedeemedCode(Read(r), r.GetString(9), r.GetString(10), r.OptionalReference<string>(11)),
+            cancellationToken,
+            hash,
+            clock.GetUtcNow(),
+            clientId);
+        if (redeemed is null) await EndIfUsedBeforeAsync("code", hash, SignInKinds.CodeReplay, cancellationToken);
+        return redeemed;
+    }
+
+    public async Task<string> IssueRefreshTokenAsync(Authorisation authorisation, CancellationToken cancellationToken)
+    {
+        var token = BearerValue.New(random);
+        var idle = clock.GetUtcNow() + options.RefreshIdle;
+        await database.ExecuteAsync(
+            "INSERT INTO issuer.refresh_token (hash, authorisation_id, expires_at) VALUES ($1, $2, $3)",
+            cancellationToken,
+            BearerValue.Hash(token),
+            authorisation.Id,
+            idle < authorisation.ExpiresAt ? idle : authorisation.ExpiresAt);
+        return token;
+    }
+
+    /// <summary>Null for a refresh token that is unknown, too old, of another client, of a dead authorisation, or used before.</summary>
+    public async Task<Authorisation?> UseRefreshTokenAsync(string token, string clientId, CancellationToken cancellationToken)
+    {
+        var hash = BearerValue.Hash(token);
+        var used = await database.FirstAsync(
+            $"""
+            UPDATE issuer.refresh_token t SET used_at = $2 FROM issuer.authorisation z
+            WHERE t.hash = $1 AND t.used_at IS NULL AND t.expires_at > $2
+                AND z.id = t.authorisation_id AND z.client_id = $3 AND z.revoked_at IS NULL
+            RETURNING {Columns}
+            """,
+            Read,
+            cancellationToken,
+            hash,
+            clock.GetUtcNow(),
+            clientId);
+        if (used is null) await EndIfUsedBeforeAsync("refresh_token", hash, SignInKinds.RefreshReuse, cancellationToken);
+        return used;
+    }
+
+    /// <summary>Ends the authorisation that a refresh token belongs to, if it is this client's (RFC 7009).</summary>
+    public Task RevokeRefreshTokenAsync(string token, string clientId, CancellationToken cancellationToken) =>
+        RevokeAsync(
+            "client_id = $2 AND id = (SELECT authorisation_id FROM issuer.refresh_token WHERE hash = $3)",
+            cancellationToken,
+            clientId,
+            BearerValue.Hash(token));
+
+    public Task RevokeAsync(Guid authorisation, CancellationToken cancellationToken) => RevokeAsync("id = $2", cancellationToken, authorisation);
+
+    public Task RevokeSessionAsync(Guid session, CancellationToken cancellationToken) =>
+        RevokeAsync("session_id = $2", cancellationToken, session);
+
+    public Task RevokeAccountAsync(Guid account, CancellationToken cancellationToken) =>
+        RevokeAsync("account_id = $2", cancellationToken, account);
+
+    /// <summary>The account behind an authorisation, unless it was switched off or got another password since.</summary>
+    public async Task<AccountFacts?> AccountAsync(Authorisation authorisation, CancellationToken cancellationToken)
+    {
+        var account = await database.FirstAsync(
+            $"SELECT {AccountFacts.Columns} FROM issuer.account a WHERE a.id = $1",
+            r => AccountFacts.Read(r),
+            cancellationToken,
+            authorisation.AccountId);
+        if (account is null || account.SecurityStamp != authorisation.SecurityStamp || account.MustChangePassword) return null;
+        return account.IsDisabled(clock.GetUtcNow()) ? null : account;
+    }
+
+    // The table's name is one of two constants of this file, never input.
+    private async Task EndIfUsedBeforeAsync(string table, byte[] hash, string kind, CancellationToken cancellationToken)
+    {
+        var used = await database.FirstAsync(
+            $"""
+            SELECT {Columns}, {AccountFacts.Columns}
+            FROM issuer.{table} t JOIN issuer.authorisation z ON z.id = t.authorisation_id JOIN issuer.account a ON a.id = z.account_id
+            WHERE t.hash = $1 AND t.used_at IS NOT NULL
+            """,
+            r => new Replayed(Read(r), AccountFacts.Read(r, 9)),
+            cancellationToken,
+            hash);
+        if (used is null) return;
+        await RevokeAsync(used.Authorisation.Id, cancellationToken);
+        var account = used.Account;
+        await audit.RecordAsync(
+            new SignInEvent(false, kind, account.Id.ToString("D"), account.Realm, account.DisplayName, account.SubjectId, "used-twice"),
+            cancellationToken);
+    }
+
+    private async Task RevokeAsync(string where, CancellationToken cancellationToken, params object[] values)
+    {
+        var ended = await database.ListAsync(
+            $"UPDATE issuer.authorisation SET revoked_at = coalesce(revoked_at, $1) WHERE {where} AND expires_at > $1 RETURNING id",
+            r => r.GetGuid(0),
+            cancellationToken,
+            [clock.GetUtcNow(), .. values]);
+        foreach (var id in ended) await revocations.RevokeAsync(Revocations.OfAuthorisation(id), cancellationToken);
+    }
+
+    private static Authorisation Read(NpgsqlDataReader r) => new(
+        r.GetGuid(0), r.GetString(1), r.GetGuid(2), r.GetGuid(3), r.GetString(4), r.GetString(5), r.GetInt32(6), r.Time(7), r.Time(8));
+
+    private sealed record Replayed(Authorisation Authorisation, AccountFacts Account);
+}

@@ -1,0 +1,162 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using DataVault.Issuer.Keys;
+using Microsoft.IdentityModel.JsonWebTokens;
+using Microsoft.IdentityModel.Tokens;
+
+namespace DataVault.Issuer;
+
+/// <summary>
+/// Accepts the issuer's own access tokens. SPEC access-token §2. An accepted token is remembered by its hash for at most
+/// <see cref="IssuerOptions.ValidationCache"/>, so that most calls pay for one SHA-256 instead of an ECDSA verification; expiry and revocation are
+/// looked at every time.
+/// </summary>
+public sealed class AccessTokenValidator : IAccessTokenValidator
+{
+    internal const string TokenType = "at+jwt";
+    internal const int LongestToken = 4096;
+    internal static readonly TimeSpan ClockSkew = TimeSpan.FromSeconds(5);
+
+    private readonly SigningKeys keys;
+    private readonly Revocations revocations;
+    private readonly IssuerOptions options;
+    private readonly TimeProvider clock;
+    private readonly JsonWebTokenHandler handler = new() { MapInboundClaims = false, MaximumTokenSizeInBytes = LongestToken };
+    private readonly AcceptedTokens accepted;
+
+    internal AccessTokenValidator(SigningKeys keys, Revocations revocations, IssuerOptions options, TimeProvider clock)
+    {
+        (this.keys, this.revocations, this.options, this.clock) = (keys, revocations, options, clock);
+        accepted = new AcceptedTokens(clock);
+    }
+
+    public async ValueTask<ValidatedToken?> ValidateAsync(string token, CancellationToken cancellationToken)
+    {
+        if (string.IsNullOrEmpty(token) || token.Length > LongestToken) return null;
+        var hash = TokenHash.Of(token);
+        var known = accepted.Find(hash);
+        var validated = known ?? await VerifyAsync(token, cancellationToken);
+        if (validated is null || validated.ExpiresAt + ClockSkew <= clock.GetUtcNow()) return null;
+        if (await revocations.IsRevokedAsync(validated, cancellationToken)) return null;
+        if (known is null) accepted.Add(hash, validated, options.ValidationCache);
+        return validated;
+    }
+
+    /// <summary>An ID token that this issuer made, whether or not it has expired: the hint of a sign-out.</summary>
+    internal async Task<JsonWebToken?> ReadIdTokenAsync(string token, CancellationToken cancellationToken)
+    {
+        if (token.Length > LongestToken) return null;
+        var parameters = Parameters("JWT");
+        parameters.ValidateAudience = false;
+        parameters.ValidateLifetime = false;
+        return await VerifyAsync(token, parameters, cancellationToken);
+    }
+
+    private async ValueTask<ValidatedToken?> VerifyAsync(string token, CancellationToken cancellationToken)
+    {
+        var parameters = Parameters(TokenType);
+        parameters.ValidAudience = IssuerOptions.Audience;
+        var verified = await VerifyAsync(token, parameters, cancellationToken);
+        return verified is null ? null : Read(verified);
+    }
+
+    // Only the key that our own table holds under the token's kid is ever tried; jwk, jku and x5c headers are not looked at.
+    private async ValueTask<JsonWebToken?> VerifyAsync(string token, TokenValidationParameters parameters, CancellationToken cancellationToken)
+    {
+        if (!handler.CanReadToken(token) || Parse(token) is not { } unverified) return null;
+        if (unverified.IsEncrypted || unverified.TryGetHeaderValue<object>("crit", out _)) return null;
+        if (await keys.FindAsync(unverified.Kid, cancellationToken) is not { } key) return null;
+        parameters.IssuerSigningKey = key;
+        var result = await handler.ValidateTokenAsync(unverified, parameters);
+        return result.IsValid ? (JsonWebToken)result.SecurityToken : null;
+    }
+
+    private static JsonWebToken? Parse(string token)
+    {
+        try
+        {
+            return new JsonWebToken(token);
+        }
+        catch (Exception e) when (e is ArgumentException or FormatException)
+        {
+            return null;
+        }
+    }
+
+    private TokenValidationParameters Parameters(string type) => new()
+    {
+        ValidIssuer = options.Issuer,
+        ValidTypes = [type],
+        ValidAlgorithms = [SecurityAlgorithms.EcdsaSha256],
+        RequireSignedTokens = true,
+        RequireExpirationTime = true,
+        TryAllIssuerSigningKeys = false,
+        LifetimeValidator = (notBefore, expires, _, _) => IsAlive(notBefore, expires),
+    };
+
+    private bool IsAlive(DateTime? notBefore, DateTime? expires)
+    {
+        var now = clock.GetUtcNow().UtcDateTime;
+        return expires is { } end && end + ClockSkew > now && (notBefore is not { } start || start - ClockSkew <= now);
+    }
+
+    private static ValidatedToken? Read(JsonWebToken token)
+    {
+        if (!RealmNames.TryParse(Text(token, "realm"), out var realm)) return null;
+        if (Text(token, "sub") is not { Length: > 0 } subject || Text(token, "client_id") is not { Length: > 0 } client) return null;
+        var customer = Guid.TryParseExact(Text(token, "subject"), "D", out var id) ? id : (Guid?)null;
+        if ((realm == Realm.Customer) != customer.HasValue) return null;
+        if (!int.TryParse(Text(token, "acr"), NumberStyles.None, CultureInfo.InvariantCulture, out var assurance)) return null;
+        return new ValidatedToken(
+            subject, client, realm, Text(token, "name") ?? client, List(token, "roles"), List(token, "purposes"), customer, assurance,
+            token.TryGetPayloadValue<long>("auth_time", out var at) ? DateTimeOffset.FromUnixTimeSeconds(at) : null,
+            new DateTimeOffset(token.ValidTo, TimeSpan.Zero), token.Id, Text(token, "scope") ?? "")
+        {
+            Authorisation = Guid.TryParseExact(Text(token, "authorisation"), "N", out var authorisation) ? authorisation : null,
+        };
+    }
+
+    private static string? Text(JsonWebToken token, string claim) => token.TryGetPayloadValue<string>(claim, out var text) ? text : null;
+
+    private static IReadOnlyList<string> List(JsonWebToken token, string claim) =>
+        token.TryGetPayloadValue<string[]>(claim, out var list) ? list : [];
+
+    /// <summary>SHA-256 of a token as a key of a dictionary.</summary>
+    private readonly record struct TokenHash(ulong A, ulong B, ulong C, ulong D)
+    {
+        public static TokenHash Of(string token)
+        {
+            Span<byte> utf8 = stackalloc byte[LongestToken * 3];
+            Span<byte> hash = stackalloc byte[32];
+            SHA256.HashData(utf8[..Encoding.UTF8.GetBytes(token, utf8)], hash);
+            return new TokenHash(
+                BitConverter.ToUInt64(hash), BitConverter.ToUInt64(hash[8..]), BitConverter.ToUInt64(hash[16..]), BitConverter.ToUInt64(hash[24..]));
+        }
+    }
+
+    /// <summary>Two generations: when the young one is full it becomes the old one, so memory is bounded and no call sweeps.</summary>
+    private sealed class AcceptedTokens(TimeProvider clock)
+    {
+        private const int Generation = 10_000;
+        private ConcurrentDictionary<TokenHash, Entry> young = new();
+        private ConcurrentDictionary<TokenHash, Entry> old = new();
+        private int added;
+
+        public ValidatedToken? Find(TokenHash hash)
+        {
+            if (!young.TryGetValue(hash, out var entry) && !old.TryGetValue(hash, out entry)) return null;
+            return entry.Until > clock.GetUtcNow() ? entry.Token : null;
+        }
+
+        public void Add(TokenHash hash, ValidatedToken token, TimeSpan life)
+        {
+            young[hash] = new Entry(token, clock.GetUtcNow() + life);
+            if (Interlocked.Increment(ref added) % Generation != 0) return;
+            (old, young) = (young, new ConcurrentDictionary<TokenHash, Entry>());
+        }
+
+        private sealed record Entry(ValidatedToken Token, DateTimeOffset Until);
+    }
+}
