@@ -23,7 +23,7 @@ internal static partial class Tidy
     [GeneratedRegex(@"Assert\.True\(true\)|Skip\s*=\s*""")]
     private static partial Regex EmptyAssertion();
 
-    [GeneratedRegex(@"\b(pseudonymiz|generaliz|anonymiz|normaliz(?!ed(User|UserName|Email|Name)\b|ationForm\b|e\(NormalizationForm)|authoriz(?!ation\b|e\b|ed\b|er|_|eUrl|eAsync|ationCode))(?=[a-z])", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"\b(pseudonymiz|generaliz|anonymiz|normaliz(?!ed(User|UserName|Email|Name)\b|ationForm\b|e\(NormalizationForm)|authoriz(?!ation(\b|_)|e\b|ed\b|er|_|eUrl|eAsync|ationCode))(?=[a-z])", RegexOptions.IgnoreCase)]
     private static partial Regex American();
 
     [GeneratedRegex(@"(^|/)(Core|Common|Shared|Utils|Utilities|Helpers|Misc)(/|\.cs$|\.csproj$)")]

@@ -142,6 +142,12 @@ public sealed class AccountRegistry
         if (account is not null) await RemoveAsync(work, account, cancellationToken);
     }
 
+    internal async Task<AccountFacts?> FactsAsync(Guid id, CancellationToken cancellationToken)
+    {
+        await using var work = new Work(scopes);
+        return await work.Users.Users.AsNoTracking().FirstOrDefaultAsync(a => a.Id == id, cancellationToken) is { } account ? AccountFacts.Of(account) : null;
+    }
+
     // Rows that hang on the account (sessions, authorisations, codes, tokens) go by cascade.
     private async Task RemoveAsync(Work work, Account account, CancellationToken cancellationToken)
     {

@@ -74,7 +74,7 @@ internal sealed class Sessions(
         await database.ExecuteAsync("DELETE FROM issuer.session WHERE id = $1", cancellationToken, session.Id);
     }
 
-    private Task TouchAsync(Session session, DateTimeOffset now, CancellationToken cancellationToken) =>
+    private Task<int> TouchAsync(Session session, DateTimeOffset now, CancellationToken cancellationToken) =>
         database.ExecuteAsync("UPDATE issuer.session SET seen_at = $2 WHERE id = $1", cancellationToken, session.Id, now);
 
     // Lax, not Strict: the browser comes to /connect/authorize by a link from the application.

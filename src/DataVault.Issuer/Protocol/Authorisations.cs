@@ -116,18 +116,18 @@ internal sealed class Authorisations(
     /// <summary>Ends the authorisation that a refresh token belongs to, if it is this client's (RFC 7009).</summary>
     public Task RevokeRefreshTokenAsync(string token, string clientId, CancellationToken cancellationToken) =>
         RevokeAsync(
-            "client_id = $2 AND id = (SELECT authorisation_id FROM issuer.refresh_token WHERE hash = $3)",
+            "client_id = $3 AND id = (SELECT authorisation_id FROM issuer.refresh_token WHERE hash = $4)",
             cancellationToken,
             clientId,
             BearerValue.Hash(token));
 
-    public Task RevokeAsync(Guid authorisation, CancellationToken cancellationToken) => RevokeAsync("id = $2", cancellationToken, authorisation);
+    public Task RevokeAsync(Guid authorisation, CancellationToken cancellationToken) => RevokeAsync("id = $3", cancellationToken, authorisation);
 
     public Task RevokeSessionAsync(Guid session, CancellationToken cancellationToken) =>
-        RevokeAsync("session_id = $2", cancellationToken, session);
+        RevokeAsync("session_id = $3", cancellationToken, session);
 
     public Task RevokeAccountAsync(Guid account, CancellationToken cancellationToken) =>
-        RevokeAsync("account_id = $2", cancellationToken, account);
+        RevokeAsync("account_id = $3", cancellationToken, account);
 
     /// <summary>The account behind an authorisation, unless it was switched off or got another password since.</summary>
     public async Task<AccountFacts?> AccountAsync(Authorisation authorisation, CancellationToken cancellationToken)
@@ -161,14 +161,21 @@ internal sealed class Authorisations(
             cancellationToken);
     }
 
+    // One statement, so that no crash leaves an authorisation ended and its access tokens accepted. The hour covers tokens issued at its very end.
     private async Task RevokeAsync(string where, CancellationToken cancellationToken, params object[] values)
     {
-        var ended = await database.ListAsync(
-            $"UPDATE issuer.authorisation SET revoked_at = coalesce(revoked_at, $1) WHERE {where} AND expires_at > $1 RETURNING id",
-            r => r.GetGuid(0),
+        var now = clock.GetUtcNow();
+        await database.ExecuteAsync(
+            $"""
+            WITH ended AS (
+                UPDATE issuer.authorisation SET revoked_at = $1
+                WHERE revoked_at IS NULL AND expires_at > $1 - interval '1 hour' AND {where} RETURNING id)
+            INSERT INTO issuer.revocation (key, until) SELECT 'authorisation:' || replace(id::text, '-', ''), $2 FROM ended
+            ON CONFLICT (key) DO NOTHING
+            """,
             cancellationToken,
-            [clock.GetUtcNow(), .. values]);
-        foreach (var id in ended) await revocations.RevokeAsync(Revocations.OfAuthorisation(id), cancellationToken);
+            [now, revocations.Until(now), .. values]);
+        revocations.Forget();
     }
 
     private static Authorisation Read(NpgsqlDataReader r) => new(

@@ -54,6 +54,13 @@ public sealed class AccessTokenValidator : IAccessTokenValidator
         return await VerifyAsync(token, parameters, cancellationToken);
     }
 
+    /// <summary>Ends an access token before its time, if it is this client's.</summary>
+    internal async Task RevokeAsync(string token, string clientId, CancellationToken cancellationToken)
+    {
+        if (await ValidateAsync(token, cancellationToken) is { } validated && validated.ClientId == clientId)
+            await revocations.RevokeAsync(Revocations.OfToken(validated.TokenId), cancellationToken);
+    }
+
     private async ValueTask<ValidatedToken?> VerifyAsync(string token, CancellationToken cancellationToken)
     {
         var parameters = Parameters(TokenType);
@@ -120,7 +127,7 @@ public sealed class AccessTokenValidator : IAccessTokenValidator
 
     private static string? Text(JsonWebToken token, string claim) => token.TryGetPayloadValue<string>(claim, out var text) ? text : null;
 
-    private static IReadOnlyList<string> List(JsonWebToken token, string claim) =>
+    private static string[] List(JsonWebToken token, string claim) =>
         token.TryGetPayloadValue<string[]>(claim, out var list) ? list : [];
 
     /// <summary>SHA-256 of a token as a key of a dictionary.</summary>

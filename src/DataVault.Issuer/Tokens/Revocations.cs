@@ -22,7 +22,7 @@ internal sealed class Revocations(IssuerDatabase database, IssuerOptions options
             "INSERT INTO issuer.revocation (key, until) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET until = excluded.until",
             cancellationToken,
             key,
-            clock.GetUtcNow() + options.AccessTokenLifetime + AccessTokenValidator.ClockSkew);
+            Until(clock.GetUtcNow()));
         Forget();
     }
 
@@ -42,7 +42,11 @@ internal sealed class Revocations(IssuerDatabase database, IssuerOptions options
 
     public void Dispose() => loading.Dispose();
 
-    private void Forget() => current = new Snapshot([], DateTimeOffset.MinValue);
+    /// <summary>When a token issued now is dead by itself.</summary>
+    public DateTimeOffset Until(DateTimeOffset now) => now + options.AccessTokenLifetime + AccessTokenValidator.ClockSkew;
+
+    /// <summary>The next look reads the list again.</summary>
+    public void Forget() => current = new Snapshot([], DateTimeOffset.MinValue);
 
     private async ValueTask<Snapshot> CurrentAsync(CancellationToken cancellationToken)
     {

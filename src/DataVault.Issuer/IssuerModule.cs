@@ -1,0 +1,135 @@
+using DataVault.Cryptography;
+using DataVault.Issuer.Accounts;
+using DataVault.Issuer.Keys;
+using DataVault.Issuer.Pages;
+using DataVault.Issuer.Protocol;
+using DataVault.Issuer.Storage;
+using DataVault.Issuer.Tokens;
+using Microsoft.AspNetCore.Antiforgery;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.DataProtection;
+using Microsoft.AspNetCore.DataProtection.KeyManagement;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Identity;
+using Microsoft.AspNetCore.Mvc;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Options;
+using Npgsql;
+
+namespace DataVault.Issuer;
+
+/// <summary>The issuer's endpoints by what they cost, so that the composition root can limit their rates.</summary>
+/// <param name="SignIn">Pages that check a password.</param>
+/// <param name="Token">Calls that check a client secret or end tokens.</param>
+/// <param name="Browser">Everything else that a browser does.</param>
+/// <param name="Metadata">Discovery and keys.</param>
+public sealed record IssuerEndpoints(
+    IEndpointConventionBuilder SignIn, IEndpointConventionBuilder Token, IEndpointConventionBuilder Browser, IEndpointConventionBuilder Metadata);
+
+/// <summary>Puts the issuer into a host. The host provides <see cref="IServiceKeys"/>, and <see cref="ISignInAudit"/> unless logging is enough.</summary>
+public static class IssuerModule
+{
+    private const int LargestForm = 16 * 1024;
+
+    public static IServiceCollection AddIssuer(this IServiceCollection services, IssuerOptions options)
+    {
+        services.AddSingleton(options);
+        services.TryAddSingleton(TimeProvider.System);
+        services.TryAddSingleton<IRandomBytes, SystemRandomBytes>();
+        services.TryAddSingleton<ISignInAudit, LoggedSignIns>();
+        AddStorage(services, options);
+        AddAccounts(services, options);
+        AddTokens(services);
+        services.AddScoped<AuthorisationEndpoint>().AddScoped<TokenEndpoint>().AddScoped<SignOutEndpoint>().AddScoped<AccountPages>();
+        services.AddSingleton<MetadataEndpoints>().AddSingleton<ClientAuthentication>();
+        services.AddHostedService<IssuerUpkeep>();
+        return services;
+    }
+
+    /// <summary>Maps <c>/connect/*</c>, <c>/.well-known/*</c> and <c>/account/*</c>.</summary>
+    public static IssuerEndpoints MapIssuer(this IEndpointRouteBuilder routes)
+    {
+        var endpoints = new IssuerEndpoints(Group(routes), Group(routes), Group(routes), Group(routes));
+        MapPages((RouteGroupBuilder)endpoints.SignIn, (RouteGroupBuilder)endpoints.Browser);
+        MapProtocol((RouteGroupBuilder)endpoints.Token, (RouteGroupBuilder)endpoints.Browser, (RouteGroupBuilder)endpoints.Metadata);
+        return endpoints;
+    }
+
+    private static void AddStorage(IServiceCollection services, IssuerOptions options)
+    {
+        services.AddSingleton(provider => new IssuerDatabase(
+            new NpgsqlDataSourceBuilder(options.Connection) { Name = "issuer" }.Build()));
+        services.AddDbContext<IssuerDbContext>((provider, builder) =>
+            IssuerDbContext.Configure(builder.UseNpgsql(provider.GetRequiredService<IssuerDatabase>().Source)));
+        services.AddSingleton<IssuerSecrets>().AddSingleton<SigningKeys>();
+        services.AddDataProtection().SetApplicationName("DataVault");
+        services.AddSingleton<IConfigureOptions<KeyManagementOptions>, KeyRingOptions>();
+        services.AddAntiforgery();
+        services.AddSingleton<IConfigureOptions<AntiforgeryOptions>, AntiforgeryCookie>();
+    }
+
+    private static void AddAccounts(IServiceCollection services, IssuerOptions options)
+    {
+        services.AddIdentityCore<Account>(identity =>
+        {
+            identity.Stores.SchemaVersion = IdentitySchemaVersions.Version3;
+            // NIST SP 800-63B-4 §3.1.1.2: length counts, composition rules do harm.
+            identity.Password.RequiredLength = 12;
+            identity.Password.RequiredUniqueChars = 5;
+            identity.Password.RequireDigit = identity.Password.RequireLowercase = false;
+            identity.Password.RequireUppercase = identity.Password.RequireNonAlphanumeric = false;
+        }).AddEntityFrameworkStores<IssuerDbContext>();
+        services.Configure<PasswordHasherOptions>(hasher => hasher.IterationCount = options.PasswordIterations);
+        services.AddSingleton<PasswordWork>(p => new PasswordWork(
+            new PasswordHasher<Account>(p.GetRequiredService<IOptions<PasswordHasherOptions>>()), options, p.GetRequiredService<IRandomBytes>()));
+        services.AddSingleton<SignInAttempts>().AddScoped<PasswordSignIn>().AddSingleton<Sessions>();
+        services.AddSingleton(p => new AccountRegistry(
+            p.GetRequiredService<IServiceScopeFactory>(), p.GetRequiredService<IssuerSecrets>(), p.GetRequiredService<ISignInAudit>(), options,
+            p.GetRequiredService<TimeProvider>(), p.GetRequiredService<IRandomBytes>()));
+    }
+
+    private static void AddTokens(IServiceCollection services)
+    {
+        services.AddSingleton<Revocations>().AddSingleton<TokenWriter>().AddSingleton<Authorisations>();
+        services.AddSingleton(p => new ClientRegistry(
+            p.GetRequiredService<IssuerDatabase>(), p.GetRequiredService<Revocations>(), p.GetRequiredService<ISignInAudit>(),
+            p.GetRequiredService<IssuerOptions>(), p.GetRequiredService<TimeProvider>(), p.GetRequiredService<IRandomBytes>()));
+        services.AddSingleton(p => new AccessTokenValidator(
+            p.GetRequiredService<SigningKeys>(), p.GetRequiredService<Revocations>(), p.GetRequiredService<IssuerOptions>(),
+            p.GetRequiredService<TimeProvider>()));
+        services.TryAddSingleton<IAccessTokenValidator>(p => p.GetRequiredService<AccessTokenValidator>());
+    }
+
+    private static void MapPages(RouteGroupBuilder signIn, RouteGroupBuilder browser)
+    {
+        signIn.MapGet("/account/login", (HttpContext c, AccountPages p) => p.ShowLoginAsync(c));
+        signIn.MapPost("/account/login", (HttpContext c, AccountPages p) => p.LoginAsync(c));
+        signIn.MapGet("/account/password", (HttpContext c, AccountPages p) => p.ShowPasswordAsync(c));
+        signIn.MapPost("/account/password", (HttpContext c, AccountPages p) => p.ChangePasswordAsync(c));
+        browser.MapGet("/account", (HttpContext c) => AccountPages.SignedIn(c));
+        browser.MapGet("/account/logout", (HttpContext c, AccountPages p) => p.ShowLogoutAsync(c));
+        browser.MapPost("/account/logout", (HttpContext c, AccountPages p) => p.LogoutAsync(c));
+        browser.MapGet("/account/signed-out", (HttpContext c) => AccountPages.SignedOut(c));
+        browser.MapGet("/account/style.css", () => Stylesheet.Result);
+    }
+
+    private static void MapProtocol(RouteGroupBuilder token, RouteGroupBuilder browser, RouteGroupBuilder metadata)
+    {
+        browser.MapMethods("/connect/authorize", ["GET", "POST"], (HttpContext c, AuthorisationEndpoint e) => e.HandleAsync(c));
+        browser.MapMethods("/connect/endsession", ["GET", "POST"], (HttpContext c, SignOutEndpoint e) => e.HandleAsync(c));
+        token.MapPost("/connect/token", (HttpContext c, TokenEndpoint e) => e.HandleAsync(c));
+        token.MapPost("/connect/revocation", (HttpContext c, TokenEndpoint e) => e.RevokeAsync(c));
+        token.MapMethods("/connect/userinfo", ["GET", "POST"], (HttpContext c, MetadataEndpoints e) => e.UserInfoAsync(c));
+        metadata.MapGet("/.well-known/openid-configuration", (MetadataEndpoints e) => e.Discovery());
+        metadata.MapGet("/.well-known/jwks.json", (HttpContext c, MetadataEndpoints e) => e.KeysAsync(c));
+    }
+
+    private static RouteGroupBuilder Group(IEndpointRouteBuilder routes)
+    {
+        var group = routes.MapGroup("").AllowAnonymous().ExcludeFromDescription();
+        return group.WithMetadata(new RequestSizeLimitAttribute(LargestForm));
+    }
+}

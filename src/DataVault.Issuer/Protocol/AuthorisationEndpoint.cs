@@ -1,0 +1,105 @@
+using System.Globalization;
+using DataVault.Issuer.Accounts;
+using DataVault.Issuer.Clients;
+using DataVault.Issuer.Pages;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.WebUtilities;
+
+namespace DataVault.Issuer.Protocol;
+
+/// <summary>
+/// <c>/connect/authorize</c>: authorization code with PKCE S256 and nothing else (OAuth 2.1, OpenID Connect Core 1.0 §3.1.2). Clients are the
+/// vault's own and registered by its administrators, so nobody is asked for consent. <c>acr_values=realm:staff</c> (or <c>realm:customer</c>) says
+/// whose sign-in is wanted; a session of the other realm then does not do.
+/// </summary>
+internal sealed class AuthorisationEndpoint(ClientRegistry clients, Sessions sessions, Authorisations authorisations, IssuerOptions options, TimeProvider clock)
+{
+    public const string Path = "/connect/authorize";
+    private const int LongestState = 1024;
+    private static readonly string[] KnownScopes = ["openid", "profile", "offline_access"];
+
+    public async Task<IResult> HandleAsync(HttpContext context)
+    {
+        context.Response.Headers.CacheControl = "no-store";
+        if (await OAuthRequest.ReadAsync(context) is not { } request) return Page.Problem(context, "The sign-in request is malformed.");
+        // Nothing is sent to an address that is not registered (RFC 9700 §4.1).
+        if (await FindClientAsync(request, context.RequestAborted) is not { } client)
+            return Page.Problem(context, "The application that sent you here is not registered with this address.");
+        var answer = new AuthorisationAnswer(request["redirect_uri"]!, request["state"], options.Issuer);
+        if (Refusal(request, client) is { } error) return answer.Error(error);
+        var session = await sessions.CurrentAsync(context);
+        if (!IsEnough(request, session))
+            return request["prompt"] == "none" ? answer.Error("login_required") : ToLogin(request);
+        if (session!.Account.MustChangePassword)
+            return request["prompt"] == "none" ? answer.Error("interaction_required") : ToPassword(request);
+        var code = await authorisations.StartAsync(
+            session, client.Id, Scope(request), request["redirect_uri"]!, request["code_challenge"]!, request["nonce"], context.RequestAborted);
+        return answer.Code(code);
+    }
+
+    private async Task<Client?> FindClientAsync(OAuthRequest request, CancellationToken cancellationToken)
+    {
+        if (request["client_id"] is not { } id || request["redirect_uri"] is not { } redirectUri) return null;
+        var client = await clients.FindAsync(id, cancellationToken);
+        return client is not null && client.AllowsRedirect(redirectUri) ? client : null;
+    }
+
+    private static string? Refusal(OAuthRequest request, Client client)
+    {
+        if (request["request"] is not null) return "request_not_supported";
+        if (request["request_uri"] is not null) return "request_uri_not_supported";
+        if (!client.Allows(GrantTypes.AuthorizationCode)) return "unauthorized_client";
+        if (request["response_type"] is not { } responseType) return "invalid_request";
+        if (responseType != "code") return "unsupported_response_type";
+        if (request["response_mode"] is not (null or "query")) return "invalid_request";
+        if (request["code_challenge_method"] != Pkce.Method || !Pkce.IsChallenge(request["code_challenge"])) return "invalid_request";
+        if (request["state"]?.Length > LongestState || request["nonce"]?.Length > LongestState) return "invalid_request";
+        if (request["prompt"] is not (null or "none" or "login")) return "invalid_request";
+        return request["max_age"] is { } age && !int.TryParse(age, NumberStyles.None, CultureInfo.InvariantCulture, out _) ? "invalid_request" : null;
+    }
+
+    private bool IsEnough(OAuthRequest request, Session? session)
+    {
+        if (session is null || request["prompt"] == "login") return false;
+        if (WantedRealm(request) is { } realm && realm != session.Account.Realm) return false;
+        if (request["max_age"] is not { } age) return true;
+        return session.AuthTime.AddSeconds(int.Parse(age, CultureInfo.InvariantCulture)) > clock.GetUtcNow();
+    }
+
+    // What asked for a fresh sign-in is dropped from the way back, or it would ask again for ever. The client checks auth_time.
+    private static IResult ToLogin(OAuthRequest request)
+    {
+        var back = request.ToLocalAddress(Path, "prompt", "max_age");
+        var realm = RealmNames.Of(WantedRealm(request) ?? Realm.Customer);
+        return Results.LocalRedirect(QueryHelpers.AddQueryString("/account/login", new Dictionary<string, string?> { ["realm"] = realm, ["returnUrl"] = back }));
+    }
+
+    private static IResult ToPassword(OAuthRequest request) =>
+        Results.LocalRedirect(QueryHelpers.AddQueryString("/account/password", "returnUrl", request.ToLocalAddress(Path, "prompt", "max_age")));
+
+    private static Realm? WantedRealm(OAuthRequest request) => (request["acr_values"] ?? "").Split(' ') switch
+    {
+        var values when values.Contains("realm:staff") => Realm.Staff,
+        var values when values.Contains("realm:customer") => Realm.Customer,
+        _ => null,
+    };
+
+    // OpenID Connect Core 1.0 §3.1.2.1: scopes that are not understood are ignored.
+    private static string Scope(OAuthRequest request) =>
+        string.Join(' ', (request["scope"] ?? "").Split(' ').Where(KnownScopes.Contains).Distinct());
+}
+
+/// <summary>The way back to the client, with <c>iss</c> (RFC 9207) so that it can tell issuers apart.</summary>
+internal sealed record AuthorisationAnswer(string RedirectUri, string? State, string Issuer)
+{
+    public IResult Code(string code) => Back("code", code);
+
+    public IResult Error(string error) => Back("error", error);
+
+    private IResult Back(string name, string value)
+    {
+        var parameters = new Dictionary<string, string?> { [name] = value, ["iss"] = Issuer };
+        if (State is not null) parameters["state"] = State;
+        return Results.Redirect(QueryHelpers.AddQueryString(RedirectUri, parameters));
+    }
+}

@@ -1,0 +1,47 @@
+using System.Text;
+using DataVault.Issuer.Clients;
+using Microsoft.AspNetCore.Http;
+
+namespace DataVault.Issuer.Protocol;
+
+/// <summary><c>client_secret_basic</c> and <c>client_secret_post</c> (RFC 6749 §2.3.1), one at a time.</summary>
+internal sealed class ClientAuthentication(ClientRegistry clients, ISignInAudit audit, TimeProvider clock)
+{
+    private const int LongestCredential = 256;
+
+    /// <summary>Null when the client did not show who it is. An unknown client and a wrong secret look and cost the same.</summary>
+    public async Task<Client?> AuthenticateAsync(HttpContext context, OAuthRequest request)
+    {
+        if (Credentials(context, request) is not var (id, secret)) return null;
+        var client = await clients.FindAsync(id, context.RequestAborted);
+        if (Client.Verify(client, secret, clock.GetUtcNow())) return client;
+        await audit.RecordAsync(
+            new SignInEvent(false, SignInKinds.ClientSecret, client?.Id ?? "unknown", Realm.Application, client?.Name ?? "unknown", Reason: "wrong-secret"),
+            context.RequestAborted);
+        return null;
+    }
+
+    private static (string Id, string Secret)? Credentials(HttpContext context, OAuthRequest request)
+    {
+        var header = context.Request.Headers.Authorization.ToString();
+        if (header.Length == 0) return Bounded(request["client_id"], request["client_secret"]);
+        if (request["client_secret"] is not null || Basic(header) is not var (id, secret)) return null;
+        return request["client_id"] is { } named && named != id ? null : Bounded(id, secret);
+    }
+
+    private static (string Id, string Secret)? Bounded(string? id, string? secret) =>
+        id is { Length: <= LongestCredential } && secret is { Length: > 0 and <= LongestCredential } ? (id, secret) : null;
+
+    // Both parts are form-encoded before they are joined (RFC 6749 §2.3.1).
+    private static (string? Id, string? Secret)? Basic(string header)
+    {
+        if (header.Length > 1024 || !header.StartsWith("Basic ", StringComparison.OrdinalIgnoreCase)) return null;
+        var bytes = new byte[header.Length];
+        if (!Convert.TryFromBase64String(header[6..].Trim(), bytes, out var length)) return null;
+        var text = Encoding.UTF8.GetString(bytes, 0, length);
+        var colon = text.IndexOf(':', StringComparison.Ordinal);
+        return colon < 1 ? null : (Decode(text[..colon]), Decode(text[(colon + 1)..]));
+    }
+
+    private static string Decode(string text) => Uri.UnescapeDataString(text.Replace('+', ' '));
+}
