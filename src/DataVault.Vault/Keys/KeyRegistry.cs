@@ -1,0 +1,397 @@
+using System.Data;
+using System.Security.Cryptography;
+using System.Text;
+using DataVault.Cryptography;
+using DataVault.Policy;
+using Npgsql;
+using NpgsqlTypes;
+
+namespace DataVault.Vault.Keys;
+
+/// <summary>What is left of a destroyed key.</summary>
+/// <param name="Commitment">The commitment that was logged when the key was made.</param>
+/// <param name="PageId">The page it was wrapped under.</param>
+/// <param name="Generation">The page's generation that replaced it.</param>
+/// <param name="EpochId">The epoch whose destruction makes every older copy useless.</param>
+internal sealed record KeyDestruction(byte[] Commitment, long PageId, int Generation, int EpochId, DateTimeOffset At);
+
+/// <summary>
+/// Subject keys: made, fetched, destroyed. A subject key and the person's identity secret are wrapped together under a page key that up to 256 people share;
+/// page keys are wrapped under the epoch root.
+/// </summary>
+/// <remarks>
+/// INVARIANT: a cached key is used only in a request that also reads the person's row in the vault database. Erasure removes that row, so a key that another
+/// process still holds opens nothing; the notification sent on destruction only makes it forget sooner.
+/// </remarks>
+internal sealed class KeyRegistry : IServiceKeys
+{
+    public const int PageSize = 256;
+    public const string GoneChannel = "datavault_key_gone";
+
+    private const string Select =
+        """
+        select s.subject_id, s.key_version, s.wrapped, p.page_id, p.generation, p.epoch_id, p.wrapped
+        from keys.subject_key s join keys.page p on p.page_id = s.page_id
+        """;
+
+    private readonly KeysDatabase database;
+    private readonly VaultKeyring keyring;
+    private readonly TombstoneJournal journal;
+    private readonly IRandomBytes random;
+    private readonly TimeProvider clock;
+    private readonly KeyCache cache;
+    private readonly byte[] logContext;
+
+    public KeyRegistry(KeysDatabase database, VaultKeyring keyring, TombstoneJournal journal, VaultOptions options, IRandomBytes random, TimeProvider clock)
+    {
+        (this.database, this.keyring, this.journal, this.random, this.clock) = (database, keyring, journal, random, clock);
+        cache = new KeyCache(options.KeyCacheLimit);
+        logContext = SHA256.HashData(Encoding.UTF8.GetBytes(options.Origin));
+    }
+
+    public Guid VaultId => keyring.VaultId;
+
+    public SecretBytes Derive(string label) => keyring.Derive(label);
+
+    public BlindIndexKey Index(int indexId) => keyring.Index(indexId);
+
+    public PseudonymKey Pseudonyms(string domain) => keyring.Pseudonyms(domain);
+
+    public byte[] ActorTag(Recipient recipient) => keyring.ActorTag(recipient);
+
+    /// <exception cref="VaultException">Unknown or destroyed: not-found.</exception>
+    public async Task<SubjectKeys> GetAsync(SubjectId subject, CancellationToken ct = default)
+    {
+        if (cache.TryGet(subject, out var wrapped, out var page)) return Unwrap(wrapped, page);
+        var found = await FetchAsync([subject], ct);
+        return found.Count == 1 ? Unwrap(found[0].Wrapped, found[0].Page) : throw VaultException.NotFound();
+    }
+
+    /// <summary>Keys of those that exist, in the order asked for; one round trip.</summary>
+    public async Task<IReadOnlyList<SubjectKeys>> GetManyAsync(IReadOnlyList<SubjectId> subjects, CancellationToken ct = default)
+    {
+        var at = new Dictionary<SubjectId, (WrappedKey Wrapped, SecretBytes Page)>(subjects.Count);
+        var missing = new List<SubjectId>();
+        foreach (var subject in subjects)
+        {
+            if (cache.TryGet(subject, out var known, out var its)) at[subject] = (known, its);
+            else missing.Add(subject);
+        }
+
+        if (missing.Count > 0)
+        {
+            foreach (var (wrapped, page, _) in await FetchAsync(missing, ct)) at[wrapped.Subject] = (wrapped, page);
+        }
+
+        var keys = new List<SubjectKeys>(subjects.Count);
+        foreach (var subject in subjects)
+        {
+            if (at.TryGetValue(subject, out var found)) keys.Add(Unwrap(found.Wrapped, found.Page));
+        }
+
+        return keys;
+    }
+
+    /// <summary>Makes keys for new subjects, all or none; one transaction.</summary>
+    public async Task<IReadOnlyList<SubjectKeys>> CreateAsync(IReadOnlyList<SubjectId> subjects, CancellationToken ct = default)
+    {
+        try
+        {
+            await using var connection = await database.OpenAsync(ct);
+            await using var transaction = await connection.BeginTransactionAsync(ct);
+            var plan = new PagePlan(subjects.Count, await TakeOpenPageAsync(connection, ct));
+            for (var room = plan.Room; room < subjects.Count; room += PageSize) plan.Add(NewPage());
+            var made = WrapFresh(subjects, plan);
+            await WriteAsync(connection, plan, made, ct);
+            await DurabilityGuard.CommitAsync(transaction);
+            return Publish(plan, made);
+        }
+        catch (Exception e) when (DatabaseFailure.IsOutage(e))
+        {
+            throw VaultException.Unavailable(e);
+        }
+    }
+
+    /// <summary>Takes back keys that were made and under which nothing was stored, such as those of a write that was refused. Leaves no tombstone.</summary>
+    public async Task DiscardUnusedAsync(IReadOnlyList<SubjectId> subjects, CancellationToken ct = default)
+    {
+        foreach (var subject in subjects) cache.Remove(subject);
+        await using var connection = await database.OpenAsync(ct);
+        await using var command = new NpgsqlCommand(
+            """
+            with gone as (delete from keys.subject_key where subject_id = any($1) returning page_id),
+                 freed as (select page_id, count(*) as n from gone group by page_id)
+            update keys.page p set count = p.count - freed.n from freed where p.page_id = freed.page_id
+            """, connection) { Parameters = { new() { Value = subjects.Select(s => s.Value).ToArray() } } };
+        await command.ExecuteNonQueryAsync(ct);
+    }
+
+    /// <summary>
+    /// Destroys one person's keys for ever: tombstone to the journal, then, in one transaction, the row goes, the tombstone comes, and the page gets a new key
+    /// under which its other members are wrapped again. Done twice it answers the same.
+    /// </summary>
+    public async Task<KeyDestruction> DestroyAsync(SubjectId subject, CancellationToken ct = default)
+    {
+        var hash = keyring.TombstoneHash(subject);
+        cache.Remove(subject);
+        var found = await FetchAsync([subject], ct);
+        if (found.Count == 0) return await FindDestructionAsync(hash, ct) ?? throw VaultException.NotFound();
+        byte[] commitment;
+        using (var keys = Unwrap(found[0].Wrapped, found[0].Page)) commitment = keys.Commitment;
+        var tombstone = new Tombstone(hash, commitment, clock.GetUtcNow());
+        await journal.AppendAsync(VaultId, tombstone, ct);
+        var destruction = await DestroyRowAsync(subject, tombstone, CancellationToken.None);
+        cache.Remove(subject);
+        return destruction ?? await FindDestructionAsync(hash, ct) ?? throw VaultException.NotFound();
+    }
+
+    /// <summary>The second half of <see cref="DestroyAsync"/>, whose tombstone is in the journal already. Null when there is no such key.</summary>
+    internal async Task<KeyDestruction?> DestroyRowAsync(SubjectId subject, Tombstone tombstone, CancellationToken ct)
+    {
+        await using var connection = await database.OpenAsync(ct);
+        await using var transaction = await connection.BeginTransactionAsync(ct);
+        var members = await LockPageAsync(connection, subject, ct);
+        if (members.Count == 0) return null;
+        var (page, epoch) = (members[0].Wrapped, members[0].Epoch);
+        using var freshKey = SecretBytes.Random(KeyDerivation.KeySize, random);
+        var fresh = new Page(page.PageId, page.Generation + 1, keyring.CurrentEpoch, freshKey);
+        var neighbours = Rewrap(members.Where(m => m.Wrapped.Subject != subject), fresh);
+        var destruction = new KeyDestruction(tombstone.Commitment, fresh.Id, fresh.Generation, Math.Max(epoch, fresh.Epoch), tombstone.At);
+        await WriteDestructionAsync(connection, (subject, tombstone.SubjectHash, destruction), fresh, neighbours, ct);
+        await DurabilityGuard.CommitAsync(transaction);
+        return destruction;
+    }
+
+    /// <summary>Another process destroyed this key.</summary>
+    internal void Forget(SubjectId subject) => cache.Remove(subject);
+
+    /// <summary>Notifications may have been missed.</summary>
+    internal void ForgetAll() => cache.Clear();
+
+    private SubjectKeys Unwrap(WrappedKey wrapped, SecretBytes page)
+    {
+        var secrets = SealedValue.OpenSecret(page.Span, wrapped.Wrapped, SubjectContext(wrapped.Subject, wrapped.PageId, wrapped.Generation, stackalloc byte[AssociatedData.Limit]));
+        // INVARIANT: the page key must not be finalised while its span is in use.
+        GC.KeepAlive(page);
+        return new SubjectKeys(wrapped.Subject, wrapped.KeyVersion, secrets, logContext, wrapped);
+    }
+
+    private async Task<List<(WrappedKey Wrapped, SecretBytes Page, int Epoch)>> FetchAsync(IReadOnlyList<SubjectId> subjects, CancellationToken ct)
+    {
+        try
+        {
+            await using var command = database.Reads.CreateCommand(Select + " where s.subject_id = any($1)");
+            command.Parameters.Add(new() { Value = subjects.Select(s => s.Value).ToArray() });
+            await using var reader = await command.ExecuteReaderAsync(ct);
+            var found = await ReadAsync(reader, ct);
+            foreach (var (wrapped, _, _) in found) cache.Add(wrapped);
+            return found;
+        }
+        catch (Exception e) when (DatabaseFailure.IsOutage(e))
+        {
+            throw VaultException.Unavailable(e);
+        }
+    }
+
+    private async Task<List<(WrappedKey Wrapped, SecretBytes Page, int Epoch)>> ReadAsync(NpgsqlDataReader reader, CancellationToken ct)
+    {
+        var found = new List<(WrappedKey, SecretBytes, int)>();
+        while (await reader.ReadAsync(ct))
+        {
+            var (page, generation, epoch) = (reader.GetInt64(3), reader.GetInt32(4), reader.GetInt32(5));
+            if (!cache.TryGetPage(page, generation, out var key))
+                key = cache.AddPage(page, generation, OpenPage(page, generation, epoch, reader.GetFieldValue<byte[]>(6)));
+            var subject = new SubjectId(reader.GetGuid(0));
+            found.Add((new WrappedKey(subject, reader.GetInt32(1), page, generation, reader.GetFieldValue<byte[]>(2)), key, epoch));
+        }
+
+        return found;
+    }
+
+    private SecretBytes OpenPage(long page, int generation, int epoch, byte[] wrapped) =>
+        SealedValue.OpenSecret(keyring.EpochRoot(epoch).Span, wrapped, PageContext(page, generation, stackalloc byte[AssociatedData.Limit]));
+
+    private byte[] WrapPage(Page page) =>
+        SealedValue.Seal(
+            keyring.EpochRoot(page.Epoch).Span, (uint)page.Generation, 0, page.Key.Span, PageContext(page.Id, page.Generation, stackalloc byte[AssociatedData.Limit]), random);
+
+    private Page NewPage()
+    {
+        Span<byte> id = stackalloc byte[8];
+        random.Fill(id);
+        var number = System.Buffers.Binary.BinaryPrimitives.ReadInt64BigEndian(id) & long.MaxValue;
+        return new Page(number, 1, keyring.CurrentEpoch, SecretBytes.Random(KeyDerivation.KeySize, random)) { IsNew = true };
+    }
+
+    // SKIP LOCKED: processes that create at the same time fill different pages instead of waiting for each other.
+    private async Task<Page?> TakeOpenPageAsync(NpgsqlConnection connection, CancellationToken ct)
+    {
+        await using var command = new NpgsqlCommand(
+            $"select page_id, generation, epoch_id, wrapped, count from keys.page where count < {PageSize} order by page_id limit 1 for update skip locked", connection);
+        await using var reader = await command.ExecuteReaderAsync(ct);
+        if (!await reader.ReadAsync(ct)) return null;
+        var (id, generation, epoch) = (reader.GetInt64(0), reader.GetInt32(1), reader.GetInt32(2));
+        if (!cache.TryGetPage(id, generation, out var key))
+            key = cache.AddPage(id, generation, OpenPage(id, generation, epoch, reader.GetFieldValue<byte[]>(3)));
+        return new Page(id, generation, epoch, key) { Count = reader.GetInt32(4) };
+    }
+
+    private List<WrappedKey> WrapFresh(IReadOnlyList<SubjectId> subjects, PagePlan plan)
+    {
+        var made = new List<WrappedKey>(subjects.Count);
+        using var fresh = new SecretBytes(SubjectKeys.SecretSize);
+        Span<byte> context = stackalloc byte[AssociatedData.Limit];
+        foreach (var subject in subjects)
+        {
+            var page = plan.Next();
+            random.Fill(fresh.Span);
+            var wrapped = SealedValue.Seal(page.Key.Span, 1, 0, fresh.Span, SubjectContext(subject, page.Id, page.Generation, context), random);
+            made.Add(new WrappedKey(subject, 1, page.Id, page.Generation, wrapped));
+        }
+
+        return made;
+    }
+
+    private async Task WriteAsync(NpgsqlConnection connection, PagePlan plan, List<WrappedKey> made, CancellationToken ct)
+    {
+        await using var batch = new NpgsqlBatch(connection);
+        foreach (var page in plan.Pages)
+        {
+            batch.BatchCommands.Add(page.IsNew
+                ? new NpgsqlBatchCommand("insert into keys.page (page_id, generation, epoch_id, wrapped, count) values ($1, $2, $3, $4, $5)")
+                {
+                    Parameters = { new() { Value = page.Id }, new() { Value = page.Generation }, new() { Value = page.Epoch }, new() { Value = WrapPage(page) }, new() { Value = page.Count } },
+                }
+                : new NpgsqlBatchCommand("update keys.page set count = $2 where page_id = $1") { Parameters = { new() { Value = page.Id }, new() { Value = page.Count } } });
+        }
+
+        batch.BatchCommands.Add(new NpgsqlBatchCommand(
+            "insert into keys.subject_key (subject_id, page_id, key_version, wrapped) select u.s, u.p, 1, u.w from unnest($1, $2, $3) as u (s, p, w)")
+        {
+            Parameters =
+            {
+                new() { Value = made.Select(m => m.Subject.Value).ToArray() },
+                new() { Value = made.Select(m => m.PageId).ToArray() },
+                new() { Value = made.Select(m => m.Wrapped).ToArray(), NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Bytea },
+            },
+        });
+        await batch.ExecuteNonQueryAsync(ct);
+    }
+
+    private List<SubjectKeys> Publish(PagePlan plan, List<WrappedKey> made)
+    {
+        var pages = plan.Pages.ToDictionary(p => p.Id, p => cache.AddPage(p.Id, p.Generation, p.Key));
+        foreach (var wrapped in made) cache.Add(wrapped);
+        return made.ConvertAll(wrapped => Unwrap(wrapped, pages[wrapped.PageId]));
+    }
+
+    private async Task<List<(WrappedKey Wrapped, SecretBytes Page, int Epoch)>> LockPageAsync(NpgsqlConnection connection, SubjectId subject, CancellationToken ct)
+    {
+        await using (var page = new NpgsqlCommand(
+            "select page_id from keys.page where page_id = (select page_id from keys.subject_key where subject_id = $1) for update", connection) { Parameters = { new() { Value = subject.Value } } })
+            await page.ExecuteNonQueryAsync(ct);
+        await using var command = new NpgsqlCommand(
+            Select + " where s.page_id = (select page_id from keys.subject_key where subject_id = $1)", connection) { Parameters = { new() { Value = subject.Value } } };
+        await using var reader = await command.ExecuteReaderAsync(ct);
+        return await ReadAsync(reader, ct);
+    }
+
+    private List<(SubjectId Subject, byte[] Wrapped)> Rewrap(IEnumerable<(WrappedKey Wrapped, SecretBytes Page, int Epoch)> members, Page fresh)
+    {
+        var result = new List<(SubjectId, byte[])>();
+        Span<byte> context = stackalloc byte[AssociatedData.Limit];
+        foreach (var (member, page, _) in members)
+        {
+            try
+            {
+                using var secrets = SealedValue.OpenSecret(page.Span, member.Wrapped, SubjectContext(member.Subject, member.PageId, member.Generation, context));
+                result.Add((member.Subject, SealedValue.Seal(fresh.Key.Span, (uint)member.KeyVersion, 0, secrets.Span, SubjectContext(member.Subject, fresh.Id, fresh.Generation, context), random)));
+            }
+            catch (CryptographicException)
+            {
+                // A row that somebody damaged opens for nobody any more; it must not keep another person's erasure from being done.
+                result.Add((member.Subject, member.Wrapped));
+            }
+
+            GC.KeepAlive(page);
+        }
+
+        return result;
+    }
+
+    private async Task WriteDestructionAsync(
+        NpgsqlConnection connection, (SubjectId Subject, byte[] Hash, KeyDestruction Destruction) gone, Page fresh, List<(SubjectId Subject, byte[] Wrapped)> neighbours, CancellationToken ct)
+    {
+        var d = gone.Destruction;
+        await using var batch = new NpgsqlBatch(connection)
+        {
+            BatchCommands =
+            {
+                new("delete from keys.subject_key where subject_id = $1") { Parameters = { new() { Value = gone.Subject.Value } } },
+                new("insert into keys.tombstone (subject_hash, commitment, page_id, generation, epoch_id, at) values ($1, $2, $3, $4, $5, $6) on conflict do nothing")
+                {
+                    Parameters =
+                    {
+                        new() { Value = gone.Hash }, new() { Value = d.Commitment }, new() { Value = d.PageId },
+                        new() { Value = d.Generation }, new() { Value = d.EpochId }, new() { Value = d.At.UtcDateTime },
+                    },
+                },
+                new("update keys.page set generation = $2, epoch_id = $3, wrapped = $4, count = $5 where page_id = $1")
+                {
+                    Parameters = { new() { Value = fresh.Id }, new() { Value = fresh.Generation }, new() { Value = fresh.Epoch }, new() { Value = WrapPage(fresh) }, new() { Value = neighbours.Count } },
+                },
+                new("update keys.subject_key k set wrapped = u.w from unnest($1, $2) as u (s, w) where k.subject_id = u.s")
+                {
+                    Parameters =
+                    {
+                        new() { Value = neighbours.Select(n => n.Subject.Value).ToArray() },
+                        new() { Value = neighbours.Select(n => n.Wrapped).ToArray(), NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Bytea },
+                    },
+                },
+                new($"select pg_notify('{GoneChannel}', $1)") { Parameters = { new() { Value = gone.Subject.ToString() } } },
+            },
+        };
+        await batch.ExecuteNonQueryAsync(ct);
+    }
+
+    private async Task<KeyDestruction?> FindDestructionAsync(byte[] hash, CancellationToken ct)
+    {
+        await using var command = database.Source.CreateCommand("select commitment, page_id, generation, epoch_id, at from keys.tombstone where subject_hash = $1");
+        command.Parameters.Add(new() { Value = hash });
+        await using var reader = await command.ExecuteReaderAsync(CommandBehavior.SingleRow, ct);
+        if (!await reader.ReadAsync(ct)) return null;
+        return new KeyDestruction(
+            reader.GetFieldValue<byte[]>(0), reader.GetInt64(1), reader.GetInt32(2), reader.GetInt32(3), reader.GetFieldValue<DateTimeOffset>(4));
+    }
+
+    private ReadOnlySpan<byte> PageContext(long page, int generation, Span<byte> buffer) =>
+        new AssociatedData(buffer, "page").Add(VaultId).Add(page).Add(generation).Bytes;
+
+    private ReadOnlySpan<byte> SubjectContext(SubjectId subject, long page, int generation, Span<byte> buffer) =>
+        new AssociatedData(buffer, "subject-key").Add(VaultId).Add(subject.Value).Add(page).Add(generation).Bytes;
+
+    private sealed record Page(long Id, int Generation, int Epoch, SecretBytes Key)
+    {
+        public int Count { get; set; }
+        public bool IsNew { get; init; }
+    }
+
+    /// <summary>Which new key goes to which page.</summary>
+    private sealed class PagePlan(int wanted, Page? open)
+    {
+        private int next;
+
+        public List<Page> Pages { get; } = open is null ? [] : [open];
+
+        public int Room => open is null ? 0 : Math.Min(wanted, PageSize - open.Count);
+
+        public void Add(Page page) => Pages.Add(page);
+
+        public Page Next()
+        {
+            while (Pages[next].Count == PageSize) next++;
+            Pages[next].Count++;
+            return Pages[next];
+        }
+    }
+}

@@ -1,0 +1,329 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using System.Collections;
+using System.Security.Cryptography;
+using DataVault.Cryptography;
+using DataVault.Policy;
+using DataVault.Vault.Keys;
+
+namespace DataVault.Vault;
+
+/// <summary>A person's record as <c>vault.subject</c> holds it.</summary>
+/// <param name="Record">Packed class groups.</param>
+/// <param name="RecordSeal">MAC over version, record and facts.</param>
+/// <param name="Facts">Consents, objections, restriction, hold: not secret, but sealed against change.</param>
+internal sealed record SealedRecord(SubjectId Subject, long RowVersion, int KeyVersion, byte[] Record, byte[] RecordSeal, byte[] Facts);
+
+/// <summary>One released field. The JSON is a slice of the record's buffer: copy what must live longer.</summary>
+internal sealed class OpenedField(FieldDefinition field, FieldPermit permit, in GroupField stored)
+{
+    private readonly ReadOnlyMemory<byte> provenance = stored.Provenance;
+
+    public FieldDefinition Field { get; } = field;
+
+    public FieldPermit Permit { get; } = permit;
+
+    public long Version { get; } = stored.Version;
+
+    public ReadOnlyMemory<byte> Utf8Json { get; } = stored.Utf8Json;
+
+    /// <summary>Decoded when asked for; before the record is disposed.</summary>
+    public FieldProvenance Provenance => RecordCodec.DecodeProvenance(provenance);
+
+    public override string ToString() => Field.Name;
+}
+
+/// <summary>Permitted fields of one person in clear; disposing erases them.</summary>
+internal sealed class OpenedRecord : IReadOnlyList<OpenedField>, IDisposable
+{
+    private readonly List<OpenedField> fields = [];
+    private readonly List<byte[]> buffers = [];
+
+    public int Count => fields.Count;
+
+    public OpenedField this[int index] => fields[index];
+
+    public void Add(OpenedField field) => fields.Add(field);
+
+    // INVARIANT: these buffers are never pooled: a slice kept too long shows zeros, not another person.
+    public byte[] Buffer(int length)
+    {
+        var buffer = new byte[length];
+        buffers.Add(buffer);
+        return buffer;
+    }
+
+    public IEnumerator<OpenedField> GetEnumerator() => fields.GetEnumerator();
+
+    IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
+
+    public void Dispose()
+    {
+        foreach (var buffer in buffers) CryptographicOperations.ZeroMemory(buffer);
+    }
+}
+
+/// <summary>A value in clear, for writing and for history.</summary>
+internal sealed record FieldValue(FieldDefinition Field, byte[] Utf8Json, FieldProvenance Provenance, long Version)
+{
+    public override string ToString() => Field.Name;
+}
+
+/// <summary>
+/// The only place that opens envelopes of people. Whatever it opens, it opens against permits that the decision point minted, and it returns what they name.
+/// Formats: docs/formats/envelope.md and docs/formats/record.md.
+/// </summary>
+internal sealed class RecordCipher(VaultKeyring keyring, Catalogue catalogue, IRandomBytes random)
+{
+    public const int DigestSize = 32;
+
+    /// <summary>Seals new or changed content; groups that were not opened or not changed keep their bytes.</summary>
+    public SealedRecord Seal(SubjectKeys keys, long rowVersion, RecordContent content, byte[] facts)
+    {
+        var groups = new List<(int ClassId, ReadOnlyMemory<byte> Sealed)>();
+        foreach (var group in content.Groups(rowVersion))
+        {
+            if (group.Fields is null) groups.Add((group.ClassId, group.Sealed));
+            else if (group.Fields.Count > 0) groups.Add((group.ClassId, SealGroup(keys, "field", group.ClassId, rowVersion, group.Fields)));
+        }
+
+        return Complete(keys, rowVersion, RecordCodec.Pack(groups), facts);
+    }
+
+    /// <summary>The same record with other facts (a consent, an objection, a restriction, a hold): version and seal follow.</summary>
+    public SealedRecord WithFacts(SealedRecord record, SubjectKeys keys, long rowVersion, byte[] facts)
+    {
+        Verify(record, keys);
+        return Complete(keys, rowVersion, record.Record, facts);
+    }
+
+    /// <summary>What the log says of a record after a write: anybody who has the row can compute it.</summary>
+    // SPEC record §3.1
+    public byte[] Digest(SealedRecord record)
+    {
+        var digest = new byte[DigestSize];
+        Digest(record.Subject, record.RowVersion, record.Record, record.Facts, digest);
+        return digest;
+    }
+
+    /// <summary>Opens the groups that hold permitted fields and returns those fields.</summary>
+    /// <exception cref="CryptographicException">The record was changed, mixed or rolled back.</exception>
+    public OpenedRecord Open(SealedRecord record, SubjectKeys keys, IReadOnlyList<FieldPermit> permits)
+    {
+        RefuseForeign(record.Subject, keys, permits);
+        Verify(record, keys);
+        var opened = new OpenedRecord();
+        foreach (var (classId, value) in RecordCodec.Unpack(record.Record))
+        {
+            if (Names(permits, classId)) OpenInto(opened, keys, ("field", classId), value, permits);
+        }
+
+        return opened;
+    }
+
+    /// <summary>Opens the groups that an update touches; the rest stays sealed.</summary>
+    public RecordContent OpenForUpdate(SealedRecord record, SubjectKeys keys, IReadOnlyList<FieldPermit> permits)
+    {
+        RefuseForeign(record.Subject, keys, permits);
+        Verify(record, keys);
+        var content = new RecordContent(catalogue);
+        foreach (var (classId, value) in RecordCodec.Unpack(record.Record))
+        {
+            if (!Names(permits, classId)) content.Keep(classId, value);
+            else content.Take(classId, value, OpenGroup(keys, "field", classId, value.Span, new byte[SealedValue.OpenedLength(value.Length)]));
+        }
+
+        return content;
+    }
+
+    /// <summary>Seals the values that a change replaced, class by class; empty when it replaced none.</summary>
+    public byte[] SealHistory(SubjectKeys keys, long rowVersion, RecordContent content) =>
+        RecordCodec.Pack([.. content.Replaced
+            .GroupBy(old => old.ClassId).OrderBy(g => g.Key)
+            .Select(g => (g.Key, (ReadOnlyMemory<byte>)SealGroup(keys, "history", g.Key, rowVersion, [.. g.Select(old => old.Field).OrderBy(f => f.FieldId)])))]);
+
+    public OpenedRecord OpenHistory(SubjectKeys keys, byte[] history, IReadOnlyList<FieldPermit> permits)
+    {
+        RefuseForeign(keys.Subject, keys, permits);
+        var opened = new OpenedRecord();
+        foreach (var (classId, value) in RecordCodec.Unpack(history))
+        {
+            if (Names(permits, classId)) OpenInto(opened, keys, ("history", classId), value, permits);
+        }
+
+        return opened;
+    }
+
+    /// <summary>Seals the properties of an event.</summary>
+    public byte[] SealEvent(SubjectKeys keys, EventTypeDefinition type, Guid eventId, ReadOnlySpan<byte> content)
+    {
+        Span<byte> key = stackalloc byte[KeyDerivation.KeySize];
+        var padded = ArrayPool<byte>.Shared.Rent(Padding.PaddedLength(content.Length));
+        var plaintext = padded.AsSpan(0, Padding.PaddedLength(content.Length));
+        try
+        {
+            keys.ClassKey(type.Class.Id, key);
+            content.CopyTo(plaintext);
+            Padding.Write(plaintext, content.Length);
+            return SealedValue.Seal(key, (uint)keys.KeyVersion, 0, plaintext, EventContext(keys.Subject, type, eventId, stackalloc byte[AssociatedData.Limit]), random);
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(key);
+            CryptographicOperations.ZeroMemory(plaintext);
+            ArrayPool<byte>.Shared.Return(padded);
+        }
+    }
+
+    /// <summary>Opens an event; the caller erases the bytes.</summary>
+    public byte[] OpenEvent(SubjectKeys keys, FieldPermit permit, Guid eventId, ReadOnlySpan<byte> value)
+    {
+        RefuseForeign(keys.Subject, keys, [permit]);
+        if (permit.Item is not EventTypeDefinition type) throw new InvalidOperationException("The permit is not for events.");
+        Span<byte> key = stackalloc byte[KeyDerivation.KeySize];
+        var padded = new byte[SealedValue.OpenedLength(value.Length)];
+        try
+        {
+            keys.ClassKey(type.Class.Id, key);
+            SealedValue.Open(key, value, EventContext(keys.Subject, type, eventId, stackalloc byte[AssociatedData.Limit]), padded);
+            return padded[..Padding.ContentLength(padded)];
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(key);
+            CryptographicOperations.ZeroMemory(padded);
+        }
+    }
+
+    /// <summary>Seals a note that belongs to a person and one of their requests.</summary>
+    public byte[] SealNote(SubjectKeys keys, Guid requestId, ReadOnlySpan<byte> content)
+    {
+        Span<byte> key = stackalloc byte[KeyDerivation.KeySize];
+        keys.NoteKey(key);
+        var value = SealedValue.Seal(key, (uint)keys.KeyVersion, 0, content, NoteContext(keys.Subject, requestId, stackalloc byte[AssociatedData.Limit]), random);
+        CryptographicOperations.ZeroMemory(key);
+        return value;
+    }
+
+    public byte[] OpenNote(SubjectKeys keys, Guid requestId, ReadOnlySpan<byte> value)
+    {
+        Span<byte> key = stackalloc byte[KeyDerivation.KeySize];
+        keys.NoteKey(key);
+        var content = new byte[SealedValue.OpenedLength(value.Length)];
+        SealedValue.Open(key, value, NoteContext(keys.Subject, requestId, stackalloc byte[AssociatedData.Limit]), content);
+        CryptographicOperations.ZeroMemory(key);
+        return content;
+    }
+
+    /// <exception cref="CryptographicException">Record, version and facts are not what was last written together.</exception>
+    public void Verify(SealedRecord record, SubjectKeys keys)
+    {
+        Span<byte> digest = stackalloc byte[DigestSize];
+        Span<byte> expected = stackalloc byte[DigestSize];
+        Digest(record.Subject, record.RowVersion, record.Record, record.Facts, digest);
+        keys.RecordSeal(digest, expected);
+        if (!CryptographicOperations.FixedTimeEquals(expected, record.RecordSeal)) throw new CryptographicException("The record does not match its seal.");
+    }
+
+    private SealedRecord Complete(SubjectKeys keys, long rowVersion, byte[] record, byte[] facts)
+    {
+        Span<byte> digest = stackalloc byte[DigestSize];
+        Digest(keys.Subject, rowVersion, record, facts, digest);
+        var seal = new byte[DigestSize];
+        keys.RecordSeal(digest, seal);
+        return new SealedRecord(keys.Subject, rowVersion, keys.KeyVersion, record, seal, facts);
+    }
+
+    private void Digest(SubjectId subject, long rowVersion, ReadOnlySpan<byte> record, ReadOnlySpan<byte> facts, Span<byte> digest)
+    {
+        var prefix = "datavault/v1/seal\0"u8;
+        var buffer = ArrayPool<byte>.Shared.Rent(prefix.Length + 16 + 16 + 8 + 4 + record.Length + facts.Length);
+        var span = buffer.AsSpan();
+        prefix.CopyTo(span);
+        var at = prefix.Length;
+        keyring.VaultId.TryWriteBytes(span[at..], bigEndian: true, out _);
+        subject.Value.TryWriteBytes(span[(at + 16)..], bigEndian: true, out _);
+        BinaryPrimitives.WriteInt64BigEndian(span[(at + 32)..], rowVersion);
+        BinaryPrimitives.WriteInt32BigEndian(span[(at + 40)..], record.Length);
+        at += 44;
+        record.CopyTo(span[at..]);
+        facts.CopyTo(span[(at + record.Length)..]);
+        SHA256.HashData(span[..(at + record.Length + facts.Length)], digest);
+        ArrayPool<byte>.Shared.Return(buffer);
+    }
+
+    private byte[] SealGroup(SubjectKeys keys, string label, int classId, long rowVersion, IReadOnlyList<GroupField> fields)
+    {
+        var content = new ArrayBufferWriter<byte>(512);
+        var length = RecordCodec.EncodeGroup(fields, content);
+        var padded = Padding.PaddedLength(length);
+        content.GetSpan(padded - length)[..(padded - length)].Clear();
+        content.Advance(padded - length);
+        var plaintext = System.Runtime.InteropServices.MemoryMarshal.AsMemory(content.WrittenMemory).Span;
+        Padding.Write(plaintext, length);
+        Span<byte> key = stackalloc byte[KeyDerivation.KeySize];
+        keys.ClassKey(classId, key);
+        var value = SealedValue.Seal(
+            key, (uint)keys.KeyVersion, (ulong)rowVersion, plaintext, GroupContext(label, keys.Subject, classId, stackalloc byte[AssociatedData.Limit]), random);
+        CryptographicOperations.ZeroMemory(key);
+        CryptographicOperations.ZeroMemory(plaintext);
+        return value;
+    }
+
+    private List<GroupField> OpenGroup(SubjectKeys keys, string label, int classId, ReadOnlySpan<byte> value, byte[] buffer)
+    {
+        Span<byte> key = stackalloc byte[KeyDerivation.KeySize];
+        keys.ClassKey(classId, key);
+        SealedValue.Open(key, value, GroupContext(label, keys.Subject, classId, stackalloc byte[AssociatedData.Limit]), buffer);
+        CryptographicOperations.ZeroMemory(key);
+        return RecordCodec.DecodeGroup(buffer.AsMemory(0, Padding.ContentLength(buffer)));
+    }
+
+    private void OpenInto(OpenedRecord opened, SubjectKeys keys, (string Label, int ClassId) group, ReadOnlyMemory<byte> value, IReadOnlyList<FieldPermit> permits)
+    {
+        var buffer = opened.Buffer(SealedValue.OpenedLength(value.Length));
+        foreach (var stored in OpenGroup(keys, group.Label, group.ClassId, value.Span, buffer))
+        {
+            if (Find(permits, stored.FieldId) is { } permit) opened.Add(new OpenedField((FieldDefinition)permit.Item, permit, stored));
+        }
+    }
+
+    // INVARIANT: permits of one person open nothing of another, even if a caller mixes them up.
+    private static void RefuseForeign(SubjectId subject, SubjectKeys keys, IReadOnlyList<FieldPermit> permits)
+    {
+        if (keys.Subject != subject) throw new InvalidOperationException("The keys are another person's.");
+        for (var i = 0; i < permits.Count; i++)
+        {
+            if (permits[i].Subject != subject) throw new InvalidOperationException("A permit is for another person.");
+        }
+    }
+
+    private static bool Names(IReadOnlyList<FieldPermit> permits, int classId)
+    {
+        for (var i = 0; i < permits.Count; i++)
+        {
+            if (permits[i].Item is FieldDefinition && permits[i].Item.Class.Id == classId) return true;
+        }
+
+        return false;
+    }
+
+    private static FieldPermit? Find(IReadOnlyList<FieldPermit> permits, int fieldId)
+    {
+        for (var i = 0; i < permits.Count; i++)
+        {
+            if (permits[i].Item is FieldDefinition && permits[i].Item.Id == fieldId) return permits[i];
+        }
+
+        return null;
+    }
+
+    private ReadOnlySpan<byte> GroupContext(string label, SubjectId subject, int classId, Span<byte> buffer) =>
+        new AssociatedData(buffer, label).Add(keyring.VaultId).Add(subject.Value).Add(classId).Bytes;
+
+    private ReadOnlySpan<byte> EventContext(SubjectId subject, EventTypeDefinition type, Guid eventId, Span<byte> buffer) =>
+        new AssociatedData(buffer, "event").Add(keyring.VaultId).Add(subject.Value).Add(type.Id).Add(eventId).Bytes;
+
+    private ReadOnlySpan<byte> NoteContext(SubjectId subject, Guid requestId, Span<byte> buffer) =>
+        new AssociatedData(buffer, "note").Add(keyring.VaultId).Add(subject.Value).Add(requestId).Bytes;
+}

@@ -1,0 +1,132 @@
+using System.Net.Sockets;
+using Microsoft.EntityFrameworkCore.Diagnostics;
+using Npgsql;
+
+namespace DataVault.Vault;
+
+/// <summary>Connections to the database <c>vault</c>.</summary>
+internal sealed class VaultDatabase(string connectionString) : DatabaseConnections(connectionString, "vault");
+
+/// <summary>Connections to the database <c>keys</c>: another login, in production another cluster.</summary>
+internal sealed class KeysDatabase(string connectionString) : DatabaseConnections(connectionString, "keys");
+
+/// <summary>A pool for transactions, and one that coalesces single reads of many requests into few network packets.</summary>
+internal abstract class DatabaseConnections : IAsyncDisposable
+{
+    private readonly Lazy<NpgsqlDataSource> reads;
+
+    protected DatabaseConnections(string connectionString, string name)
+    {
+        Source = Build(connectionString, name, multiplexing: false);
+        reads = new Lazy<NpgsqlDataSource>(() => Build(connectionString, name + "-reads", multiplexing: true));
+        Name = name;
+    }
+
+    public string Name { get; }
+
+    public NpgsqlDataSource Source { get; }
+
+    /// <summary>Single statements that only read, outside any transaction: commands of several requests share a connection.</summary>
+    public NpgsqlDataSource Reads => reads.Value;
+
+    /// <exception cref="VaultException">The database is away.</exception>
+    public async ValueTask<NpgsqlConnection> OpenAsync(CancellationToken ct = default)
+    {
+        try
+        {
+            return await Source.OpenConnectionAsync(ct);
+        }
+        catch (Exception e) when (DatabaseFailure.IsOutage(e))
+        {
+            throw VaultException.Unavailable(e);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Source.DisposeAsync();
+        if (reads.IsValueCreated) await reads.Value.DisposeAsync();
+        GC.SuppressFinalize(this);
+    }
+
+    // IncludeErrorDetail stays off: details quote values. The name is set because the default one shows host and user in metrics.
+    private static NpgsqlDataSource Build(string connectionString, string name, bool multiplexing)
+    {
+        var settings = new NpgsqlConnectionStringBuilder(connectionString)
+        {
+            ApplicationName = "datavault-" + name,
+            IncludeErrorDetail = false,
+            Multiplexing = multiplexing,
+            NoResetOnClose = true,
+            MaxAutoPrepare = 100,
+            AutoPrepareMinUsages = 2,
+        };
+        return new NpgsqlDataSourceBuilder(settings.ConnectionString) { Name = name }.Build();
+    }
+}
+
+/// <summary>
+/// A commit counts only if the server does not warn that it stopped waiting for the standby: PostgreSQL reports success then,
+/// although the transaction is on one disk alone and may be lost at fail-over.
+/// </summary>
+internal sealed class DurabilityGuard : IDisposable
+{
+    private readonly NpgsqlConnection connection;
+    private bool doubtful;
+
+    public DurabilityGuard(NpgsqlConnection connection)
+    {
+        this.connection = connection;
+        connection.Notice += OnNotice;
+    }
+
+    /// <exception cref="VaultException">The last commit is not known to be durable.</exception>
+    public void ThrowIfDoubtful()
+    {
+        if (!doubtful) return;
+        doubtful = false;
+        throw VaultException.Unavailable();
+    }
+
+    public void Dispose() => connection.Notice -= OnNotice;
+
+    /// <summary>Commits, and fails unless the commit is durable. Not cancellable: a commit that was sent must be waited for.</summary>
+    public static async Task CommitAsync(NpgsqlTransaction transaction)
+    {
+        using var guard = new DurabilityGuard(transaction.Connection!);
+        await transaction.CommitAsync(CancellationToken.None);
+        guard.ThrowIfDoubtful();
+    }
+
+    // The routine is named in the notice whatever the language of the server's messages.
+    internal static bool IsDoubt(PostgresNotice notice) =>
+        notice.Routine == "SyncRepWaitForLSN" || notice.MessageText.Contains("synchronous replication", StringComparison.Ordinal);
+
+    private void OnNotice(object sender, NpgsqlNoticeEventArgs e) => doubtful |= IsDoubt(e.Notice);
+}
+
+/// <summary>The same guard for what Entity Framework commits.</summary>
+internal sealed class DurableCommits : DbTransactionInterceptor
+{
+    public override async ValueTask<InterceptionResult> TransactionCommittingAsync(
+        System.Data.Common.DbTransaction transaction, TransactionEventData eventData, InterceptionResult result, CancellationToken cancellationToken = default)
+    {
+        await DurabilityGuard.CommitAsync((NpgsqlTransaction)transaction);
+        return InterceptionResult.Suppress();
+    }
+}
+
+/// <summary>Tells a database that is away, restarting or overloaded from a mistake of ours.</summary>
+internal static class DatabaseFailure
+{
+    public static bool IsOutage(Exception e) => e switch
+    {
+        PostgresException p => p.IsTransient || p.SqlState is PostgresErrorCodes.AdminShutdown or PostgresErrorCodes.CrashShutdown
+            or PostgresErrorCodes.CannotConnectNow or PostgresErrorCodes.ReadOnlySqlTransaction or PostgresErrorCodes.QueryCanceled
+            or PostgresErrorCodes.InvalidCatalogName,
+        NpgsqlException or TimeoutException or SocketException or IOException => true,
+        _ => false,
+    };
+
+    public static bool IsUniqueViolation(Exception e) => e is PostgresException { SqlState: PostgresErrorCodes.UniqueViolation };
+}

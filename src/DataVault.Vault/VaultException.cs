@@ -1,0 +1,53 @@
+namespace DataVault.Vault;
+
+/// <summary>What is wrong with one member of the input. The message never holds the value.</summary>
+/// <param name="Pointer">RFC 6901 pointer into the body.</param>
+/// <param name="Code">Stable code, such as <c>too-long</c>.</param>
+/// <param name="Message">For people.</param>
+public sealed record FieldProblem(string Pointer, string Code, string Message);
+
+/// <summary>
+/// The vault refuses: <see cref="Slug"/> is the last segment of the problem type that the caller gets. INVARIANT: no member holds personal data.
+/// </summary>
+public sealed class VaultException : Exception
+{
+    private VaultException(string slug, string message, Exception? cause = null)
+        : base(message, cause) => Slug = slug;
+
+    public string Slug { get; }
+
+    public IReadOnlyList<FieldProblem> Errors { get; private init; } = [];
+
+    public TimeSpan? RetryAfter { get; private init; }
+
+    /// <summary>Unknown, erased and out of reach alike.</summary>
+    public static VaultException NotFound() => new("not-found", "There is no such resource.");
+
+    public static VaultException Forbidden() => new("forbidden", "This is not permitted.");
+
+    /// <param name="field">Name of the field whose value somebody else holds.</param>
+    public static VaultException Conflict(string field) =>
+        new("conflict", "The value is already held by another record.") { Errors = [new($"/fields/{field}", "taken", "Another record holds this value.")] };
+
+    public static VaultException VersionMismatch() => new("version-mismatch", "The record has changed since it was read.");
+
+    public static VaultException Invalid(IReadOnlyList<FieldProblem> errors) => new("invalid-fields", "Some values are not valid.") { Errors = errors };
+
+    public static VaultException BadRequest(string message) => new("invalid-request", message);
+
+    public static VaultException UnknownField(string name) => new("unknown-field", $"There is no field called {name}.");
+
+    public static VaultException UnknownPurpose() => new("unknown-purpose", "There is no such purpose.");
+
+    /// <param name="message">What the state forbids, in words without personal data.</param>
+    public static VaultException InvalidState(string message) => new("invalid-state", message);
+
+    public static VaultException IdempotencyMismatch() => new("idempotency-mismatch", "The key was used for a different request.");
+
+    /// <summary>Nothing was released or acknowledged; the same call may succeed soon.</summary>
+    public static VaultException Unavailable(Exception? cause = null) =>
+        new("unavailable", "The vault cannot answer at the moment.", cause) { RetryAfter = TimeSpan.FromSeconds(1) };
+}
+
+/// <summary>The vault must not serve with these keys, databases or files: what is wrong and what to do. No secret, no personal data.</summary>
+public sealed class VaultStartException(string message) : Exception(message);

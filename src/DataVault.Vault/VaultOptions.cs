@@ -1,0 +1,40 @@
+namespace DataVault.Vault;
+
+/// <summary>What the composition root tells the vault.</summary>
+public sealed class VaultOptions
+{
+    /// <summary>Login that may do what role <c>dv_vault</c> may, and nothing more.</summary>
+    public required string DataConnection { get; init; }
+
+    /// <summary>Login that may do what role <c>dv_keys</c> may, and nothing more.</summary>
+    public required string KeysConnection { get; init; }
+
+    /// <summary>
+    /// Folder of what must live outside both databases: root key, epoch slots, tombstone journal, signing key, the signer's memory.
+    /// Processes of one vault share it.
+    /// </summary>
+    public required string Home { get; init; }
+
+    /// <summary>Origin of the log: the first line of its checkpoints.</summary>
+    public string Origin { get; init; } = "datavault.example/log";
+
+    public bool Development { get; init; }
+
+    /// <summary>Passphrase that seals the root key file. Null: an open file, in Development only.</summary>
+    public string? RootPassphrase { get; init; }
+
+    /// <summary>Entries that may wait for the log; beyond, requests are refused.</summary>
+    public int AuditQueueLimit { get; init; } = 4096;
+
+    /// <summary>How long a log batch may take before its waiters are refused.</summary>
+    public TimeSpan AuditTimeout { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>Subjects whose wrapped keys are kept in memory.</summary>
+    public int KeyCacheLimit { get; init; } = 100_000;
+
+    /// <summary>Age at which a new epoch root takes over.</summary>
+    public TimeSpan EpochLength { get; init; } = TimeSpan.FromHours(24);
+
+    /// <summary>How long a replaced epoch root is kept: a backup of the keys database is of use no longer than this.</summary>
+    public TimeSpan EpochRetention { get; init; } = TimeSpan.FromDays(7);
+}
