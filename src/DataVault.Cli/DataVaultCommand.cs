@@ -1,0 +1,38 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using DataVault.Cli.Verbs;
+
+namespace DataVault.Cli;
+
+/// <summary>The whole command line.</summary>
+internal static class DataVaultCommand
+{
+    public static async Task<int> RunAsync(CliHost host, IReadOnlyList<string> arguments)
+    {
+        var parsed = Build(host).Parse(arguments);
+        var usage = new InvocationConfiguration { Output = host.Output, Error = host.Error, EnableDefaultExceptionHandler = false };
+        var code = await parsed.InvokeAsync(usage);
+        return parsed.Errors.Count > 0 && code != ExitCode.Ok ? ExitCode.Usage : code;
+    }
+
+    public static RootCommand Build(CliHost host)
+    {
+        var context = new VerbContext(host, new SessionOptions());
+        var root = new RootCommand(
+            """
+            DataVault: keep customer data sealed, release it field by field, prove what was released.
+
+            Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused by policy, 4 vault unavailable.
+            """);
+        foreach (var option in context.Options.All) root.Options.Add(option);
+        foreach (var verb in Verbs(context)) root.Subcommands.Add(verb);
+        foreach (var help in root.Options.OfType<HelpOption>()) help.Action = new HelpWithExamples((HelpAction)help.Action!);
+        return root;
+    }
+
+    private static IEnumerable<Command> Verbs(VerbContext context) =>
+    [
+        ImportVerb.Build(context), CustomerVerbs.Build(context), ConsentVerbs.Build(context), RequestVerbs.Build(context),
+        AuditVerbs.Build(context), StatusVerbs.Status(context), StatusVerbs.FirstRun(context),
+    ];
+}

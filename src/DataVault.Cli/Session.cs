@@ -1,0 +1,138 @@
+using System.CommandLine;
+using System.Text.Json;
+using DataVault.Client;
+
+namespace DataVault.Cli;
+
+/// <summary>A client of <c>.vault/first-run.json</c>.</summary>
+internal sealed record FirstRunClient(string Id, string Secret, IReadOnlyList<string> Roles, IReadOnlyList<string> Purposes);
+
+/// <summary>A person of <c>.vault/first-run.json</c>.</summary>
+internal sealed record FirstRunPerson(string Email, string Password, string Role);
+
+/// <summary>What a vault in Development writes down on its first start.</summary>
+internal sealed record FirstRun(string Address, IReadOnlyList<FirstRunClient> Clients, IReadOnlyList<FirstRunPerson> People)
+{
+    /// <summary>The file in <paramref name="folder"/> or above it.</summary>
+    public static string? Find(string folder)
+    {
+        for (var at = new DirectoryInfo(folder); at is not null; at = at.Parent)
+        {
+            var file = Path.Combine(at.FullName, ".vault", "first-run.json");
+            if (File.Exists(file)) return file;
+        }
+        return null;
+    }
+
+    public static FirstRun Load(string file)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<FirstRun>(File.ReadAllBytes(file), VaultJson.Answers) ?? throw new JsonException();
+        }
+        catch (JsonException)
+        {
+            throw new UsageException($"{file} cannot be read as a first-run file.");
+        }
+    }
+}
+
+/// <summary>The options that every verb takes.</summary>
+internal sealed class SessionOptions
+{
+    public Option<Uri?> Address { get; } = new("--address") { Description = "The vault's address (DATAVAULT_ADDRESS; else first-run.json).", Recursive = true };
+
+    public Option<string?> Client { get; } = new("--client") { Description = "Client id (DATAVAULT_CLIENT_ID; else first-run.json, by role).", Recursive = true };
+
+    public Option<FileInfo?> SecretFile { get; } = new("--secret-file") { Description = "File with the client's secret (or DATAVAULT_CLIENT_SECRET).", Recursive = true };
+
+    public Option<FileInfo?> TokenFile { get; } = new("--token-file") { Description = "File with an access token, instead of a client (or DATAVAULT_TOKEN).", Recursive = true };
+
+    public Option<FileInfo?> FirstRunFile { get; } = new("--first-run") { Description = "The first-run.json to use (default: .vault/first-run.json here or above).", Recursive = true };
+
+    public Option<bool> Json { get; } = new("--json") { Description = "Answer in JSON.", Recursive = true };
+
+    public IEnumerable<Option> All => [Address, Client, SecretFile, TokenFile, FirstRunFile, Json];
+}
+
+/// <summary>One run of the program: who asks, where, and how answers are shown.</summary>
+internal sealed class Session(CliHost host, SessionOptions options, ParseResult parsed) : IDisposable
+{
+    private readonly List<IDisposable> _owned = [];
+
+    public CliHost Host => host;
+
+    public ParseResult Parsed => parsed;
+
+    public Report Report { get; } = new(host, parsed.GetValue(options.Json));
+
+    /// <summary>Purposes of the client that <see cref="Open"/> has chosen, when it is known.</summary>
+    public IReadOnlyList<string> Purposes { get; private set; } = [];
+
+    public Uri Address =>
+        parsed.GetValue(options.Address) ?? Parse(host.Variable("DATAVAULT_ADDRESS")) ?? Parse(FirstRunOrNull()?.Address)
+        ?? throw new UsageException("Where is the vault? Give --address, set DATAVAULT_ADDRESS, or run where .vault/first-run.json is.");
+
+    /// <summary>A client for a verb that needs one of <paramref name="roles"/>, preferably bound to <paramref name="purpose"/>.</summary>
+    public VaultClient Open(IReadOnlyList<string> roles, string? purpose = null, VaultClientOptions? how = null)
+    {
+        var http = host.Connect(Address);
+        _owned.Add(http);
+        return new VaultClient(http, Tokens(http, roles, purpose), how ?? new VaultClientOptions { Time = host.Time });
+    }
+
+    /// <summary>For the calls that need no credential.</summary>
+    public VaultClient OpenPublic()
+    {
+        var http = host.Connect(Address);
+        _owned.Add(http);
+        return new VaultClient(http, null, new VaultClientOptions { Time = host.Time, Patience = TimeSpan.Zero });
+    }
+
+    /// <summary>The purpose given, or the only one that the client has.</summary>
+    public string PurposeOr(string? given) =>
+        given ?? (Purposes is [var only] ? only : throw new UsageException("Every look at a person names a purpose: give --purpose."));
+
+    public FirstRun? FirstRunOrNull() =>
+        parsed.GetValue(options.FirstRunFile) is { } given ? FirstRun.Load(given.FullName)
+        : FirstRun.Find(host.WorkingDirectory) is { } found ? FirstRun.Load(found)
+        : null;
+
+    public void Dispose()
+    {
+        for (var i = _owned.Count - 1; i >= 0; i--) _owned[i].Dispose();
+    }
+
+    private TokenSource Tokens(HttpClient http, IReadOnlyList<string> roles, string? purpose)
+    {
+        if (parsed.GetValue(options.TokenFile) is { } tokenFile) return TokenSource.Fixed(File.ReadAllText(tokenFile.FullName).Trim());
+        if (parsed.GetValue(options.Client) is null && host.Variable("DATAVAULT_TOKEN") is { Length: > 0 } token) return TokenSource.Fixed(token);
+        var (id, secret) = Credentials(roles, purpose);
+        var credentials = new ClientCredentials(http, id, secret, host.Time);
+        _owned.Add(credentials);
+        return credentials;
+    }
+
+    private (string Id, string Secret) Credentials(IReadOnlyList<string> roles, string? purpose)
+    {
+        var id = parsed.GetValue(options.Client) ?? host.Variable("DATAVAULT_CLIENT_ID");
+        var secret = parsed.GetValue(options.SecretFile) is { } file ? File.ReadAllText(file.FullName).Trim() : host.Variable("DATAVAULT_CLIENT_SECRET");
+        if (id is not null && secret is not null) return (id, secret);
+        var clients = FirstRunOrNull()?.Clients ?? [];
+        var chosen = id is not null
+            ? clients.FirstOrDefault(c => c.Id == id) ?? throw new UsageException($"No secret for {id}: give --secret-file or set DATAVAULT_CLIENT_SECRET.")
+            : Choose(clients, roles, purpose);
+        Purposes = chosen.Purposes;
+        return (chosen.Id, chosen.Secret);
+    }
+
+    private static FirstRunClient Choose(IReadOnlyList<FirstRunClient> clients, IReadOnlyList<string> roles, string? purpose) =>
+        clients.FirstOrDefault(c => purpose is not null && c.Purposes.Contains(purpose) && c.Roles.Any(roles.Contains))
+        ?? clients.FirstOrDefault(c => purpose is not null && c.Purposes.Contains(purpose))
+        ?? roles.Select(role => clients.FirstOrDefault(c => c.Roles.Contains(role))).FirstOrDefault(c => c is not null)
+        ?? throw new UsageException(
+            $"Who asks? This needs a client with the role {string.Join(" or ", roles)}: set DATAVAULT_CLIENT_ID and DATAVAULT_CLIENT_SECRET, or give --client and --secret-file.");
+
+    private static Uri? Parse(string? address) =>
+        address is null ? null : Uri.TryCreate(address, UriKind.Absolute, out var uri) ? uri : throw new UsageException($"\"{address}\" is not an address.");
+}

@@ -1,0 +1,53 @@
+using System.CommandLine;
+using DataVault.Client;
+using DataVault.Client.Wire;
+using Spectre.Console;
+
+namespace DataVault.Cli.Verbs;
+
+/// <summary><c>datavault audit …</c></summary>
+internal static class AuditVerbs
+{
+    private static readonly string[] s_officer = ["compliance-officer"];
+
+    public static Verb Build(VerbContext context) =>
+        new Verb("audit", "Search and verify the transparency log.").With(Search(context));
+
+    private static Verb Search(VerbContext context)
+    {
+        var customer = new Option<Guid?>("--customer") { Description = "About this customer." };
+        var actor = new Option<string?>("--actor") { Description = "Application or role that acted." };
+        var purpose = new Option<string?>("--purpose") { Description = "Purpose that was named." };
+        var field = new Option<string?>("--field") { Description = "Field concerned." };
+        var type = new Option<string?>("--type") { Description = "Entry type, such as field.read." };
+        var result = new Option<string?>("--result") { Description = "ok, denied or error." };
+        var from = new Option<DateTimeOffset?>("--from") { Description = "Not before." };
+        var to = new Option<DateTimeOffset?>("--to") { Description = "Before." };
+        var limit = new Option<int?>("--limit") { Description = "At most so many entries." };
+        var cursor = new Option<string?>("--cursor") { Description = "Where the page before ended." };
+        return new Verb(
+            "search", "Find entries, newest first.",
+            "datavault audit search --type field.read --field email --from 2026-01-01", "datavault audit search --result denied --limit 20 --json")
+            .With(customer, actor, purpose, field, type, result, from, to, limit, cursor)
+            .Does(context, async (session, cancellation) =>
+            {
+                var p = session.Parsed;
+                var filter = new AuditFilter
+                {
+                    Customer = p.GetValue(customer), Actor = p.GetValue(actor), Purpose = p.GetValue(purpose), Field = p.GetValue(field),
+                    Type = p.GetValue(type), Result = p.GetValue(result), From = p.GetValue(from), To = p.GetValue(to),
+                    Limit = p.GetValue(limit), Cursor = p.GetValue(cursor),
+                };
+                var page = await session.Open(s_officer).AuditEntriesAsync(filter, cancellation);
+                session.Report.Show(page, () => Show(page));
+                return ExitCode.Ok;
+            });
+    }
+
+    private static Rows Show(Page<AuditEntryView> page)
+    {
+        var table = Report.Table("entry", "at", "type", "actor", "purpose", "result", "fields");
+        foreach (var e in page.Items) table.Row($"{e.Index}", $"{e.At:u}", e.Type, e.Actor ?? e.ActorTag, e.Purpose, e.Result, string.Join(", ", e.Fields));
+        return new Rows(table, new Text(page.Next is null ? "" : $"More: --cursor {page.Next}\n"));
+    }
+}

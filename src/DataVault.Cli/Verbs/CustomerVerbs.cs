@@ -1,0 +1,127 @@
+using System.CommandLine;
+using System.Text.Json;
+using DataVault.Client;
+using DataVault.Client.Wire;
+using Spectre.Console;
+
+namespace DataVault.Cli.Verbs;
+
+/// <summary><c>datavault customer …</c></summary>
+internal static class CustomerVerbs
+{
+    private static readonly string[] s_readers = ["customer-support", "marketing"];
+
+    public static Verb Build(VerbContext context) =>
+        new Verb("customer", "Look at, find and create customers.").With(Get(context), Search(context), Create(context));
+
+    public static Option<string?> Purpose() => new("--purpose", "-p") { Description = "What for (needed unless the client has one purpose only)." };
+
+    private static Verb Get(VerbContext context)
+    {
+        var id = new Argument<Guid>("id") { Description = "The customer's id." };
+        var purpose = Purpose();
+        var fields = new Option<string?>("--fields", "-f") { Description = "Fields with commas between; name.masked asks for less. Default: all that the policy allows." };
+        var provenance = new Option<bool>("--provenance") { Description = "Say where each value came from." };
+        return new Verb(
+            "get", "Release fields of a customer. The release is logged before it is shown.",
+            "datavault customer get 0198c3f2-6c1a-7000-8000-2f1f1c1d1e1f --purpose customer-support",
+            "datavault customer get 0198c3f2-6c1a-7000-8000-2f1f1c1d1e1f -p marketing -f givenName,email.masked --json")
+            .With(id, purpose, fields, provenance)
+            .Does(context, async (session, cancellation) =>
+            {
+                var vault = session.Open(s_readers, session.Parsed.GetValue(purpose));
+                var released = await vault.ReadAsync(
+                    session.Parsed.GetRequiredValue(id), session.PurposeOr(session.Parsed.GetValue(purpose)), Split(session.Parsed.GetValue(fields)),
+                    session.Parsed.GetValue(provenance), cancellation);
+                session.Report.Show(released, () => Show(released));
+                return released.Fields.Count == 0 && released.Withheld.Count > 0 ? ExitCode.Refused : ExitCode.Ok;
+            });
+    }
+
+    private static Verb Search(VerbContext context)
+    {
+        var email = new Option<string?>("--email") { Description = "E-mail address (- reads it from standard input)." };
+        var phone = new Option<string?>("--phone") { Description = "Phone number, E.164 (- reads it from standard input)." };
+        var number = new Option<string?>("--number") { Description = "Customer number (- reads it from standard input)." };
+        var purpose = Purpose();
+        var fields = new Option<string?>("--fields", "-f") { Description = "Fields to release of what is found." };
+        return new Verb(
+            "search", "Find customers by exact e-mail, phone or number.",
+            "datavault customer search --number 17850 --purpose customer-support -f country",
+            "echo ada@example.com | datavault customer search --email - -p customer-support")
+            .With(email, phone, number, purpose, fields)
+            .Does(context, async (session, cancellation) =>
+            {
+                var where = Terms(session, ("email", email), ("phone", phone), ("customerNumber", number));
+                var vault = session.Open(s_readers, session.Parsed.GetValue(purpose));
+                var question = new SearchCustomers(session.PurposeOr(session.Parsed.GetValue(purpose)), where, Split(session.Parsed.GetValue(fields)));
+                var found = await vault.SearchAsync(question, cancellation);
+                session.Report.Show(found, () => found.Results.Count == 0 ? new Text("Nobody found.\n") : new Rows(found.Results.Select(Show)));
+                return ExitCode.Ok;
+            });
+    }
+
+    private static Verb Create(VerbContext context)
+    {
+        var body = new Argument<string>("fields") { Description = "JSON object of fields; @file reads a file, - standard input." };
+        var source = new Option<string>("--source") { Description = "The system that supplies the data.", DefaultValueFactory = _ => "cli" };
+        var purpose = Purpose();
+        var key = new Option<string?>("--idempotency-key") { Description = "Makes repeating the same command harmless." };
+        return new Verb(
+            "create", "Create a customer.",
+            """datavault customer create '{"givenName":"Ada","email":"ada@example.com"}' --source crm""",
+            "datavault customer create @customer.json --idempotency-key order-4711")
+            .With(body, source, purpose, key)
+            .Does(context, async (session, cancellation) =>
+            {
+                var fields = Fields(session, session.Parsed.GetRequiredValue(body));
+                var vault = session.Open(["ingest", "customer-support"], session.Parsed.GetValue(purpose));
+                var customer = new CreateCustomer(fields, session.Parsed.GetValue(source)!, Purpose: session.Parsed.GetValue(purpose));
+                var written = await vault.CreateAsync(customer, session.Parsed.GetValue(key), cancellation);
+                session.Report.Show(written, () => Report.Facts(("customer", $"{written.Id}"), ("version", $"{written.Version}"), ("log entry", $"{written.Receipt.Index}")));
+                return ExitCode.Ok;
+            });
+    }
+
+    private static Table Show(Disclosed released)
+    {
+        var table = Report.Table("field", "value", "form");
+        table.Title = new TableTitle($"{released.Id}, version {released.Version}, log entry {released.Receipt.Index}");
+        foreach (var (name, value) in released.Fields) table.Row(name, Say(value), released.Forms.GetValueOrDefault(name, "plain"));
+        foreach (var (name, reason) in released.Withheld) table.Row(name, "", $"withheld: {reason}");
+        return table;
+    }
+
+    private static string Say(JsonElement value) => value.ValueKind == JsonValueKind.String ? value.GetString()! : value.GetRawText();
+
+    private static Dictionary<string, string> Terms(Session session, params (string Name, Option<string?> Option)[] terms)
+    {
+        var where = new Dictionary<string, string>();
+        foreach (var (name, option) in terms)
+        {
+            if (session.Parsed.GetValue(option) is not { } value) continue;
+            where[name] = value == "-" ? session.Host.Input.ReadLine()?.Trim() ?? "" : value;
+        }
+        return where.Count > 0 ? where : throw new UsageException("Whom to look for? Give --email, --phone or --number.");
+    }
+
+    private static Dictionary<string, JsonElement> Fields(Session session, string given)
+    {
+        var text = given switch
+        {
+            "-" => session.Host.Input.ReadToEnd(),
+            ['@', .. var file] => File.ReadAllText(Path.Combine(session.Host.WorkingDirectory, file)),
+            _ => given,
+        };
+        try
+        {
+            return JsonSerializer.Deserialize<Dictionary<string, JsonElement>>(text, VaultJson.Strict) ?? throw new JsonException();
+        }
+        catch (JsonException)
+        {
+            throw new UsageException("The fields are not one JSON object.");
+        }
+    }
+
+    private static string[]? Split(string? list) => list?.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+}

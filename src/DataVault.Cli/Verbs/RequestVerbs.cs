@@ -1,0 +1,127 @@
+using System.CommandLine;
+using DataVault.Client;
+using DataVault.Client.Wire;
+using Spectre.Console;
+
+namespace DataVault.Cli.Verbs;
+
+/// <summary><c>datavault request …</c></summary>
+internal static class RequestVerbs
+{
+    private static readonly string[] s_officer = ["compliance-officer"];
+    private static readonly string[] s_openers = ["customer-support", "compliance-officer"];
+    private static readonly string[] s_kinds = ["access", "portability", "rectification", "erasure", "restriction", "objection"];
+
+    public static Verb Build(VerbContext context) =>
+        new Verb("request", "Requests of customers for their rights: access, portability, rectification, erasure, restriction, objection.").With(
+            Open(context), List(context),
+            Step(context, "verify", RequestStep.Verify, "Record that the person's identity is established."),
+            Step(context, "extend", RequestStep.Extend, "Prolong the due date; needs a reason.", needsReason: true),
+            Step(context, "approve", RequestStep.Approve, "Grant a request: the export or the erasure starts."),
+            Step(context, "refuse", RequestStep.Refuse, "Refuse a request; needs a reason.", needsReason: true),
+            Step(context, "complete", RequestStep.Complete, "Close a request that was carried out by hand."),
+            Package(context), Certificate(context));
+
+    private static Verb Open(VerbContext context)
+    {
+        var kind = new Argument<string>("kind") { Description = string.Join(", ", s_kinds) };
+        kind.AcceptOnlyFromAmong(s_kinds);
+        var customer = new Option<Guid?>("--customer") { Description = "The customer's id (left out by customers themselves)." };
+        var note = new Option<string?>("--note") { Description = "What the person said; kept sealed." };
+        var jurisdiction = new Option<string?>("--jurisdiction") { Description = "Whose law sets the due date, such as eu." };
+        return new Verb("open", "Open a request for a customer.", "datavault request open erasure --customer 0198c3f2-6c1a-7000-8000-2f1f1c1d1e1f")
+            .With(kind, customer, note, jurisdiction)
+            .Does(context, async (session, cancellation) =>
+            {
+                var parsed = session.Parsed;
+                var request = new OpenRequest(parsed.GetRequiredValue(kind), parsed.GetValue(customer), parsed.GetValue(note), parsed.GetValue(jurisdiction));
+                return Show(session, await session.Open(s_openers).OpenRequestAsync(request, null, cancellation));
+            });
+    }
+
+    private static Verb List(VerbContext context)
+    {
+        var state = new Option<string?>("--state") { Description = "received, verified, approved, refused or completed." };
+        var kind = new Option<string?>("--kind") { Description = "Only this kind." };
+        var customer = new Option<Guid?>("--customer") { Description = "Only of this customer." };
+        var limit = new Option<int?>("--limit") { Description = "At most so many." };
+        var cursor = new Option<string?>("--cursor") { Description = "Where the page before ended." };
+        return new Verb("list", "Requests and their due dates.", "datavault request list --state received --json")
+            .With(state, kind, customer, limit, cursor)
+            .Does(context, async (session, cancellation) =>
+            {
+                var parsed = session.Parsed;
+                var page = await session.Open(s_officer).RequestsAsync(
+                    parsed.GetValue(state), parsed.GetValue(kind), parsed.GetValue(customer), parsed.GetValue(limit), parsed.GetValue(cursor), cancellation);
+                session.Report.Show(page, () => Show(page.Items));
+                return ExitCode.Ok;
+            });
+    }
+
+    private static Verb Step(VerbContext context, string name, RequestStep step, string description, bool needsReason = false)
+    {
+        var id = new Argument<Guid>("request") { Description = "The request's id." };
+        var reason = new Option<string?>("--reason") { Description = "Reason code, such as identity-not-established.", Required = needsReason };
+        var note = new Option<string?>("--note") { Description = "In words; kept sealed." };
+        var ending = needsReason ? " --reason manifestly-unfounded" : "";
+        return new Verb(name, description, $"datavault request {name} 0198c3f2-6c1a-7000-8000-2f1f1c1d1e1f{ending}")
+            .With(id, reason, note)
+            .Does(context, async (session, cancellation) =>
+            {
+                var decision = new DecideRequest(session.Parsed.GetValue(reason), session.Parsed.GetValue(note));
+                return Show(session, await session.Open(s_officer).DecideAsync(session.Parsed.GetRequiredValue(id), step, decision, cancellation));
+            });
+    }
+
+    private static Verb Package(VerbContext context)
+    {
+        var id = new Argument<Guid>("request") { Description = "The request's id." };
+        var output = new Option<FileInfo>("--output", "-o") { Description = "Where to write the zip; must not exist.", Required = true };
+        return new Verb("package", "Fetch the export of an access or portability request. It can be fetched once.", "datavault request package 0198c3f2-6c1a-7000-8000-2f1f1c1d1e1f -o export.zip")
+            .With(id, output)
+            .Does(context, async (session, cancellation) =>
+            {
+                var target = session.Parsed.GetRequiredValue(output);
+                // The file is made first: a package that can be fetched once is not fetched for a folder that cannot be written to.
+                await using var file = OwnFile(target.FullName);
+                await using var package = await session.Open(s_officer).PackageAsync(session.Parsed.GetRequiredValue(id), cancellation);
+                await package.CopyToAsync(file, cancellation);
+                session.Report.Show(new { file = target.FullName, bytes = file.Length }, () => new Text($"{target.FullName}: {file.Length:N0} bytes\n"));
+                return ExitCode.Ok;
+            });
+    }
+
+    private static Verb Certificate(VerbContext context)
+    {
+        var id = new Argument<Guid>("request") { Description = "The request's id." };
+        return new Verb("certificate", "Show the signed certificate of an erasure.", "datavault request certificate 0198c3f2-6c1a-7000-8000-2f1f1c1d1e1f > erasure.txt")
+            .With(id)
+            .Does(context, async (session, cancellation) =>
+            {
+                var certificate = await session.Open(s_officer).CertificateAsync(session.Parsed.GetRequiredValue(id), cancellation);
+                if (session.Report.Json) session.Report.Show(new ErasureCertificate(certificate), () => new Text(""));
+                else session.Host.Output.Write(certificate);
+                return ExitCode.Ok;
+            });
+    }
+
+    private static int Show(Session session, RightsRequest request)
+    {
+        session.Report.Show(request, () => Show([request]));
+        return ExitCode.Ok;
+    }
+
+    private static Table Show(IReadOnlyList<RightsRequest> items)
+    {
+        var table = Report.Table("request", "kind", "state", "opened", "due", "customer");
+        foreach (var item in items) table.Row($"{item.Id}", item.Kind, item.State, $"{item.OpenedAt:u}", $"{item.DueAt:yyyy-MM-dd}", $"{item.Customer}");
+        return table;
+    }
+
+    private static FileStream OwnFile(string path)
+    {
+        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
+        if (!OperatingSystem.IsWindows()) options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        return new FileStream(path, options);
+    }
+}
