@@ -113,40 +113,44 @@ internal sealed class VaultInitial : Migration
     private const string Rights =
         """
         create table vault.request (
-            subject_id       uuid not null,
-            request_id       uuid not null,
-            kind             text not null,
-            state            text not null,
-            jurisdiction     text not null,
-            opened_at        timestamptz not null,
-            due_at           timestamptz not null,
-            extended_to      timestamptz,
-            verified_at      timestamptz,
-            decided_at       timestamptz,
-            completed_at     timestamptz,
-            reason           text,
-            opened_by        text not null,
-            decided_by       text,
-            log_index        bigint not null,
-            key_version      int not null default 0,
-            sealed_note      bytea,
-            step             int not null default 0,
-            progress         bytea,
-            package_path     text,
-            package_key      bytea,
-            package_taken_at timestamptz,
+            subject_id         uuid not null,
+            request_id         uuid not null,
+            kind               text not null,
+            state              text not null,
+            jurisdiction       text not null,
+            opened_at          timestamptz not null,
+            due_at             timestamptz not null,
+            extended_at        timestamptz,
+            completed_at       timestamptz,
+            reason             text,
+            opened_by          text not null,
+            log_index          bigint not null,
+            notes              bytea,
+            package_key        bytea,
+            package_expires_at timestamptz,
+            work               bytea,
             primary key (subject_id, request_id)
         );
         create index request_id on vault.request (request_id);
         create index request_queue on vault.request (state, due_at);
         comment on table vault.request is 'dist:subject_id';
 
-        create table vault.certificate (
-            request_id uuid primary key,
-            text       text not null,
-            created_at timestamptz not null
+        create table vault.closed_request (
+            request_id   uuid primary key,
+            kind         text not null,
+            state        text not null,
+            jurisdiction text not null,
+            opened_at    timestamptz not null,
+            due_at       timestamptz not null,
+            extended_at  timestamptz,
+            completed_at timestamptz,
+            reason       text,
+            opened_by    text not null,
+            log_index    bigint not null,
+            work         bytea,
+            certificate  text
         );
-        comment on table vault.certificate is 'local: survives the erasure it certifies, holds no personal data';
+        comment on table vault.closed_request is 'local: what is left of the requests of an erased person, who is not named, and the certificate';
 
         create table vault.tombstone (
             subject_hash bytea primary key,
@@ -250,7 +254,8 @@ internal sealed class VaultInitial : Migration
         grant usage on schema vault, audit to dv_vault;
         grant select, insert, update, delete on vault.subject, vault.identifier, vault.search_term, vault.request, vault.idempotency, vault.feed_queue to dv_vault;
         grant select, insert, delete on vault.history, vault.event, vault.consent_event to dv_vault;
-        grant select, insert on vault.certificate, vault.tombstone to dv_vault;
+        grant select, insert, update on vault.closed_request to dv_vault;
+        grant select, insert on vault.tombstone to dv_vault;
         grant select on vault.migration to dv_vault;
         grant select, update on audit.head to dv_vault;
         grant select, insert on audit.batch, audit.checkpoint, audit.tile, audit.entry_index, audit.actor to dv_vault;
