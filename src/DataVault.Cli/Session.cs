@@ -40,7 +40,7 @@ internal sealed record FirstRun(string Address, IReadOnlyList<FirstRunClient> Cl
 /// <summary>The options that every verb takes.</summary>
 internal sealed class SessionOptions
 {
-    public Option<Uri?> Address { get; } = new("--address") { Description = "The vault's address (DATAVAULT_ADDRESS; else first-run.json).", Recursive = true };
+    public Option<string?> Address { get; } = new("--address") { Description = "The vault's address (DATAVAULT_ADDRESS; else first-run.json).", Recursive = true };
 
     public Option<string?> Client { get; } = new("--client") { Description = "Client id (DATAVAULT_CLIENT_ID; else first-run.json, by role).", Recursive = true };
 
@@ -70,7 +70,7 @@ internal sealed class Session(CliHost host, SessionOptions options, ParseResult 
     public IReadOnlyList<string> Purposes { get; private set; } = [];
 
     public Uri Address =>
-        parsed.GetValue(options.Address) ?? Parse(host.Variable("DATAVAULT_ADDRESS")) ?? Parse(FirstRunOrNull()?.Address)
+        Parse(parsed.GetValue(options.Address)) ?? Parse(host.Variable("DATAVAULT_ADDRESS")) ?? Parse(FirstRunOrNull()?.Address)
         ?? throw new UsageException("Where is the vault? Give --address, set DATAVAULT_ADDRESS, or run where .vault/first-run.json is.");
 
     /// <summary>A client for a verb that needs one of <paramref name="roles"/>, preferably bound to <paramref name="purpose"/>.</summary>

@@ -1,0 +1,208 @@
+using System.CommandLine;
+using DataVault.Policy;
+using Spectre.Console;
+
+namespace DataVault.Cli.Verbs;
+
+/// <summary><c>datavault policy …</c>: questions to a policies folder, without a vault.</summary>
+internal static class PolicyVerbs
+{
+    public static Verb Build(VerbContext context)
+    {
+        var folder = new Option<DirectoryInfo?>("--policies") { Description = "The policies folder (default: policies here or above).", Recursive = true };
+        return new Verb("policy", "Check and question a policy, offline.").With(
+            folder, Lint(context, folder), Test(context, folder), Explain(context, folder), WhoCan(context, folder), WhatCan(context, folder));
+    }
+
+    private static Verb Lint(VerbContext context, Option<DirectoryInfo?> folder) =>
+        new Verb("lint", "Find errors, and rules that can never matter.", "datavault policy lint", "datavault policy lint --policies ../next/policies --json")
+            .Does(context, (session, _) =>
+            {
+                var findings = Findings(session, folder, out var version);
+                session.Report.Show(new { ok = findings.Count == 0, version, findings }, () => findings.Count == 0
+                    ? new Text($"Nothing found. Policy version {version}\n")
+                    : new Rows(findings.Select(f => new Text($"{f}\n"))));
+                return Task.FromResult(findings.Count == 0 ? ExitCode.Ok : ExitCode.Failed);
+            });
+
+    private static Verb Test(VerbContext context, Option<DirectoryInfo?> folder) =>
+        new Verb("test", "Run the policy's cases.", "datavault policy test")
+            .Does(context, (session, _) =>
+            {
+                var policy = Load(session, folder);
+                var results = policy.RunCases();
+                var failed = results.Where(r => !r.Passed).ToList();
+                var answer = new
+                {
+                    passed = results.Count - failed.Count,
+                    failed = failed.Select(f => new { f.Case.Name, f.Case.File, f.Case.Line, f.Differences }),
+                    uncoveredRules = policy.UncoveredRules(),
+                };
+                session.Report.Show(answer, () => new Rows(
+                [
+                    .. failed.Select(f => new Text($"{f.Case.File}:{f.Case.Line}: {f.Case.Name}\n  {string.Join("\n  ", f.Differences)}\n")),
+                    .. answer.uncoveredRules.Select(r => new Text($"No case covers the rule {r}.\n")),
+                    new Text($"{answer.passed} of {results.Count} cases pass.\n"),
+                ]));
+                return Task.FromResult(failed.Count == 0 && results.Count > 0 ? ExitCode.Ok : ExitCode.Failed);
+            });
+
+    private static Verb Explain(VerbContext context, Option<DirectoryInfo?> folder)
+    {
+        var roles = new Option<string[]>("--role", "-r") { Description = "Role of the imagined recipient (repeatable).", Required = true };
+        var purpose = new Option<string>("--purpose", "-p") { Description = "Purpose asked for.", Required = true };
+        var action = new Option<AccessAction>("--action") { Description = "What is asked for.", DefaultValueFactory = _ => AccessAction.Read };
+        var items = new Option<string?>("--fields", "-f") { Description = "Fields (email, email.masked) and events (event:purchase) with commas between; default all fields." };
+        var consents = new Option<string[]>("--consent") { Description = "State of a consent, such as marketing=given (repeatable).", DefaultValueFactory = _ => [] };
+        var restricted = new Option<bool>("--restricted") { Description = "The person's processing is restricted." };
+        return new Verb(
+            "explain", "What would be decided, field by field, by which rules and why.",
+            "datavault policy explain --role marketing --purpose marketing --consent marketing=given",
+            "datavault policy explain -r customer-support -p customer-support -f email,birthDate --json")
+            .With(roles, purpose, action, items, consents, restricted)
+            .Does(context, (session, _) =>
+            {
+                var (policy, parsed) = (Load(session, folder), session.Parsed);
+                foreach (var role in parsed.GetRequiredValue(roles)) Known(policy.Roles.Find(role), "role", role, policy.Roles.All.Select(r => r.Name));
+                var named = Known(policy.Purposes.Find(parsed.GetRequiredValue(purpose)), "purpose", parsed.GetRequiredValue(purpose), policy.Purposes.All.Select(p => p.Name));
+                var facts = Facts(policy, parsed.GetRequiredValue(consents), parsed.GetValue(restricted));
+                var decision = policy.Questions.Explain(
+                    parsed.GetRequiredValue(roles), named.Name, parsed.GetValue(action), Items(policy, parsed.GetValue(items)), facts, session.Host.Time.GetUtcNow());
+                Show(session, policy, decision);
+                return Task.FromResult(decision.Released ? ExitCode.Ok : ExitCode.Refused);
+            });
+    }
+
+    private static Verb WhoCan(VerbContext context, Option<DirectoryInfo?> folder)
+    {
+        var field = new Option<string>("--field", "-f") { Description = "Field, or event:TYPE.", Required = true };
+        var purpose = new Option<string?>("--purpose", "-p") { Description = "Only for this purpose." };
+        return new Verb("who-can", "Who can do what with a field, for what purpose, in which form.", "datavault policy who-can --field email", "datavault policy who-can -f event:purchase -p analytics")
+            .With(field, purpose)
+            .Does(context, (session, _) =>
+            {
+                var policy = Load(session, folder);
+                var item = Items(policy, session.Parsed.GetRequiredValue(field))![0].Item;
+                if (session.Parsed.GetValue(purpose) is { } named) Known(policy.Purposes.Find(named), "purpose", named, policy.Purposes.All.Select(p => p.Name));
+                return Show(session, policy.Questions.WhoCan(item, session.Parsed.GetValue(purpose)));
+            });
+    }
+
+    private static Verb WhatCan(VerbContext context, Option<DirectoryInfo?> folder)
+    {
+        var role = new Option<string>("--role", "-r") { Description = "Role.", Required = true };
+        return new Verb("what-can", "What a role can do with which fields, for what purpose, in which form.", "datavault policy what-can --role marketing")
+            .With(role)
+            .Does(context, (session, _) =>
+            {
+                var policy = Load(session, folder);
+                var named = session.Parsed.GetRequiredValue(role);
+                Known(policy.Roles.Find(named), "role", named, policy.Roles.All.Select(r => r.Name));
+                return Show(session, policy.Questions.WhatCan(named));
+            });
+    }
+
+    private static IReadOnlyList<PolicyProblem> Findings(Session session, Option<DirectoryInfo?> folder, out string? version)
+    {
+        version = null;
+        try
+        {
+            var policy = PolicySet.Load(Read(session, folder));
+            version = policy.Version;
+            return policy.Lint();
+        }
+        catch (PolicyException e)
+        {
+            return e.Problems;
+        }
+    }
+
+    private static PolicySet Load(Session session, Option<DirectoryInfo?> folder)
+    {
+        try
+        {
+            return PolicySet.Load(Read(session, folder));
+        }
+        catch (PolicyException e)
+        {
+            throw new InvalidDataException("The policy does not load:\n" + string.Join('\n', e.Problems));
+        }
+    }
+
+    private static Dictionary<string, string> Read(Session session, Option<DirectoryInfo?> option)
+    {
+        var folder = session.Parsed.GetValue(option)?.FullName ?? Above(session.Host.WorkingDirectory)
+            ?? throw new UsageException("No folder \"policies\" here or above: give --policies.");
+        if (!Directory.Exists(folder)) throw new UsageException($"{folder} does not exist.");
+        return Directory.EnumerateFiles(folder, "*.yaml", SearchOption.AllDirectories)
+            .ToDictionary(f => Path.GetRelativePath(folder, f).Replace('\\', '/'), File.ReadAllText);
+    }
+
+    private static string? Above(string start)
+    {
+        for (var at = new DirectoryInfo(start); at is not null; at = at.Parent)
+        {
+            var folder = Path.Combine(at.FullName, "policies");
+            if (File.Exists(Path.Combine(folder, "catalogue.yaml"))) return folder;
+        }
+        return null;
+    }
+
+    private static List<RequestedItem>? Items(PolicySet policy, string? list) =>
+        list?.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+            .Select(text => RequestedItem.TryParse(text, policy.Catalogue, policy.Events, out var item) ? item! : throw new UsageException($"\"{text}\" is neither a field nor an event type."))
+            .ToList();
+
+    private static DecisionFacts Facts(PolicySet policy, string[] consents, bool restricted)
+    {
+        var facts = consents.Select(text =>
+        {
+            if (text.Split('=') is not [var name, var state] || !Enum.TryParse<ConsentStatus>(state, ignoreCase: true, out var status))
+                throw new UsageException($"\"{text}\" is not PURPOSE=STATE with given, withdrawn, refused or unknown.");
+            return new ConsentFact(Known(policy.Purposes.Find(name), "purpose", name, policy.Purposes.All.Select(p => p.Name)).Id, status, null);
+        });
+        return DecisionFacts.None with { Consents = [.. facts], Restricted = restricted };
+    }
+
+    private static T Known<T>(T? found, string what, string name, IEnumerable<string> all)
+        where T : class =>
+        found ?? throw new UsageException($"Unknown {what} \"{name}\": there are {string.Join(", ", all)}.");
+
+    private static void Show(Session session, PolicySet policy, Decision decision)
+    {
+        var answer = new
+        {
+            policyVersion = policy.Version,
+            fields = decision.Items.Select(i => new { field = i.Item.Name, form = i.Reason is null ? FormNames.Of(i.Form) : null, reason = i.Reason, rules = i.RuleIds }),
+            decision.Obligations,
+        };
+        session.Report.Show(answer, () =>
+        {
+            var table = Report.Table("field", "outcome", "rules");
+            foreach (var item in decision.Items)
+                table.Row(item.Item.Name, item.Reason is null ? FormNames.Of(item.Form) : $"withheld: {item.Reason}", string.Join(", ", item.RuleIds));
+            var why = decision.Items.SelectMany(i => i.RuleIds).Distinct().Select(id => new Text($"{id}: {policy.Questions.WhyOf(id)}\n"));
+            return new Rows([table, .. why]);
+        });
+    }
+
+    private static Task<int> Show(Session session, IReadOnlyList<PolicyGrant> grants)
+    {
+        var answer = grants.Select(g => new
+        {
+            g.Role, g.Purpose, action = Word(g.Action), field = g.Item.Name, form = FormNames.Of(g.Form), g.NeedsConsent, g.Conditions, rules = g.RuleIds,
+        }).ToList();
+        session.Report.Show(answer, () =>
+        {
+            var table = Report.Table("role", "purpose", "action", "field", "form", "only if", "rules");
+            foreach (var g in answer)
+                table.Row(g.Role, g.Purpose, g.action, g.field, g.form, string.Join(", ", Needed(g.NeedsConsent, g.Conditions)), string.Join(", ", g.rules));
+            return answer.Count == 0 ? new Text("Nobody.\n") : table;
+        });
+        return Task.FromResult(ExitCode.Ok);
+    }
+
+    private static IEnumerable<string> Needed(bool consent, IReadOnlyList<string> conditions) => consent ? ["consent", .. conditions] : conditions;
+
+    private static string Word(AccessAction action) => action.ToString().ToLowerInvariant();
+}
