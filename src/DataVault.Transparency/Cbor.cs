@@ -107,7 +107,8 @@ internal ref struct CborReader(ReadOnlyMemory<byte> source)
     public string Text(int most)
     {
         var length = Count(CborMajor.Text, most);
-        return Encoding.ASCII.GetString(_span.Slice(Skip(length), length));
+        // One character to a byte, so that the caller sees, and refuses, what is not ASCII.
+        return Encoding.Latin1.GetString(_span.Slice(Skip(length), length));
     }
 
     private ulong Head(CborMajor major)

@@ -29,7 +29,7 @@ public sealed record TlogProof(long Index, IReadOnlyList<byte[]> Hashes, SignedN
     {
         proof = null;
         var blank = text.IndexOf("\n\n", StringComparison.Ordinal);
-        if (blank < 0 || !SignedNote.TryParse(text[(blank + 2)..], out var note))
+        if (blank < 0 || !SignedNote.TryParse(text[(blank + 2)..], out var note) || !Transparency.Checkpoint.TryParse(note!.Text, out _))
             return false;
         var lines = new Queue<string>(text[..blank].Split('\n'));
         byte[] extra = [];
