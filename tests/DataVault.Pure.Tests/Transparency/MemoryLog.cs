@@ -30,6 +30,14 @@ internal sealed class MemoryLog : ILogSource
         return log;
     }
 
+    public MemoryLog Copy()
+    {
+        var copy = new MemoryLog { Note = Note, Root = Root.ToArray() };
+        foreach (var (name, bytes) in Files)
+            copy.Files[name] = bytes.ToArray();
+        return copy;
+    }
+
     public static List<byte[]> Entries(int count, int seed = 1)
     {
         var random = new Random(seed);
