@@ -1,0 +1,55 @@
+using System.Diagnostics;
+using System.Globalization;
+
+namespace DataVault.Benchmarks;
+
+/// <summary>
+/// Measures two ways of doing the same amount of work side by side. Each round runs both, and which goes first alternates, so that a
+/// machine that warms up, throttles or gets company burdens both alike; the ratio is formed within each round.
+/// </summary>
+internal sealed class Paired(string ours, string theirs, int rounds)
+{
+    /// <summary>Runs a warm-up and the rounds, and prints the medians per second of <paramref name="work"/> and the ratio.</summary>
+    /// <param name="work">Items of work in one run of either.</param>
+    /// <param name="unit">What the items are.</param>
+    /// <param name="runOurs">Our way.</param>
+    /// <param name="runTheirs">The peer's way.</param>
+    /// <returns>The median of our rate over theirs.</returns>
+    public async Task<double> RunAsync(double work, string unit, Func<Task> runOurs, Func<Task> runTheirs)
+    {
+        await runOurs();
+        await runTheirs();
+        var (mine, other) = (new List<double>(), new List<double>());
+        for (var round = 0; round < rounds; round++)
+        {
+            if (round % 2 == 0)
+                mine.Add(await TimeAsync(runOurs));
+            other.Add(await TimeAsync(runTheirs));
+            if (round % 2 == 1)
+                mine.Add(await TimeAsync(runOurs));
+        }
+        var ratios = mine.Zip(other, (a, b) => b / a).Order().ToList();
+        PrintRate(ours, work, unit, mine);
+        PrintRate(theirs, work, unit, other);
+        Print($"  ratio {Median(ratios):F3} (range {ratios[0]:F3} to {ratios[^1]:F3}, {rounds} rounds)");
+        return Median(ratios);
+    }
+
+    private static async Task<double> TimeAsync(Func<Task> run)
+    {
+        GC.Collect();
+        var start = Stopwatch.GetTimestamp();
+        await run();
+        return Stopwatch.GetElapsedTime(start).TotalSeconds;
+    }
+
+    private static void PrintRate(string name, double work, string unit, List<double> seconds)
+    {
+        var median = Median([.. seconds.Order()]);
+        Print($"  {name,-44} {work / median,12:N0} {unit}/s   median {median:F3} s (range {seconds.Min():F3} to {seconds.Max():F3})");
+    }
+
+    private static double Median(List<double> sorted) => (sorted[(sorted.Count - 1) / 2] + sorted[sorted.Count / 2]) / 2;
+
+    private static void Print(FormattableString line) => Console.WriteLine(line.ToString(CultureInfo.InvariantCulture));
+}

@@ -1,0 +1,22 @@
+// Benchmarks of DataVault, each against a named peer in the same run: dotnet run -c Release --project tests/DataVault.Benchmarks -- <name>.
+// Results with date and machine are kept in docs/benchmarks.md.
+
+using DataVault.Benchmarks;
+
+Benchmark[] benchmarks =
+[
+    new("verify", "[entries=1000000] [rounds=5]   audit verify over a log on disk, against raw SHA-256 over the same bytes", VerifyBenchmark.RunAsync),
+];
+
+var chosen = benchmarks.SingleOrDefault(benchmark => benchmark.Name == args.FirstOrDefault());
+if (chosen is null)
+{
+    Console.Error.WriteLine("Usage: DataVault.Benchmarks <name> [option=value …]");
+    foreach (var benchmark in benchmarks)
+        Console.Error.WriteLine($"  {benchmark.Name,-12} {benchmark.Help}");
+    return 2;
+}
+
+Machine.Print();
+await chosen.RunAsync(new BenchmarkOptions(args[1..]));
+return 0;
