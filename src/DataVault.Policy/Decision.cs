@@ -13,20 +13,22 @@ public sealed record AccessRequest(Recipient Recipient, SubjectId Subject, Acces
 /// <summary>An item asked for, in a narrower form if the caller wants less than it may have.</summary>
 public sealed record RequestedItem(CatalogueItem Item, Form? Narrower)
 {
-    /// <summary>Parses <c>email</c>, <c>email.masked</c>, <c>event:purchase</c>.</summary>
+    /// <summary>Parses <c>email</c>, <c>email.masked</c>, <c>event:purchase</c>. Events have the forms plain and generalised only.</summary>
     public static bool TryParse(string text, Catalogue catalogue, TrackingPlan plan, [NotNullWhen(true)] out RequestedItem? item)
     {
         item = null;
         var dot = text.LastIndexOf('.');
         var name = dot < 0 ? text : text[..dot];
+        var isEvent = name.StartsWith(EventTypeDefinition.Prefix, StringComparison.Ordinal);
         Form? narrower = null;
         if (dot >= 0)
         {
             if (!FormNames.TryParse(text[(dot + 1)..], out var form) || form == Form.Withheld) return false;
+            if (isEvent && form is Form.Masked or Form.Token) return false;
             narrower = form;
         }
 
-        CatalogueItem? found = name.StartsWith(EventTypeDefinition.Prefix, StringComparison.Ordinal) ? plan.Find(name) : catalogue.Find(name);
+        CatalogueItem? found = isEvent ? plan.Find(name) : catalogue.Find(name);
         if (found is not null) item = new RequestedItem(found, narrower);
         return found is not null;
     }

@@ -9,6 +9,9 @@ internal static class RegistryReader
     private static readonly string[] Bases =
         ["consent", "explicit-consent", "contract", "legal-obligation", "vital-interests", "public-task", "legitimate-interests"];
 
+    /// <summary>The letters of GDPR Article 9(2).</summary>
+    private static readonly string[] SpecialGrounds = [.. "abcdefghij".Select(letter => $"A9-2-{letter}")];
+
     private static readonly string[] Triggers = ["last-activity", "recorded", "occurred", "contract-end"];
 
     public static IReadOnlyList<RetentionRule> Retention(Section? section)
@@ -48,6 +51,8 @@ internal static class RegistryReader
         var title = body.Text("title");
         var dpv = body.Text("dpv");
         if (dpv.Length > 0 && !dpv.StartsWith("dpv:", StringComparison.Ordinal)) body.Problem(body.LineOf("dpv"), $"{dpv} is not a dpv: identifier");
+        var ground = body.OptionalText("specialBasis");
+        if (ground is not null && !SpecialGrounds.Contains(ground)) body.Problem(body.LineOf("specialBasis"), $"specialBasis is {ground}, must be one of {string.Join(", ", SpecialGrounds)}");
         var dutyBound = basis is "legal-obligation" or "vital-interests";
         return new PurposeTerms(title, basis, dpv)
         {
@@ -57,7 +62,7 @@ internal static class RegistryReader
             BreakGlass = body.Flag("breakGlass", false),
             StopsOnObjection = body.Flag("stopsOnObjection", !dutyBound),
             StopsOnRestriction = body.Flag("stopsOnRestriction", !dutyBound),
-            SpecialBasis = body.OptionalText("specialBasis"),
+            SpecialBasis = ground,
         };
     }
 

@@ -37,15 +37,22 @@ internal sealed class YamlTree
     /// <summary>The mapping at the top of the file, or null with a problem reported.</summary>
     public static YamlMap? Read(string file, string text, ProblemList problems)
     {
+        var tree = new YamlTree(file, text, problems);
         try
         {
-            return new YamlTree(file, text, problems).Document();
+            return tree.Document();
         }
         catch (YamlException exception)
         {
             problems.Add(file, (int)exception.Start.Line, "not YAML: " + exception.Message);
-            return null;
         }
+        catch (InvalidOperationException)
+        {
+            // The scanner of YamlDotNet 16 throws this for some unclosed brackets; the last event read is the nearest line known.
+            problems.Add(file, LineOf(tree.parser.Current), "not YAML: something is not closed");
+        }
+
+        return null;
     }
 
     private YamlMap? Document()

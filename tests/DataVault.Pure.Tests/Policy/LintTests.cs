@@ -1,0 +1,112 @@
+using DataVault.Policy;
+using Xunit;
+
+namespace DataVault.Pure.Tests.Policy;
+
+/// <summary>Each finding of the lint has been seen; <see cref="ShippedPolicyTests"/> sees it silent.</summary>
+public sealed class LintTests
+{
+    private static IReadOnlyList<string> Lint(string rules, Action<Dictionary<string, string>>? change = null)
+    {
+        var files = PolicyTexts.Small(rules);
+        change?.Invoke(files);
+        return [.. PolicySet.Load(files).Lint().Select(finding => finding.ToString())];
+    }
+
+    [Theory]
+    [InlineData("fields: [phone], actions: [search]", "permits to search by phone, which has no index")]
+    [InlineData("fields: [phone], actions: [read], form: generalised", "gives phone generalised, which the catalogue does not say how to do")]
+    [InlineData("fields: [passport], actions: [read], form: plain", "gives passport plain, its class official goes no further than masked")]
+    [InlineData("fields: [allergies], actions: [read], form: plain", "permits the special category allergies without a ground")]
+    [InlineData("fields: [email], except: [email], actions: [read], form: plain", "can never match")]
+    public void A_doubtful_rule_is_found_where_it_stands(string contents, string finding) =>
+        Assert.Contains(Lint($"  - {{ id: one, why: Test, roles: [desk], purposes: [service], {contents} }}"), found => found.StartsWith("access/rules.yaml:2: one: " + finding, StringComparison.Ordinal));
+
+    [Theory]
+    [InlineData("effect: forbid, roles: [desk], fields: [all], actions: [read]")]
+    [InlineData("roles: [desk], fields: [email], actions: [read], form: plain")]
+    [InlineData("roles: [desk, campaign], fields: [all], actions: [read, update], form: plain")]
+    public void A_shadowed_permit_is_found(string wide)
+    {
+        var narrow = "  - { id: narrow, why: Test, purposes: [service], roles: [lead], fields: [email], actions: [read], form: masked }\n";
+        Assert.Contains(Lint($"{narrow}  - {{ id: wide, why: Test, purposes: [service], {wide} }}"), found => found.Contains("narrow: is shadowed", StringComparison.Ordinal));
+        Assert.DoesNotContain(Lint(narrow), found => found.Contains("is shadowed", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("roles: [desk], fields: [email], actions: [read], form: token")]
+    [InlineData("roles: [campaign], fields: [email], actions: [read], form: plain")]
+    [InlineData("roles: [desk], fields: [email], actions: [read], form: plain, when: { assurance: mfa }")]
+    [InlineData("roles: [desk], fields: [email], actions: [read], form: plain, obligations: [review]")]
+    public void A_permit_that_still_adds_something_is_not_shadowed(string other) =>
+        Assert.DoesNotContain(
+            Lint($"  - {{ id: narrow, why: Test, purposes: [service], roles: [lead], fields: [email], actions: [read], form: masked }}\n  - {{ id: other, why: Test, purposes: [service], {other} }}"),
+            found => found.Contains("narrow: is shadowed", StringComparison.Ordinal));
+
+    [Fact]
+    public void Of_two_rules_that_say_the_same_one_is_found()
+    {
+        var findings = Lint("""
+              - { id: one, why: Test, purposes: [service], roles: [desk], fields: [email], actions: [read], form: masked }
+              - { id: two, why: Test, purposes: [service], roles: [desk], fields: [email], actions: [read], form: masked }
+              - { id: three, why: Test, effect: forbid, purposes: [service], roles: [desk], fields: [phone], actions: [read] }
+              - { id: four, why: Test, effect: forbid, purposes: [service], roles: [desk], fields: [all], actions: [read], except: [email] }
+            """).Where(found => found.Contains("is shadowed", StringComparison.Ordinal));
+        Assert.Equal(["access/rules.yaml:3: two: is shadowed: others forbid it or permit as much already", "access/rules.yaml:4: three: is shadowed by a wider forbid"], findings);
+    }
+
+    [Fact]
+    public void Words_that_nobody_uses_are_found()
+    {
+        var findings = Lint("  - { id: one, why: Test, roles: [desk], purposes: [service], fields: [email], actions: [read], form: plain }");
+        Assert.Contains("roles.yaml: campaign may do nothing", findings);
+        Assert.Contains("purposes.yaml: no rule permits anything for marketing", findings);
+        Assert.Contains("catalogue.yaml: no rule exports email: the person concerned could not have it", findings);
+        Assert.Contains("catalogue.yaml: no rule erases email", findings);
+        Assert.Contains("events.yaml: no rule lets anyone record event:purchase", findings);
+        Assert.DoesNotContain("roles.yaml: lead may do nothing", findings);
+    }
+
+    [Fact]
+    public void A_consent_without_notice_is_found() =>
+        Assert.Contains("purposes.yaml: marketing rests on consent and has no notice with a version", Lint("", files => files["purposes.yaml"] = files["purposes.yaml"].Replace("notice: We write to you, ", "", StringComparison.Ordinal)));
+
+    [Fact]
+    public void An_emergency_without_its_obligations_is_found()
+    {
+        var findings = Lint(
+            "  - { id: one, why: Test, roles: [desk], purposes: [service], fields: [email], actions: [read], form: plain, obligations: [review] }",
+            files => files["purposes.yaml"] = files["purposes.yaml"].Replace("title: Service,", "title: Service, breakGlass: true,", StringComparison.Ordinal));
+        Assert.Contains("access/rules.yaml:2: one: is for an emergency and lacks the obligation justification", findings);
+        Assert.Contains("access/rules.yaml:2: one: is for an emergency and lacks the obligation notify-subject", findings);
+    }
+
+    [Fact]
+    public void A_domain_with_special_or_unfed_columns_is_found()
+    {
+        var findings = Lint("", files => files["analytics.yaml"] = "domains:\n  one: { title: One, minimumCohort: 5, columns: { a: { field: allergies } }, events: [purchase], dimensions: [a] }");
+        Assert.Contains("analytics.yaml: one.a would hold a special category", findings);
+        Assert.Contains("analytics.yaml: one.a stays empty: no rule feeds allergies", findings);
+        Assert.Contains("analytics.yaml: one stays without event:purchase: no rule feeds it", findings);
+    }
+
+    [Fact]
+    public void A_failed_case_and_an_uncovered_rule_are_found()
+    {
+        var findings = Lint(
+            "  - { id: one, why: Test, roles: [desk], purposes: [service], fields: [email], actions: [read], form: plain }\n  - { id: two, why: Test, roles: [desk], purposes: [service], fields: [phone], actions: [read], form: plain, obligations: [review] }",
+            files => files["cases/all.yaml"] = "cases:\n  - { name: Wrong, roles: [desk], purpose: service, expect: { email: masked } }\n");
+        Assert.Contains("cases/all.yaml:2: Wrong: email: expected masked, got plain", findings);
+        Assert.Contains("access/rules.yaml:3: two: determines the outcome of no case", findings);
+        Assert.DoesNotContain("access/rules.yaml:2: one: determines the outcome of no case", findings);
+    }
+
+    [Fact]
+    public void A_case_that_overlooks_an_obligation_fails()
+    {
+        var findings = Lint(
+            "  - { id: one, why: Test, roles: [desk], purposes: [service], fields: [email], actions: [read], form: plain, obligations: [review] }",
+            files => files["cases/all.yaml"] = "cases:\n  - { name: Careless, roles: [desk], purpose: service, expect: { email: plain } }\n");
+        Assert.Contains("cases/all.yaml:2: Careless: obligations: expected [], got [review]", findings);
+    }
+}
