@@ -1,0 +1,301 @@
+using System.Collections.Concurrent;
+using System.Security.Cryptography;
+using System.Threading.Channels;
+using DataVault.Cryptography;
+using DataVault.Policy;
+using DataVault.Transparency;
+using DataVault.Vault.Keys;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace DataVault.Vault;
+
+/// <summary>
+/// Appends to the log. Entries of all requests queue; one loop takes everything that waits, writes it as one row, and releases the waiters once the commit
+/// is durable. While one commit is under way the next batch gathers, so there is no timer. Order is that of the head row, which any number of processes may move.
+/// </summary>
+/// <remarks>
+/// INVARIANT: a waiter gets an index only after a durable commit; in every other case, the queue being full included, it gets an exception. After a failure
+/// in doubt an entry may stand in the log although its waiter was refused: logged but not released, never the other way round.
+/// </remarks>
+internal sealed class AuditLog : IHostedService, IAsyncDisposable
+{
+    private const int BatchEntries = 512;
+    private const int BatchBytes = 1 << 20;
+
+    private readonly VaultDatabase database;
+    private readonly KeyRegistry keys;
+    private readonly PolicySet policy;
+    private readonly VaultOptions options;
+    private readonly TimeProvider clock;
+    private readonly ILogger<AuditLog> logger;
+    private readonly Channel<PendingEntry> queue;
+    private readonly ConcurrentDictionary<(RecipientKind, string), byte[]> actorTags = new();
+    private readonly ConcurrentQueue<ActorName> newActors = new();
+    private readonly Lazy<SecretBytes> vaultDetailKey;
+    private Task loop = Task.CompletedTask;
+    private NpgsqlConnection? connection;
+    private DurabilityGuard? guard;
+    private LogHead? head;
+    private volatile bool headMoved;
+    private long size;
+
+    public AuditLog(VaultDatabase database, KeyRegistry keys, PolicySet policy, VaultOptions options, TimeProvider clock, ILogger<AuditLog> logger)
+    {
+        (this.database, this.keys, this.policy, this.options, this.clock, this.logger) = (database, keys, policy, options, clock, logger);
+        queue = Channel.CreateBounded<PendingEntry>(new BoundedChannelOptions(options.AuditQueueLimit) { SingleReader = true, FullMode = BoundedChannelFullMode.Wait });
+        vaultDetailKey = new Lazy<SecretBytes>(() => keys.Derive("audit-detail"));
+    }
+
+    public string Origin => options.Origin;
+
+    /// <summary>Entries that this process knows of; other processes may have appended more.</summary>
+    public long Size => Interlocked.Read(ref size);
+
+    public Task StartAsync(CancellationToken cancellationToken)
+    {
+        loop = Task.Run(RunAsync, CancellationToken.None);
+        return Task.CompletedTask;
+    }
+
+    /// <summary>Writes what is queued, then ends; appends that come later are refused.</summary>
+    public async Task StopAsync(CancellationToken cancellationToken)
+    {
+        queue.Writer.TryComplete();
+        await loop.WaitAsync(cancellationToken);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        queue.Writer.TryComplete();
+        await loop;
+        await DropConnectionAsync();
+        if (vaultDetailKey.IsValueCreated) vaultDetailKey.Value.Dispose();
+    }
+
+    /// <summary>An entry with time, actor, policy and request filled in.</summary>
+    /// <param name="items">Catalogue ids; event types as 1000 + id (<see cref="ItemCode"/>).</param>
+    public LogEntry Entry(
+        EntryType type, Recipient recipient, ReadOnlyMemory<byte> subjectTag, string purpose, EntryResult result, IReadOnlyList<int> items,
+        Guid requestId = default) => new()
+        {
+            Type = type,
+            Time = clock.GetUtcNow().ToUnixTimeMilliseconds(),
+            Actor = TagOf(recipient),
+            Subject = subjectTag,
+            Purpose = IsCode(purpose) ? purpose : "",
+            Result = result,
+            Items = items,
+            RequestId = requestId.ToByteArray(bigEndian: true),
+            Policy = policy.VersionBytes,
+        };
+
+    /// <summary>The number that stands for an item in the log.</summary>
+    public static int ItemCode(CatalogueItem item) => item is EventTypeDefinition ? 1000 + item.Id : item.Id;
+
+    /// <summary>Seals a detail under the person's own key; without a person, under a key of the vault. Its hash goes into the entry.</summary>
+    public (LogEntry Entry, SealedDetail Detail) WithDetail(LogEntry entry, SubjectKeys? subject, ReadOnlySpan<byte> content, IRandomBytes random)
+    {
+        Span<byte> key = stackalloc byte[KeyDerivation.KeySize];
+        DetailKey(subject, key);
+        var value = SealedValue.Seal(key, (uint)(subject?.KeyVersion ?? 1), 0, content, DetailContext(entry, stackalloc byte[AssociatedData.Limit]), random);
+        CryptographicOperations.ZeroMemory(key);
+        return (entry with { DetailHash = SHA256.HashData(value) }, new SealedDetail(subject?.Subject, value));
+    }
+
+    /// <exception cref="CryptographicException">The detail is not the one of this entry.</exception>
+    public byte[] OpenDetail(LogEntry entry, SubjectKeys? subject, ReadOnlySpan<byte> value)
+    {
+        Span<byte> key = stackalloc byte[KeyDerivation.KeySize];
+        DetailKey(subject, key);
+        var content = new byte[SealedValue.OpenedLength(value.Length)];
+        SealedValue.Open(key, value, DetailContext(entry, stackalloc byte[AssociatedData.Limit]), content);
+        CryptographicOperations.ZeroMemory(key);
+        return content;
+    }
+
+    /// <summary>Appends; durable when it returns. Cancelling stops the waiting, not the entry.</summary>
+    /// <returns>The entry's index.</returns>
+    /// <exception cref="VaultException">The queue is full or the database is away: nothing may be released.</exception>
+    public Task<long> AppendAsync(LogEntry entry, SealedDetail? detail = null, CancellationToken ct = default)
+    {
+        var pending = new PendingEntry(entry, detail);
+        if (!queue.Writer.TryWrite(pending)) throw VaultException.Unavailable();
+        return ct.CanBeCanceled ? pending.Appended.Task.WaitAsync(ct) : pending.Appended.Task;
+    }
+
+    /// <summary>
+    /// Appends within the caller's transaction, so that a change and its entry stand or fall together. Takes the head row: call it last, commit at once.
+    /// </summary>
+    /// <returns>Index of the first entry.</returns>
+    public Task<long> AppendWithinAsync(
+        NpgsqlConnection connection, NpgsqlTransaction transaction, IReadOnlyList<LogEntry> entries, CancellationToken ct = default) =>
+        AppendWithinAsync(connection, transaction, entries.Select(entry => new PendingEntry(entry, null)).ToList(), ct);
+
+    /// <inheritdoc cref="AppendWithinAsync(NpgsqlConnection, NpgsqlTransaction, IReadOnlyList{LogEntry}, CancellationToken)"/>
+    public async Task<long> AppendWithinAsync(
+        NpgsqlConnection connection, NpgsqlTransaction transaction, IReadOnlyList<PendingEntry> entries, CancellationToken ct = default)
+    {
+        await using var select = new NpgsqlCommand(LogHead.Select + " for update", connection, transaction);
+        var batch = new LogBatch(await ReadHeadAsync(select, ct), entries);
+        await using var write = batch.Write(connection, transaction);
+        await write.ExecuteNonQueryAsync(ct);
+        headMoved = true;
+        return batch.First;
+    }
+
+    /// <summary>Applications and roles that acted for the first time since this process started, for the table of names.</summary>
+    internal IEnumerable<ActorName> TakeNewActors()
+    {
+        while (newActors.TryDequeue(out var actor)) yield return actor;
+    }
+
+    internal void Observe(long known)
+    {
+        for (var seen = Size; seen < known; seen = Size)
+        {
+            if (Interlocked.CompareExchange(ref size, known, seen) == seen) return;
+        }
+    }
+
+    private async Task RunAsync()
+    {
+        var batch = new List<PendingEntry>(BatchEntries);
+        while (await queue.Reader.WaitToReadAsync())
+        {
+            // Requests that are ready to append at this moment get in: fewer, larger batches for less work per entry.
+            await Task.Yield();
+            Drain(batch);
+            await CommitAsync(batch);
+            batch.Clear();
+        }
+    }
+
+    private void Drain(List<PendingEntry> batch)
+    {
+        var bytes = 0;
+        while (batch.Count < BatchEntries && bytes < BatchBytes && queue.Reader.TryRead(out var entry))
+        {
+            batch.Add(entry);
+            bytes += entry.Encoded.Length;
+        }
+    }
+
+    // The one place that may catch everything: whatever went wrong, those who wait must be told, and the loop must live.
+#pragma warning disable CA1031
+    private async Task CommitAsync(List<PendingEntry> batch)
+    {
+        try
+        {
+            var first = await WriteAsync(batch);
+            for (var i = 0; i < batch.Count; i++) batch[i].Appended.SetResult(first + i);
+        }
+        catch (Exception e)
+        {
+            logger.LogError("The log could not be written ({Kind}); {Count} requests are refused.", e.GetType().Name, batch.Count);
+            head = null;
+            await DropConnectionAsync();
+            foreach (var entry in batch) entry.Appended.SetException(VaultException.Unavailable(e));
+        }
+    }
+#pragma warning restore CA1031
+
+    private async Task<long> WriteAsync(List<PendingEntry> entries)
+    {
+        var open = await ConnectedAsync();
+        var written = headMoved || head is null ? null : await TryMoveAsync(open, new LogBatch(head, entries));
+        written ??= await LockAndWriteAsync(open, entries);
+        guard!.ThrowIfDoubtful();
+        head = written.After;
+        Observe(head.Size);
+        return written.First;
+    }
+
+    private async Task<LogBatch?> TryMoveAsync(NpgsqlConnection open, LogBatch batch)
+    {
+        await using var command = batch.MoveIfUnmoved(open);
+        command.CommandTimeout = Timeout;
+        return await command.ExecuteScalarAsync() is 1L ? batch : null;
+    }
+
+    // Two round trips: begin and lock, then write and commit. An error in between leaves the transaction open; the connection is dropped then.
+    private async Task<LogBatch> LockAndWriteAsync(NpgsqlConnection open, List<PendingEntry> entries)
+    {
+        headMoved = false;
+        await using var select = new NpgsqlBatch(open) { BatchCommands = { new("begin"), new(LogHead.Select + " for update") }, Timeout = Timeout };
+        LogHead current;
+        await using (var reader = await select.ExecuteReaderAsync())
+        {
+            if (!await reader.ReadAsync()) throw new InvalidOperationException("The log has no head.");
+            current = LogHead.Read(reader);
+        }
+
+        var batch = new LogBatch(current, entries);
+        await using var write = batch.Write(open);
+        write.Timeout = Timeout;
+        write.BatchCommands.Add(new("commit"));
+        await write.ExecuteNonQueryAsync();
+        return batch;
+    }
+
+    private int Timeout => (int)Math.Ceiling(options.AuditTimeout.TotalSeconds);
+
+    private async Task<NpgsqlConnection> ConnectedAsync()
+    {
+        if (connection is { FullState: System.Data.ConnectionState.Open }) return connection;
+        await DropConnectionAsync();
+        using var patience = new CancellationTokenSource(options.AuditTimeout, clock);
+        connection = await database.Source.OpenConnectionAsync(patience.Token);
+        guard = new DurabilityGuard(connection);
+        return connection;
+    }
+
+    private async Task DropConnectionAsync()
+    {
+        guard?.Dispose();
+        guard = null;
+        if (connection is not null) await connection.DisposeAsync();
+        connection = null;
+    }
+
+    private static async Task<LogHead> ReadHeadAsync(NpgsqlCommand select, CancellationToken ct)
+    {
+        await using var reader = await select.ExecuteReaderAsync(ct);
+        if (!await reader.ReadAsync(ct)) throw new InvalidOperationException("The log has no head.");
+        return LogHead.Read(reader);
+    }
+
+    private byte[] TagOf(Recipient recipient)
+    {
+        var key = (recipient.Kind, recipient.Kind == RecipientKind.Customer ? "customer" : recipient.Id);
+        if (actorTags.TryGetValue(key, out var known)) return known;
+        var tag = keys.ActorTag(recipient);
+        if (actorTags.TryAdd(key, tag)) newActors.Enqueue(ActorName.Of(tag, recipient));
+        return tag;
+    }
+
+    // SPEC log-entry §6: what was asked for may be anything; only what can be a purpose's name is named.
+    private static bool IsCode(string purpose) => purpose.Length <= LogEntry.MaxPurposeLength && !purpose.AsSpan().ContainsAnyExceptInRange('!', '~');
+
+    private void DetailKey(SubjectKeys? subject, Span<byte> key)
+    {
+        if (subject is null) vaultDetailKey.Value.Span.CopyTo(key);
+        else subject.AuditDetailKey(key);
+    }
+
+    private ReadOnlySpan<byte> DetailContext(LogEntry entry, Span<byte> buffer) =>
+        new AssociatedData(buffer, "audit-detail").Add(keys.VaultId).Add(entry.RequestId.Span).Add((int)entry.Type).Bytes;
+}
+
+/// <summary>The name by which an actor's tag is shown: of an application, a process or the roles of staff, never of a person.</summary>
+internal sealed record ActorName(byte[] Tag, string Name, string Kind)
+{
+    public static ActorName Of(byte[] tag, Recipient recipient) => recipient.Kind switch
+    {
+        RecipientKind.Customer => new(tag, "customer", "customer"),
+        RecipientKind.Staff => new(tag, string.Join(", ", recipient.Roles), "staff"),
+        RecipientKind.Process => new(tag, recipient.Id, "process"),
+        _ => new(tag, recipient.DisplayName, "application"),
+    };
+}

@@ -1,0 +1,245 @@
+using System.Globalization;
+using DataVault.Policy;
+using DataVault.Transparency;
+using DataVault.Vault.Keys;
+using DataVault.Vault.Storage;
+using Microsoft.EntityFrameworkCore;
+
+namespace DataVault.Vault;
+
+/// <summary>What to look for in the log; members that are null do not narrow.</summary>
+public sealed record AuditQuery
+{
+    public const int MaxLimit = 1000;
+
+    public SubjectId? Subject { get; init; }
+
+    /// <summary>Name of an application, process or role, or a tag as 32 hex digits.</summary>
+    public string? Actor { get; init; }
+
+    public string? Purpose { get; init; }
+
+    /// <summary>An item that the entry names.</summary>
+    public CatalogueItem? Item { get; init; }
+
+    public EntryType? Type { get; init; }
+
+    public EntryResult? Result { get; init; }
+
+    public DateTimeOffset? From { get; init; }
+
+    public DateTimeOffset? Until { get; init; }
+
+    public int Limit { get; init; } = 100;
+
+    public string? Cursor { get; init; }
+}
+
+/// <summary>An entry with its index and the names behind its codes.</summary>
+/// <param name="Actor">Name of the application, process or roles; null when it is not known (yet).</param>
+/// <param name="ActorKind"><c>application</c>, <c>staff</c>, <c>customer</c> or <c>process</c>.</param>
+public sealed record AuditRecord(long Index, LogEntry Entry, string? Actor, string? ActorKind, IReadOnlyList<string> ItemNames);
+
+/// <summary>Newest first.</summary>
+/// <param name="Next">Cursor of the page after this; null at the end.</param>
+public sealed record AuditPage(IReadOnlyList<AuditRecord> Entries, string? Next);
+
+/// <summary>That an entry stands in the signed log.</summary>
+/// <param name="Text">The same as one C2SP tlog-proof.</param>
+public sealed record InclusionProofData(long Index, ReadOnlyMemory<byte> Entry, IReadOnlyList<byte[]> Hashes, string Checkpoint, string Text);
+
+/// <summary>Reads the log: search, proofs, tiles. Whoever calls decides who may.</summary>
+public sealed class AuditReader
+{
+    private readonly VaultDatabase database;
+    private readonly LogStore store;
+    private readonly LogIndexer indexer;
+    private readonly CheckpointSigner signer;
+    private readonly AuditLog log;
+    private readonly ReaderNames names;
+
+    internal AuditReader(VaultDatabase database, LogStore store, LogIndexer indexer, CheckpointSigner signer, AuditLog log, ReaderNames names) =>
+        (this.database, this.store, this.indexer, this.signer, this.log, this.names) = (database, store, indexer, signer, log, names);
+
+    public string Origin => log.Origin;
+
+    /// <summary>Entries that this process knows of.</summary>
+    public long Size => log.Size;
+
+    /// <summary>The newest signed tree: the <c>Audit-Checkpoint</c> header. Costs nothing.</summary>
+    public SignedTree? LatestSigned => signer.Latest;
+
+    /// <summary>Why the log is not signed any more; null while all is well.</summary>
+    public string? SignerRefusal => signer.Refusal;
+
+    public string VerifierKey => signer.VerifierKey;
+
+    public Task CatchUpAsync(CancellationToken ct = default) => indexer.CatchUpAsync(ct);
+
+    /// <summary>Signs now rather than within the next half second.</summary>
+    public Task SignAsync(CancellationToken ct = default) => signer.SignAsync(ct);
+
+    /// <exception cref="VaultException">The limit or the cursor is not valid.</exception>
+    public async Task<AuditPage> SearchAsync(AuditQuery query, CancellationToken ct = default)
+    {
+        ArgumentNullException.ThrowIfNull(query);
+        if (query.Limit is < 1 or > AuditQuery.MaxLimit) throw VaultException.BadRequest($"The limit is between 1 and {AuditQuery.MaxLimit}.");
+        await indexer.CatchUpAsync(ct);
+        await using var context = Contexts.Vault(database.Source);
+        if (await NarrowAsync(context, query, ct) is not { } narrowed) return new AuditPage([], null);
+        var indexes = await narrowed.OrderByDescending(row => row.Index).Select(row => row.Index).Take(query.Limit + 1).ToListAsync(ct);
+        var shown = indexes.Take(query.Limit).ToList();
+        var next = indexes.Count > query.Limit ? shown[^1].ToString(CultureInfo.InvariantCulture) : null;
+        return new AuditPage(await RecordsAsync(context, shown, ct), next);
+    }
+
+    /// <summary>One entry.</summary>
+    /// <exception cref="VaultException">There is none at this index.</exception>
+    public async Task<AuditRecord> EntryAsync(long index, CancellationToken ct = default)
+    {
+        await using var context = Contexts.Vault(database.Source);
+        return (await RecordsAsync(context, [index], ct)) is [var record] ? record : throw VaultException.NotFound();
+    }
+
+    /// <summary>The detail of an entry; null when there is none, or when it was erased with the person it concerned.</summary>
+    public async Task<byte[]?> DetailAsync(AuditRecord record, CancellationToken ct = default)
+    {
+        ArgumentNullException.ThrowIfNull(record);
+        if (record.Entry.DetailHash.IsEmpty || await store.DetailAsync(record.Index, ct) is not { } detail) return null;
+        if (detail.Subject is not { } subject) return log.OpenDetail(record.Entry, null, detail.Sealed);
+        if (await names.KeysAsync(subject, ct) is not { } found) return null;
+        using var keys = found;
+        return log.OpenDetail(record.Entry, keys, detail.Sealed);
+    }
+
+    /// <exception cref="VaultException">No such entry, or it is not signed yet: unavailable for a second.</exception>
+    public async Task<InclusionProofData> ProofAsync(long index, CancellationToken ct = default)
+    {
+        if (index < 0 || index >= (await store.HeadAsync(ct)).Size) throw VaultException.NotFound();
+        if (index >= (signer.Latest?.Size ?? 0)) await signer.SignAsync(ct);
+        if (await store.CheckpointAsync(ct) is not { } signed || index >= signed.Size) throw VaultException.Unavailable();
+        var hashes = await ReadNodesAsync(signed.Size, node => InclusionProof.Build(index, signed.Size, node), ct);
+        var entry = (await store.EntriesAtAsync([index], ct))[index];
+        if (!SignedNote.TryParse(signed.Note, out var note)) throw new InvalidDataException("The checkpoint is not a signed note.");
+        return new InclusionProofData(index, entry, hashes, signed.Note, new TlogProof(index, hashes, note!, entry).ToString());
+    }
+
+    /// <summary>That the log of the newest checkpoint continues the log of <paramref name="oldSize"/> entries.</summary>
+    public async Task<(IReadOnlyList<byte[]> Hashes, string Checkpoint)> ConsistencyAsync(long oldSize, CancellationToken ct = default)
+    {
+        if (await store.CheckpointAsync(ct) is not { } signed || oldSize < 1 || oldSize > signed.Size) throw VaultException.NotFound();
+        return (await ReadNodesAsync(signed.Size, node => ConsistencyProof.Build(oldSize, signed.Size, node), ct), signed.Note);
+    }
+
+    /// <summary>The newest checkpoint; null before the first.</summary>
+    public async Task<string?> CheckpointAsync(CancellationToken ct = default) => (await store.CheckpointAsync(ct))?.Note;
+
+    /// <summary>A tile of <paramref name="width"/> hashes; null when the signed log has no such tile.</summary>
+    public async Task<byte[]?> TileAsync(int level, long n, int width, CancellationToken ct = default) =>
+        await IsSignedAsync(level, n, width, ct) ? await store.TileAsync(level, n, width, ct) : null;
+
+    /// <summary>A bundle of <paramref name="width"/> entries; null when the signed log has no such bundle.</summary>
+    public async Task<byte[]?> EntryBundleAsync(long n, int width, CancellationToken ct = default)
+    {
+        if (!await IsSignedAsync(0, n, width, ct)) return null;
+        var entries = new List<ReadOnlyMemory<byte>>(width);
+        var first = n * TlogTiles.Width;
+        await foreach (var (_, entry) in store.EntriesAsync(first, first + width, ct)) entries.Add(entry);
+        return EntryBundle.Encode(entries);
+    }
+
+    private async Task<bool> IsSignedAsync(int level, long n, int width, CancellationToken ct)
+    {
+        if (level < 0 || n < 0 || width is < 1 or > TlogTiles.Width || n > long.MaxValue / TlogTiles.Width - 1) return false;
+        var size = (await store.CheckpointAsync(ct))?.Size ?? 0;
+        return TlogTiles.HashesAt(level, size) >= n * TlogTiles.Width + width;
+    }
+
+    // The proof algorithms ask for nodes one by one and do not wait: a first run finds out which tiles they need, a second has them.
+    private async Task<IReadOnlyList<byte[]>> ReadNodesAsync(long size, Func<Func<int, long, byte[]>, IReadOnlyList<byte[]>> build, CancellationToken ct)
+    {
+        var tiles = new Dictionary<(int Level, long N), (int Width, byte[] Hashes)>();
+        build(TlogTiles.NodeReader(size, (level, n, width) => (tiles[(level, n)] = (width, new byte[width * MerkleHash.Size])).Hashes));
+        foreach (var ((level, n), (width, _)) in tiles.ToList())
+            tiles[(level, n)] = (width, await store.TileAsync(level, n, width, ct) ?? throw new InvalidDataException("A tile of the log is missing."));
+        return build(TlogTiles.NodeReader(size, (level, n, _) => tiles[(level, n)].Hashes));
+    }
+
+    private async Task<IQueryable<EntryIndexRow>?> NarrowAsync(VaultDbContext context, AuditQuery query, CancellationToken ct)
+    {
+        IQueryable<EntryIndexRow> rows = context.EntryIndex;
+        if (query.Cursor is { } cursor)
+        {
+            if (!long.TryParse(cursor, NumberStyles.None, CultureInfo.InvariantCulture, out var before)) throw VaultException.BadRequest("The cursor is not valid.");
+            rows = rows.Where(row => row.Index < before);
+        }
+
+        if (query.Subject is { } subject)
+        {
+            if (await names.TagAsync(subject, ct) is not { } tag) return null;
+            rows = rows.Where(row => row.SubjectTag == tag);
+        }
+
+        if (query.Actor is { } actor)
+        {
+            var tags = await ReaderNames.ActorTagsAsync(context, actor, ct);
+            rows = rows.Where(row => tags.Contains(row.ActorTag));
+        }
+
+        return Narrow(rows, query);
+    }
+
+    private static IQueryable<EntryIndexRow> Narrow(IQueryable<EntryIndexRow> rows, AuditQuery query)
+    {
+        if (query.Purpose is { } purpose) rows = rows.Where(row => row.Purpose == purpose);
+        if (query.Item is { } item)
+        {
+            var code = AuditLog.ItemCode(item);
+            rows = rows.Where(row => row.Items.Contains(code));
+        }
+
+        if (query.Type is { } type) rows = rows.Where(row => row.Type == (int)type);
+        if (query.Result is { } result) rows = rows.Where(row => row.Result == (short)result);
+        if (query.From is { } from) rows = rows.Where(row => row.At >= from.UtcDateTime);
+        if (query.Until is { } until) rows = rows.Where(row => row.At < until.UtcDateTime);
+        return rows;
+    }
+
+    private async Task<IReadOnlyList<AuditRecord>> RecordsAsync(VaultDbContext context, IReadOnlyCollection<long> indexes, CancellationToken ct)
+    {
+        var entries = await store.EntriesAtAsync(indexes, ct);
+        var decoded = indexes.Where(entries.ContainsKey).Select(index => (Index: index, Entry: LogEntry.Decode(entries[index]))).ToList();
+        var tags = decoded.Select(d => d.Entry.Actor.ToArray()).DistinctBy(Convert.ToHexString).ToList();
+        var actors = (await context.Actors.Where(a => tags.Contains(a.Tag)).ToListAsync(ct)).ToDictionary(a => Convert.ToHexString(a.Tag));
+        return decoded.ConvertAll(d =>
+        {
+            var actor = actors.GetValueOrDefault(Convert.ToHexString(d.Entry.Actor.Span));
+            return new AuditRecord(d.Index, d.Entry, actor?.Name, actor?.Kind, names.Items(d.Entry));
+        });
+    }
+}
+
+/// <summary>Between the log's codes and the names that people use.</summary>
+internal sealed class ReaderNames(KeyRegistry keys, PolicySet policy)
+{
+    /// <summary>Null when the person is unknown or erased: nobody can compute the tag then.</summary>
+    public async Task<byte[]?> TagAsync(SubjectId subject, CancellationToken ct)
+    {
+        using var found = await KeysAsync(subject, ct);
+        return found?.Tag.ToArray();
+    }
+
+    public async Task<SubjectKeys?> KeysAsync(SubjectId subject, CancellationToken ct) => (await keys.GetManyAsync([subject], ct)) is [var found] ? found : null;
+
+    public static async Task<List<byte[]>> ActorTagsAsync(VaultDbContext context, string actor, CancellationToken ct)
+    {
+        var named = await context.Actors.Where(a => a.Name == actor).Select(a => a.Tag).ToListAsync(ct);
+        if (actor.Length == 2 * LogEntry.TagSize && actor.All(char.IsAsciiHexDigit)) named.Add(Convert.FromHexString(actor));
+        return named;
+    }
+
+    public IReadOnlyList<string> Items(LogEntry entry) => [.. entry.Items.Select(Name)];
+
+    private string Name(int code) =>
+        (code >= 1000 ? policy.Events.ById(code - 1000)?.Name : policy.Catalogue.ById(code)?.Name) ?? code.ToString(CultureInfo.InvariantCulture);
+}

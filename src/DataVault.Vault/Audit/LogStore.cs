@@ -1,0 +1,175 @@
+using DataVault.Policy;
+using DataVault.Transparency;
+using Npgsql;
+using NpgsqlTypes;
+
+namespace DataVault.Vault;
+
+/// <summary>Reads batches, tiles and checkpoints; keeps full tiles ready, since a node high up the tree would otherwise need all leaves below it.</summary>
+internal sealed class LogStore(VaultDatabase database)
+{
+    private const int TileBytes = TlogTiles.Width * MerkleHash.Size;
+
+    private const string Batches =
+        """
+        from audit.batch
+        where first_index >= coalesce((select max(first_index) from audit.batch where first_index <= $1), 0) and first_index < $2
+        order by first_index
+        """;
+
+    public async Task<(long Size, byte[] Root)> HeadAsync(CancellationToken ct)
+    {
+        await using var command = database.Source.CreateCommand("select size, root from audit.head where log_id = 1");
+        await using var reader = await command.ExecuteReaderAsync(ct);
+        if (!await reader.ReadAsync(ct)) throw new InvalidOperationException("The log has no head.");
+        return (reader.GetInt64(0), reader.GetFieldValue<byte[]>(1));
+    }
+
+    /// <summary>Entries [first, end), in order.</summary>
+    public async IAsyncEnumerable<(long Index, ReadOnlyMemory<byte> Entry)> EntriesAsync(
+        long first, long end, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken ct = default)
+    {
+        await using var command = database.Source.CreateCommand("select first_index, entries " + Batches);
+        command.Parameters.Add(new() { Value = first });
+        command.Parameters.Add(new() { Value = end });
+        await using var reader = await command.ExecuteReaderAsync(ct);
+        while (await reader.ReadAsync(ct))
+        {
+            var index = reader.GetInt64(0);
+            foreach (var entry in EntryBundle.Decode(reader.GetFieldValue<byte[]>(1)))
+            {
+                if (index >= first && index < end) yield return (index, entry);
+                index++;
+            }
+        }
+    }
+
+    /// <summary>Entries at scattered indexes.</summary>
+    public async Task<IReadOnlyDictionary<long, ReadOnlyMemory<byte>>> EntriesAtAsync(IReadOnlyCollection<long> indexes, CancellationToken ct)
+    {
+        var found = new Dictionary<long, ReadOnlyMemory<byte>>(indexes.Count);
+        await using var command = database.Source.CreateCommand(
+            """
+            select w.i, b.first_index, b.entries from unnest($1) as w (i)
+            cross join lateral (select first_index, count, entries from audit.batch where first_index <= w.i order by first_index desc limit 1) b
+            where w.i < b.first_index + b.count
+            """);
+        command.Parameters.Add(new() { Value = indexes.ToArray() });
+        await using var reader = await command.ExecuteReaderAsync(ct);
+        while (await reader.ReadAsync(ct))
+        {
+            var (index, first) = (reader.GetInt64(0), reader.GetInt64(1));
+            found[index] = EntryBundle.Decode(reader.GetFieldValue<byte[]>(2))[(int)(index - first)];
+        }
+
+        return found;
+    }
+
+    /// <summary>Hashes of a tile, or of its first <paramref name="width"/>; null beyond the end of the log.</summary>
+    public async Task<byte[]?> TileAsync(int level, long n, int width, CancellationToken ct)
+    {
+        if (await StoredTileAsync(level, n, ct) is { } full) return full[..(width * MerkleHash.Size)];
+        if (level == 0) return await LeavesAsync(n * TlogTiles.Width, width, ct);
+        var hashes = new byte[width * MerkleHash.Size];
+        for (var i = 0; i < width; i++)
+        {
+            if (await TileAsync(level - 1, n * TlogTiles.Width + i, TlogTiles.Width, ct) is not { } below) return null;
+            Root(below).CopyTo(hashes, i * MerkleHash.Size);
+        }
+
+        return hashes;
+    }
+
+    /// <summary>Keeps every tile that is full and not kept yet.</summary>
+    public async Task KeepTilesAsync(long size, CancellationToken ct)
+    {
+        for (var level = 0; TlogTiles.HashesAt(level, size) >= TlogTiles.Width; level++)
+        {
+            var full = TlogTiles.HashesAt(level, size) / TlogTiles.Width;
+            for (var n = await NextTileAsync(level, ct); n < full; n++)
+            {
+                if (await TileAsync(level, n, TlogTiles.Width, ct) is { } hashes) await KeepAsync(level, n, hashes, ct);
+            }
+        }
+    }
+
+    /// <summary>The newest checkpoint, or the newest of at most <paramref name="atMost"/> entries.</summary>
+    public async Task<(long Size, string Note)?> CheckpointAsync(CancellationToken ct, long atMost = long.MaxValue)
+    {
+        await using var command = database.Source.CreateCommand("select size, note from audit.checkpoint where size <= $1 order by size desc limit 1");
+        command.Parameters.Add(new() { Value = atMost });
+        await using var reader = await command.ExecuteReaderAsync(ct);
+        return await reader.ReadAsync(ct) ? (reader.GetInt64(0), reader.GetString(1)) : null;
+    }
+
+    public async Task KeepCheckpointAsync(long size, string note, DateTimeOffset at, CancellationToken ct)
+    {
+        await using var command = database.Source.CreateCommand("insert into audit.checkpoint (size, note, at) values ($1, $2, $3) on conflict do nothing");
+        command.Parameters.Add(new() { Value = size });
+        command.Parameters.Add(new() { Value = note });
+        command.Parameters.Add(new() { Value = at.UtcDateTime });
+        await command.ExecuteNonQueryAsync(ct);
+    }
+
+    public async Task<(SubjectId? Subject, byte[] Sealed)?> DetailAsync(long index, CancellationToken ct)
+    {
+        await using var command = database.Source.CreateCommand("select subject_id, sealed from audit.detail where index = $1");
+        command.Parameters.Add(new() { Value = index });
+        await using var reader = await command.ExecuteReaderAsync(ct);
+        if (!await reader.ReadAsync(ct)) return null;
+        return (reader.IsDBNull(0) ? null : new SubjectId(reader.GetGuid(0)), reader.GetFieldValue<byte[]>(1));
+    }
+
+    private static byte[] Root(ReadOnlySpan<byte> tile)
+    {
+        var range = CompactRange.Empty();
+        for (var at = 0; at < tile.Length; at += MerkleHash.Size) range.Append(tile.Slice(at, MerkleHash.Size));
+        return range.Root();
+    }
+
+    private async Task<byte[]?> StoredTileAsync(int level, long n, CancellationToken ct)
+    {
+        await using var command = database.Source.CreateCommand("select hashes from audit.tile where level = $1 and n = $2");
+        command.Parameters.Add(new() { Value = level });
+        command.Parameters.Add(new() { Value = n });
+        return await command.ExecuteScalarAsync(ct) as byte[];
+    }
+
+    private async Task<byte[]?> LeavesAsync(long first, int count, CancellationToken ct)
+    {
+        var hashes = new byte[count * MerkleHash.Size];
+        var end = first + count;
+        var reached = first;
+        await using var command = database.Source.CreateCommand("select first_index, leaf_hashes " + Batches);
+        command.Parameters.Add(new() { Value = first });
+        command.Parameters.Add(new() { Value = end });
+        await using var reader = await command.ExecuteReaderAsync(ct);
+        while (await reader.ReadAsync(ct))
+        {
+            var (start, leaves) = (reader.GetInt64(0), reader.GetFieldValue<byte[]>(1));
+            var (from, to) = (Math.Max(start, first), Math.Min(start + leaves.Length / MerkleHash.Size, end));
+            if (from >= to) continue;
+            leaves.AsSpan((int)(from - start) * MerkleHash.Size, (int)(to - from) * MerkleHash.Size).CopyTo(hashes.AsSpan((int)(from - first) * MerkleHash.Size));
+            reached = to;
+        }
+
+        return reached == end ? hashes : null;
+    }
+
+    private async Task<long> NextTileAsync(int level, CancellationToken ct)
+    {
+        await using var command = database.Source.CreateCommand("select coalesce(max(n) + 1, 0) from audit.tile where level = $1");
+        command.Parameters.Add(new() { Value = level });
+        return (long)(await command.ExecuteScalarAsync(ct))!;
+    }
+
+    private async Task KeepAsync(int level, long n, byte[] hashes, CancellationToken ct)
+    {
+        if (hashes.Length != TileBytes) throw new ArgumentException("not a full tile", nameof(hashes));
+        await using var command = database.Source.CreateCommand("insert into audit.tile (level, n, hashes) values ($1, $2, $3) on conflict do nothing");
+        command.Parameters.Add(new() { Value = level });
+        command.Parameters.Add(new() { Value = n });
+        command.Parameters.Add(new() { Value = hashes, NpgsqlDbType = NpgsqlDbType.Bytea });
+        await command.ExecuteNonQueryAsync(ct);
+    }
+}
