@@ -310,6 +310,22 @@ public sealed class LogVerifierTests
         Assert.Equal("", (await Verifier.VerifyAsync(log)).Problem);
     }
 
+    [Theory]
+    [InlineData(300, 1)]
+    [InlineData(512, 2)]
+    [InlineData(1_000, 3)]
+    public async Task No_random_damage_passes_or_breaks_the_verifier(int size, int seed)
+    {
+        var random = new Random(seed);
+        for (var i = 0; i < 150; i++)
+        {
+            var (log, _) = Build(size);
+            foreach (var name in log.Files.Keys.Order(StringComparer.Ordinal).OrderBy(_ => random.Next()).Take(1 + random.Next(3)))
+                Damage(log, name, random);
+            Assert.False((await Verifier.VerifyAsync(log)).Ok, $"round {i}");
+        }
+    }
+
     [Fact]
     public async Task A_log_on_disk_verifies()
     {
@@ -356,6 +372,30 @@ public sealed class LogVerifierTests
     {
         var root = MemoryLog.NaiveRoot([.. entries.Take(size).Select(entry => MerkleHash.Leaf(entry))]);
         return MemoryLog.Signer.Sign(new Checkpoint(MemoryLog.Origin, size, root).ToText());
+    }
+
+    private static void Damage(MemoryLog log, string name, Random random)
+    {
+        var bytes = log.Files[name];
+        var at = random.Next(bytes.Length);
+        switch (random.Next(5))
+        {
+            case 0:
+                log.Files.Remove(name);
+                break;
+            case 1:
+                log.Files[name] = bytes[..at];
+                break;
+            case 2:
+                log.Files[name] = [.. bytes, .. bytes[at..]];
+                break;
+            case 3:
+                log.Files[name] = [.. bytes[..at], (byte)random.Next(256), .. bytes[at..]];
+                break;
+            default:
+                bytes[at] ^= (byte)(1 << random.Next(8));
+                break;
+        }
     }
 
     private static byte[] Bundle(IEnumerable<byte[]> entries) => EntryBundle.Encode([.. entries.Select(entry => (ReadOnlyMemory<byte>)entry)]);
