@@ -162,6 +162,21 @@ internal sealed class KeyRegistry : IServiceKeys
         return destruction;
     }
 
+    /// <summary>The wrapped form of a page key under another epoch root.</summary>
+    internal byte[] RewrapPage(long page, int generation, int epoch, byte[] wrapped, SecretBytes newRoot)
+    {
+        using var key = OpenPage(page, generation, epoch, wrapped);
+        return WrapPage(new Page(page, generation, 0, key), newRoot);
+    }
+
+    /// <summary>True when no copy of the keys database, however old, opens what was destroyed in this epoch or before.</summary>
+    public async Task<bool> IsEpochDestroyedAsync(int epoch, CancellationToken ct = default)
+    {
+        await using var command = database.Source.CreateCommand("select not exists (select from keys.epoch where epoch_id <= $1 and destroyed_at is null)");
+        command.Parameters.Add(new() { Value = epoch });
+        return await command.ExecuteScalarAsync(ct) is true;
+    }
+
     /// <summary>Another process destroyed this key.</summary>
     internal void Forget(SubjectId subject) => cache.Remove(subject);
 
@@ -211,9 +226,10 @@ internal sealed class KeyRegistry : IServiceKeys
     private SecretBytes OpenPage(long page, int generation, int epoch, byte[] wrapped) =>
         SealedValue.OpenSecret(keyring.EpochRoot(epoch).Span, wrapped, PageContext(page, generation, stackalloc byte[AssociatedData.Limit]));
 
-    private byte[] WrapPage(Page page) =>
-        SealedValue.Seal(
-            keyring.EpochRoot(page.Epoch).Span, (uint)page.Generation, 0, page.Key.Span, PageContext(page.Id, page.Generation, stackalloc byte[AssociatedData.Limit]), random);
+    private byte[] WrapPage(Page page) => WrapPage(page, keyring.EpochRoot(page.Epoch));
+
+    private byte[] WrapPage(Page page, SecretBytes epochRoot) =>
+        SealedValue.Seal(epochRoot.Span, (uint)page.Generation, 0, page.Key.Span, PageContext(page.Id, page.Generation, stackalloc byte[AssociatedData.Limit]), random);
 
     private Page NewPage()
     {

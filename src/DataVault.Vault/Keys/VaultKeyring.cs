@@ -29,8 +29,6 @@ internal sealed class VaultKeyring(KeysDatabase database, VaultOptions options, 
     /// <summary>The epoch under which new pages are wrapped.</summary>
     public int CurrentEpoch => Volatile.Read(ref Keys.Epoch.Id);
 
-    internal EpochSlots Slots => slots;
-
     private Opened Keys => opened ?? Open();
 
     public SecretBytes Derive(string label) => KeyDerivation.Expand(Keys.VaultKey.Span, "service", Encoding.UTF8.GetBytes(label));
@@ -69,15 +67,15 @@ internal sealed class VaultKeyring(KeysDatabase database, VaultOptions options, 
         return UnwrapEpoch(id, command.ExecuteScalar() as byte[]);
     });
 
-    /// <summary>A fresh epoch root: its wrapped form for the database; its slot is on disk when this returns.</summary>
-    public (byte[] Wrapped, byte[] Commitment) NewEpoch(int epoch)
+    /// <summary>A fresh epoch root, to be disposed by the caller, and its row for the database; its slot is on disk when this returns.</summary>
+    public (SecretBytes Root, byte[] Wrapped, byte[] Commitment) NewEpoch(int epoch)
     {
-        using var root = SecretBytes.Random(KeyDerivation.KeySize, random);
+        var root = SecretBytes.Random(KeyDerivation.KeySize, random);
         using var wrapping = EpochWrapping(epoch, slots.OpenOrCreate(epoch));
         var wrapped = SealedValue.Seal(wrapping.Span, 1, 0, root.Span, EpochContext(epoch), random);
         var commitment = new byte[32];
         KeyDerivation.Expand(root.Span, "commit", default, commitment);
-        return (wrapped, commitment);
+        return (root, wrapped, commitment);
     }
 
     public void UseEpoch(int epoch) => Volatile.Write(ref Keys.Epoch.Id, epoch);
@@ -157,7 +155,8 @@ internal sealed class VaultKeyring(KeysDatabase database, VaultOptions options, 
 
     private int CreateFirstEpoch(NpgsqlConnection connection)
     {
-        var (wrapped, commitment) = NewEpoch(1);
+        var (root, wrapped, commitment) = NewEpoch(1);
+        root.Dispose();
         using var command = new NpgsqlCommand("insert into keys.epoch (epoch_id, wrapped, commitment, created_at) values (1, $1, $2, $3) on conflict do nothing", connection)
         {
             Parameters = { new() { Value = wrapped }, new() { Value = commitment }, new() { Value = clock.GetUtcNow().UtcDateTime } },

@@ -82,6 +82,8 @@ internal static class AnalyticsSchema
 {
     public static string Role(AnalyticsDomain domain) => "dv_analytics_" + domain.Name;
 
+    public static IEnumerable<string> Tables(AnalyticsDomain domain) => new[] { "customer", "purchase", "interaction" }.Select(table => $"{Quote(domain.Schema)}.{table}");
+
     public static string Sql(AnalyticsDomain domain)
     {
         var (schema, role) = (Quote(domain.Schema), Quote(Role(domain)));

@@ -1,0 +1,65 @@
+using DataVault.Cryptography;
+using DataVault.Policy;
+using DataVault.Vault.Keys;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Npgsql;
+
+namespace DataVault.Vault;
+
+/// <summary>Puts the vault into a host.</summary>
+public static class VaultModule
+{
+    /// <summary>Key of the data source of the database <c>vault</c> (for parts that count and report, never for profiles).</summary>
+    public const string VaultSource = "vault";
+
+    /// <summary>Key of the data source of the database <c>keys</c>.</summary>
+    public const string KeysSource = "keys";
+
+    public static IServiceCollection AddVault(this IServiceCollection services, VaultOptions options, PolicySet policy)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        services.TryAddSingleton(TimeProvider.System);
+        services.TryAddSingleton<IRandomBytes, SystemRandomBytes>();
+        services.TryAddSingleton(policy);
+        services.TryAddSingleton(policy.Catalogue);
+        services.AddSingleton(options);
+        services.AddSingleton(_ => new VaultDatabase(options.DataConnection));
+        services.AddSingleton(_ => new KeysDatabase(options.KeysConnection));
+        services.AddKeyedSingleton<NpgsqlDataSource>(VaultSource, (provider, _) => provider.GetRequiredService<VaultDatabase>().Source);
+        services.AddKeyedSingleton<NpgsqlDataSource>(KeysSource, (provider, _) => provider.GetRequiredService<KeysDatabase>().Source);
+        AddKeys(services, options);
+        AddAudit(services);
+        return services;
+    }
+
+    private static void AddKeys(IServiceCollection services, VaultOptions options)
+    {
+        services.AddSingleton(_ => new TombstoneJournal(options.Home));
+        services.AddSingleton<VaultKeyring>();
+        services.AddSingleton<KeyRegistry>();
+        services.AddSingleton<IServiceKeys>(provider => provider.GetRequiredService<KeyRegistry>());
+        services.AddSingleton<RecordCipher>();
+        services.AddSingleton<EpochRotation>();
+        services.AddSingleton<RestoreGate>();
+        services.AddHostedService<VaultStartup>();
+    }
+
+    private static void AddAudit(IServiceCollection services)
+    {
+        services.AddSingleton<AuditLog>();
+        services.AddSingleton<LogStore>();
+        services.AddSingleton<LogIndexer>();
+        services.AddSingleton<CheckpointSigner>();
+        services.AddSingleton<ReaderNames>();
+        services.AddSingleton(p => new AuditReader(
+            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<LogStore>(), p.GetRequiredService<LogIndexer>(),
+            p.GetRequiredService<CheckpointSigner>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<ReaderNames>()));
+        services.AddSingleton(p => new AuditTrail(
+            p.GetRequiredService<AuditLog>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<IRandomBytes>(), p.GetRequiredService<TimeProvider>()));
+        services.AddHostedService(p => p.GetRequiredService<AuditLog>());
+        services.AddHostedService<LogWorker>();
+        services.AddSingleton<KeyWorker>();
+        services.AddHostedService(p => p.GetRequiredService<KeyWorker>());
+    }
+}

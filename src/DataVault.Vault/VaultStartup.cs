@@ -1,0 +1,132 @@
+using DataVault.Policy;
+using DataVault.Transparency;
+using DataVault.Vault.Keys;
+using DataVault.Vault.Storage;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace DataVault.Vault;
+
+/// <summary>First of the vault's services: checks logins and servers, opens the keys, passes the restore gate. Nothing is served before.</summary>
+internal sealed class VaultStartup(VaultDatabase vault, KeysDatabase keys, VaultOptions options, PolicySet policy, RestoreGate gate) : IHostedService
+{
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        if (!options.Development)
+        {
+            foreach (DatabaseConnections database in new DatabaseConnections[] { vault, keys })
+            {
+                await LeastPrivilege.EnsureAsync(database, cancellationToken);
+                await LeastPrivilege.EnsureDurableAsync(database, cancellationToken);
+            }
+        }
+
+        await gate.PassAsync(policy.Analytics, cancellationToken);
+    }
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+}
+
+/// <summary>Keeps the log signed and indexed, and enters what the vault itself does: its beginning and each new policy.</summary>
+internal sealed class LogWorker(
+    AuditLog log, LogStore store, LogIndexer indexer, CheckpointSigner signer, TimeProvider clock, ILogger<LogWorker> logger) : BackgroundService
+{
+    /// <summary>A checkpoint at least every second while the log grows.</summary>
+    private static readonly TimeSpan Rhythm = TimeSpan.FromMilliseconds(500);
+
+    internal static readonly Recipient Keeper = Recipient.Process("vault-maintenance");
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        await TryAsync(EnterPolicyAsync, stoppingToken);
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            await TryAsync(signer.SignAsync, stoppingToken);
+            await TryAsync(indexer.CatchUpAsync, stoppingToken);
+            await Task.Delay(Rhythm, clock, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
+        await TryAsync(signer.SignAsync, CancellationToken.None);
+    }
+
+    /// <summary>Genesis on an empty log; a policy change when the newest entry was made under another policy.</summary>
+    private async Task EnterPolicyAsync(CancellationToken ct)
+    {
+        var (size, _) = await store.HeadAsync(ct);
+        var change = log.Entry(EntryType.PolicyChange, Keeper, default, "", EntryResult.Ok, []);
+        if (size == 0) await log.AppendAsync(change with { Type = EntryType.Genesis }, null, ct);
+        else if (!LogEntry.Decode((await store.EntriesAtAsync([size - 1], ct))[size - 1]).Policy.Span.SequenceEqual(change.Policy.Span)) await log.AppendAsync(change, null, ct);
+    }
+
+    private async Task TryAsync(Func<CancellationToken, Task> work, CancellationToken ct)
+    {
+        try
+        {
+            await work(ct);
+        }
+        catch (OperationCanceledException) when (ct.IsCancellationRequested)
+        {
+            logger.LogDebug("The log's worker stops.");
+        }
+        catch (Exception e) when (DatabaseFailure.IsOutage(e) || e is VaultException)
+        {
+            logger.LogWarning("The log's worker waits for the database ({Kind}).", e.GetType().Name);
+        }
+    }
+}
+
+/// <summary>Turns key epochs over and listens for keys that other processes destroyed.</summary>
+internal sealed class KeyWorker(
+    KeysDatabase database, KeyRegistry registry, EpochRotation epochs, AuditLog log, TimeProvider clock, ILogger<KeyWorker> logger) : BackgroundService
+{
+    private static readonly TimeSpan Rhythm = TimeSpan.FromMinutes(30);
+    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(2);
+
+    /// <summary>One turn: a new epoch if it is time, old ones destroyed, both entered in the log.</summary>
+    public async Task TurnEpochsAsync(bool now, CancellationToken ct)
+    {
+        if (await epochs.RotateAsync(now, ct) is { } begun) await EnterAsync(EntryType.KeyRotate, begun, ct);
+        foreach (var gone in await epochs.DestroyOldAsync(ct)) await EnterAsync(EntryType.EpochDestroyed, gone, ct);
+    }
+
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(
+        RepeatAsync(ListenAsync, Pause, stoppingToken), RepeatAsync(ct => TurnEpochsAsync(false, ct), Rhythm, stoppingToken));
+
+    private Task<long> EnterAsync(EntryType type, EpochChange change, CancellationToken ct) =>
+        log.AppendAsync(log.Entry(type, LogWorker.Keeper, default, "", EntryResult.Ok, []) with { KeyCommitment = change.Commitment, RecordVersion = change.Epoch }, null, ct);
+
+    private async Task ListenAsync(CancellationToken ct)
+    {
+        await using var connection = await database.Source.OpenConnectionAsync(ct);
+        connection.Notification += (_, e) =>
+        {
+            if (SubjectId.TryParse(e.Payload, out var subject)) registry.Forget(subject);
+        };
+        await using (var listen = new NpgsqlCommand("listen " + KeyRegistry.GoneChannel, connection)) await listen.ExecuteNonQueryAsync(ct);
+        // What was sent while nobody listened is lost: begin with nothing.
+        registry.ForgetAll();
+        while (true) await connection.WaitAsync(ct);
+    }
+
+    private async Task RepeatAsync(Func<CancellationToken, Task> work, TimeSpan pause, CancellationToken ct)
+    {
+        while (!ct.IsCancellationRequested)
+        {
+            try
+            {
+                await work(ct);
+            }
+            catch (Exception e) when (DatabaseFailure.IsOutage(e) || e is VaultException)
+            {
+                logger.LogWarning("The keys database does not answer ({Kind}).", e.GetType().Name);
+            }
+            catch (OperationCanceledException) when (ct.IsCancellationRequested)
+            {
+                return;
+            }
+
+            await Task.Delay(pause, clock, ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+}
