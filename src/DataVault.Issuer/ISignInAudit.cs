@@ -2,7 +2,7 @@ namespace DataVault.Issuer;
 
 /// <summary>
 /// Where sign-ins, token issues and changes of accounts and clients are recorded. The issuer waits for it before it answers: what cannot be
-/// recorded does not happen.
+/// recorded does not happen. Registered as a singleton.
 /// </summary>
 public interface ISignInAudit
 {

@@ -13,8 +13,6 @@ internal sealed class IssuerDbContext(DbContextOptions<IssuerDbContext> options)
     public const string Schema = "issuer";
     public const string HistoryTable = "migration";
 
-    protected override Version SchemaVersion => IdentitySchemaVersions.Version3;
-
     public static DbContextOptionsBuilder Configure(DbContextOptionsBuilder builder) => builder
         // The schema is hand-written SQL, so there is no snapshot for EF Core to compare the model with; tests compare it with the database.
         .ConfigureWarnings(w => w.Ignore(RelationalEventId.PendingModelChangesWarning));
@@ -34,7 +32,12 @@ internal sealed class IssuerDbContext(DbContextOptions<IssuerDbContext> options)
             account.Property(a => a.Roles).HasColumnType("text[]");
         });
         builder.Entity<IdentityUserToken<Guid>>().ToTable("account_token");
-        builder.Entity<IdentityUserPasskey<Guid>>().ToTable("account_passkey");
+        // Schema version 3 says the same, but Identity looks for its options in a service provider, and the migrator has none.
+        builder.Entity<IdentityUserPasskey<Guid>>(passkey =>
+        {
+            passkey.ToTable("account_passkey").HasKey(p => p.CredentialId);
+            passkey.OwnsOne(p => p.Data).ToJson("data");
+        });
         NameColumns(builder);
         builder.Entity<Account>().Property(a => a.NormalizedUserName).HasColumnName("handle");
     }
