@@ -1,0 +1,146 @@
+using DataVault.Cryptography;
+using DataVault.Policy;
+using DataVault.Vault;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace DataVault.Testing;
+
+/// <summary>
+/// A pair of databases, migrated, and a home folder of their own for each test class (use as a class fixture) or each call.
+/// </summary>
+public class DatabasePerClass : IAsyncDisposable
+{
+    public const string VaultLogin = "test_vault_app";
+    public const string KeysLogin = "test_keys_app";
+    public const string AnalyticsLogin = "test_analytics_app";
+
+    private static readonly Lazy<Task> Template = new(MakeTemplateAsync);
+    private static readonly SemaphoreSlim Copying = new(1, 1);
+    private readonly string suffix = Guid.NewGuid().ToString("N")[..12];
+
+    public PostgresCluster Cluster { get; private set; } = null!;
+
+    public string VaultName => "vault_" + suffix;
+
+    public string KeysName => "keys_" + suffix;
+
+    public string Home { get; } = Path.Combine(Path.GetTempPath(), "dv-home-" + Guid.NewGuid().ToString("N")[..12]);
+
+    public string VaultAdmin => Cluster.ConnectionString(VaultName);
+
+    public string KeysAdmin => Cluster.ConnectionString(KeysName);
+
+    public static async Task<DatabasePerClass> CreateAsync()
+    {
+        var pair = new DatabasePerClass();
+        await pair.PrepareAsync();
+        return pair;
+    }
+
+    public VaultOptions Options() => new()
+    {
+        DataConnection = Cluster.ConnectionString(VaultName, VaultLogin),
+        KeysConnection = Cluster.ConnectionString(KeysName, KeysLogin),
+        Home = Home,
+        Development = true,
+    };
+
+    /// <summary>A vault on these databases. Several at once are several processes of one vault.</summary>
+    /// <param name="workers">Background work too; without it a test says when the log is signed and indexed.</param>
+    public async Task<RunningVault> StartVaultAsync(bool workers = false, TimeProvider? clock = null, Action<IServiceCollection>? configure = null, VaultOptions? options = null)
+    {
+        var services = new ServiceCollection();
+        services.AddLogging(logging => logging.SetMinimumLevel(LogLevel.Warning));
+        if (clock is not null) services.AddSingleton(clock);
+        services.AddVault(options ?? Options(), Repository.Policy);
+        configure?.Invoke(services);
+        return await RunningVault.StartAsync(services.BuildServiceProvider(), workers);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        NpgsqlConnection.ClearAllPools();
+        foreach (var name in new[] { VaultName, KeysName }) await Cluster.ExecuteAsync("postgres", $"drop database if exists {name} with (force)");
+        if (Directory.Exists(Home)) Directory.Delete(Home, recursive: true);
+        GC.SuppressFinalize(this);
+    }
+
+    protected async Task PrepareAsync()
+    {
+        Cluster = await PostgresCluster.SharedAsync();
+        await Template.Value;
+        await Copying.WaitAsync();
+        try
+        {
+            await Cluster.ExecuteAsync("postgres", $"create database {VaultName} template vault_template");
+            await Cluster.ExecuteAsync("postgres", $"create database {KeysName} template keys_template");
+        }
+        finally
+        {
+            Copying.Release();
+        }
+
+        // Rights on a database are not copied with it.
+        await VaultMigrator.MigrateAsync(VaultAdmin, KeysAdmin, Repository.Policy);
+    }
+
+    private static async Task MakeTemplateAsync()
+    {
+        var cluster = await PostgresCluster.SharedAsync();
+        await cluster.ExecuteAsync("postgres", "create database vault_template");
+        await cluster.ExecuteAsync("postgres", "create database keys_template");
+        await VaultMigrator.MigrateAsync(cluster.ConnectionString("vault_template"), cluster.ConnectionString("keys_template"), Repository.Policy);
+        await cluster.ExecuteAsync(
+            "postgres",
+            $"""
+            create role {VaultLogin} login in role dv_vault;
+            create role {KeysLogin} login in role dv_keys;
+            create role {AnalyticsLogin} login in role dv_analytics;
+            """);
+        foreach (var domain in Repository.Policy.Analytics)
+            await cluster.ExecuteAsync("postgres", $"create role {AnalyticsLoginOf(domain)} login in role dv_analytics_{domain.Name}");
+    }
+
+    public static string AnalyticsLoginOf(AnalyticsDomain domain) => "test_analyst_" + domain.Name;
+}
+
+/// <summary>One process's worth of the vault.</summary>
+public sealed class RunningVault : IAsyncDisposable
+{
+    private readonly ServiceProvider provider;
+    private readonly List<IHostedService> started = [];
+
+    private RunningVault(ServiceProvider provider) => this.provider = provider;
+
+    public T Get<T>()
+        where T : notnull => provider.GetRequiredService<T>();
+
+    internal static async Task<RunningVault> StartAsync(ServiceProvider provider, bool workers)
+    {
+        var vault = new RunningVault(provider);
+        try
+        {
+            foreach (var service in provider.GetServices<IHostedService>().Where(service => workers || service is not BackgroundService))
+            {
+                await service.StartAsync(CancellationToken.None);
+                vault.started.Add(service);
+            }
+
+            return vault;
+        }
+        catch
+        {
+            await vault.DisposeAsync();
+            throw;
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var service in Enumerable.Reverse(started)) await service.StopAsync(CancellationToken.None);
+        await provider.DisposeAsync();
+    }
+}

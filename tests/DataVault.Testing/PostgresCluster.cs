@@ -1,0 +1,149 @@
+using System.Diagnostics;
+using Npgsql;
+
+namespace DataVault.Testing;
+
+/// <summary>
+/// A throw-away PostgreSQL cluster: made in the temporary folder, reached over a Unix socket, gone with the process that made it, however that ends
+/// (a shell between the two waits for its input to close). Not durable: never for anything but tests.
+/// </summary>
+public sealed class PostgresCluster : IAsyncDisposable
+{
+    private const string Superuser = "postgres";
+    private const string Keeper =
+        """
+        "$1" -D "$2/data" -k "$2" >>"$2/log" 2>&1 & p=$!
+        read -r order
+        if [ "$order" = stop ]; then kill -INT $p; wait $p; exit 0; fi
+        if [ "$order" = crash ]; then kill -QUIT $p; wait $p; exit 0; fi
+        kill -QUIT $p; wait $p; rm -rf "$2"
+        """;
+
+    private static readonly Lazy<Task<PostgresCluster>> SharedCluster = new(StartNewAsync);
+    private readonly string folder;
+    private readonly string binaries;
+    private Process keeper;
+
+    private PostgresCluster(string folder, string binaries)
+    {
+        (this.folder, this.binaries) = (folder, binaries);
+        keeper = StartKeeper();
+    }
+
+    /// <summary>The cluster of this test process.</summary>
+    public static Task<PostgresCluster> SharedAsync() => SharedCluster.Value;
+
+    /// <summary>A cluster of one's own, for tests that stop or break it.</summary>
+    public static async Task<PostgresCluster> StartNewAsync()
+    {
+        var binaries = FindBinaries();
+        var folder = Path.Combine(Path.GetTempPath(), "dv-" + Guid.NewGuid().ToString("N")[..12]);
+        if (IsRoot) await RunAsync("install", "-d", "-m", "700", "-o", Superuser, "-g", Superuser, folder);
+        else await RunAsync("install", "-d", "-m", "700", folder);
+        await RunAsAccountAsync(Path.Combine(binaries, "initdb"), "-D", folder + "/data", "-A", "trust", "-U", Superuser, "--no-sync", "-E", "UTF8", "--locale=C");
+        await RunAsAccountAsync("sh", "-c", $"printf '%s\\n' {Quoted(Settings)} >> {folder}/data/postgresql.conf");
+        var cluster = new PostgresCluster(folder, binaries);
+        await cluster.WaitAsync();
+        return cluster;
+    }
+
+    /// <summary>What the server writes about itself.</summary>
+    public string LogFile => Path.Combine(folder, "log");
+
+    /// <summary>The folder of tables, indexes and WAL.</summary>
+    public string DataFolder => Path.Combine(folder, "data");
+
+    public string ConnectionString(string database, string login = Superuser) =>
+        $"Host={folder};Username={login};Database={database};Timeout=5;Command Timeout=30";
+
+    public async Task ExecuteAsync(string database, string sql)
+    {
+        await using var connection = new NpgsqlConnection(ConnectionString(database) + ";Pooling=false");
+        await connection.OpenAsync();
+        await using var command = new NpgsqlCommand(sql, connection);
+        await command.ExecuteNonQueryAsync();
+    }
+
+    /// <summary>Stops the server in order; its data stay.</summary>
+    public Task StopAsync() => OrderAsync("stop");
+
+    /// <summary>Ends the server as a power cut would; its data stay.</summary>
+    public Task CrashAsync() => OrderAsync("crash");
+
+    public async Task StartAsync()
+    {
+        keeper = StartKeeper();
+        await WaitAsync();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        keeper.StandardInput.Close();
+        await keeper.WaitForExitAsync();
+        keeper.Dispose();
+    }
+
+    private static IReadOnlyList<string> Settings =>
+        ["listen_addresses = ''", "fsync = off", "full_page_writes = off", "max_connections = 400", "shared_buffers = 128MB", "max_wal_size = 1GB", "log_min_messages = warning"];
+
+    private static bool IsRoot => !OperatingSystem.IsWindows() && Environment.UserName == "root";
+
+    private async Task OrderAsync(string order)
+    {
+        await keeper.StandardInput.WriteLineAsync(order);
+        keeper.StandardInput.Close();
+        await keeper.WaitForExitAsync();
+        keeper.Dispose();
+    }
+
+    private Process StartKeeper() => Start(AsAccount("sh", "-c", Keeper, "sh", Path.Combine(binaries, "postgres"), folder), input: true);
+
+    private async Task WaitAsync()
+    {
+        for (var attempt = 0; ; attempt++)
+        {
+            try
+            {
+                await ExecuteAsync("postgres", "select 1");
+                return;
+            }
+            catch (NpgsqlException) when (attempt < 300 && !keeper.HasExited)
+            {
+                await Task.Delay(50);
+            }
+        }
+    }
+
+    private static string FindBinaries()
+    {
+        var onPath = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator);
+        var usual = new[] { "/usr/lib/postgresql", "/usr/pgsql", "/usr/local/pgsql", "/opt/homebrew/opt" }
+            .Where(Directory.Exists).SelectMany(Directory.GetDirectories).OrderDescending().Select(versioned => Path.Combine(versioned, "bin"));
+        return onPath.Concat(usual).FirstOrDefault(bin => File.Exists(Path.Combine(bin, "initdb")) && File.Exists(Path.Combine(bin, "postgres")))
+            ?? throw new InvalidOperationException("These tests need PostgreSQL 15 or later: apt-get install postgresql.");
+    }
+
+    private static string[] AsAccount(params string[] command) =>
+        IsRoot ? ["setpriv", "--reuid=" + Superuser, "--regid=" + Superuser, "--clear-groups", "--reset-env", .. command] : command;
+
+    private static Task RunAsAccountAsync(params string[] command) => RunAsync(AsAccount(command));
+
+    private static async Task RunAsync(params string[] command)
+    {
+        using var process = Start(command, input: false);
+        var output = await process.StandardOutput.ReadToEndAsync() + await process.StandardError.ReadToEndAsync();
+        await process.WaitForExitAsync();
+        if (process.ExitCode != 0) throw new InvalidOperationException($"{command[0]} failed: {output}");
+    }
+
+    private static Process Start(string[] command, bool input)
+    {
+        var start = new ProcessStartInfo(command[0], command[1..])
+        {
+            RedirectStandardInput = input, RedirectStandardOutput = !input, RedirectStandardError = !input, WorkingDirectory = "/",
+        };
+        return Process.Start(start) ?? throw new InvalidOperationException($"{command[0]} did not start.");
+    }
+
+    private static string Quoted(IEnumerable<string> words) => string.Join(' ', words.Select(word => "'" + word.Replace("'", "'\\''", StringComparison.Ordinal) + "'"));
+}
