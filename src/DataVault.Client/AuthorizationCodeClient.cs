@@ -33,14 +33,14 @@ public sealed class AuthorizationCodeClient(HttpClient http, string clientId, st
 {
     private Endpoints? _endpoints;
 
-    /// <summary>Where to send the browser to sign in.</summary>
-    public async Task<string> AuthorizeUrlAsync(SignInAttempt attempt, CancellationToken cancellation = default)
+    /// <summary>Where to send the browser to sign in; <paramref name="again"/> asks for the password even of who is signed in.</summary>
+    public async Task<string> AuthorizeUrlAsync(SignInAttempt attempt, bool again = false, CancellationToken cancellation = default)
     {
         var challenge = Base64Url.EncodeToString(SHA256.HashData(Encoding.ASCII.GetBytes(attempt.Verifier)));
         return new Query((await DiscoverAsync(cancellation)).Authorize)
             .Add("response_type", "code").Add("client_id", clientId).Add("redirect_uri", redirectUri).Add("scope", "openid profile offline_access")
             .Add("state", attempt.State).Add("nonce", attempt.Nonce).Add("code_challenge", challenge).Add("code_challenge_method", "S256")
-            .ToString();
+            .Add("prompt", again ? "login" : null).ToString();
     }
 
     /// <summary>Trades the code for tokens.</summary>

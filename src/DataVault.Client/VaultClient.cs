@@ -176,6 +176,14 @@ public sealed class VaultClient(HttpClient http, TokenSource? tokens = null, Vau
     /// <summary>Who the token's bearer is.</summary>
     public Task<Me> MeAsync(CancellationToken cancellation = default) => GetAsync<Me>(new Query("/v1/me"), cancellation);
 
+    /// <summary>What is held of the signed-in customer.</summary>
+    public Task<Disclosed> MyProfileAsync(bool provenance = false, CancellationToken cancellation = default) =>
+        GetAsync<Disclosed>(new Query("/v1/me/profile").Add("provenance", provenance ? "true" : null), cancellation);
+
+    /// <summary>Events of the signed-in customer, newest first.</summary>
+    public Task<ReleasedEvents> MyEventsAsync(int? limit = null, string? cursor = null, CancellationToken cancellation = default) =>
+        GetAsync<ReleasedEvents>(new Query("/v1/me/events").Page(limit, cursor), cancellation);
+
     /// <summary>Consents of the signed-in customer.</summary>
     public Task<Consents> MyConsentsAsync(CancellationToken cancellation = default) => GetAsync<Consents>(new Query("/v1/me/consents"), cancellation);
 

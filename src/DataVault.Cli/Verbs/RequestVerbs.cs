@@ -61,9 +61,9 @@ internal static class RequestVerbs
     private static Verb Step(VerbContext context, string name, RequestStep step, string description, bool needsReason = false)
     {
         var id = new Argument<Guid>("request") { Description = "The request's id." };
-        var reason = new Option<string?>("--reason") { Description = "Reason code, such as identity-not-established.", Required = needsReason };
+        var reason = new Option<string?>("--reason") { Description = "Reason code, such as identity-verification-failure.", Required = needsReason };
         var note = new Option<string?>("--note") { Description = "In words; kept sealed." };
-        var ending = needsReason ? " --reason manifestly-unfounded" : "";
+        var ending = needsReason ? " --reason process-unfounded" : "";
         return new Verb(name, description, $"datavault request {name} 0198c3f2-6c1a-7000-8000-2f1f1c1d1e1f{ending}")
             .With(id, reason, note)
             .Does(context, async (session, cancellation) =>

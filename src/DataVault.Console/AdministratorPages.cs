@@ -1,0 +1,47 @@
+using DataVault.Client.Wire;
+using DataVault.Console.Pages;
+using Microsoft.AspNetCore.Http;
+
+namespace DataVault.Console;
+
+/// <summary>What administrators do. None of it reads a customer.</summary>
+internal static class AdministratorPages
+{
+    public static void Map(PageMap map)
+    {
+        map.Get("/console/admin", StatusAsync);
+        map.Get("/console/admin/clients", ClientsAsync);
+        map.Post("/console/admin/clients", RegisterAsync);
+        map.Get("/console/admin/accounts", AccountsAsync);
+        map.Post("/console/admin/accounts", InviteAsync);
+    }
+
+    private static async Task<IResult> StatusAsync(Visit visit) => visit.Page<StatusPage>(("Status", await visit.Vault.StatusAsync(visit.Cancellation)));
+
+    private static async Task<IResult> ClientsAsync(Visit visit)
+    {
+        var clients = visit.Vault.ClientsAsync(visit.Cancellation);
+        var policy = visit.Vault.PolicyAsync(visit.Cancellation);
+        return visit.Page<ClientsPage>(("Clients", await clients), ("Policy", await policy));
+    }
+
+    // The secret is in this one answer and nowhere else, so the answer is a page and not a redirect.
+    private static async Task<IResult> RegisterAsync(Visit visit)
+    {
+        var wanted = new RegisterClient(visit.Form("id") ?? "", visit.Form("name") ?? "", visit.FormValues("roles"), visit.FormValues("purposes"));
+        var made = await visit.Vault.RegisterClientAsync(wanted, visit.Cancellation);
+        return visit.Page<OncePage>(
+            ("Title", "Application registered"), ("Name", made.Client.Id), ("Label", "Client secret"), ("Secret", made.Secret), ("Back", "/console/admin/clients"));
+    }
+
+    private static async Task<IResult> AccountsAsync(Visit visit) =>
+        visit.Page<AccountsPage>(("Policy", await visit.Vault.PolicyAsync(visit.Cancellation)));
+
+    private static async Task<IResult> InviteAsync(Visit visit)
+    {
+        var customer = Guid.TryParse(visit.Form("customer"), out var id) ? id : (Guid?)null;
+        var made = await visit.Vault.CreateAccountAsync(new CreateAccount(visit.Form("email") ?? "", visit.Form("role") ?? "", customer), visit.Cancellation);
+        return visit.Page<OncePage>(
+            ("Title", "Account made"), ("Name", made.Role), ("Label", "One-time password"), ("Secret", made.OneTimePassword), ("Back", "/console/admin/accounts"));
+    }
+}

@@ -1,0 +1,105 @@
+using System.Security.Cryptography;
+using DataVault.Client;
+using Microsoft.AspNetCore.Antiforgery;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.DataProtection;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+
+namespace DataVault.Console;
+
+/// <summary>
+/// The web console: pages rendered on the server, without scripts, over the HTTP API. It holds no key and no connection string; what a
+/// person sees in it is what their own token releases.
+/// </summary>
+public static class ConsoleModule
+{
+    /// <summary>Registers the console.</summary>
+    public static IServiceCollection AddConsole(this IServiceCollection services, ConsoleOptions options)
+    {
+        services.AddRazorComponents();
+        services.AddAntiforgery();
+        services.AddDataProtection();
+        services.TryAddSingleton(TimeProvider.System);
+        services.AddSingleton(options).AddSingleton<Backchannel>();
+        services.AddSingleton(provider => new AuthorizationCodeClient(
+            provider.GetRequiredService<Backchannel>().Http, options.ClientId, options.ClientSecret, options.Address + "/console/callback"));
+        services.AddSingleton(provider => new SessionKeeper(
+            provider.GetRequiredService<AuthorizationCodeClient>(), provider.GetRequiredService<IDataProtectionProvider>(), options,
+            provider.GetRequiredService<TimeProvider>()));
+        services.AddSingleton(provider => new Visits(
+            provider.GetRequiredService<SessionKeeper>(), provider.GetRequiredService<Backchannel>(), provider.GetRequiredService<IAntiforgery>(), options,
+            provider.GetRequiredService<TimeProvider>()));
+        services.AddSingleton(provider => new SignIn(
+            provider.GetRequiredService<AuthorizationCodeClient>(), provider.GetRequiredService<SessionKeeper>(), provider.GetRequiredService<Backchannel>(),
+            provider.GetRequiredService<IDataProtectionProvider>(), options, provider.GetRequiredService<TimeProvider>()));
+        return services;
+    }
+
+    /// <summary>Maps <c>/</c> and everything under <c>/console</c>.</summary>
+    public static void MapConsole(this IEndpointRouteBuilder routes)
+    {
+        var pages = routes.MapGroup("").ExcludeFromDescription().AllowAnonymous();
+        var visits = routes.ServiceProvider.GetRequiredService<Visits>();
+        var signIn = routes.ServiceProvider.GetRequiredService<SignIn>();
+        pages.MapGet("/", () => Results.LocalRedirect("/console"));
+        pages.MapGet("/console/style.css", Stylesheet.Only.Answer);
+        var map = new PageMap(pages, visits);
+        map.Public("/console", HomePages.HomeAsync);
+        map.Public("/console/signed-out", HomePages.SignedOutAsync);
+        map.Public("/console/sign-in", signIn.StartAsync);
+        map.Public("/console/callback", signIn.FinishAsync);
+        map.Post("/console/sign-out", signIn.EndAsync);
+        map.Get("/console/proof/{index:long}", HomePages.ProofAsync);
+        map.Get("/console/proof/{index:long}/download", HomePages.ProofFileAsync);
+        CustomerPages.Map(map);
+        OfficerPages.Map(map);
+        AnalystPages.Map(map);
+        AdministratorPages.Map(map);
+        map.Public("/console/{**other}", HomePages.NothingHereAsync);
+    }
+}
+
+/// <summary>The connection to the vault, shared by all visits.</summary>
+internal sealed class Backchannel(ConsoleOptions options) : IDisposable
+{
+    public HttpClient Http { get; } = new(new SocketsHttpHandler { UseCookies = false, AllowAutoRedirect = false, PooledConnectionLifetime = TimeSpan.FromMinutes(5) })
+    {
+        BaseAddress = new Uri(options.Address),
+        Timeout = TimeSpan.FromSeconds(60),
+    };
+
+    public void Dispose() => Http.Dispose();
+}
+
+/// <summary>The one style sheet, named by its content so that it may be kept for ever.</summary>
+internal sealed class Stylesheet
+{
+    private readonly byte[] _content;
+
+    private Stylesheet(byte[] content)
+    {
+        _content = content;
+        Address = $"/console/style.css?v={Convert.ToHexStringLower(SHA256.HashData(content))[..16]}";
+    }
+
+    public static Stylesheet Only { get; } = Load();
+
+    public string Address { get; }
+
+    private static Stylesheet Load()
+    {
+        using var resource = typeof(Stylesheet).Assembly.GetManifestResourceStream("console.css")!;
+        using var content = new MemoryStream();
+        resource.CopyTo(content);
+        return new Stylesheet(content.ToArray());
+    }
+
+    public IResult Answer(HttpContext context)
+    {
+        context.Response.Headers.CacheControl = "public, max-age=31536000, immutable";
+        return Results.Bytes(_content, "text/css; charset=utf-8");
+    }
+}

@@ -1,0 +1,94 @@
+using DataVault.Client;
+using DataVault.Client.Wire;
+using DataVault.Console.Pages;
+using Microsoft.AspNetCore.Http;
+
+namespace DataVault.Console;
+
+/// <summary>What customers see and decide about themselves.</summary>
+internal static class CustomerPages
+{
+    private const int PageSize = 25;
+
+    public static void Map(PageMap map)
+    {
+        map.Get("/console/me", ProfileAsync);
+        map.Get("/console/me/events", EventsAsync);
+        map.Get("/console/me/accesses", AccessesAsync);
+        map.Get("/console/me/consents", ConsentsAsync);
+        map.Post("/console/me/consents/{purpose}", SetConsentAsync);
+        map.Get("/console/me/requests", RequestsAsync);
+        map.Post("/console/me/requests", OpenAsync);
+        map.Get("/console/me/erase", visit => Task.FromResult(visit.Page<ErasePage>()));
+        map.Post("/console/me/erase", EraseAsync);
+        map.Post("/console/me/requests/{id:guid}/withdraw", WithdrawAsync);
+        map.Get("/console/me/requests/{id:guid}/package", PackageAsync);
+        map.Get("/console/me/requests/{id:guid}/certificate", CertificateAsync);
+    }
+
+    private static async Task<IResult> ProfileAsync(Visit visit)
+    {
+        var profile = visit.Vault.MyProfileAsync(provenance: true, visit.Cancellation);
+        var policy = visit.Vault.PolicyAsync(visit.Cancellation);
+        return visit.Page<ProfilePage>(("Profile", await profile), ("Policy", await policy));
+    }
+
+    private static async Task<IResult> EventsAsync(Visit visit) =>
+        visit.Page<EventsPage>(("Events", await visit.Vault.MyEventsAsync(PageSize, visit.Query("cursor"), visit.Cancellation)));
+
+    private static async Task<IResult> AccessesAsync(Visit visit) =>
+        visit.Page<AccessesPage>(("Accesses", await visit.Vault.MyAccessesAsync(PageSize, visit.Query("cursor"), visit.Cancellation)));
+
+    private static async Task<IResult> ConsentsAsync(Visit visit)
+    {
+        var consents = visit.Vault.MyConsentsAsync(visit.Cancellation);
+        var policy = visit.Vault.PolicyAsync(visit.Cancellation);
+        return visit.Page<ConsentsPage>(("Consents", await consents), ("Policy", await policy));
+    }
+
+    private static async Task<IResult> SetConsentAsync(Visit visit)
+    {
+        var act = new SetConsent(visit.Form("state") ?? "", visit.Form("notice"), "console");
+        await visit.Vault.SetMyConsentAsync((string)visit.Http.Request.RouteValues["purpose"]!, act, visit.Cancellation);
+        return Results.LocalRedirect("/console/me/consents?said=consent");
+    }
+
+    private static async Task<IResult> RequestsAsync(Visit visit) =>
+        visit.Page<MyRequestsPage>(("Requests", await visit.Vault.MyRequestsAsync(PageSize, visit.Query("cursor"), visit.Cancellation)));
+
+    private static async Task<IResult> OpenAsync(Visit visit)
+    {
+        await visit.Vault.OpenRequestAsync(new OpenRequest(visit.Form("kind") ?? "", Note: visit.Form("note")), null, visit.Cancellation);
+        return Results.LocalRedirect("/console/me/requests?said=request");
+    }
+
+    private static async Task<IResult> EraseAsync(Visit visit)
+    {
+        if (visit.Form("understood") != "yes") return visit.Page<ErasePage>(("NotUnderstood", true));
+        await visit.Vault.OpenRequestAsync(new OpenRequest("erasure", Note: visit.Form("note")), null, visit.Cancellation);
+        return Results.LocalRedirect("/console/me/requests?said=erasure");
+    }
+
+    private static async Task<IResult> WithdrawAsync(Visit visit)
+    {
+        await visit.Vault.DecideAsync(visit.Id("id"), RequestStep.Refuse, new DecideRequest("withdrawn-by-customer"), visit.Cancellation);
+        return Results.LocalRedirect("/console/me/requests?said=withdrawn");
+    }
+
+    // The package comes once and only after a fresh sign-in: when the vault asks for one, the person is sent there and comes back.
+    private static async Task<IResult> PackageAsync(Visit visit)
+    {
+        try
+        {
+            return Results.Stream(await visit.Vault.PackageAsync(visit.Id("id"), visit.Cancellation), "application/zip", "my-data.zip");
+        }
+        catch (VaultProblemException e) when (e.StatusCode == System.Net.HttpStatusCode.Forbidden && visit.Query("again") is null)
+        {
+            var back = Uri.EscapeDataString($"{visit.Path}?again=done");
+            return Results.LocalRedirect($"/console/sign-in?again=true&returnTo={back}");
+        }
+    }
+
+    private static async Task<IResult> CertificateAsync(Visit visit) =>
+        Results.Text(await visit.Vault.CertificateAsync(visit.Id("id"), visit.Cancellation), "text/plain; charset=utf-8");
+}

@@ -1,0 +1,74 @@
+using System.Globalization;
+using DataVault.Client;
+using DataVault.Client.Wire;
+using DataVault.Console.Pages;
+using Microsoft.AspNetCore.Http;
+
+namespace DataVault.Console;
+
+/// <summary>What compliance officers do: answer requests in time, read the log, question the policy.</summary>
+internal static class OfficerPages
+{
+    private const int PageSize = 50;
+
+    public static void Map(PageMap map)
+    {
+        map.Get("/console/officer", QueueAsync);
+        map.Get("/console/officer/requests/{id:guid}", RequestAsync);
+        map.Post("/console/officer/requests/{id:guid}", DecideAsync);
+        map.Get("/console/officer/requests/{id:guid}/certificate", CertificateAsync);
+        map.Get("/console/officer/log", LogAsync);
+        map.Get("/console/policy", PolicyAsync);
+    }
+
+    private static async Task<IResult> QueueAsync(Visit visit)
+    {
+        var state = visit.Query("state");
+        var page = await visit.Vault.RequestsAsync(state, visit.Query("kind"), null, PageSize, visit.Query("cursor"), visit.Cancellation);
+        return visit.Page<QueuePage>(("Requests", page), ("State", state), ("Kind", visit.Query("kind")));
+    }
+
+    private static async Task<IResult> RequestAsync(Visit visit) =>
+        visit.Page<RequestPage>(("Request", await visit.Vault.RequestAsync(visit.Id("id"), visit.Cancellation)));
+
+    private static async Task<IResult> DecideAsync(Visit visit)
+    {
+        if (!Enum.TryParse<RequestStep>(visit.Form("step"), ignoreCase: true, out var step)) return visit.Fail(400, "That could not be done", "The step is unknown.");
+        var id = visit.Id("id");
+        await visit.Vault.DecideAsync(id, step, new DecideRequest(visit.Form("reason"), visit.Form("note")), visit.Cancellation);
+        return Results.LocalRedirect($"/console/officer/requests/{id}?said=decided");
+    }
+
+    private static async Task<IResult> CertificateAsync(Visit visit)
+    {
+        var id = visit.Id("id");
+        var certificate = await visit.Vault.CertificateAsync(id, visit.Cancellation);
+        return Results.File(System.Text.Encoding.UTF8.GetBytes(certificate), "text/plain; charset=utf-8", $"erasure-{id}.txt");
+    }
+
+    private static async Task<IResult> LogAsync(Visit visit)
+    {
+        var filter = new AuditFilter
+        {
+            Type = visit.Query("type"), Actor = visit.Query("actor"), Purpose = visit.Query("purpose"), Field = visit.Query("field"), Result = visit.Query("result"),
+            Customer = Guid.TryParse(visit.Query("customer"), out var customer) ? customer : null,
+            From = Day(visit.Query("from")), To = Day(visit.Query("to"))?.AddDays(1), Limit = PageSize, Cursor = visit.Query("cursor"),
+        };
+        var policy = visit.Vault.PolicyAsync(visit.Cancellation);
+        var entries = visit.Vault.AuditEntriesAsync(filter, visit.Cancellation);
+        return visit.Page<LogPage>(("Entries", await entries), ("Policy", await policy));
+    }
+
+    private static async Task<IResult> PolicyAsync(Visit visit)
+    {
+        var policy = await visit.Vault.PolicyAsync(visit.Cancellation);
+        var field = visit.Query("field");
+        var grants = field is null ? null : await visit.Vault.WhoCanAsync(new WhoCanRequest(field), visit.Cancellation);
+        return visit.Page<PolicyPage>(("Policy", policy), ("Field", field), ("Grants", grants));
+    }
+
+    private static DateTimeOffset? Day(string? text) =>
+        DateOnly.TryParseExact(text, "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.None, out var day)
+            ? new DateTimeOffset(day.ToDateTime(TimeOnly.MinValue), TimeSpan.Zero)
+            : null;
+}

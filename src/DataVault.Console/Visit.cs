@@ -1,0 +1,161 @@
+using System.Security.Claims;
+using DataVault.Client;
+using DataVault.Console.Pages;
+using Microsoft.AspNetCore.Antiforgery;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Components;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Routing;
+
+namespace DataVault.Console;
+
+/// <summary>One request of a browser: who it is, their way to the vault, and what pages need to know.</summary>
+public sealed class Visit
+{
+    private readonly IAntiforgery _antiforgery;
+    private string? _formToken;
+
+    internal Visit(HttpContext http, SessionTicket? ticket, VaultClient vault, IAntiforgery antiforgery, TimeProvider time)
+    {
+        (Http, Ticket, Vault, _antiforgery, Now) = (http, ticket, vault, antiforgery, time.GetUtcNow());
+    }
+
+    /// <summary>When the request came.</summary>
+    public DateTimeOffset Now { get; }
+
+    /// <summary>Path of the request.</summary>
+    public string Path => Http.Request.Path.Value ?? "";
+
+    /// <summary>Name of the signed-in person.</summary>
+    public string? Name => Ticket?.Name;
+
+    /// <summary>Hidden member of every form.</summary>
+    public string FormToken => _formToken ??= _antiforgery.GetAndStoreTokens(Http).RequestToken!;
+
+    /// <summary>What was done before this page, said once at its top.</summary>
+    public string? Said => Query("said");
+
+    internal HttpContext Http { get; }
+
+    internal SessionTicket? Ticket { get; }
+
+    internal VaultClient Vault { get; }
+
+    internal CancellationToken Cancellation => Http.RequestAborted;
+
+    /// <summary>Whether the person has a role.</summary>
+    public bool Is(string role) => Ticket?.Roles.Contains(role) ?? false;
+
+    internal string? Query(string name) => Text(Http.Request.Query[name].ToString());
+
+    internal string? Form(string name) => Text(Http.Request.Form[name].ToString());
+
+    internal string[] FormValues(string name) => [.. Http.Request.Form[name].OfType<string>().Where(v => v.Length > 0)];
+
+    internal Guid Id(string name) => Guid.TryParse(Http.Request.RouteValues[name] as string, out var id) ? id : Guid.Empty;
+
+    /// <summary>Renders a page.</summary>
+    internal IResult Page<TPage>(params (string Name, object? Value)[] parameters)
+        where TPage : IComponent => Page<TPage>(StatusCodes.Status200OK, parameters);
+
+    internal IResult Fail(int status, string title, string? detail, string? again = null, string? trace = null) =>
+        Page<ProblemPage>(status, ("Title", title), ("Detail", detail), ("Again", again), ("Trace", trace));
+
+    internal IResult Fail(VaultProblemException problem) =>
+        Fail((int)problem.StatusCode, Words.Problem(problem.Problem.Slug), Words.Explain(problem.Problem), null, problem.Problem.TraceId);
+
+    private static string? Text(string value) => string.IsNullOrWhiteSpace(value) ? null : value.Trim();
+
+    private RazorComponentResult<TPage> Page<TPage>(int status, params (string Name, object? Value)[] parameters)
+        where TPage : IComponent
+    {
+        var all = parameters.ToDictionary(p => p.Name, p => p.Value);
+        all["Visit"] = this;
+        return new RazorComponentResult<TPage>(all) { StatusCode = status, PreventStreamingRendering = true };
+    }
+}
+
+/// <summary>Makes a <see cref="Visit"/> of a request and an answer of whatever goes wrong.</summary>
+internal sealed class Visits(SessionKeeper sessions, Backchannel backchannel, IAntiforgery antiforgery, ConsoleOptions options, TimeProvider time)
+{
+    private readonly string _contentPolicy =
+        $"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self' {options.Address}; base-uri 'none'; frame-ancestors 'none'";
+
+    public async Task ReceiveAsync(HttpContext context, bool needsPerson, Func<Visit, Task<IResult>> page)
+    {
+        Protect(context);
+        await (await AnswerAsync(context, needsPerson, page)).ExecuteAsync(context);
+    }
+
+    private async Task<IResult> AnswerAsync(HttpContext context, bool needsPerson, Func<Visit, Task<IResult>> page)
+    {
+        var ticket = await FindAsync(context);
+        if (ticket is null && needsPerson)
+            return HttpMethods.IsGet(context.Request.Method) ? ToSignIn(context) : Results.LocalRedirect("/console");
+        // Antiforgery binds its tokens to this name: a token of one person is none for the next.
+        if (ticket is not null) context.User = new ClaimsPrincipal(new ClaimsIdentity([new Claim(ClaimTypes.Name, $"{ticket.Realm}/{ticket.Name}/{ticket.Customer}")], "console"));
+        var visit = new Visit(context, ticket, Client(ticket), antiforgery, time);
+        if (!HttpMethods.IsGet(context.Request.Method) && !await antiforgery.IsRequestValidAsync(context))
+            return visit.Fail(400, "This form has expired", "Please go back, reload the page and try again.");
+        return await GuardAsync(visit, page);
+    }
+
+    private async Task<SessionTicket?> FindAsync(HttpContext context)
+    {
+        try
+        {
+            return await sessions.FindAsync(context);
+        }
+        catch (VaultProblemException)
+        {
+            return null;
+        }
+    }
+
+    private async Task<IResult> GuardAsync(Visit visit, Func<Visit, Task<IResult>> page)
+    {
+        try
+        {
+            return await page(visit);
+        }
+        catch (VaultProblemException e) when (e.StatusCode == System.Net.HttpStatusCode.Unauthorized && visit.Ticket is not null)
+        {
+            sessions.Forget(visit.Http);
+            return ToSignIn(visit.Http);
+        }
+        catch (VaultProblemException e)
+        {
+            return visit.Fail(e);
+        }
+    }
+
+    private VaultClient Client(SessionTicket? ticket) =>
+        new(backchannel.Http, ticket is null ? null : TokenSource.Fixed(ticket.AccessToken), new VaultClientOptions { Time = time, Patience = TimeSpan.FromSeconds(3) });
+
+    private void Protect(HttpContext context)
+    {
+        var headers = context.Response.Headers;
+        headers.ContentSecurityPolicy = _contentPolicy;
+        headers.CacheControl = "no-store";
+        headers.XContentTypeOptions = "nosniff";
+        headers["Referrer-Policy"] = "no-referrer";
+        headers["Cross-Origin-Opener-Policy"] = "same-origin";
+    }
+
+    private static IResult ToSignIn(HttpContext context)
+    {
+        var wanted = HttpMethods.IsGet(context.Request.Method) ? context.Request.Path + context.Request.QueryString : "/console";
+        return Results.LocalRedirect("/console/sign-in?returnTo=" + Uri.EscapeDataString(wanted));
+    }
+}
+
+/// <summary>Maps pages: each handler gets a visit.</summary>
+internal sealed class PageMap(IEndpointRouteBuilder routes, Visits visits)
+{
+    public void Public(string path, Func<Visit, Task<IResult>> page) => routes.MapGet(path, (HttpContext c) => visits.ReceiveAsync(c, needsPerson: false, page));
+
+    public void Get(string path, Func<Visit, Task<IResult>> page) => routes.MapGet(path, (HttpContext c) => visits.ReceiveAsync(c, needsPerson: true, page));
+
+    public void Post(string path, Func<Visit, Task<IResult>> act) => routes.MapPost(path, (HttpContext c) => visits.ReceiveAsync(c, needsPerson: true, act));
+}

@@ -1,0 +1,105 @@
+using System.Globalization;
+using System.Text.Json;
+using DataVault.Client.Wire;
+
+namespace DataVault.Console;
+
+/// <summary>The vault's codes and values in words for people.</summary>
+internal static class Words
+{
+    private static readonly CultureInfo s_english = CultureInfo.GetCultureInfo("en-GB");
+
+    public static string Instant(DateTimeOffset at) => at.UtcDateTime.ToString("d MMM yyyy, HH:mm 'UTC'", s_english);
+
+    public static string Day(DateTimeOffset at) => at.UtcDateTime.ToString("d MMM yyyy", s_english);
+
+    public static string Machine(DateTimeOffset at) => at.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.FFF'Z'", CultureInfo.InvariantCulture);
+
+    public static string Number(long number) => number.ToString("N0", s_english);
+
+    public static string Number(double number) => number.ToString(Math.Abs(number) < 100 ? "#,0.##" : "N0", s_english);
+
+    /// <summary><c>loyaltyTier</c>, <c>event:page_view</c>, <c>legal-obligation</c> as words.</summary>
+    public static string Of(string code)
+    {
+        var name = code.StartsWith("event:", StringComparison.Ordinal) ? code["event:".Length..] : code;
+        var words = string.Concat(name.Select((c, i) => c is '_' or '-' or '.' ? " " : char.IsUpper(c) && i > 0 ? $" {char.ToLowerInvariant(c)}" : c.ToString()));
+        return words.Length == 0 ? words : char.ToUpperInvariant(words[0]) + words[1..];
+    }
+
+    public static string Value(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.String => value.GetString()!,
+        JsonValueKind.True => "yes",
+        JsonValueKind.False => "no",
+        JsonValueKind.Array => string.Join(", ", value.EnumerateArray().Select(Value)),
+        JsonValueKind.Object when value.TryGetProperty("amount", out var amount) && value.TryGetProperty("currency", out var currency) => $"{Value(amount)} {Value(currency)}",
+        JsonValueKind.Object => string.Join(", ", value.EnumerateObject().Select(m => Value(m.Value)).Where(t => t.Length > 0)),
+        JsonValueKind.Null => "",
+        _ => value.GetRawText(),
+    };
+
+    public static string Act(string entryType) => entryType switch
+    {
+        "field.read" => "Read",
+        "event.read" => "Read events",
+        "record.write" => "Wrote",
+        "event.append" => "Recorded an event",
+        "search" => "Looked up",
+        "export" => "Exported",
+        "consent.change" => "Changed a consent",
+        "request.change" => "Handled a request",
+        "analytics.feed" => "Passed on, pseudonymised",
+        "denied" => "Was refused",
+        _ => Of(entryType),
+    };
+
+    public static string Basis(string legalBasis) => legalBasis switch
+    {
+        "consent" => "your consent",
+        "explicit-consent" => "your explicit consent",
+        "contract" => "our contract with you",
+        "legal-obligation" => "a legal obligation",
+        "vital-interests" => "vital interests",
+        "public-task" => "a public task",
+        "legitimate-interests" => "legitimate interests",
+        _ => Of(legalBasis),
+    };
+
+    public static string Withheld(string reason) => reason switch
+    {
+        "not-held" => "not held",
+        "not-permitted" => "not shown",
+        _ => Of(reason).ToLowerInvariant(),
+    };
+
+    public static string Problem(string slug) => slug switch
+    {
+        "forbidden" => "This is not yours to see",
+        "not-found" => "There is nothing here",
+        "unavailable" or "timeout" => "The vault is busy",
+        "rate-limited" => "That was a little fast",
+        "conflict" => "That is already there",
+        "invalid-state" => "That is not possible any more",
+        "unauthenticated" => "Please sign in again",
+        "internal" => "Something went wrong",
+        _ => "That could not be done",
+    };
+
+    public static string Explain(Problem problem)
+    {
+        var members = problem.Errors is { Count: > 0 } errors
+            ? " " + string.Join(" ", errors.Select(e => $"{Of(e.Pointer[(e.Pointer.LastIndexOf('/') + 1)..])}: {e.Message}"))
+            : "";
+        var usual = problem.Slug switch
+        {
+            "unavailable" or "timeout" => "Nothing was released or changed. Please try again in a moment.",
+            "rate-limited" => "Please try again in a minute.",
+            "forbidden" => "The policy does not allow it for your role.",
+            "not-found" => "It may have been erased, or it never was.",
+            "internal" => "The problem has been recorded. Please try again.",
+            _ => "",
+        };
+        return (problem.Detail ?? usual) + members;
+    }
+}
