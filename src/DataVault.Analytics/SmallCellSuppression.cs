@@ -1,3 +1,5 @@
+using System.Numerics;
+
 namespace DataVault.Analytics;
 
 /// <summary>One combination of values, and how many people are in it.</summary>
@@ -6,58 +8,91 @@ public sealed record SegmentCount(IReadOnlyList<string> Values, long Count);
 /// <summary>
 /// Withholds cells that stand for too few people, and as many more as it takes that the withheld cannot be had by subtraction.
 /// <para>
-/// Whoever may ask for the table by all its dimensions may also ask for it by fewer, and so learns the total of each <em>margin</em>:
-/// all cells that agree in some of the dimensions. A margin gives a withheld cell away when it is the only one withheld in it, or
-/// when those withheld in it are together fewer than the minimum. So the rule is, for each margin that shows anything: withheld are none, or at least two
-/// that together reach the minimum. Where it fails, the smallest shown cell of the margin is withheld too, until it holds.
+/// Whoever may ask for a table by all its dimensions may also ask for it by fewer, and so learns the totals of its <em>margins</em>:
+/// of all cells that agree in some of the dimensions. A margin gives a withheld cell away when it is the only one withheld in it, or
+/// when those withheld in it are together fewer than the minimum. So in each margin that shows anything, the withheld are none, or at
+/// least two that together reach the minimum; where that fails, the smallest shown cell of the margin is withheld too.
 /// </para>
 /// <para>
-/// This protects one table and its margins. Comparing tables over time, or domains with each other, is beyond it: domains share no
-/// pseudonyms, and rows are replaced as a whole.
+/// The coarser tables are settled first, each as if it were asked for alone, and what is withheld there stays withheld in all its
+/// parts: so two questions never contradict each other in what they hide.
+/// </para>
+/// <para>
+/// This guards against subtraction, not against solving the equations of many tables at once, and not against comparing answers of
+/// different days.
 /// </para>
 /// </summary>
 internal static class SmallCellSuppression
 {
-    /// <returns>The cells that may be shown, in the given order.</returns>
+    /// <returns>The cells that may be shown, in the given order. A function of the set of cells alone.</returns>
     public static IReadOnlyList<SegmentCount> Apply(IReadOnlyList<SegmentCount> cells, int minimum)
     {
-        var withheld = cells.Select(cell => cell.Count < minimum).ToArray();
-        var margins = Margins(cells);
-        for (var settled = false; !settled;)
+        if (cells.Count == 0) return [];
+        var whole = (1 << cells[0].Values.Count) - 1;
+        var settled = new Dictionary<int, Table>();
+        foreach (var kept in Enumerable.Range(1, whole).OrderBy(kept => BitOperations.PopCount((uint)kept)))
         {
-            settled = true;
-            foreach (var margin in margins)
+            settled[kept] = new Table(cells, kept, minimum).Settle(settled);
+        }
+
+        return [.. cells.Where(settled[whole].Shows)];
+    }
+
+    private static string Key(SegmentCount cell, int kept)
+    {
+        var values = new List<string>();
+        for (var dimension = 0; dimension < cell.Values.Count; dimension++)
+        {
+            if ((kept >> dimension & 1) != 0) values.Add(cell.Values[dimension]);
+        }
+
+        return string.Join('\u001f', values);
+    }
+
+    /// <summary>The cells added up by the dimensions whose bits are in <paramref name="kept"/>.</summary>
+    private sealed class Table(IReadOnlyList<SegmentCount> cells, int kept, int minimum)
+    {
+        private readonly Sum[] sums =
+        [
+            .. cells.GroupBy(cell => Key(cell, kept)).OrderBy(group => group.Key, StringComparer.Ordinal)
+                .Select(group => new Sum(group.First(), group.Sum(cell => cell.Count))),
+        ];
+
+        private readonly HashSet<string> withheld = new(StringComparer.Ordinal);
+
+        private sealed record Sum(SegmentCount Example, long Count)
+        {
+            public bool Withheld { get; set; }
+        }
+
+        public bool Shows(SegmentCount cell) => !withheld.Contains(Key(cell, kept));
+
+        public Table Settle(Dictionary<int, Table> coarser)
+        {
+            var parts = Enumerable.Range(0, kept).Where(part => (part & kept) == part).ToList();
+            foreach (var sum in sums) sum.Withheld = sum.Count < minimum || parts.Any(part => part > 0 && !coarser[part].Shows(sum.Example));
+            var margins = parts.SelectMany(part => sums.GroupBy(sum => Key(sum.Example, part)).Select(group => group.ToArray())).ToList();
+            for (var settled = false; !settled;)
             {
-                while (Repair(margin, cells, withheld, minimum)) settled = false;
+                settled = true;
+                foreach (var margin in margins)
+                {
+                    while (Repair(margin)) settled = false;
+                }
             }
+
+            withheld.UnionWith(sums.Where(sum => sum.Withheld).Select(sum => Key(sum.Example, kept)));
+            return this;
         }
 
-        return [.. cells.Where((_, index) => !withheld[index])];
-    }
-
-    /// <summary>Every set of cells whose total another question may tell: one per choice of dimensions and of values in them.</summary>
-    private static List<int[]> Margins(IReadOnlyList<SegmentCount> cells)
-    {
-        var dimensions = cells.Count == 0 ? 0 : cells[0].Values.Count;
-        var margins = new List<int[]>();
-        for (var kept = 0; kept < (1 << dimensions) - 1; kept++)
+        /// <summary>Withholds one more cell if the margin gives something away.</summary>
+        private bool Repair(Sum[] margin)
         {
-            var chosen = Enumerable.Range(0, dimensions).Where(dimension => (kept >> dimension & 1) != 0).ToList();
-            margins.AddRange(Enumerable.Range(0, cells.Count)
-                .GroupBy(index => string.Join('\u001f', chosen.Select(dimension => cells[index].Values[dimension])))
-                .Select(group => group.ToArray()));
+            var hidden = margin.Count(sum => sum.Withheld);
+            if (hidden == 0 || hidden == margin.Length) return false;
+            if (hidden >= 2 && margin.Where(sum => sum.Withheld).Sum(sum => sum.Count) >= minimum) return false;
+            margin.Where(sum => !sum.Withheld).MinBy(sum => sum.Count)!.Withheld = true;
+            return true;
         }
-
-        return margins;
-    }
-
-    /// <summary>Withholds one more cell if the margin gives something away.</summary>
-    private static bool Repair(int[] margin, IReadOnlyList<SegmentCount> cells, bool[] withheld, int minimum)
-    {
-        var hidden = margin.Where(index => withheld[index]).ToList();
-        if (hidden.Count == 0 || hidden.Count == margin.Length) return false;
-        if (hidden.Count >= 2 && hidden.Sum(index => cells[index].Count) >= minimum) return false;
-        withheld[margin.Where(index => !withheld[index]).MinBy(index => cells[index].Count)] = true;
-        return true;
     }
 }
