@@ -1,0 +1,26 @@
+using DataVault.Policy;
+using DataVault.Vault.Keys;
+using Npgsql;
+
+namespace DataVault.Vault;
+
+/// <summary>
+/// Changes a subject's facts (consents, objections, restriction, hold) under the lock on the subject's row: whoever decides afterwards decides by
+/// the new facts. Facts are sealed with the record, so the record's version and seal follow.
+/// </summary>
+internal sealed class SubjectFacts(RecordCipher cipher, VaultClock clock)
+{
+    /// <returns>The facts before and the record after; null when there is no such subject. Sealed anew even if nothing differs.</returns>
+    public async Task<(DecisionFacts Before, SealedRecord After)?> ChangeAsync(
+        NpgsqlConnection connection, NpgsqlTransaction transaction, SubjectKeys keys, Func<DecisionFacts, DecisionFacts> change, CancellationToken ct)
+    {
+        if (await SubjectRows.LockAsync(connection, transaction, keys.Subject, ct) is not { } record) return null;
+        var before = FactsCodec.Decode(record.Facts);
+        var after = cipher.WithFacts(record, keys, record.RowVersion + 1, FactsCodec.Encode(change(before)));
+        await SubjectRows.UpdateAsync(connection, transaction, after, clock.Now, ct);
+        return (before, after);
+    }
+
+    /// <summary>What the log says of the record after the change.</summary>
+    public byte[] Digest(SealedRecord record) => cipher.Digest(record);
+}

@@ -1,0 +1,261 @@
+using System.Security.Cryptography;
+using System.Text;
+using DataVault.Policy;
+using DataVault.Transparency;
+using DataVault.Vault.Keys;
+
+namespace DataVault.Vault;
+
+/// <summary>
+/// The one door through which plaintext leaves:
+/// <code>
+/// load facts and sealed record, one round trip  ->  decide, pure  ->  append to the log  ->  open what permits name  ->  apply forms  ->  release
+///                                                                     \____ both at once; release waits for both ____/
+/// </code>
+/// INVARIANT: nothing is returned whose entry is not durable; a crash in between leaves "logged and not released". Denials are entries too.
+/// INVARIANT: unknown, erased and out of reach look the same from outside.
+/// </summary>
+public sealed class DisclosureGate
+{
+    private readonly VaultDatabase database;
+    private readonly KeyRegistry keys;
+    private readonly RecordCipher cipher;
+    private readonly AuditLog log;
+    private readonly Decider decider;
+    private readonly ReleaseForms forms;
+
+    internal DisclosureGate(VaultDatabase database, KeyRegistry keys, RecordCipher cipher, AuditLog log, Decider decider, ReleaseForms forms) =>
+        (this.database, this.keys, this.cipher, this.log, this.decider, this.forms) = (database, keys, cipher, log, decider, forms);
+
+    /// <exception cref="VaultException">not-found, unknown-purpose, or unavailable when the entry cannot be made durable.</exception>
+    public async Task<Disclosure> ReadAsync(ReadQuery query, CancellationToken ct)
+    {
+        decider.Purpose(query.Purpose);
+        var loading = SubjectRows.FindAsync(database, query.Subject, ct);
+        using var held = await FindKeysAsync(query.Subject, loading, ct);
+        var record = await loading;
+        if (held is null || record is null || OutOfReach(query.Recipient, query.Subject)) throw await NotFoundAsync(query, held, ct);
+        var release = Decide(query, held, record);
+        var logging = log.AppendAsync(release.Entry, release.Detail, ct);
+        var contents = TryOpen(release, out var broken);
+        var index = await logging;
+        return contents is null ? throw await BrokenAsync(release, broken!, ct) : Compose(release, contents, index);
+    }
+
+    /// <summary>Up to 1,000 subjects: one round trip for the rows, one for the keys, one transaction for an entry each.</summary>
+    public async Task<IReadOnlyList<ItemResult<Disclosure>>> ReadManyAsync(
+        Recipient recipient, IReadOnlyList<SubjectId> subjects, string purpose, IReadOnlyList<RequestedItem>? items, bool provenance, Guid requestId, CancellationToken ct)
+    {
+        decider.Purpose(purpose);
+        if (subjects.Count == 0) return [];
+        var queries = subjects.Select(subject => new ReadQuery(recipient, subject, purpose, items, provenance, requestId)).ToList();
+        return (await ReadAllAsync(queries, static _ => true, null, ct)).Results;
+    }
+
+    /// <summary>
+    /// Finds by exact look-up over blind indexes: every term must match. Being allowed to search says nothing of what is shown of those found.
+    /// The search is an entry, and so is each record shown.
+    /// </summary>
+    public async Task<SearchOutcome> SearchAsync(
+        Recipient recipient, string purpose, IReadOnlyDictionary<string, string> where, IReadOnlyList<RequestedItem>? items, int limit, Guid requestId, CancellationToken ct)
+    {
+        decider.Purpose(purpose);
+        var search = SubjectSearch.Parse(where, decider.Policy.Catalogue, keys);
+        if (search.Fields.FirstOrDefault(field => !decider.Policy.Decisions.CouldPermit(recipient, AccessAction.Search, purpose, field.Item)) is { } refused)
+        {
+            var reason = decider.Decide(recipient, default, AccessAction.Search, purpose, [refused], DecisionFacts.None).OverallReason;
+            var denial = log.Entry(EntryType.Denied, recipient, default, purpose, EntryResult.Denied, search.LogIds, requestId);
+            return new SearchOutcome([], await log.AppendAsync(denial, null, ct), reason ?? Reasons.NotPermitted);
+        }
+        var found = await search.FindAsync(database, limit + 1, ct);
+        if (found.Count > limit) throw VaultException.BadRequest("More customers match than were asked for; search by something narrower.");
+        var queries = found.Select(subject => new ReadQuery(recipient, subject, purpose, items, Provenance: false, requestId)).ToList();
+        var entry = log.Entry(EntryType.Search, recipient, default, purpose, EntryResult.Ok, search.LogIds, requestId);
+        bool MayFind(DecidedFacts at) => decider.Decide(recipient, at.Subject, AccessAction.Search, purpose, search.Fields, at.Facts).Permits.Count == search.Fields.Count;
+        var (index, results) = await ReadAllAsync(queries, MayFind, entry, ct);
+        return new SearchOutcome([.. results.Select(result => result.Value).OfType<Disclosure>()], index);
+    }
+
+    /// <summary>A page of a customer's events, newest first; one entry per page.</summary>
+    public async Task<EventPage> ReadEventsAsync(
+        Recipient recipient, SubjectId subject, string purpose, IReadOnlyList<EventTypeDefinition>? types, int limit, string? cursor, Guid requestId, CancellationToken ct)
+    {
+        decider.Purpose(purpose);
+        var position = EventCursor.Parse(cursor);
+        RequestedItem[] items = [.. (types ?? decider.Policy.Events.Types).Select(type => new RequestedItem(type, null))];
+        var query = new ReadQuery(recipient, subject, purpose, items, Provenance: false, requestId);
+        var loading = SubjectRows.FindAsync(database, subject, ct);
+        using var held = await FindKeysAsync(subject, loading, ct);
+        var record = await loading;
+        if (held is null || record is null || OutOfReach(recipient, subject)) throw await NotFoundAsync(query, held, ct);
+        var release = Decide(query, held, record, EntryType.EventRead);
+        var logging = log.AppendAsync(release.Entry, null, ct);
+        var rows = release.Permits.Count == 0 ? [] : await EventRows.PageAsync(database, subject, release.Permits, limit + 1, position, ct);
+        var events = TryOpenEvents(release, rows.Count > limit ? rows[..limit] : rows, out var broken);
+        var index = await logging;
+        if (events is null) throw await BrokenAsync(release, broken!, ct);
+        var next = rows.Count > limit ? EventCursor.Of(rows[limit - 1]) : null;
+        return new EventPage(events, WithheldOf(release, release.Permits.Select(permit => permit.Item.Id).ToHashSet()), next, index, release.Refused);
+    }
+
+    /// <summary>
+    /// Reads all of them; the entries are appended in one go, after the one given first, and nothing is opened before they are durable.
+    /// Those that the filter drops are as if not there. Returns the index of the first entry.
+    /// </summary>
+    private async Task<(long FirstIndex, IReadOnlyList<ItemResult<Disclosure>> Results)> ReadAllAsync(
+        IReadOnlyList<ReadQuery> queries, Func<DecidedFacts, bool> filter, LogEntry? first, CancellationToken ct)
+    {
+        List<SubjectId> distinct = [.. queries.Select(query => query.Subject).Distinct()];
+        var loading = SubjectRows.FindManyAsync(database, distinct, ct);
+        var held = (await keys.GetManyAsync(distinct, ct)).ToDictionary(key => key.Subject);
+        try
+        {
+            var records = await loading;
+            bool Visible(ReadQuery query) => records.TryGetValue(query.Subject, out var record) && held.ContainsKey(query.Subject)
+                && !OutOfReach(query.Recipient, query.Subject) && filter(new(query.Subject, FactsCodec.Decode(record.Facts)));
+            var releases = queries.Select(query => Visible(query) ? Decide(query, held[query.Subject], records[query.Subject]) : null).ToList();
+            var entries = queries.Zip(releases, (query, release) => release?.Entry ?? Denial(query, default));
+            var index = await AppendAllAsync(first is null ? [.. entries] : [first, .. entries], ct);
+            var at = first is null ? index : index + 1;
+            return (index, [.. releases.Select((release, i) => Result(release, at + i))]);
+        }
+        finally
+        {
+            foreach (var key in held.Values) key.Dispose();
+        }
+    }
+
+    private Task<long> AppendAllAsync(IReadOnlyList<LogEntry> entries, CancellationToken ct) =>
+        database.RunAsync((connection, transaction) => log.AppendWithinAsync(connection, transaction, entries, ct), ct);
+
+    private ItemResult<Disclosure> Result(Release? release, long index)
+    {
+        if (release is null) return new(VaultException.NotFound());
+        return TryOpen(release, out var broken) is { } contents ? new(Compose(release, contents, index)) : new(VaultException.Unavailable(broken));
+    }
+
+    private Release Decide(ReadQuery query, SubjectKeys held, SealedRecord record, EntryType type = EntryType.FieldRead)
+    {
+        var decision = decider.Decide(query.Recipient, query.Subject, AccessAction.Read, query.Purpose, query.Items, FactsCodec.Decode(record.Facts));
+        var unmet = decision.Released && Decider.Unmet(decision, query.Justification) is not null;
+        var refused = unmet ? Reasons.NotPermitted : decision.OverallReason;
+        var entry = refused is null
+            ? log.Entry(type, query.Recipient, held.Tag, query.Purpose, EntryResult.Ok, Decider.LogIds(decision.Permits), query.RequestId)
+            : log.Entry(EntryType.Denied, query.Recipient, held.Tag, query.Purpose, EntryResult.Denied, Decider.LogIds(decision.Items), query.RequestId);
+        entry = entry with { RecordVersion = record.RowVersion, Rules = decision.RuleIds };
+        if (query.Justification is null) return new Release(query, held, record, decision, entry, null, refused);
+        var (justified, detail) = log.WithDetail(entry, held, Encoding.UTF8.GetBytes(query.Justification), decider.Clock.Random);
+        return new Release(query, held, record, decision, justified, detail, refused);
+    }
+
+    private Contents? TryOpen(Release release, out CryptographicException? broken)
+    {
+        broken = null;
+        try
+        {
+            return Open(release);
+        }
+        catch (CryptographicException e)
+        {
+            broken = e;
+            return null;
+        }
+    }
+
+    private Contents Open(Release release)
+    {
+        var released = new List<ReleasedField>(release.Permits.Count);
+        var shown = new HashSet<int>(release.Permits.Count);
+        if (release.Permits.Count == 0) return new Contents(released, WithheldOf(release, shown));
+        using var opened = cipher.Open(release.Record, release.Keys, release.Permits);
+        foreach (var field in opened)
+        {
+            if (forms.Apply(field, release.Query.Purpose) is not { } utf8Json) continue;
+            released.Add(new ReleasedField(field.Field.Name, field.Permit.Form, utf8Json, release.Query.Provenance ? field.Provenance : null));
+            shown.Add(field.Field.Id);
+        }
+        return new Contents(released, WithheldOf(release, shown));
+    }
+
+    private List<ReleasedEvent>? TryOpenEvents(Release release, IReadOnlyList<EventRow> rows, out CryptographicException? broken)
+    {
+        broken = null;
+        try
+        {
+            if (rows.Count > 0) cipher.Verify(release.Record, release.Keys);
+            var permits = release.Permits.ToDictionary(permit => permit.Item.Id);
+            return [.. rows.Select(row => EventContent.Release(cipher, release.Keys, permits[row.TypeId], row))];
+        }
+        catch (CryptographicException e)
+        {
+            broken = e;
+            return null;
+        }
+    }
+
+    /// <summary>Asked for by name and empty is said to be not held; a request for everything lists only what it may not have.</summary>
+    private static List<WithheldField> WithheldOf(Release release, HashSet<int> shown)
+    {
+        var withheld = new List<WithheldField>();
+        foreach (var item in release.Decision.Items)
+        {
+            var reason = release.Refused is not null && item.Permit is not null ? release.Refused : item.Reason;
+            if (reason is null && !shown.Contains(item.Item.Id) && release.Query.Items is not null) reason = Reasons.NotHeld;
+            if (reason is not null) withheld.Add(new WithheldField(item.Item.Name, reason));
+        }
+        return withheld;
+    }
+
+    private static Disclosure Compose(Release release, Contents contents, long index) =>
+        new(release.Query.Subject, release.Record.RowVersion, index, contents.Fields, contents.Withheld)
+        {
+            Refused = release.Refused,
+            Obligations = release.Refused is null ? release.Decision.Obligations : [],
+        };
+
+    private static bool OutOfReach(Recipient recipient, SubjectId subject) => recipient.Kind == RecipientKind.Customer && recipient.Subject != subject;
+
+    private async Task<SubjectKeys?> FindKeysAsync(SubjectId subject, Task alongside, CancellationToken ct)
+    {
+        try
+        {
+            return await keys.GetAsync(subject, ct);
+        }
+        catch (VaultException e) when (e.Slug == "not-found")
+        {
+            return null;
+        }
+        catch
+        {
+            await alongside.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            throw;
+        }
+    }
+
+    private async Task<VaultException> NotFoundAsync(ReadQuery query, SubjectKeys? held, CancellationToken ct)
+    {
+        await log.AppendAsync(Denial(query, held?.Tag ?? default), null, ct);
+        return VaultException.NotFound();
+    }
+
+    private LogEntry Denial(ReadQuery query, ReadOnlyMemory<byte> tag) =>
+        log.Entry(EntryType.Denied, query.Recipient, tag, query.Purpose, EntryResult.Denied, [.. (query.Items ?? []).Select(item => AuditLog.ItemCode(item.Item))], query.RequestId);
+
+    /// <summary>The record does not match its seal: nothing of it is served, and the log says so.</summary>
+    private async Task<VaultException> BrokenAsync(Release release, CryptographicException cause, CancellationToken ct)
+    {
+        await log.AppendAsync(release.Entry with { Result = EntryResult.Error, DetailHash = default }, null, ct);
+        return VaultException.Unavailable(cause);
+    }
+
+    private readonly record struct DecidedFacts(SubjectId Subject, DecisionFacts Facts);
+
+    private sealed record Contents(IReadOnlyList<ReleasedField> Fields, IReadOnlyList<WithheldField> Withheld);
+
+    /// <summary>A read that was decided: what may be opened, and the entry that must be durable first.</summary>
+    private sealed record Release(
+        ReadQuery Query, SubjectKeys Keys, SealedRecord Record, Decision Decision, LogEntry Entry, SealedDetail? Detail, string? Refused)
+    {
+        public IReadOnlyList<FieldPermit> Permits => Refused is null ? Decision.Permits : [];
+    }
+}

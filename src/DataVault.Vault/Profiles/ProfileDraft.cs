@@ -1,0 +1,111 @@
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using DataVault.Policy;
+
+namespace DataVault.Vault;
+
+/// <summary>One checked value of a write; null bytes remove the field.</summary>
+internal readonly record struct DraftValue(FieldDefinition Field, byte[]? Utf8Json);
+
+/// <summary>
+/// The checked input of a write: every value in canonical form, where it comes from, what is consented to. Made whole or not at all:
+/// <see cref="Read"/> throws with one problem per bad member.
+/// </summary>
+internal sealed partial class ProfileDraft
+{
+    public const int LongestLabel = 64;
+
+    private static readonly string[] Origins = ["provided", "observed", "derived", "inferred"];
+
+    private ProfileDraft(IReadOnlyList<DraftValue> values, string source, string? origin, string? notice, IReadOnlyList<ConsentFact> consents) =>
+        (Values, Source, Origin, Notice, Consents) = (values, source, origin, notice, consents);
+
+    public IReadOnlyList<DraftValue> Values { get; }
+
+    public string Source { get; }
+
+    public string? Origin { get; }
+
+    public string? Notice { get; }
+
+    public IReadOnlyList<ConsentFact> Consents { get; }
+
+    public IReadOnlyList<RequestedItem> Items => [.. Values.Select(value => new RequestedItem(value.Field, null))];
+
+    // A name that looks like one may be pointed at; anything else may be a value in the wrong place and is not repeated.
+    [GeneratedRegex("^[A-Za-z][A-Za-z0-9]{0,39}$")]
+    private static partial Regex NameLike();
+
+    public static ProfileDraft Read(NewCustomer customer, PolicySet policy, DateTimeOffset now)
+    {
+        var problems = new List<FieldProblem>();
+        var values = ReadFields(customer.Fields, policy.Catalogue, removals: false, problems);
+        CheckOrigin(customer.Source, customer.Origin, customer.Notice, problems);
+        var consents = ReadConsents(customer.Consents, policy.Purposes, now, problems);
+        if (values.Count == 0 && problems.Count == 0) problems.Add(new("/fields", "empty", "At least one field is needed."));
+        if (problems.Count > 0) throw VaultException.Invalid(problems);
+        return new ProfileDraft(values, customer.Source, customer.Origin, customer.Notice, consents);
+    }
+
+    public static ProfileDraft Read(ProfilePatch patch, Catalogue catalogue)
+    {
+        var problems = new List<FieldProblem>();
+        var values = ReadFields(patch.Fields, catalogue, removals: true, problems);
+        CheckOrigin(patch.Source, patch.Origin, patch.Notice, problems);
+        if (values.Count == 0 && problems.Count == 0) problems.Add(new("/fields", "empty", "At least one field is needed."));
+        if (problems.Count > 0) throw VaultException.Invalid(problems);
+        return new ProfileDraft(values, patch.Source, patch.Origin, patch.Notice, []);
+    }
+
+    private static List<DraftValue> ReadFields(IReadOnlyDictionary<string, JsonElement> fields, Catalogue catalogue, bool removals, List<FieldProblem> problems)
+    {
+        var values = new List<DraftValue>(fields.Count);
+        foreach (var (name, value) in fields)
+        {
+            if (catalogue.Find(name) is not { } field)
+            {
+                problems.Add(new(NameLike().IsMatch(name) ? $"/fields/{name}" : "/fields", "unknown-field", "The catalogue has no such field."));
+            }
+            else if (value.ValueKind == JsonValueKind.Null)
+            {
+                if (removals) values.Add(new(field, null));
+            }
+            else if (FieldValues.Normalise(field.Rules, value, out var utf8Json) is { } problem)
+            {
+                problems.Add(new($"/fields/{name}{problem.Path}", problem.Code, problem.Message));
+            }
+            else
+            {
+                values.Add(new(field, utf8Json));
+            }
+        }
+        return values;
+    }
+
+    private static void CheckOrigin(string source, string? origin, string? notice, List<FieldProblem> problems)
+    {
+        if (!IsLabel(source)) problems.Add(new("/source", "not-a-label", $"1 to {LongestLabel} characters without controls."));
+        if (origin is not null && !Origins.Contains(origin)) problems.Add(new("/origin", "not-listed", "One of provided, observed, derived, inferred."));
+        if (notice is not null && !IsLabel(notice)) problems.Add(new("/notice", "not-a-label", $"1 to {LongestLabel} characters without controls."));
+    }
+
+    public static bool IsLabel(string? text) => text is { Length: > 0 and <= LongestLabel } && TextRules.Text(text, LongestLabel) is { Length: > 0 };
+
+    private static List<ConsentFact> ReadConsents(
+        IReadOnlyDictionary<string, string>? consents, PurposeRegistry purposes, DateTimeOffset now, List<FieldProblem> problems)
+    {
+        var facts = new List<ConsentFact>();
+        foreach (var (name, state) in consents ?? new Dictionary<string, string>())
+        {
+            var pointer = NameLike().IsMatch(name.Replace("-", "", StringComparison.Ordinal)) ? $"/consents/{name}" : "/consents";
+            var status = state switch { "given" => ConsentStatus.Given, "refused" => ConsentStatus.Refused, _ => ConsentStatus.Unknown };
+            if (purposes.Find(name) is not { } purpose) problems.Add(new(pointer, "unknown-purpose", "There is no such purpose."));
+            else if (!purpose.NeedsConsent) problems.Add(new(pointer, "no-consent-needed", "This purpose does not rest on consent."));
+            else if (status == ConsentStatus.Unknown) problems.Add(new(pointer, "not-listed", "One of given, refused."));
+            else facts.Add(new ConsentFact(purpose.Id, status, status == ConsentStatus.Given ? ExpiryOf(purpose, now) : null));
+        }
+        return facts;
+    }
+
+    public static DateTimeOffset? ExpiryOf(Purpose purpose, DateTimeOffset now) => purpose.ConsentMonths is { } months ? now.AddMonths(months) : null;
+}

@@ -1,0 +1,108 @@
+using System.Data;
+using DataVault.Policy;
+using Npgsql;
+
+namespace DataVault.Vault;
+
+/// <summary>Reads all rows of a command.</summary>
+internal static class Rows
+{
+    public static async Task<List<T>> ReadAsync<T>(NpgsqlCommand command, Func<NpgsqlDataReader, T> read, CancellationToken ct)
+    {
+        await using var reader = await command.ExecuteReaderAsync(ct);
+        var rows = new List<T>();
+        while (await reader.ReadAsync(ct)) rows.Add(read(reader));
+        return rows;
+    }
+}
+
+/// <summary>The table vault.subject: one row holds what a disclosure needs, so that one round trip brings it.</summary>
+internal static class SubjectRows
+{
+    public const string Columns = "subject_id, row_version, key_version, record, record_seal, facts";
+
+    private const string ByIdSql = $"select {Columns} from vault.subject where subject_id = $1";
+    private const string ByIdsSql = $"select {Columns} from vault.subject where subject_id = any($1)";
+    private const string LockSql = ByIdSql + " for update";
+
+    /// <summary>The hot path: a prepared statement on a connection that concurrent reads share.</summary>
+    public static async Task<SealedRecord?> FindAsync(VaultDatabase database, SubjectId subject, CancellationToken ct)
+    {
+        try
+        {
+            await using var command = database.Reads.CreateCommand(ByIdSql);
+            command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = subject.Value });
+            await using var reader = await command.ExecuteReaderAsync(CommandBehavior.SingleRow, ct);
+            return await reader.ReadAsync(ct) ? Read(reader) : null;
+        }
+        catch (Exception e) when (DatabaseFailure.IsOutage(e))
+        {
+            throw VaultException.Unavailable(e);
+        }
+    }
+
+    public static async Task<Dictionary<SubjectId, SealedRecord>> FindManyAsync(VaultDatabase database, IReadOnlyCollection<SubjectId> subjects, CancellationToken ct)
+    {
+        if (subjects.Count == 0) return [];
+        try
+        {
+            await using var command = database.Reads.CreateCommand(ByIdsSql);
+            command.Parameters.Add(new NpgsqlParameter<Guid[]> { TypedValue = [.. subjects.Select(subject => subject.Value)] });
+            return (await Rows.ReadAsync(command, Read, ct)).ToDictionary(row => row.Subject);
+        }
+        catch (Exception e) when (DatabaseFailure.IsOutage(e))
+        {
+            throw VaultException.Unavailable(e);
+        }
+    }
+
+    /// <summary>Locks the row until the transaction ends. Null: there is no such subject.</summary>
+    public static async Task<SealedRecord?> LockAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, SubjectId subject, CancellationToken ct)
+    {
+        await using var command = new NpgsqlCommand(LockSql, connection, transaction);
+        command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = subject.Value });
+        await using var reader = await command.ExecuteReaderAsync(CommandBehavior.SingleRow, ct);
+        return await reader.ReadAsync(ct) ? Read(reader) : null;
+    }
+
+    public static NpgsqlBatchCommand Lock(SubjectId subject) => new(LockSql) { Parameters = { new NpgsqlParameter<Guid> { TypedValue = subject.Value } } };
+
+    public static async Task UpdateAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, SealedRecord record, DateTimeOffset now, CancellationToken ct)
+    {
+        await using var batch = new NpgsqlBatch(connection, transaction) { BatchCommands = { Update(record, now) } };
+        await batch.ExecuteNonQueryAsync(ct);
+    }
+
+    public static NpgsqlBatchCommand Update(SealedRecord record, DateTimeOffset now) =>
+        new("update vault.subject set row_version = $2, key_version = $3, record = $4, record_seal = $5, facts = $6, updated_at = $7 where subject_id = $1")
+        {
+            Parameters =
+            {
+                new NpgsqlParameter<Guid> { TypedValue = record.Subject.Value }, new NpgsqlParameter<long> { TypedValue = record.RowVersion },
+                new NpgsqlParameter<int> { TypedValue = record.KeyVersion }, new NpgsqlParameter<byte[]> { TypedValue = record.Record },
+                new NpgsqlParameter<byte[]> { TypedValue = record.RecordSeal }, new NpgsqlParameter<byte[]> { TypedValue = record.Facts },
+                new NpgsqlParameter<DateTime> { TypedValue = now.UtcDateTime },
+            },
+        };
+
+    /// <summary>New subjects, all in one statement.</summary>
+    public static NpgsqlBatchCommand Insert(IReadOnlyList<SealedRecord> records, string jurisdiction, DateTimeOffset now) =>
+        new($"insert into vault.subject ({Columns}, jurisdiction, created_at, updated_at) " +
+            "select id, version, key_version, record, seal, facts, $7, $8, $8 from unnest($1, $2, $3, $4, $5, $6) as u(id, version, key_version, record, seal, facts)")
+        {
+            Parameters =
+            {
+                new NpgsqlParameter<Guid[]> { TypedValue = [.. records.Select(record => record.Subject.Value)] },
+                new NpgsqlParameter<long[]> { TypedValue = [.. records.Select(record => record.RowVersion)] },
+                new NpgsqlParameter<int[]> { TypedValue = [.. records.Select(record => record.KeyVersion)] },
+                new NpgsqlParameter<byte[][]> { TypedValue = [.. records.Select(record => record.Record)] },
+                new NpgsqlParameter<byte[][]> { TypedValue = [.. records.Select(record => record.RecordSeal)] },
+                new NpgsqlParameter<byte[][]> { TypedValue = [.. records.Select(record => record.Facts)] },
+                new NpgsqlParameter<string> { TypedValue = jurisdiction },
+                new NpgsqlParameter<DateTime> { TypedValue = now.UtcDateTime },
+            },
+        };
+
+    internal static SealedRecord Read(NpgsqlDataReader row) => new(
+        new SubjectId(row.GetGuid(0)), row.GetInt64(1), row.GetInt32(2), row.GetFieldValue<byte[]>(3), row.GetFieldValue<byte[]>(4), row.GetFieldValue<byte[]>(5));
+}

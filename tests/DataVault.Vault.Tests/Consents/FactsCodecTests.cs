@@ -1,0 +1,44 @@
+using DataVault.Policy;
+using Xunit;
+
+namespace DataVault.Vault.Tests.Consents;
+
+public sealed class FactsCodecTests
+{
+    [Fact]
+    public void Facts_come_back_as_they_went_in()
+    {
+        var facts = new DecisionFacts(
+            [new(3, ConsentStatus.Given, DateTimeOffset.FromUnixTimeSeconds(1_900_000_000)), new(4, ConsentStatus.Withdrawn, null)], [7, 3], Restricted: true, OnHold: true);
+        var back = FactsCodec.Decode(FactsCodec.Encode(facts));
+        Assert.Equal(facts.Consents, back.Consents);
+        Assert.Equal(facts.ObjectedPurposes, back.ObjectedPurposes);
+        Assert.True(back.Restricted && back.OnHold);
+    }
+
+    [Fact]
+    public void No_facts_are_four_bytes_and_no_object()
+    {
+        var bytes = FactsCodec.Encode(DecisionFacts.None);
+        Assert.Equal(4, bytes.Length);
+        Assert.Same(DecisionFacts.None, FactsCodec.Decode(bytes));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("02000000")]
+    [InlineData("0100000200")]
+    [InlineData("010001000301")]
+    public void Unreadable_facts_are_an_error_and_never_an_absence_of_objections(string hex)
+    {
+        Assert.ThrowsAny<Exception>(() => FactsCodec.Decode(Convert.FromHexString(hex)));
+    }
+
+    [Fact]
+    public void A_new_state_replaces_the_old_one_of_its_purpose_only()
+    {
+        var facts = new DecisionFacts([new(3, ConsentStatus.Given, null), new(4, ConsentStatus.Given, null)], [], false, false);
+        var changed = FactsCodec.With(facts, new(3, ConsentStatus.Withdrawn, null));
+        Assert.Equal([new(4, ConsentStatus.Given, null), new(3, ConsentStatus.Withdrawn, null)], changed.Consents);
+    }
+}
