@@ -64,7 +64,7 @@ public sealed class ConsentLedger
         var changed = await facts.ChangeAsync(connection, transaction, held, before => Changed(recipient, held, authority, fact, before), ct);
         var record = changed?.After ?? throw VaultException.NotFound();
         await FollowAsync(connection, transaction, held, fact, ct);
-        var entry = Entry(recipient, held.Tag, statement.Purpose, fact.Status, requestId) with { Seal = facts.Digest(record), RecordVersion = record.RowVersion };
+        var entry = Entry(log, recipient, held.Tag, statement.Purpose, fact.Status, requestId) with { Seal = facts.Digest(record), RecordVersion = record.RowVersion };
         var index = await log.AppendWithinAsync(connection, transaction, [entry], ct);
         var act = new ConsentAct(
             statement.State, clock.Now, statement.Notice ?? purpose.NoticeVersion, statement.Channel ?? ChannelOf(recipient), fact.Expires, index);
@@ -130,7 +130,7 @@ public sealed class ConsentLedger
     {
         var ofAnother = recipient.Kind == RecipientKind.Customer && recipient.Subject != subject;
         if (!ofAnother && ConsentAuthority.Of(recipient, policy) is { } purpose) return purpose;
-        await DenyAsync(recipient, default, recipient.Purposes.FirstOrDefault() ?? "", requestId, ct);
+        await DenyAsync(recipient, default, recipient.Purposes.Count > 0 ? recipient.Purposes[0] : "", requestId, ct);
         throw ofAnother ? VaultException.NotFound() : VaultException.Forbidden();
     }
 
@@ -157,7 +157,7 @@ public sealed class ConsentLedger
     }
 
     /// <summary>INVARIANT: the log itself says what was consented to, so a consent row that was forged or removed is found out.</summary>
-    internal LogEntry Entry(Recipient recipient, ReadOnlyMemory<byte> tag, string purpose, ConsentStatus status, Guid requestId) =>
+    internal static LogEntry Entry(AuditLog log, Recipient recipient, ReadOnlyMemory<byte> tag, string purpose, ConsentStatus status, Guid requestId) =>
         log.Entry(EntryType.ConsentChange, recipient, tag, purpose, EntryResult.Ok, [], requestId) with { Rules = ["consent-" + NameOf(status)] };
 
     private async Task<SubjectKeys> KeysAsync(Recipient recipient, SubjectId subject, string purpose, Guid requestId, CancellationToken ct)
@@ -173,7 +173,7 @@ public sealed class ConsentLedger
         }
     }
 
-    private Task DenyAsync(Recipient recipient, ReadOnlyMemory<byte> tag, string purpose, Guid requestId, CancellationToken ct) =>
+    private Task<long> DenyAsync(Recipient recipient, ReadOnlyMemory<byte> tag, string purpose, Guid requestId, CancellationToken ct) =>
         log.AppendAsync(log.Entry(EntryType.Denied, recipient, tag, purpose, EntryResult.Denied, [], requestId), null, ct);
 
     private async Task<ILookup<int, ConsentAct>> HistoryAsync(SubjectId subject, CancellationToken ct)

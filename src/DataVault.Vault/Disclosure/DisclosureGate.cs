@@ -177,7 +177,7 @@ public sealed class DisclosureGate
         return new Contents(released, WithheldOf(release, shown));
     }
 
-    private List<ReleasedEvent>? TryOpenEvents(Release release, IReadOnlyList<EventRow> rows, out CryptographicException? broken)
+    private List<ReleasedEvent>? TryOpenEvents(Release release, List<EventRow> rows, out CryptographicException? broken)
     {
         broken = null;
         try

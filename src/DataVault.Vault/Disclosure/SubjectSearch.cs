@@ -46,6 +46,6 @@ internal sealed class SubjectSearch
         return await Rows.ReadAsync(command, row => new SubjectId(row.GetGuid(0)), ct);
     }
 
-    private NpgsqlParameter Terms(FieldIndex index) =>
-        new NpgsqlParameter<byte[][]> { TypedValue = [.. terms.Where(term => term.Field.Index == index).Select(term => term.Term)] };
+    private NpgsqlParameter<byte[][]> Terms(FieldIndex index) =>
+        new() { TypedValue = [.. terms.Where(term => term.Field.Index == index).Select(term => term.Term)] };
 }

@@ -57,7 +57,7 @@ internal sealed class CustomerLookups(VaultDatabase database, KeyRegistry keys, 
         return rows.ToLookup(row => row.Term, row => row.Subject);
     }
 
-    private static NpgsqlParameter Distinct(IReadOnlyList<LookupTerm> terms, FieldIndex index) => new NpgsqlParameter<byte[][]>
+    private static NpgsqlParameter<byte[][]> Distinct(IReadOnlyList<LookupTerm> terms, FieldIndex index) => new()
     {
         TypedValue = [.. terms.Where(term => term.Field.Index == index).Select(term => term.Term).DistinctBy(Convert.ToHexString)],
     };

@@ -119,7 +119,7 @@ public sealed class EventRecorder
 
     private static int[] TypesOf(List<PendingEvent> items) => [.. items.Select(item => AuditLog.ItemCode(item.Draft!.Type)).Distinct().Order()];
 
-    private static LogEntry Concerning(LogEntry entry, IReadOnlyList<ReadOnlyMemory<byte>> tags)
+    private static LogEntry Concerning(LogEntry entry, List<ReadOnlyMemory<byte>> tags)
     {
         var (count, root) = BulkRoot.Of(tags);
         return count == 1 ? entry with { Subject = tags[0] } : entry with { BulkCount = count, BulkRoot = root };

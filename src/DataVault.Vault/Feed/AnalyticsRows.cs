@@ -1,4 +1,5 @@
 using DataVault.Policy;
+using DataVault.Vault.Keys;
 using Npgsql;
 using NpgsqlTypes;
 
@@ -24,7 +25,7 @@ internal static class AnalyticsRows
     private static readonly string[] Tables = ["customer", "purchase", "interaction"];
 
     public static IReadOnlyList<DomainPseudonym> PseudonymsOf(SubjectKeys subject, KeyRegistry keys, PolicySet policy) =>
-        [.. policy.Analytics.Select(domain => new DomainPseudonym(domain, keys.Pseudonyms(domain.Name).Pseudonym(subject.PseudonymInput)))];
+        [.. policy.Analytics.Select(domain => new DomainPseudonym(domain, keys.Pseudonyms(domain.Name).Pseudonym(subject.PseudonymInput())))];
 
     /// <summary>Removes every row of the person from every domain given.</summary>
     public static async Task DeleteAsync(
@@ -91,9 +92,9 @@ internal static class AnalyticsRows
             },
         };
 
-    private static NpgsqlParameter Dates(IReadOnlyList<ActivityRow> rows) => new NpgsqlParameter<DateOnly[]> { TypedValue = [.. rows.Select(row => row.Month)] };
+    private static NpgsqlParameter<DateOnly[]> Dates(IReadOnlyList<ActivityRow> rows) => new() { TypedValue = [.. rows.Select(row => row.Month)] };
 
-    private static NpgsqlParameter Text(string value) => new NpgsqlParameter<string> { TypedValue = value };
+    private static NpgsqlParameter<string> Text(string value) => new() { TypedValue = value };
 
     private static NpgsqlParameter Texts(string?[] values) => new() { Value = values, NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text };
 

@@ -1,0 +1,198 @@
+using DataVault.Policy;
+using DataVault.Transparency;
+using DataVault.Vault.Keys;
+using Npgsql;
+
+namespace DataVault.Vault;
+
+/// <summary>
+/// Creates customers, one or a thousand, in the same handful of round trips:
+/// <code>
+/// check, decide  ->  are identifiers free?  ->  keys (keys database, one transaction)  ->  seal  ->  claim, insert, log (vault, one transaction)
+/// </code>
+/// A crash in between leaves keys that open nothing, and nothing else. One refused item does not stop the others.
+/// </summary>
+internal sealed class ProfileBatch(VaultDatabase database, KeyRegistry keys, RecordCipher cipher, AuditLog log, Decider decider, IdempotencyStore idempotency)
+{
+    private const string Jurisdiction = "eu";
+    private const int FirstVersion = 1;
+
+    /// <summary>Below this many, handing work to other threads costs more than the sealing.</summary>
+    private const int ParallelFrom = 32;
+
+    /// <returns>Null when another call with the same key has committed meanwhile, whose answer is to be given.</returns>
+    public async Task<IReadOnlyList<PendingCustomer>?> CreateAsync(
+        Recipient recipient, IReadOnlyList<NewCustomer> customers, IdempotencyKey? key, Guid requestId, CancellationToken ct)
+    {
+        var items = customers.Select(customer => Prepare(recipient, customer)).ToList();
+        await DenyAsync(recipient, items, requestId, ct);
+        RefuseRepeated(items);
+        var taken = await ProfileTables.HeldAsync(database, [.. Open(items).SelectMany(item => item.TermsOf(FieldIndex.Unique)).Select(claim => claim.Term.Term)], ct);
+        items.ForEach(item => item.RefuseIfTaken(taken.Contains));
+        var open = Open(items);
+        if (open.Count == 0 && key is null) return items;
+        var held = open.Count == 0 ? [] : await keys.CreateAsync([.. open.Select(item => item.Subject)], ct);
+        try
+        {
+            foreach (var (item, subject) in open.Zip(held)) item.Keys = subject;
+            SealAll(open);
+            var stored = await StoreAsync(recipient, items, key, requestId, ct);
+            await DiscardAsync(stored ? open.Where(item => !item.IsOpen) : open);
+            return stored ? items : null;
+        }
+        finally
+        {
+            foreach (var subject in held) subject.Dispose();
+        }
+    }
+
+    private static List<PendingCustomer> Open(List<PendingCustomer> items) => [.. items.Where(item => item.IsOpen)];
+
+    private PendingCustomer Prepare(Recipient recipient, NewCustomer customer)
+    {
+        var item = new PendingCustomer(customer, decider.Clock.NewSubject());
+        try
+        {
+            decider.Purpose(customer.Purpose);
+            var draft = ProfileDraft.Read(customer, decider.Policy, decider.Clock.Now);
+            var facts = new DecisionFacts(draft.Consents, [], false, false);
+            var decision = decider.Decide(recipient, item.Subject, AccessAction.Create, customer.Purpose, draft.Items, facts);
+            item.Accept(draft, decision, [.. draft.Values.Where(IsIndexed).SelectMany(value => LookupTerms.Of(value.Field, value.Utf8Json!, keys.Index(value.Field.Id)))]);
+            item.Error = Refusal(recipient, item);
+        }
+        catch (VaultException e)
+        {
+            item.Error = e;
+        }
+        return item;
+    }
+
+    private static bool IsIndexed(DraftValue value) => value.Field.Index != FieldIndex.None && value.Utf8Json is not null;
+
+    private VaultException? Refusal(Recipient recipient, PendingCustomer item)
+    {
+        if (item.Draft!.Consents.Count > 0 && !decider.Policy.Decisions.CouldPermit(recipient, AccessAction.Consent, item.Item.Purpose, item.Draft.Values[0].Field))
+        {
+            return VaultException.Forbidden();
+        }
+        return ProfilePatcher.Refusal(item.Decision!);
+    }
+
+    private async Task DenyAsync(Recipient recipient, List<PendingCustomer> items, Guid requestId, CancellationToken ct)
+    {
+        var denied = items.Where(item => item.Decision is not null && item.Error is not null).ToList();
+        if (denied.Count == 0) return;
+        var fields = denied.SelectMany(item => item.Decision!.Items).Where(item => item.Permit is null).Select(item => AuditLog.ItemCode(item.Item)).Distinct().Order();
+        var entry = log.Entry(EntryType.Denied, recipient, default, denied[0].Item.Purpose, EntryResult.Denied, [.. fields], requestId);
+        await log.AppendAsync(entry, null, ct);
+    }
+
+    private static void RefuseRepeated(List<PendingCustomer> items)
+    {
+        var claimed = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var item in items.Where(item => item.IsOpen))
+        {
+            item.RefuseIfTaken(claimed.Contains);
+            if (item.IsOpen) claimed.UnionWith(item.TermsOf(FieldIndex.Unique).Select(claim => Convert.ToHexString(claim.Term.Term)));
+        }
+    }
+
+    private void SealAll(List<PendingCustomer> open)
+    {
+        if (open.Count < ParallelFrom) open.ForEach(Seal);
+        else Parallel.ForEach(open, Seal);
+    }
+
+    private void Seal(PendingCustomer item)
+    {
+        using var content = new RecordContent(decider.Policy.Catalogue);
+        var origins = new Dictionary<string, byte[]>(2);
+        foreach (var (value, permit) in item.Draft!.Values.Zip(item.Decision!.Permits))
+        {
+            var origin = item.Draft.Origin ?? value.Field.Origin;
+            if (!origins.TryGetValue(origin, out var provenance))
+            {
+                origins[origin] = provenance = RecordCodec.Encode(new FieldProvenance(item.Draft.Source, decider.Clock.Now, origin, item.Draft.Notice));
+            }
+            content.Set(permit, value.Utf8Json!, provenance);
+        }
+        item.Record = cipher.Seal(item.Keys!, FirstVersion, content, FactsCodec.Encode(item.Facts));
+    }
+
+    private Task<bool> StoreAsync(Recipient recipient, List<PendingCustomer> items, IdempotencyKey? key, Guid requestId, CancellationToken ct) =>
+        database.RunAsync(async (connection, transaction) =>
+        {
+            if (key is not null && !await idempotency.TryClaimAsync(connection, transaction, key, ct)) return false;
+            var claimed = await ProfileTables.ClaimAsync(connection, transaction, Open(items).SelectMany(item => item.TermsOf(FieldIndex.Unique)), ct);
+            var losers = Open(items).Where(item => { item.RefuseIfTaken(term => !claimed.Contains(term)); return !item.IsOpen; }).ToList();
+            var open = Open(items);
+            await InsertAsync(connection, transaction, open, losers, ct);
+            await LogAsync(recipient, connection, transaction, open, requestId, ct);
+            if (key is not null) await IdempotencyStore.AnswerAsync(connection, transaction, key, WriteAnswers.Of(items), ct);
+            return true;
+        }, ct);
+
+    private async Task InsertAsync(
+        NpgsqlConnection connection, NpgsqlTransaction transaction, List<PendingCustomer> open, List<PendingCustomer> losers, CancellationToken ct)
+    {
+        await using var batch = new NpgsqlBatch(connection, transaction);
+        var now = decider.Clock.Now;
+        if (losers.Count > 0)
+        {
+            batch.BatchCommands.Add(ProfileTables.Release(losers.Select(item => item.Subject), losers.SelectMany(item => item.Terms).Select(term => term.Field.Id).Distinct()));
+        }
+        if (open.Count > 0)
+        {
+            batch.BatchCommands.Add(SubjectRows.Insert([.. open.Select(item => item.Record!)], Jurisdiction, now));
+            var terms = open.SelectMany(item => item.TermsOf(FieldIndex.Equality)).ToList();
+            if (terms.Count > 0) batch.BatchCommands.Add(ProfileTables.AddTerms(terms));
+            batch.BatchCommands.Add(FeedQueue.Enqueue(open.Select(item => item.Subject), now));
+        }
+        if (batch.BatchCommands.Count > 0) await batch.ExecuteNonQueryAsync(ct);
+    }
+
+    // Each person's log begins with the commitment to their key, then the record, then what they consented to.
+    private async Task LogAsync(
+        Recipient recipient, NpgsqlConnection connection, NpgsqlTransaction transaction, List<PendingCustomer> open, Guid requestId, CancellationToken ct)
+    {
+        if (open.Count == 0) return;
+        var entries = new List<LogEntry>(open.Count * 2);
+        var consents = new List<(PendingCustomer Item, ConsentFact Fact, int At)>();
+        foreach (var item in open)
+        {
+            entries.Add(log.Entry(EntryType.KeyCreate, recipient, item.Keys!.Tag, item.Item.Purpose, EntryResult.Ok, [], requestId) with { KeyCommitment = item.Keys.Commitment });
+            item.LogIndex = entries.Count;
+            entries.Add(Written(recipient, item, requestId));
+            foreach (var fact in item.Draft!.Consents)
+            {
+                consents.Add((item, fact, entries.Count));
+                entries.Add(ConsentLedger.Entry(log, recipient, item.Keys.Tag, decider.Policy.Purposes.ById(fact.PurposeId)!.Name, fact.Status, requestId));
+            }
+        }
+        var first = await log.AppendWithinAsync(connection, transaction, entries, ct);
+        open.ForEach(item => item.LogIndex += first);
+        if (consents.Count > 0) await ConsentLedger.InsertActsAsync(connection, transaction, [.. consents.Select(one => Act(recipient, one.Item, one.Fact, first + one.At))], ct);
+    }
+
+    private LogEntry Written(Recipient recipient, PendingCustomer item, Guid requestId) =>
+        log.Entry(EntryType.RecordWrite, recipient, item.Keys!.Tag, item.Item.Purpose, EntryResult.Ok, Decider.LogIds(item.Decision!.Permits), requestId) with
+        {
+            RecordVersion = FirstVersion,
+            Seal = cipher.Digest(item.Record!),
+            Rules = item.Decision.RuleIds,
+        };
+
+    private (SubjectId, int, ConsentStatus, ConsentAct) Act(Recipient recipient, PendingCustomer item, ConsentFact fact, long index)
+    {
+        var notice = item.Draft!.Notice ?? decider.Policy.Purposes.ById(fact.PurposeId)!.NoticeVersion;
+        var act = new ConsentAct("", decider.Clock.Now, notice, ConsentLedger.ChannelOf(recipient), fact.Expires, index);
+        return (item.Subject, fact.PurposeId, fact.Status, act);
+    }
+
+    // Only those for which the vault is known to hold nothing; after a failure in doubt the keys stay.
+    private async Task DiscardAsync(IEnumerable<PendingCustomer> items)
+    {
+        var unused = items.Select(item => item.Subject).ToList();
+        if (unused.Count > 0) await keys.DiscardUnusedAsync(unused, CancellationToken.None);
+    }
+}

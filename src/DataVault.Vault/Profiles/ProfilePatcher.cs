@@ -1,0 +1,120 @@
+using DataVault.Policy;
+using DataVault.Transparency;
+using DataVault.Vault.Keys;
+using Npgsql;
+
+namespace DataVault.Vault;
+
+/// <summary>
+/// Changes one customer under the lock on the subject's row. Only the class groups that the change touches are opened; what it replaces goes, sealed,
+/// to the history.
+/// </summary>
+internal sealed class ProfilePatcher(VaultDatabase database, KeyRegistry keys, RecordCipher cipher, AuditLog log, Decider decider)
+{
+    public async Task<WriteOutcome> PatchAsync(Recipient recipient, SubjectId subject, long? ifMatch, ProfilePatch patch, Guid requestId, CancellationToken ct)
+    {
+        decider.Purpose(patch.Purpose);
+        var draft = ProfileDraft.Read(patch, decider.Policy.Catalogue);
+        var change = new Change(recipient, subject, ifMatch, patch.Purpose, draft, requestId);
+        using var held = recipient.Kind == RecipientKind.Customer && recipient.Subject != subject ? null : await FindKeysAsync(subject, ct);
+        if (held is null) throw await DeniedAsync(change, default, VaultException.NotFound(), ct);
+        var (outcome, refusal) = await database.RunAsync((connection, transaction) => ApplyAsync(connection, transaction, change, held, ct), ct);
+        return outcome ?? throw await DeniedAsync(change, held.Tag, refusal!, ct);
+    }
+
+    /// <summary>Null when every item is permitted. Where some are, each other one is named with its reason.</summary>
+    public static VaultException? Refusal(Decision decision)
+    {
+        if (Decider.Unmet(decision, null) is not null || !decision.Released) return VaultException.Forbidden();
+        var refused = decision.Items.Where(item => item.Permit is null).ToList();
+        return refused.Count == 0
+            ? null
+            : VaultException.Invalid([.. refused.Select(item => new FieldProblem($"/fields/{item.Item.Name}", item.Reason!, "Writing this field is not permitted."))]);
+    }
+
+    private sealed record Change(Recipient Recipient, SubjectId Subject, long? IfMatch, string Purpose, ProfileDraft Draft, Guid RequestId);
+
+    private async Task<(WriteOutcome?, VaultException?)> ApplyAsync(
+        NpgsqlConnection connection, NpgsqlTransaction transaction, Change change, SubjectKeys held, CancellationToken ct)
+    {
+        if (await SubjectRows.LockAsync(connection, transaction, change.Subject, ct) is not { } before) return (null, VaultException.NotFound());
+        var decision = decider.Decide(change.Recipient, change.Subject, AccessAction.Update, change.Purpose, change.Draft.Items, FactsCodec.Decode(before.Facts));
+        if (Refusal(decision) is { } refusal) return (null, refusal);
+        if (change.IfMatch is { } version && version != before.RowVersion) throw VaultException.VersionMismatch();
+        using var content = cipher.OpenForUpdate(before, held, decision.Permits);
+        Edit(content, change.Draft, decision.Permits);
+        var after = cipher.Seal(held, before.RowVersion + 1, content, before.Facts);
+        await ReindexAsync(connection, transaction, change, ct);
+        await WriteAsync(connection, transaction, (before, after), content.Replaced.Count > 0 ? cipher.SealHistory(held, before.RowVersion, content) : null, ct);
+        var index = await log.AppendWithinAsync(connection, transaction, [Entry(change, held, after, decision)], ct);
+        return (new WriteOutcome(change.Subject, after.RowVersion, index), null);
+    }
+
+    private void Edit(RecordContent content, ProfileDraft draft, IReadOnlyList<FieldPermit> permits)
+    {
+        foreach (var (value, permit) in draft.Values.Zip(permits))
+        {
+            if (value.Utf8Json is null) content.Remove(permit);
+            else content.Set(permit, value.Utf8Json, new FieldProvenance(draft.Source, decider.Clock.Now, draft.Origin ?? value.Field.Origin, draft.Notice));
+        }
+    }
+
+    private async Task ReindexAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, Change change, CancellationToken ct)
+    {
+        var indexed = change.Draft.Values.Where(value => value.Field.Index != FieldIndex.None).ToList();
+        if (indexed.Count == 0) return;
+        int[] fields = [.. indexed.Select(value => value.Field.Id)];
+        var terms = indexed.Where(value => value.Utf8Json is not null)
+            .SelectMany(value => LookupTerms.Of(value.Field, value.Utf8Json!, keys.Index(value.Field.Id))).Select(term => (change.Subject, Term: term)).ToList();
+        await using var batch = new NpgsqlBatch(connection, transaction)
+        {
+            BatchCommands = { ProfileTables.Release([change.Subject], fields), ProfileTables.RemoveTerms(change.Subject, fields) },
+        };
+        var shared = terms.Where(term => term.Term.Field.Index == FieldIndex.Equality).ToList();
+        if (shared.Count > 0) batch.BatchCommands.Add(ProfileTables.AddTerms(shared));
+        await batch.ExecuteNonQueryAsync(ct);
+        var claims = terms.Where(term => term.Term.Field.Index == FieldIndex.Unique).ToList();
+        var claimed = await ProfileTables.ClaimAsync(connection, transaction, claims, ct);
+        foreach (var (_, term) in claims)
+        {
+            if (!claimed.Contains(Convert.ToHexString(term.Term))) throw VaultException.Conflict(term.Field.Name);
+        }
+    }
+
+    private async Task WriteAsync(
+        NpgsqlConnection connection, NpgsqlTransaction transaction, (SealedRecord Before, SealedRecord After) record, byte[]? history, CancellationToken ct)
+    {
+        var now = decider.Clock.Now;
+        await using var batch = new NpgsqlBatch(connection, transaction) { BatchCommands = { SubjectRows.Update(record.After, now) } };
+        if (history is not null) batch.BatchCommands.Add(ProfileTables.AddHistory(record.Before, history, now));
+        batch.BatchCommands.Add(FeedQueue.Enqueue([record.After.Subject], now));
+        await batch.ExecuteNonQueryAsync(ct);
+    }
+
+    private LogEntry Entry(Change change, SubjectKeys held, SealedRecord after, Decision decision) =>
+        log.Entry(EntryType.RecordWrite, change.Recipient, held.Tag, change.Purpose, EntryResult.Ok, Decider.LogIds(decision.Permits), change.RequestId) with
+        {
+            RecordVersion = after.RowVersion,
+            Seal = cipher.Digest(after),
+            Rules = decision.RuleIds,
+        };
+
+    private async Task<SubjectKeys?> FindKeysAsync(SubjectId subject, CancellationToken ct)
+    {
+        try
+        {
+            return await keys.GetAsync(subject, ct);
+        }
+        catch (VaultException e) when (e.Slug == "not-found")
+        {
+            return null;
+        }
+    }
+
+    private async Task<VaultException> DeniedAsync(Change change, ReadOnlyMemory<byte> tag, VaultException refusal, CancellationToken ct)
+    {
+        int[] items = [.. change.Draft.Values.Select(value => AuditLog.ItemCode(value.Field))];
+        await log.AppendAsync(log.Entry(EntryType.Denied, change.Recipient, tag, change.Purpose, EntryResult.Denied, items, change.RequestId), null, ct);
+        return refusal;
+    }
+}

@@ -1,0 +1,75 @@
+using DataVault.Policy;
+using Npgsql;
+
+namespace DataVault.Vault;
+
+/// <summary>The index tables of profiles: unique identifiers, claimed for the whole vault, and terms that people may share.</summary>
+internal static class ProfileTables
+{
+    /// <summary>
+    /// Claims unique identifiers. Returned are those that are claimed now; a missing one is somebody else's. Claims are made in the order of the terms,
+    /// so that two writers never wait for each other.
+    /// </summary>
+    public static async Task<HashSet<string>> ClaimAsync(
+        NpgsqlConnection connection, NpgsqlTransaction transaction, IEnumerable<(SubjectId Subject, LookupTerm Term)> claims, CancellationToken ct)
+    {
+        var sorted = claims.OrderBy(claim => Convert.ToHexString(claim.Term.Term), StringComparer.Ordinal).ToList();
+        if (sorted.Count == 0) return [];
+        await using var command = new NpgsqlCommand(
+            """
+            insert into vault.identifier (lookup, index_id, subject_id) select * from unnest($1, $2, $3)
+            on conflict (lookup) do nothing returning lookup
+            """, connection, transaction);
+        command.Parameters.Add(new NpgsqlParameter<byte[][]> { TypedValue = [.. sorted.Select(claim => claim.Term.Term)] });
+        command.Parameters.Add(new NpgsqlParameter<int[]> { TypedValue = [.. sorted.Select(claim => claim.Term.Field.Id)] });
+        command.Parameters.Add(new NpgsqlParameter<Guid[]> { TypedValue = [.. sorted.Select(claim => claim.Subject.Value)] });
+        return [.. await Rows.ReadAsync(command, row => Convert.ToHexString(row.GetFieldValue<byte[]>(0)), ct)];
+    }
+
+    /// <summary>Which of the terms are somebody's already: a look before keys are made, so that importing twice makes none.</summary>
+    public static async Task<HashSet<string>> HeldAsync(VaultDatabase database, IReadOnlyCollection<byte[]> terms, CancellationToken ct)
+    {
+        if (terms.Count == 0) return [];
+        await using var command = database.Reads.CreateCommand("select lookup from vault.identifier where lookup = any($1)");
+        command.Parameters.Add(new NpgsqlParameter<byte[][]> { TypedValue = [.. terms] });
+        return [.. await Rows.ReadAsync(command, row => Convert.ToHexString(row.GetFieldValue<byte[]>(0)), ct)];
+    }
+
+    public static NpgsqlBatchCommand Release(IEnumerable<SubjectId> subjects, IEnumerable<int> indexes) =>
+        new("delete from vault.identifier where subject_id = any($1) and index_id = any($2)")
+        {
+            Parameters =
+            {
+                new NpgsqlParameter<Guid[]> { TypedValue = [.. subjects.Select(subject => subject.Value)] },
+                new NpgsqlParameter<int[]> { TypedValue = [.. indexes] },
+            },
+        };
+
+    public static NpgsqlBatchCommand RemoveTerms(SubjectId subject, IEnumerable<int> indexes) =>
+        new("delete from vault.search_term where subject_id = $1 and index_id = any($2)")
+        {
+            Parameters = { new NpgsqlParameter<Guid> { TypedValue = subject.Value }, new NpgsqlParameter<int[]> { TypedValue = [.. indexes] } },
+        };
+
+    public static NpgsqlBatchCommand AddTerms(IReadOnlyList<(SubjectId Subject, LookupTerm Term)> terms) =>
+        new("insert into vault.search_term (subject_id, index_id, term) select * from unnest($1, $2, $3) on conflict do nothing")
+        {
+            Parameters =
+            {
+                new NpgsqlParameter<Guid[]> { TypedValue = [.. terms.Select(term => term.Subject.Value)] },
+                new NpgsqlParameter<int[]> { TypedValue = [.. terms.Select(term => term.Term.Field.Id)] },
+                new NpgsqlParameter<byte[][]> { TypedValue = [.. terms.Select(term => term.Term.Term)] },
+            },
+        };
+
+    public static NpgsqlBatchCommand AddHistory(SealedRecord before, byte[] history, DateTimeOffset now) =>
+        new("insert into vault.history (subject_id, row_version, changed_at, key_version, sealed) values ($1, $2, $3, $4, $5)")
+        {
+            Parameters =
+            {
+                new NpgsqlParameter<Guid> { TypedValue = before.Subject.Value }, new NpgsqlParameter<long> { TypedValue = before.RowVersion },
+                new NpgsqlParameter<DateTime> { TypedValue = now.UtcDateTime }, new NpgsqlParameter<int> { TypedValue = before.KeyVersion },
+                new NpgsqlParameter<byte[]> { TypedValue = history },
+            },
+        };
+}
