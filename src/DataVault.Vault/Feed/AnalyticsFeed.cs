@@ -16,8 +16,7 @@ namespace DataVault.Vault;
 /// INVARIANT: locks are taken in that order everywhere (subject, queue, analytics rows, head of the log), so a withdrawal waits for the batch or
 /// the batch for the withdrawal, and neither for ever. Queue rows are taken before events are read: what is written later queues again.
 /// </summary>
-internal sealed class AnalyticsFeed(VaultDatabase database, FeedReader reader, AuditLog log, VaultClock clock, ILogger<AnalyticsFeed> logger)
-    : BackgroundService
+public sealed class AnalyticsFeed : BackgroundService
 {
     public const string Purpose = "analytics";
     private const int BatchSize = 64;
@@ -27,6 +26,15 @@ internal sealed class AnalyticsFeed(VaultDatabase database, FeedReader reader, A
     private static readonly TimeSpan Settle = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan LongPause = TimeSpan.FromSeconds(10);
+
+    private readonly VaultDatabase database;
+    private readonly FeedReader reader;
+    private readonly AuditLog log;
+    private readonly VaultClock clock;
+    private readonly ILogger<AnalyticsFeed> logger;
+
+    internal AnalyticsFeed(VaultDatabase database, FeedReader reader, AuditLog log, VaultClock clock, ILogger<AnalyticsFeed> logger) =>
+        (this.database, this.reader, this.log, this.clock, this.logger) = (database, reader, log, clock, logger);
 
     internal static readonly Recipient Feeder = Recipient.Process("analytics-feed", Purpose);
 

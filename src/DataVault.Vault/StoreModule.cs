@@ -1,0 +1,51 @@
+using DataVault.Cryptography;
+using DataVault.Policy;
+using DataVault.Vault.Keys;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+
+namespace DataVault.Vault;
+
+/// <summary>Profiles, disclosure, events, consents and the analytics feed, for <see cref="VaultModule"/>.</summary>
+internal static class StoreModule
+{
+    public static void AddStore(IServiceCollection services)
+    {
+        services.AddSingleton(p => new VaultClock(p.GetRequiredService<TimeProvider>(), p.GetRequiredService<IRandomBytes>()));
+        services.AddSingleton<Decider>();
+        services.AddSingleton<ReleaseForms>();
+        services.AddSingleton<SubjectFacts>();
+        services.AddSingleton<CustomerLookups>();
+        services.AddSingleton<ProfileBatch>();
+        services.AddSingleton<ProfilePatcher>();
+        services.AddSingleton<FeedReader>();
+        AddDoors(services);
+        AddFeed(services);
+    }
+
+    // Their constructors are internal: outside this assembly they are had from the container only.
+    private static void AddDoors(IServiceCollection services)
+    {
+        services.AddSingleton(p => new IdempotencyStore(p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<TimeProvider>()));
+        services.AddSingleton(p => new ProfileEditor(p.GetRequiredService<ProfileBatch>(), p.GetRequiredService<ProfilePatcher>(), p.GetRequiredService<IdempotencyStore>()));
+        services.AddSingleton(p => new DisclosureGate(
+            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<RecordCipher>(),
+            p.GetRequiredService<AuditLog>(), p.GetRequiredService<Decider>(), p.GetRequiredService<ReleaseForms>()));
+        services.AddSingleton(p => new EventRecorder(
+            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<RecordCipher>(),
+            p.GetRequiredService<AuditLog>(), p.GetRequiredService<Decider>(), p.GetRequiredService<CustomerLookups>()));
+        services.AddSingleton(p => new ConsentLedger(
+            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<AuditLog>(),
+            p.GetRequiredService<PolicySet>(), p.GetRequiredService<SubjectFacts>(), p.GetRequiredService<VaultClock>()));
+        services.AddSingleton(p => new AccessHistory(
+            p.GetRequiredService<AuditReader>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<PolicySet>()));
+    }
+
+    private static void AddFeed(IServiceCollection services)
+    {
+        services.AddSingleton(p => new AnalyticsFeed(
+            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<FeedReader>(), p.GetRequiredService<AuditLog>(),
+            p.GetRequiredService<VaultClock>(), p.GetRequiredService<ILogger<AnalyticsFeed>>()));
+        services.AddHostedService(p => p.GetRequiredService<AnalyticsFeed>());
+    }
+}
