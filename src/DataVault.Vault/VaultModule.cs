@@ -30,6 +30,7 @@ public static class VaultModule
         services.AddKeyedSingleton<NpgsqlDataSource>(KeysSource, (provider, _) => provider.GetRequiredService<KeysDatabase>().Source);
         AddKeys(services, options);
         AddAudit(services);
+        StoreModule.AddStore(services);
         return services;
     }
 
