@@ -17,7 +17,6 @@ using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
-using Npgsql;
 
 namespace DataVault.Issuer;
 
@@ -60,8 +59,7 @@ public static class IssuerModule
 
     private static void AddStorage(IServiceCollection services, IssuerOptions options)
     {
-        services.AddSingleton(provider => new IssuerDatabase(
-            new NpgsqlDataSourceBuilder(options.Connection) { Name = "issuer" }.Build()));
+        services.AddSingleton(_ => IssuerDatabase.Open(options.Connection));
         services.AddDbContext<IssuerDbContext>((provider, builder) =>
             IssuerDbContext.Configure(builder.UseNpgsql(provider.GetRequiredService<IssuerDatabase>().Source)));
         services.AddSingleton<IssuerSecrets>().AddSingleton<SigningKeys>();

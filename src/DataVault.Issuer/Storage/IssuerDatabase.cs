@@ -6,9 +6,23 @@ namespace DataVault.Issuer.Storage;
 /// Plain SQL for what must be atomic or quick: codes, refresh tokens, sessions, clients, keys. EF Core holds Identity's tables and the migrations.
 /// Parameters are positional, so no value ever stands in a statement.
 /// </summary>
-internal sealed class IssuerDatabase(NpgsqlDataSource source)
+internal sealed class IssuerDatabase(NpgsqlDataSource source) : IAsyncDisposable, IDisposable
 {
+    private const int NpgsqlDefaultPool = 100;
+    private const int Pool = 20;
+
     internal NpgsqlDataSource Source => source;
+
+    /// <summary>
+    /// A pool of 20 unless the connection string says otherwise: Npgsql's 100 is all that PostgreSQL has by default, and a burst of sign-ins must not
+    /// take the connections that disclosures need.
+    /// </summary>
+    public static IssuerDatabase Open(string connection)
+    {
+        var settings = new NpgsqlConnectionStringBuilder(connection);
+        if (settings.MaxPoolSize == NpgsqlDefaultPool) settings.MaxPoolSize = Pool;
+        return new IssuerDatabase(new NpgsqlDataSourceBuilder(settings.ConnectionString) { Name = "issuer" }.Build());
+    }
 
     public async Task<int> ExecuteAsync(string sql, CancellationToken cancellationToken, params object?[] values)
     {
@@ -42,6 +56,10 @@ internal sealed class IssuerDatabase(NpgsqlDataSource source)
         while (reader.Read()) rows.Add(map(reader));
         return rows;
     }
+
+    public void Dispose() => source.Dispose();
+
+    public ValueTask DisposeAsync() => source.DisposeAsync();
 
     private NpgsqlCommand Command(string sql, object?[] values)
     {
