@@ -1,0 +1,177 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Net.Http.Json;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using DataVault.Cryptography;
+using DataVault.Issuer;
+using DataVault.Testing;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+using Xunit;
+
+namespace DataVault.Vault.Tests.Issuer;
+
+/// <summary>
+/// An issuer by itself on a port of this machine, with a database, a clock and an audit of its own. Its login can do what <c>dv_issuer</c> can and no more.
+/// </summary>
+public sealed class IssuerHost : IAsyncLifetime
+{
+    public const string Callback = "https://console.example/callback";
+    public const string SignOutAddress = "https://console.example/signed-out";
+
+    private static readonly DateTimeOffset Start = new(2030, 1, 1, 12, 0, 0, TimeSpan.Zero);
+    private WebApplication? application;
+    private string console = "";
+
+    internal ManualClock Clock { get; } = new(Start);
+    internal RecordedSignIns SignIns { get; } = new();
+    internal string AdminConnection { get; private set; } = "";
+    internal string LoginConnection { get; private set; } = "";
+    internal string Address { get; private set; } = "";
+    internal IServiceProvider Services => application!.Services;
+    internal ClientRegistry Clients => Services.GetRequiredService<ClientRegistry>();
+    internal AccountRegistry Accounts => Services.GetRequiredService<AccountRegistry>();
+    internal IAccessTokenValidator Validator => Services.GetRequiredService<IAccessTokenValidator>();
+    internal (string Id, string Secret) Console => ("console", console);
+
+    public async ValueTask InitializeAsync()
+    {
+        await MakeDatabaseAsync();
+        await StartAsync();
+        console = await Clients.RegisterAsync(ClientRegistration.SignIn("console", "Console", [Callback], [SignOutAddress]));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (application is not null) await application.DisposeAsync();
+    }
+
+    internal IssuerOptions Options() => new()
+    {
+        Connection = LoginConnection,
+        Issuer = Address,
+        Development = true,
+        PasswordIterations = 1000,
+    };
+
+    internal async Task<(string Email, string Password, Guid Id)> PersonAsync(string role)
+    {
+        var email = $"{Guid.NewGuid():N}@people.example";
+        var issued = await Accounts.CreateAsync(email, role, role == "customer" ? Guid.NewGuid() : null, lasting: true);
+        return (email, issued.OneTimePassword, issued.Id);
+    }
+
+    /// <summary>An application with a registration and a secret of its own.</summary>
+    internal async Task<(string Id, string Secret)> ApplicationAsync()
+    {
+        var id = "app-" + Guid.NewGuid().ToString("N")[..8];
+        return (id, await Clients.RegisterAsync(ClientRegistration.Application(id, "Campaigns", ["marketing"], ["marketing", "personalisation"])));
+    }
+
+    internal async Task<(HttpStatusCode Status, JsonElement Body)> TokenAsync(params (string Name, string Value)[] form)
+    {
+        using var client = new HttpClient();
+        using var content = new FormUrlEncodedContent(form.Select(f => KeyValuePair.Create(f.Name, f.Value)));
+        using var answer = await client.PostAsync(Address + "/connect/token", content);
+        return (answer.StatusCode, await answer.Content.ReadFromJsonAsync<JsonElement>());
+    }
+
+    internal Task<(HttpStatusCode Status, JsonElement Body)> ConsoleTokenAsync(params (string Name, string Value)[] form) =>
+        TokenAsync([("client_id", Console.Id), ("client_secret", Console.Secret), .. form]);
+
+    internal Task<(HttpStatusCode Status, JsonElement Body)> ExchangeAsync(SignInAttempt attempt, string code) =>
+        ConsoleTokenAsync(("grant_type", "authorization_code"), ("code", code), ("redirect_uri", Callback), ("code_verifier", attempt.Verifier));
+
+    internal async Task<List<string>> QueryAsync(string sql)
+    {
+        await using var source = NpgsqlDataSource.Create(AdminConnection);
+        await using var command = source.CreateCommand(sql);
+        await using var reader = await command.ExecuteReaderAsync();
+        var rows = new List<string>();
+        while (await reader.ReadAsync()) rows.Add(Convert.ToString(reader[0], System.Globalization.CultureInfo.InvariantCulture)!);
+        return rows;
+    }
+
+    private async Task StartAsync()
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        builder.Logging.ClearProviders();
+        var options = Options();
+        builder.Services.AddSingleton<IServiceKeys, FixedServiceKeys>();
+        builder.Services.AddSingleton<TimeProvider>(Clock);
+        builder.Services.AddSingleton<ISignInAudit>(SignIns);
+        builder.Services.AddIssuer(options);
+        application = builder.Build();
+        application.MapIssuer();
+        await application.StartAsync();
+        options.Issuer = Address = application.Urls.Single();
+    }
+
+    private async Task MakeDatabaseAsync()
+    {
+        var cluster = await PostgresCluster.SharedAsync();
+        var name = "issuer_" + Guid.NewGuid().ToString("N");
+        await cluster.ExecuteAsync("postgres", $"create database {name}");
+        AdminConnection = cluster.ConnectionString(name);
+        await IssuerMigrator.MigrateAsync(AdminConnection, CancellationToken.None);
+        await cluster.ExecuteAsync("postgres", $"create role {name} login in role dv_issuer");
+        LoginConnection = cluster.ConnectionString(name, name);
+    }
+}
+
+/// <summary>One authorization request: state, nonce and the PKCE pair.</summary>
+internal sealed record SignInAttempt(string State, string Nonce, string Verifier)
+{
+    public static SignInAttempt New() => new(Guid.NewGuid().ToString("N"), Guid.NewGuid().ToString("N"), Guid.NewGuid().ToString("N") + Guid.NewGuid().ToString("N"));
+
+    public string Challenge => System.Buffers.Text.Base64Url.EncodeToString(SHA256.HashData(Encoding.ASCII.GetBytes(Verifier)));
+
+    public Dictionary<string, string> Parameters => new()
+    {
+        ["client_id"] = "console",
+        ["redirect_uri"] = IssuerHost.Callback,
+        ["response_type"] = "code",
+        ["scope"] = "openid",
+        ["state"] = State,
+        ["nonce"] = Nonce,
+        ["code_challenge"] = Challenge,
+        ["code_challenge_method"] = "S256",
+    };
+
+    public string Address(params (string Name, string? Value)[] changes)
+    {
+        var parameters = Parameters;
+        foreach (var (name, value) in changes)
+        {
+            if (value is null) parameters.Remove(name);
+            else parameters[name] = value;
+        }
+
+        return "/connect/authorize?" + string.Join('&', parameters.Select(p => $"{p.Key}={Uri.EscapeDataString(p.Value)}"));
+    }
+}
+
+/// <summary>Keys that depend on the label only.</summary>
+internal sealed class FixedServiceKeys : IServiceKeys
+{
+    public SecretBytes Derive(string label) => SecretBytes.CopyOf(SHA256.HashData(Encoding.UTF8.GetBytes(label)));
+}
+
+internal sealed class RecordedSignIns : ISignInAudit
+{
+    private readonly ConcurrentQueue<SignInEvent> events = new();
+
+    public IReadOnlyList<SignInEvent> All => [.. events];
+
+    public Task RecordAsync(SignInEvent signIn, CancellationToken cancellationToken)
+    {
+        events.Enqueue(signIn);
+        return Task.CompletedTask;
+    }
+}
