@@ -31,6 +31,7 @@ public static class VaultModule
         AddKeys(services, options);
         AddAudit(services);
         StoreModule.AddStore(services);
+        RightsModule.AddRights(services);
         return services;
     }
 

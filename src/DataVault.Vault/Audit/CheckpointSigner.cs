@@ -40,7 +40,8 @@ internal sealed class CheckpointSigner : IDisposable
     /// <summary>The key by which anybody verifies this log's checkpoints.</summary>
     public string VerifierKey => Signer.VerifierKey;
 
-    private NoteSigner Signer => signer ?? OpenKey();
+    /// <summary>Also signs erasure certificates, whose text no checkpoint can be.</summary>
+    public NoteSigner Signer => signer ?? OpenKey();
 
     private string MemoryPath => Path.Combine(options.Home, "log-signer.memory");
 

@@ -1,0 +1,108 @@
+using System.Runtime.CompilerServices;
+using DataVault.Policy;
+using DataVault.Vault.Keys;
+using Npgsql;
+
+namespace DataVault.Vault;
+
+/// <summary>An event of a package.</summary>
+internal sealed record ExportedEvent(Guid Id, EventTypeDefinition Type, DateTimeOffset OccurredAt, DateTimeOffset RecordedAt, EventContent Content);
+
+/// <summary>A value that a later one replaced. Lives as long as the enumeration stands at it.</summary>
+internal sealed record ExportedChange(long ReplacedIn, DateTimeOffset ReplacedAt, OpenedField Field);
+
+/// <summary>A consent act of a package.</summary>
+internal sealed record ExportedConsent(string Purpose, string State, DateTimeOffset At, string? Notice, string? Channel, DateTimeOffset? Expires, long LogIndex);
+
+/// <summary>Reads for a package, page by page, and opens only what a permit of the export names.</summary>
+internal sealed class ExportSource(VaultDatabase database, RecordCipher cipher, PolicySet policy)
+{
+    private const int Page = 500;
+
+    public async Task<SealedRecord> RecordAsync(SubjectId subject, CancellationToken cancellation) =>
+        await SubjectRows.FindAsync(database, subject, cancellation) ?? throw VaultException.NotFound();
+
+    /// <summary>The current values; the caller disposes them.</summary>
+    public OpenedRecord Open(SealedRecord record, SubjectKeys keys, IReadOnlyList<FieldPermit> permits) => cipher.Open(record, keys, permits);
+
+    /// <summary>Every value that was held before, oldest first.</summary>
+    public async IAsyncEnumerable<ExportedChange> ChangesAsync(
+        SubjectKeys keys, IReadOnlyList<FieldPermit> permits, [EnumeratorCancellation] CancellationToken cancellation)
+    {
+        await using var connection = await database.OpenAsync(cancellation);
+        await using var command = new NpgsqlCommand(
+            "SELECT row_version, changed_at, sealed FROM vault.history WHERE subject_id = $1 ORDER BY row_version", connection)
+        {
+            Parameters = { new() { Value = keys.Subject.Value } },
+        };
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        while (await reader.ReadAsync(cancellation))
+        {
+            using var opened = cipher.OpenHistory(keys, reader.GetFieldValue<byte[]>(2), permits);
+            foreach (var field in opened)
+                yield return new ExportedChange(reader.GetInt64(0), reader.GetFieldValue<DateTimeOffset>(1), field);
+        }
+    }
+
+    /// <summary>Events of the permitted types, oldest first, in pages so that a long history needs little memory.</summary>
+    public async IAsyncEnumerable<ExportedEvent> EventsAsync(
+        SubjectKeys keys, IReadOnlyList<FieldPermit> permits, [EnumeratorCancellation] CancellationToken cancellation)
+    {
+        var byType = permits.Where(p => p.Item is EventTypeDefinition).ToDictionary(p => p.Item.Id);
+        var after = (At: DateTimeOffset.MinValue, Id: Guid.Empty);
+        while (true)
+        {
+            var page = await PageAsync(keys, byType, after, cancellation);
+            foreach (var item in page)
+                yield return item;
+            if (page.Count < Page) yield break;
+            after = (page[^1].OccurredAt, page[^1].Id);
+        }
+    }
+
+    public async Task<IReadOnlyList<ExportedConsent>> ConsentsAsync(SubjectId subject, CancellationToken cancellation)
+    {
+        await using var connection = await database.OpenAsync(cancellation);
+        await using var command = new NpgsqlCommand(
+            "SELECT purpose_id, state, at, notice_version, channel, expires, log_index FROM vault.consent_event WHERE subject_id = $1 ORDER BY sequence", connection)
+        {
+            Parameters = { new() { Value = subject.Value } },
+        };
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        var acts = new List<ExportedConsent>();
+        while (await reader.ReadAsync(cancellation))
+            acts.Add(new ExportedConsent(
+                policy.Purposes.ById(reader.GetInt32(0))?.Name ?? "", ((ConsentStatus)reader.GetInt16(1)).ToString().ToLowerInvariant(),
+                reader.GetFieldValue<DateTimeOffset>(2), Text(reader, 3), Text(reader, 4),
+                reader.IsDBNull(5) ? null : reader.GetFieldValue<DateTimeOffset>(5), reader.GetInt64(6)));
+        return acts;
+    }
+
+    private async Task<List<ExportedEvent>> PageAsync(
+        SubjectKeys keys, Dictionary<int, FieldPermit> permits, (DateTimeOffset At, Guid Id) after, CancellationToken cancellation)
+    {
+        await using var connection = await database.OpenAsync(cancellation);
+        await using var command = new NpgsqlCommand(
+            """
+            SELECT event_id, event_type, occurred_at, recorded_at, sealed FROM vault.event
+            WHERE subject_id = $1 AND event_type = ANY($2) AND (occurred_at, event_id) > ($3, $4) ORDER BY occurred_at, event_id LIMIT $5
+            """, connection)
+        {
+            Parameters =
+            {
+                new() { Value = keys.Subject.Value }, new() { Value = permits.Keys.ToArray() }, new() { Value = after.At }, new() { Value = after.Id }, new() { Value = Page },
+            },
+        };
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        var page = new List<ExportedEvent>();
+        while (await reader.ReadAsync(cancellation))
+        {
+            var (id, permit) = (reader.GetGuid(0), permits[reader.GetInt32(1)]);
+            var content = EventContent.Decode(cipher.OpenEvent(keys, permit, id, reader.GetFieldValue<byte[]>(4)));
+            page.Add(new ExportedEvent(id, (EventTypeDefinition)permit.Item, reader.GetFieldValue<DateTimeOffset>(2), reader.GetFieldValue<DateTimeOffset>(3), content));
+        }
+        return page;
+    }
+
+    private static string? Text(NpgsqlDataReader reader, int at) => reader.IsDBNull(at) ? null : reader.GetString(at);
+}

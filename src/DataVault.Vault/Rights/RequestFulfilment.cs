@@ -1,0 +1,121 @@
+using System.Collections.Concurrent;
+using DataVault.Policy;
+using DataVault.Transparency;
+using DataVault.Vault.Keys;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace DataVault.Vault;
+
+/// <summary>
+/// Carries out what was approved: promptly where a caller waits, and in the background what was left unfinished, by a crash, by a hold
+/// or by a database that was away. Two processes may work on one request at once; each step decides under the row's lock whether it is still due.
+/// </summary>
+internal sealed class RequestFulfilment(
+    RequestStore store, SubjectExport export, SubjectErasure erasure, SubjectLimits limits, VaultClock clock, ILogger<RequestFulfilment> logger) : BackgroundService
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Rounds = TimeSpan.FromSeconds(30);
+    private readonly ConcurrentDictionary<Guid, Lazy<Task>> running = new();
+
+    /// <summary>Carries out an approved request; when that takes long, answers with the request as it stands and goes on behind.</summary>
+    public async Task<RequestRow> PromptlyAsync(RequestRow row, CancellationToken cancellation)
+    {
+        if (row.State != RequestStates.Approved || !RequestKinds.CarriedOutByVault(row.Kind)) return row;
+        try
+        {
+            await Start(row).WaitAsync(Patience, clock.Provider, cancellation);
+        }
+        catch (TimeoutException)
+        {
+            logger.LogInformation("Request {Request} takes longer and goes on in the background.", row.Id);
+        }
+        return await store.FindAsync(row.Id, cancellation) ?? row;
+    }
+
+    public Task<Stream> FetchAsync(Recipient recipient, RequestRow row, Guid requestId, CancellationToken cancellation) =>
+        export.FetchAsync(recipient, row, requestId, cancellation);
+
+    /// <summary>One round over everything unfinished.</summary>
+    public async Task ResumeAsync(CancellationToken cancellation)
+    {
+        foreach (var row in await store.UnfinishedAsync(cancellation))
+            await Start(row).WaitAsync(cancellation);
+        await export.SweepAsync(cancellation);
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(Rounds, clock.Provider);
+        do
+        {
+            try
+            {
+                await ResumeAsync(stoppingToken);
+            }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                logger.LogWarning("A round over unfinished requests failed: {Kind}.", e.GetType().Name);
+            }
+        }
+        while (await timer.WaitForNextTickAsync(stoppingToken));
+    }
+
+    // A failure leaves the request approved, for the next round; the caller sees it in the state.
+    private Task Start(RequestRow row) => running.GetOrAdd(row.Id, _ => new Lazy<Task>(() => Task.Run(async () =>
+    {
+        try
+        {
+            await CarryOutAsync(row, CancellationToken.None);
+        }
+        catch (Exception e)
+        {
+            logger.LogWarning("Request {Request} could not be carried out and stays approved: {Kind}.", row.Id, e.GetType().Name);
+        }
+        finally
+        {
+            running.TryRemove(row.Id, out Lazy<Task>? _);
+        }
+    }))).Value;
+
+    internal Task<RequestRow> CarryOutAsync(RequestRow row, CancellationToken cancellation) => row.Kind switch
+    {
+        RequestKinds.Access or RequestKinds.Portability => export.BuildAsync(row, cancellation),
+        RequestKinds.Erasure => erasure.RunAsync(row, cancellation),
+        RequestKinds.Restriction or RequestKinds.Objection => limits.ApplyAsync(row, cancellation),
+        _ => throw new ArgumentOutOfRangeException(nameof(row), row.Kind, "Not carried out by the vault."),
+    };
+}
+
+/// <summary>Carries out restrictions (GDPR 18) and objections (GDPR 21): both bind the next decision, since they stand where decisions look.</summary>
+internal sealed class SubjectLimits(RequestStore store, SubjectFacts facts, KeyRegistry keys, PolicySet policy)
+{
+    private static readonly Recipient Process = Recipient.Process("vault-maintenance", SubjectRequests.Purpose);
+
+    public async Task<RequestRow> ApplyAsync(RequestRow row, CancellationToken cancellation)
+    {
+        var subject = row.Subject!.Value;
+        using var held = await keys.GetAsync(subject, cancellation);
+        return await store.TransactAsync(async (connection, transaction) =>
+        {
+            var current = await RequestStore.LockAsync(connection, row.Id, cancellation);
+            if (current.State != RequestStates.Approved) return current;
+            var (_, after) = await facts.ChangeAsync(connection, transaction, held, before => Limited(before, current.Kind), cancellation) ?? throw VaultException.NotFound();
+            // The feed looks at the person again, and takes out of analytics what may no longer be there.
+            await using (var batch = new NpgsqlBatch(connection, transaction) { BatchCommands = { FeedQueue.Enqueue([subject], store.Now) } })
+                await batch.ExecuteNonQueryAsync(cancellation);
+            var done = current with { State = RequestStates.Completed, CompletedAt = store.Now };
+            var entry = store.Entry(EntryType.RequestChange, Process, done, held.Tag, row.Id) with { Seal = facts.Digest(after), RecordVersion = after.RowVersion };
+            return await store.SaveAsync(connection, transaction, done, entry, cancellation);
+        }, cancellation);
+    }
+
+    // SPEC GDPR 21(1) processing on the grounds of 6(1)(e) and (f); 21(2) direct marketing, whatever its ground.
+    private DecisionFacts Limited(DecisionFacts before, string kind)
+    {
+        if (kind == RequestKinds.Restriction) return before with { Restricted = true };
+        var objected = policy.Purposes.All.Where(p => p.StopsOnObjection && p.LegalBasis is "legitimate-interests" or "public-task" || p.Name == "marketing");
+        return before with { ObjectedPurposes = [.. before.ObjectedPurposes.Union(objected.Select(p => p.Id))] };
+    }
+}

@@ -1,0 +1,101 @@
+using System.Collections.Frozen;
+using DataVault.Policy;
+
+namespace DataVault.Vault;
+
+/// <summary>The rights that a request may ask for (GDPR 15 to 21).</summary>
+public static class RequestKinds
+{
+    public const string Access = "access";
+    public const string Portability = "portability";
+    public const string Rectification = "rectification";
+    public const string Erasure = "erasure";
+    public const string Restriction = "restriction";
+    public const string Objection = "objection";
+
+    public static IReadOnlyList<string> All { get; } = [Access, Portability, Rectification, Erasure, Restriction, Objection];
+
+    /// <summary>Kinds that end in a package to fetch. A customer who asks for one about themselves needs no officer.</summary>
+    public static bool EndInPackage(string kind) => kind is Access or Portability;
+
+    /// <summary>Kinds that the vault carries out by itself once approved; the others an officer completes by hand.</summary>
+    public static bool CarriedOutByVault(string kind) => kind is not Rectification;
+}
+
+/// <summary>Where a request stands.</summary>
+public static class RequestStates
+{
+    public const string Received = "received";
+    public const string Verified = "verified";
+    public const string Approved = "approved";
+    public const string Refused = "refused";
+    public const string Completed = "completed";
+
+    public static IReadOnlyList<string> All { get; } = [Received, Verified, Approved, Refused, Completed];
+}
+
+/// <summary>
+/// Codes that a refusal or an extension must name. A closed list, for the code outlives the person's data: nothing personal fits in.
+/// The words follow the justifications of the W3C Data Privacy Vocabulary.
+/// </summary>
+public static class RequestReasons
+{
+    // SPEC GDPR 12(4) refusals are reasoned; 12(5) excessive, unfounded; 12(6) identity; 15(4), 17(3), 20(3), 20(4) exceptions.
+    public static FrozenSet<string> Refusals { get; } = FrozenSet.ToFrozenSet(
+    [
+        "identity-verification-failure", "process-excessive", "process-unfounded", "legal-obligation", "legal-claim", "third-party-rights",
+        "freedom-of-expression", "public-health", "research", "fulfilment-impossible", "already-informed", "not-applicable",
+        "withdrawn-by-customer",
+    ]);
+
+    // SPEC GDPR 12(3): an extension may rest on the complexity and the number of the requests, on nothing else.
+    public static FrozenSet<string> Extensions { get; } = FrozenSet.ToFrozenSet(["complexity", "high-volume"]);
+
+    /// <summary>Shown while an approved erasure waits for a hold to end.</summary>
+    public const string OnHold = "on-hold";
+
+    /// <summary>Given to a person's other open requests when the person has been erased.</summary>
+    public const string SubjectErased = "subject-erased";
+}
+
+/// <summary>What may be done to a request, as it stands.</summary>
+internal enum RequestAct { Verify, Extend, Approve, Refuse, Complete }
+
+/// <summary>
+/// received -> verified -> approved -> completed
+///     \------------\---> refused          extend: once, in any open state, before the first due date has passed
+/// </summary>
+internal static class RequestLifecycle
+{
+    /// <summary>The state after the act, or null where the act is not lawful.</summary>
+    public static string? Next(string state, RequestAct act) => (state, act) switch
+    {
+        (RequestStates.Received, RequestAct.Verify) => RequestStates.Verified,
+        (RequestStates.Verified, RequestAct.Approve) => RequestStates.Approved,
+        (RequestStates.Received or RequestStates.Verified, RequestAct.Refuse) => RequestStates.Refused,
+        (RequestStates.Approved, RequestAct.Complete) => RequestStates.Completed,
+        (_, RequestAct.Extend) when IsOpen(state) => state,
+        _ => null,
+    };
+
+    public static bool IsOpen(string state) => state is RequestStates.Received or RequestStates.Verified or RequestStates.Approved;
+}
+
+/// <summary>The decision about everything there is to decide on: every field of the catalogue and every event type.</summary>
+internal static class RightsDecision
+{
+    /// <param name="policy">In force.</param>
+    /// <param name="process">The process that carries the request out.</param>
+    /// <param name="subject">The person concerned.</param>
+    /// <param name="action">Export or erase.</param>
+    /// <param name="facts">Of the person.</param>
+    /// <param name="now">By the vault's clock.</param>
+    /// <param name="portableOnly">Leaves out what was not provided by or observed of the person (GDPR 20).</param>
+    public static Decision Of(
+        PolicySet policy, Recipient process, SubjectId subject, AccessAction action, DecisionFacts facts, DateTimeOffset now, bool portableOnly = false)
+    {
+        var fields = policy.Catalogue.Fields.Where(field => field.Portable || !portableOnly);
+        RequestedItem[] items = [.. fields.Concat<CatalogueItem>(policy.Events.Types).Select(item => new RequestedItem(item, null))];
+        return policy.Decisions.Decide(new AccessRequest(process, subject, action, SubjectRequests.Purpose, items), facts, now);
+    }
+}

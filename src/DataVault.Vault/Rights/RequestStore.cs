@@ -1,0 +1,279 @@
+using DataVault.Policy;
+using DataVault.Transparency;
+using DataVault.Vault.Keys;
+using Npgsql;
+using NpgsqlTypes;
+
+namespace DataVault.Vault;
+
+/// <summary>A request as its row has it. A closed row of an erased person has no subject.</summary>
+internal sealed record RequestRow(Guid Id, SubjectId? Subject, string Kind, string State, string Jurisdiction)
+{
+    public DateTimeOffset OpenedAt { get; init; }
+
+    public DateTimeOffset DueAt { get; init; }
+
+    public DateTimeOffset? ExtendedAt { get; init; }
+
+    public DateTimeOffset? CompletedAt { get; init; }
+
+    public string? Reason { get; init; }
+
+    public string OpenedBy { get; init; } = "";
+
+    public long LogIndex { get; init; }
+
+    /// <summary>Notes, each sealed under the person's key and preceded by its length.</summary>
+    public byte[]? Notes { get; init; }
+
+    /// <summary>Key of the package, sealed under the person's key; null before there is one and once it was fetched.</summary>
+    public byte[]? PackageKey { get; init; }
+
+    public DateTimeOffset? PackageExpires { get; init; }
+
+    /// <summary>What a resumed erasure must know, sealed under a key of the vault.</summary>
+    public byte[]? Work { get; init; }
+
+    public bool HasCertificate { get; init; }
+
+    public double? Progress => State switch
+    {
+        RequestStates.Approved when Kind == RequestKinds.Erasure => Subject is null ? 0.9 : Work is null ? 0 : 0.3,
+        RequestStates.Approved when RequestKinds.CarriedOutByVault(Kind) => 0,
+        _ => null,
+    };
+}
+
+/// <summary>Rows of requests, and the log entry that every change of one brings with it in the same transaction.</summary>
+internal sealed class RequestStore(VaultDatabase database, AuditLog log, KeyRegistry keys, VaultClock clock)
+{
+    private const string Columns =
+        "request_id, subject_id, kind, state, jurisdiction, opened_at, due_at, extended_at, completed_at, reason, opened_by, log_index, notes, package_key, package_expires_at, work";
+    private const string Open = $"SELECT {Columns}, false FROM vault.request";
+    private const string Closed = """
+        SELECT request_id, NULL::uuid, kind, state, jurisdiction, opened_at, due_at, extended_at, completed_at, reason, opened_by, log_index,
+               NULL::bytea, NULL::bytea, NULL::timestamptz, work, certificate IS NOT NULL FROM vault.closed_request
+        """;
+
+    public DateTimeOffset Now => clock.Now;
+
+    /// <summary>The regime that the person lives under, and when the oldest open request of that kind is due.</summary>
+    public async Task<(string? Regime, DateTimeOffset? EarlierDue)> SituationAsync(SubjectId subject, string kind, CancellationToken cancellation)
+    {
+        await using var connection = await database.OpenAsync(cancellation);
+        await using var command = new NpgsqlCommand(
+            """
+            SELECT s.jurisdiction, (SELECT min(due_at) FROM vault.request r WHERE r.subject_id = s.subject_id AND r.kind = $2 AND r.state IN ('received', 'verified', 'approved'))
+            FROM vault.subject s WHERE s.subject_id = $1
+            """, connection) { Parameters = { new() { Value = subject.Value }, new() { Value = kind } } };
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        if (!await reader.ReadAsync(cancellation)) throw VaultException.NotFound();
+        return (reader.IsDBNull(0) ? null : reader.GetString(0), reader.IsDBNull(1) ? null : reader.GetFieldValue<DateTimeOffset>(1));
+    }
+
+    /// <summary>Stores a new request that went through the given states; each is an entry.</summary>
+    public async Task<RequestRow> InsertAsync(Recipient recipient, RequestRow row, IReadOnlyList<string> states, Guid requestId, CancellationToken cancellation)
+    {
+        var tag = await TagAsync(row.Subject!.Value, cancellation);
+        var entries = states.Select(state => Entry(EntryType.RequestChange, recipient, row with { State = state }, tag, requestId)).ToList();
+        row = row with { State = states[^1] };
+        return await TransactAsync(async (connection, transaction) =>
+        {
+            await using (var insert = new NpgsqlCommand($"INSERT INTO vault.request ({Columns}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)", connection))
+            {
+                AddValues(insert.Parameters, row);
+                await insert.ExecuteNonQueryAsync(cancellation);
+            }
+            return await LoggedAsync(connection, transaction, row, entries, cancellation);
+        }, cancellation);
+    }
+
+    public async Task<RequestRow?> FindAsync(Guid id, CancellationToken cancellation)
+    {
+        await using var connection = await database.OpenAsync(cancellation);
+        await using var command = new NpgsqlCommand($"{Open} WHERE request_id = $1 UNION ALL {Closed} WHERE request_id = $1", connection)
+        {
+            Parameters = { new() { Value = id } },
+        };
+        return (await ReadAsync(command, cancellation)).FirstOrDefault();
+    }
+
+    public async Task<IReadOnlyList<RequestRow>> ListAsync(RequestFilter filter, int limit, Guid? before, CancellationToken cancellation)
+    {
+        const string Narrow = "WHERE ($1 IS NULL OR state = $1) AND ($2 IS NULL OR kind = $2) AND ($4 IS NULL OR request_id < $4)";
+        await using var connection = await database.OpenAsync(cancellation);
+        await using var command = new NpgsqlCommand(
+            $"{Open} {Narrow} AND ($3 IS NULL OR subject_id = $3) UNION ALL {Closed} {Narrow} AND $3 IS NULL ORDER BY request_id DESC LIMIT $5", connection)
+        {
+            Parameters =
+            {
+                Optional(filter.State, NpgsqlDbType.Text), Optional(filter.Kind, NpgsqlDbType.Text), Optional(filter.Subject?.Value, NpgsqlDbType.Uuid),
+                Optional(before, NpgsqlDbType.Uuid), new() { Value = limit },
+            },
+        };
+        return await ReadAsync(command, cancellation);
+    }
+
+    /// <summary>Approved requests that the vault has to carry out, and erasures that lack their certificate.</summary>
+    public async Task<IReadOnlyList<RequestRow>> UnfinishedAsync(CancellationToken cancellation)
+    {
+        await using var connection = await database.OpenAsync(cancellation);
+        await using var command = new NpgsqlCommand(
+            $"{Open} WHERE state = 'approved' AND kind <> 'rectification' UNION ALL {Closed} WHERE state = 'approved' ORDER BY request_id", connection);
+        return await ReadAsync(command, cancellation);
+    }
+
+    /// <summary>Requests that have a package, or are about to.</summary>
+    public async Task<IReadOnlyList<RequestRow>> WithPackageAsync(CancellationToken cancellation)
+    {
+        await using var connection = await database.OpenAsync(cancellation);
+        await using var command = new NpgsqlCommand(
+            $"{Open} WHERE package_key IS NOT NULL OR state = 'approved' AND kind IN ('access', 'portability')", connection);
+        return await ReadAsync(command, cancellation);
+    }
+
+    /// <summary>Changes a request under a lock of its row, with an entry in the same transaction.</summary>
+    /// <param name="recipient">Who changes it.</param>
+    /// <param name="id">Which request; not found once the person has been erased.</param>
+    /// <param name="decide">From the row as it stands to the row as it shall be; throws to change nothing.</param>
+    /// <param name="requestId">For the log.</param>
+    /// <param name="cancellation">Ends the wait.</param>
+    /// <param name="mark">What changed, where that is not the state.</param>
+    public async Task<RequestRow> ChangeAsync(
+        Recipient recipient, Guid id, Func<RequestRow, RequestRow> decide, Guid requestId, CancellationToken cancellation, string? mark = null) =>
+        await TransactAsync(async (connection, transaction) =>
+        {
+            var row = decide(await LockAsync(connection, id, cancellation));
+            var tag = await TagAsync(row.Subject!.Value, cancellation);
+            return await SaveAsync(connection, transaction, row, Entry(EntryType.RequestChange, recipient, row, tag, requestId, mark), cancellation);
+        }, cancellation);
+
+    /// <summary>Saves a locked row and appends the entry about it.</summary>
+    public async Task<RequestRow> SaveAsync(
+        NpgsqlConnection connection, NpgsqlTransaction transaction, RequestRow row, LogEntry entry, CancellationToken cancellation)
+    {
+        await using (var update = new NpgsqlCommand(
+            """
+            UPDATE vault.request SET kind = $3, state = $4, jurisdiction = $5, opened_at = $6, due_at = $7, extended_at = $8, completed_at = $9, reason = $10,
+                   opened_by = $11, log_index = $12, notes = $13, package_key = $14, package_expires_at = $15, work = $16
+            WHERE request_id = $1 AND subject_id = $2
+            """, connection))
+        {
+            AddValues(update.Parameters, row);
+            await update.ExecuteNonQueryAsync(cancellation);
+        }
+        return await LoggedAsync(connection, transaction, row, [entry], cancellation);
+    }
+
+    public static async Task<RequestRow> LockAsync(NpgsqlConnection connection, Guid id, CancellationToken cancellation)
+    {
+        await using var command = new NpgsqlCommand($"{Open} WHERE request_id = $1 FOR UPDATE", connection) { Parameters = { new() { Value = id } } };
+        return (await ReadAsync(command, cancellation)).FirstOrDefault() ?? throw VaultException.NotFound();
+    }
+
+    public Task<T> TransactAsync<T>(Func<NpgsqlConnection, NpgsqlTransaction, Task<T>> work, CancellationToken cancellation) =>
+        database.RunAsync(work, cancellation);
+
+    /// <summary>Appends one entry as the last act of a transaction.</summary>
+    public Task<long> AppendAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, LogEntry entry, CancellationToken cancellation) =>
+        log.AppendWithinAsync(connection, transaction, [entry], cancellation);
+
+    /// <summary>A disclosure that a request leads to; durable when it returns.</summary>
+    public async Task<long> RecordAsync(Recipient recipient, RequestRow row, EntryType type, Decision? decision, Guid requestId, CancellationToken cancellation)
+    {
+        ReadOnlyMemory<byte> tag = row.Subject is { } subject ? await TagAsync(subject, cancellation) : default;
+        var entry = Entry(type, recipient, row, tag, requestId) with { Items = [.. (decision?.Permits ?? []).Select(permit => AuditLog.ItemCode(permit.Item))] };
+        return await log.AppendAsync(entry with { Rules = [.. entry.Rules, .. decision?.RuleIds ?? []] }, null, cancellation);
+    }
+
+    /// <summary>Records that a call was refused; returns what to throw. A person who is unknown or erased has no tag to name.</summary>
+    public async Task<VaultException> DeniedAsync(
+        Recipient recipient, SubjectId? subject, VaultException refusal, Guid requestId, CancellationToken cancellation)
+    {
+        ReadOnlyMemory<byte> tag = default;
+        try
+        {
+            if (subject is { } known) tag = await TagAsync(known, cancellation);
+        }
+        catch (VaultException e) when (e.Slug == "not-found")
+        {
+            tag = default;
+        }
+        await log.AppendAsync(
+            log.Entry(EntryType.Denied, recipient, tag, SubjectRequests.Purpose, EntryResult.Denied, [], requestId), null, cancellation);
+        return refusal;
+    }
+
+    public async Task<string?> CertificateAsync(Guid id, CancellationToken cancellation)
+    {
+        await using var connection = await database.OpenAsync(cancellation);
+        await using var command = new NpgsqlCommand("SELECT certificate FROM vault.closed_request WHERE request_id = $1", connection)
+        {
+            Parameters = { new() { Value = id } },
+        };
+        return await command.ExecuteScalarAsync(cancellation) as string;
+    }
+
+    /// <summary>The entry of a change: which right, which state, which request.</summary>
+    public LogEntry Entry(EntryType type, Recipient recipient, RequestRow row, ReadOnlyMemory<byte> tag, Guid requestId, string? mark = null) =>
+        log.Entry(type, recipient, tag, SubjectRequests.Purpose, EntryResult.Ok, [], requestId) with
+        {
+            Rules = [mark ?? $"request:{row.Kind}:{row.State}", $"request:{row.Id:D}"],
+        };
+
+    public async Task<byte[]> TagAsync(SubjectId subject, CancellationToken cancellation)
+    {
+        using var held = await keys.GetAsync(subject, cancellation);
+        return held.Tag.ToArray();
+    }
+
+    // INVARIANT: the log's head row is locked last, and nothing but this row's own index is written after it.
+    private async Task<RequestRow> LoggedAsync(
+        NpgsqlConnection connection, NpgsqlTransaction transaction, RequestRow row, List<LogEntry> entries, CancellationToken cancellation)
+    {
+        var first = await log.AppendWithinAsync(connection, transaction, entries, cancellation);
+        row = row with { LogIndex = first + entries.Count - 1 };
+        await using var command = new NpgsqlCommand("UPDATE vault.request SET log_index = $3 WHERE subject_id = $1 AND request_id = $2", connection)
+        {
+            Parameters = { new() { Value = row.Subject!.Value.Value }, new() { Value = row.Id }, new() { Value = row.LogIndex } },
+        };
+        await command.ExecuteNonQueryAsync(cancellation);
+        return row;
+    }
+
+    private static void AddValues(NpgsqlParameterCollection parameters, RequestRow row)
+    {
+        parameters.AddRange(new NpgsqlParameter[]
+        {
+            new() { Value = row.Id }, new() { Value = row.Subject!.Value.Value }, new() { Value = row.Kind }, new() { Value = row.State },
+            new() { Value = row.Jurisdiction }, new() { Value = row.OpenedAt }, new() { Value = row.DueAt }, Optional(row.ExtendedAt, NpgsqlDbType.TimestampTz),
+            Optional(row.CompletedAt, NpgsqlDbType.TimestampTz), Optional(row.Reason, NpgsqlDbType.Text), new() { Value = row.OpenedBy },
+            new() { Value = row.LogIndex }, Optional(row.Notes, NpgsqlDbType.Bytea), Optional(row.PackageKey, NpgsqlDbType.Bytea),
+            Optional(row.PackageExpires, NpgsqlDbType.TimestampTz), Optional(row.Work, NpgsqlDbType.Bytea),
+        });
+    }
+
+    private static NpgsqlParameter Optional(object? value, NpgsqlDbType type) => new() { Value = value ?? DBNull.Value, NpgsqlDbType = type };
+
+    private static async Task<List<RequestRow>> ReadAsync(NpgsqlCommand command, CancellationToken cancellation)
+    {
+        var rows = new List<RequestRow>();
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        while (await reader.ReadAsync(cancellation))
+            rows.Add(Row(reader));
+        return rows;
+    }
+
+    private static RequestRow Row(NpgsqlDataReader reader) =>
+        new(reader.GetGuid(0), reader.IsDBNull(1) ? null : new SubjectId(reader.GetGuid(1)), reader.GetString(2), reader.GetString(3), reader.GetString(4))
+        {
+            OpenedAt = reader.GetFieldValue<DateTimeOffset>(5), DueAt = reader.GetFieldValue<DateTimeOffset>(6),
+            ExtendedAt = Instant(reader, 7), CompletedAt = Instant(reader, 8), Reason = reader.IsDBNull(9) ? null : reader.GetString(9),
+            OpenedBy = reader.GetString(10), LogIndex = reader.GetInt64(11), Notes = Bytes(reader, 12), PackageKey = Bytes(reader, 13),
+            PackageExpires = Instant(reader, 14), Work = Bytes(reader, 15), HasCertificate = reader.GetBoolean(16),
+        };
+
+    private static DateTimeOffset? Instant(NpgsqlDataReader reader, int at) => reader.IsDBNull(at) ? null : reader.GetFieldValue<DateTimeOffset>(at);
+
+    private static byte[]? Bytes(NpgsqlDataReader reader, int at) => reader.IsDBNull(at) ? null : reader.GetFieldValue<byte[]>(at);
+}

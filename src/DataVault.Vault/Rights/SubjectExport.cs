@@ -1,0 +1,65 @@
+using DataVault.Policy;
+using DataVault.Transparency;
+using DataVault.Vault.Keys;
+
+namespace DataVault.Vault;
+
+/// <summary>
+/// Builds and hands over the package of an access or portability request: decided item by item like any other disclosure, in the log before
+/// it is written, sealed at rest under a key of its own which in turn dies with the person's keys.
+/// </summary>
+internal sealed class SubjectExport(
+    RequestStore store, ExportSource source, PackageContents contents, PackageFolder folder, KeyRegistry keys, PolicySet policy)
+{
+    internal static readonly Recipient Exporter = Recipient.Process("rights-export", SubjectRequests.Purpose);
+    private static readonly TimeSpan Kept = TimeSpan.FromDays(14);
+
+    public async Task<RequestRow> BuildAsync(RequestRow row, CancellationToken cancellation)
+    {
+        var subject = row.Subject ?? throw VaultException.NotFound();
+        using var held = await keys.GetAsync(subject, cancellation);
+        var record = await source.RecordAsync(subject, cancellation);
+        var decision = RightsDecision.Of(policy, Exporter, subject, AccessAction.Export, FactsCodec.Decode(record.Facts), store.Now, row.Kind == RequestKinds.Portability);
+        if (!decision.Released)
+            throw await store.DeniedAsync(Exporter, subject, VaultException.Forbidden(), row.Id, cancellation);
+        var index = await store.RecordAsync(Exporter, row, EntryType.Export, decision, row.Id, cancellation);
+        var order = new PackageOrder(row, held, record, decision, index, store.Now);
+        var sealedKey = await folder.WriteAsync(held, row.Id, stream => contents.WriteAsync(stream, order, cancellation));
+        return await store.ChangeAsync(Exporter, row.Id, current => Built(current, sealedKey), row.Id, cancellation);
+    }
+
+    /// <summary>The package, once: the row forgets the key in the transaction whose entry says that it was fetched.</summary>
+    public async Task<Stream> FetchAsync(Recipient recipient, RequestRow row, Guid requestId, CancellationToken cancellation)
+    {
+        byte[] sealedKey = [];
+        var subject = row.Subject ?? throw VaultException.NotFound();
+        using var held = await keys.GetAsync(subject, cancellation);
+        await store.ChangeAsync(recipient, row.Id, current =>
+        {
+            if (current.PackageKey is null || current.PackageExpires <= store.Now) throw Nothing();
+            sealedKey = current.PackageKey;
+            return current with { PackageKey = null };
+        }, requestId, cancellation, mark: "package:fetched");
+        return folder.OpenOnce(held, row.Id, sealedKey) ?? throw Nothing();
+    }
+
+    /// <summary>Removes what expired, and files that no request speaks of any more.</summary>
+    public async Task SweepAsync(CancellationToken cancellation)
+    {
+        var waiting = new HashSet<Guid>();
+        foreach (var row in await store.WithPackageAsync(cancellation))
+        {
+            if (row.PackageKey is null || row.PackageExpires > store.Now)
+                waiting.Add(row.Id);
+            else
+                await store.ChangeAsync(Exporter, row.Id, current => current with { PackageKey = null }, row.Id, cancellation, mark: "package:expired");
+        }
+        folder.RemoveAllBut(waiting);
+    }
+
+    private RequestRow Built(RequestRow row, byte[] sealedKey) => row.State == RequestStates.Approved
+        ? row with { State = RequestStates.Completed, CompletedAt = store.Now, PackageKey = sealedKey, PackageExpires = store.Now + Kept }
+        : throw Nothing();
+
+    private static VaultException Nothing() => VaultException.InvalidState("There is no package to fetch: it was fetched, it has expired, or it is not built yet.");
+}

@@ -1,0 +1,214 @@
+using System.Collections.Frozen;
+using System.Text;
+using DataVault.Policy;
+using DataVault.Transparency;
+
+namespace DataVault.Vault;
+
+/// <summary>A request as it stands. Once the person is erased <paramref name="Subject"/> is null and the rest names nobody.</summary>
+public sealed record RequestView(
+    Guid Id, SubjectId? Subject, string Kind, string State, DateTimeOffset OpenedAt, DateTimeOffset DueAt, DateTimeOffset? CompletedAt,
+    string? Reason, double? Progress, bool HasPackage, bool HasCertificate, long LogIndex, string OpenedBy);
+
+/// <summary>Which requests to list; null members do not narrow.</summary>
+public sealed record RequestFilter(string? State = null, string? Kind = null, SubjectId? Subject = null);
+
+/// <summary>Newest first.</summary>
+public sealed record RequestPage(IReadOnlyList<RequestView> Items, string? Next);
+
+/// <summary>A remark on a request. <paramref name="By"/> is <c>customer</c> or <c>officer</c>.</summary>
+public sealed record RequestNote(DateTimeOffset At, string By, string Text);
+
+/// <summary>
+/// Requests for a person's rights. Customers open their own, verified by their sign-in; officers open and decide for others. Each step is an
+/// entry of the log in the transaction of the step; what is written down in words is sealed under the person's key and dies with it.
+/// </summary>
+public sealed class SubjectRequests
+{
+    internal const string Purpose = "data-subject-rights";
+    private const int LongestNote = 4_000;
+    private const int LargestPage = 200;
+
+    private readonly RequestStore store;
+    private readonly RequestNotes notes;
+    private readonly RequestFulfilment fulfilment;
+    private readonly PolicySet policy;
+    private readonly VaultClock clock;
+
+    internal SubjectRequests(
+        RequestStore store, RequestNotes notes, RequestFulfilment fulfilment, PolicySet policy, VaultClock clock) =>
+        (this.store, this.notes, this.fulfilment, this.policy, this.clock) = (store, notes, fulfilment, policy, clock);
+
+    /// <summary>
+    /// Opens a request. A customer's own is verified at once, and one that ends in a package is carried out without an officer.
+    /// A second open request of the same kind keeps the first one's clock.
+    /// </summary>
+    public async Task<RequestView> OpenAsync(
+        Recipient recipient, string kind, SubjectId subject, string? note, string? jurisdiction, Guid requestId, CancellationToken cancellation)
+    {
+        var own = recipient.Kind == RecipientKind.Customer;
+        if (own ? recipient.Subject != subject : !MayDecide(recipient))
+            throw await store.DeniedAsync(recipient, subject, own ? VaultException.NotFound() : VaultException.Forbidden(), requestId, cancellation);
+        var row = await NewRowAsync(kind, subject, jurisdiction, own ? "customer" : OpenedBy(recipient), cancellation);
+        row = row with { Notes = await notes.AddAsync(row, row.OpenedBy, Checked(note), cancellation) };
+        row = await store.InsertAsync(recipient, row, own ? StatesWithoutOfficer(kind) : [RequestStates.Received], requestId, cancellation);
+        return View(await fulfilment.PromptlyAsync(row, cancellation));
+    }
+
+    public async Task<RequestView> GetAsync(Recipient recipient, Guid id, Guid requestId, CancellationToken cancellation) =>
+        View(await FindAsync(recipient, id, requestId, cancellation));
+
+    public async Task<RequestPage> ListAsync(Recipient recipient, RequestFilter filter, int limit, string? cursor, Guid requestId, CancellationToken cancellation)
+    {
+        if (limit is < 1 or > LargestPage)
+            throw Invalid("/limit", "out-of-range", $"The limit lies between 1 and {LargestPage}.");
+        if (recipient.Kind == RecipientKind.Customer)
+            filter = filter with { Subject = recipient.Subject };
+        else if (!policy.Decisions.HasCapability(recipient.Roles, Capabilities.RequestsRead))
+            throw await store.DeniedAsync(recipient, filter.Subject, VaultException.Forbidden(), requestId, cancellation);
+        var rows = await store.ListAsync(filter, limit + 1, ParseCursor(cursor), cancellation);
+        return new RequestPage([.. rows.Take(limit).Select(View)], rows.Count > limit ? rows[limit - 1].Id.ToString("N") : null);
+    }
+
+    /// <summary>The officer is satisfied that whoever asks is the person concerned.</summary>
+    public Task<RequestView> VerifyAsync(Recipient recipient, Guid id, string? note, Guid requestId, CancellationToken cancellation) =>
+        DecideAsync(recipient, id, RequestAct.Verify, null, note, requestId, cancellation);
+
+    /// <summary>Moves the due date as the law of the person allows: once, for a reason of <see cref="RequestReasons.Extensions"/>, before the first has passed.</summary>
+    public Task<RequestView> ExtendAsync(Recipient recipient, Guid id, string? reason, string? note, Guid requestId, CancellationToken cancellation) =>
+        DecideAsync(recipient, id, RequestAct.Extend, Known(reason, RequestReasons.Extensions), note, requestId, cancellation);
+
+    /// <summary>Approves, and carries out what the vault can carry out by itself; a long task goes on after the answer.</summary>
+    public Task<RequestView> ApproveAsync(Recipient recipient, Guid id, string? note, Guid requestId, CancellationToken cancellation) =>
+        DecideAsync(recipient, id, RequestAct.Approve, null, note, requestId, cancellation);
+
+    /// <summary>Refuses for a reason of <see cref="RequestReasons.Refusals"/>. Customers may withdraw their own.</summary>
+    public Task<RequestView> RefuseAsync(Recipient recipient, Guid id, string? reason, string? note, Guid requestId, CancellationToken cancellation) =>
+        DecideAsync(recipient, id, RequestAct.Refuse, Known(reason, RequestReasons.Refusals), note, requestId, cancellation);
+
+    /// <summary>Closes an approved request that was carried out by hand; takes up again what the vault carries out itself.</summary>
+    public Task<RequestView> CompleteAsync(Recipient recipient, Guid id, string? note, Guid requestId, CancellationToken cancellation) =>
+        DecideAsync(recipient, id, RequestAct.Complete, null, note, requestId, cancellation);
+
+    /// <summary>What was written down with a request. Reading it is an entry of the log.</summary>
+    public async Task<IReadOnlyList<RequestNote>> NotesAsync(Recipient recipient, Guid id, Guid requestId, CancellationToken cancellation)
+    {
+        var row = await FindAsync(recipient, id, requestId, cancellation);
+        if (row.Subject is null)
+            return [];
+        await store.RecordAsync(recipient, row, EntryType.FieldRead, null, requestId, cancellation);
+        return await notes.ReadAsync(row, cancellation);
+    }
+
+    /// <summary>
+    /// The export as a zip, once; whoever disposes the stream removes it. For the person concerned, or for the officer who opened the request
+    /// on behalf of someone without a sign-in.
+    /// </summary>
+    public async Task<Stream> PackageAsync(Recipient recipient, Guid id, Guid requestId, CancellationToken cancellation)
+    {
+        var row = await FindAsync(recipient, id, requestId, cancellation);
+        if (recipient.Kind != RecipientKind.Customer && (row.OpenedBy != "officer" || !MayDecide(recipient)))
+            throw await store.DeniedAsync(recipient, row.Subject, VaultException.Forbidden(), requestId, cancellation);
+        return await fulfilment.FetchAsync(recipient, row, requestId, cancellation);
+    }
+
+    /// <summary>The certificate of an erasure. It names nobody: officers may have it, and any customer who knows the request's number.</summary>
+    public async Task<string> CertificateAsync(Recipient recipient, Guid id, Guid requestId, CancellationToken cancellation)
+    {
+        if (recipient.Kind != RecipientKind.Customer && !policy.Decisions.HasCapability(recipient.Roles, Capabilities.RequestsRead))
+            throw await store.DeniedAsync(recipient, null, VaultException.Forbidden(), requestId, cancellation);
+        return await store.CertificateAsync(id, cancellation) ?? throw VaultException.NotFound();
+    }
+
+    private async Task<RequestView> DecideAsync(
+        Recipient recipient, Guid id, RequestAct act, string? reason, string? note, Guid requestId, CancellationToken cancellation)
+    {
+        var before = await FindAsync(recipient, id, requestId, cancellation);
+        var withdraws = act == RequestAct.Refuse && reason == "withdrawn-by-customer" && recipient.Kind == RecipientKind.Customer;
+        if (!withdraws && !MayDecide(recipient))
+            throw await store.DeniedAsync(recipient, before.Subject, VaultException.Forbidden(), requestId, cancellation);
+        var sealedNote = await notes.AddAsync(before, withdraws ? "customer" : "officer", Checked(note), cancellation);
+        var resumes = act == RequestAct.Complete && RequestKinds.CarriedOutByVault(before.Kind);
+        if (resumes && before.State != RequestStates.Approved)
+            throw NotNow(before.State);
+        var after = resumes ? before : await store.ChangeAsync(
+            recipient, id, row => Decided(row, act, reason) with { Notes = RequestNotes.Joined(row.Notes, sealedNote) }, requestId, cancellation);
+        return View(await fulfilment.PromptlyAsync(after, cancellation));
+    }
+
+    private RequestRow Decided(RequestRow row, RequestAct act, string? reason)
+    {
+        var now = clock.Now;
+        var state = RequestLifecycle.Next(row.State, act) ?? throw NotNow(row.State);
+        return act switch
+        {
+            RequestAct.Extend when row.ExtendedAt is not null || now > row.DueAt => throw NotNow(row.State),
+            RequestAct.Extend => row with { ExtendedAt = now, DueAt = Law(row.Jurisdiction).ExtendedDueAt(row.OpenedAt), Reason = reason },
+            RequestAct.Refuse or RequestAct.Complete => row with { State = state, CompletedAt = now, Reason = reason ?? row.Reason },
+            _ => row with { State = state },
+        };
+    }
+
+    private async Task<RequestRow> NewRowAsync(string kind, SubjectId subject, string? jurisdiction, string openedBy, CancellationToken cancellation)
+    {
+        if (!RequestKinds.All.Contains(kind))
+            throw Invalid("/kind", "unknown", $"The kind is one of {string.Join(", ", RequestKinds.All)}.");
+        if (jurisdiction is not null && policy.Jurisdictions.Find(jurisdiction) is null)
+            throw Invalid("/jurisdiction", "unknown", "The policy knows no such jurisdiction.");
+        var (regime, earlierDue) = await store.SituationAsync(subject, kind, cancellation);
+        var law = Law(jurisdiction ?? regime);
+        var now = clock.Now;
+        var due = law.DueAt(now);
+        return new RequestRow(clock.NewId(), subject, kind, RequestStates.Received, law.Name)
+        {
+            OpenedAt = now, DueAt = earlierDue < due ? earlierDue.Value : due, OpenedBy = openedBy,
+        };
+    }
+
+    private async Task<RequestRow> FindAsync(Recipient recipient, Guid id, Guid requestId, CancellationToken cancellation)
+    {
+        var row = await store.FindAsync(id, cancellation);
+        if (recipient.Kind == RecipientKind.Customer)
+            return row is not null && row.Subject is not null && row.Subject == recipient.Subject ? row
+                : throw await store.DeniedAsync(recipient, recipient.Subject, VaultException.NotFound(), requestId, cancellation);
+        if (!policy.Decisions.HasCapability(recipient.Roles, Capabilities.RequestsRead))
+            throw await store.DeniedAsync(recipient, row?.Subject, VaultException.Forbidden(), requestId, cancellation);
+        return row ?? throw VaultException.NotFound();
+    }
+
+    private Jurisdiction Law(string? name) => (name is null ? null : policy.Jurisdictions.Find(name)) ?? policy.Jurisdictions.Default;
+
+    private bool MayDecide(Recipient recipient) => policy.Decisions.HasCapability(recipient.Roles, Capabilities.RequestsDecide);
+
+    private static string OpenedBy(Recipient recipient) => recipient.Kind == RecipientKind.Staff ? "officer" : "application";
+
+    private static IReadOnlyList<string> StatesWithoutOfficer(string kind) => RequestKinds.EndInPackage(kind)
+        ? [RequestStates.Received, RequestStates.Verified, RequestStates.Approved]
+        : [RequestStates.Received, RequestStates.Verified];
+
+    private RequestView View(RequestRow row) => new(
+        row.Id, row.Subject, row.Kind, row.State, row.OpenedAt, row.DueAt, row.CompletedAt, row.Reason, row.Progress,
+        row.PackageKey is not null && row.PackageExpires > clock.Now, row.HasCertificate, row.LogIndex, row.OpenedBy);
+
+    private static Guid? ParseCursor(string? cursor)
+    {
+        if (cursor is null)
+            return null;
+        return Guid.TryParseExact(cursor, "N", out var id) ? id : throw Invalid("/cursor", "malformed", "The cursor is not one that a list gave out.");
+    }
+
+    private static string? Checked(string? note) =>
+        note is null || Encoding.UTF8.GetByteCount(note) <= LongestNote
+            ? string.IsNullOrWhiteSpace(note) ? null : note
+            : throw Invalid("/note", "too-long", $"A note has at most {LongestNote} bytes.");
+
+    private static string Known(string? reason, FrozenSet<string> reasons) =>
+        reason is not null && reasons.Contains(reason)
+            ? reason
+            : throw Invalid("/reason", "unknown", $"The reason is one of {string.Join(", ", reasons.Order())}.");
+
+    private static VaultException NotNow(string state) => VaultException.InvalidState($"A request that is {state} does not allow this.");
+
+    private static VaultException Invalid(string pointer, string code, string message) =>
+        VaultException.Invalid([new FieldProblem(pointer, code, message)]);
+}
