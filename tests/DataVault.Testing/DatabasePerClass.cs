@@ -17,7 +17,7 @@ public class DatabasePerClass : IAsyncDisposable
     public const string KeysLogin = "test_keys_app";
     public const string AnalyticsLogin = "test_analytics_app";
 
-    private static readonly Lazy<Task> Template = new(MakeTemplateAsync);
+    private static readonly Lazy<Task<PostgresCluster>> SharedCluster = new(async () => await WithTemplateAsync(await PostgresCluster.SharedAsync()));
     private static readonly SemaphoreSlim Copying = new(1, 1);
     private readonly string suffix = Guid.NewGuid().ToString("N")[..12];
 
@@ -36,8 +36,29 @@ public class DatabasePerClass : IAsyncDisposable
     public static async Task<DatabasePerClass> CreateAsync()
     {
         var pair = new DatabasePerClass();
-        await pair.PrepareAsync();
+        await pair.PrepareAsync(await SharedCluster.Value);
         return pair;
+    }
+
+    /// <summary>On a cluster that only this test uses, so that it may stop it.</summary>
+    public static async Task<DatabasePerClass> CreateOnAsync(PostgresCluster cluster)
+    {
+        var pair = new DatabasePerClass();
+        await pair.PrepareAsync(await WithTemplateAsync(cluster));
+        return pair;
+    }
+
+    public static string AnalyticsLoginOf(AnalyticsDomain domain) => "test_analyst_" + domain.Name;
+
+    /// <summary>A copy of a database as it is now; to be put back by <see cref="RestoreAsync"/>. No vault may be running on it.</summary>
+    public Task BackUpAsync(string database) => CopyAsync(database, database + "_backup");
+
+    public async Task RestoreAsync(string database)
+    {
+        NpgsqlConnection.ClearAllPools();
+        await Cluster.ExecuteAsync("postgres", $"drop database {database} with (force)");
+        await CopyAsync(database + "_backup", database);
+        await VaultMigrator.MigrateAsync(VaultAdmin, KeysAdmin, Repository.Policy);
     }
 
     public VaultOptions Options() => new()
@@ -63,20 +84,21 @@ public class DatabasePerClass : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         NpgsqlConnection.ClearAllPools();
-        foreach (var name in new[] { VaultName, KeysName }) await Cluster.ExecuteAsync("postgres", $"drop database if exists {name} with (force)");
+        foreach (var name in new[] { VaultName, KeysName, VaultName + "_backup", KeysName + "_backup" }) await Cluster.ExecuteAsync("postgres", $"drop database if exists {name} with (force)");
         if (Directory.Exists(Home)) Directory.Delete(Home, recursive: true);
         GC.SuppressFinalize(this);
     }
 
-    protected async Task PrepareAsync()
+    protected async Task PrepareAsync() => await PrepareAsync(await SharedCluster.Value);
+
+    private async Task PrepareAsync(PostgresCluster cluster)
     {
-        Cluster = await PostgresCluster.SharedAsync();
-        await Template.Value;
+        Cluster = cluster;
         await Copying.WaitAsync();
         try
         {
-            await Cluster.ExecuteAsync("postgres", $"create database {VaultName} template vault_template");
-            await Cluster.ExecuteAsync("postgres", $"create database {KeysName} template keys_template");
+            await CopyAsync("vault_template", VaultName);
+            await CopyAsync("keys_template", KeysName);
         }
         finally
         {
@@ -87,9 +109,14 @@ public class DatabasePerClass : IAsyncDisposable
         await VaultMigrator.MigrateAsync(VaultAdmin, KeysAdmin, Repository.Policy);
     }
 
-    private static async Task MakeTemplateAsync()
+    private Task CopyAsync(string from, string to)
     {
-        var cluster = await PostgresCluster.SharedAsync();
+        NpgsqlConnection.ClearAllPools();
+        return Cluster.ExecuteAsync("postgres", $"create database {to} template {from}");
+    }
+
+    private static async Task<PostgresCluster> WithTemplateAsync(PostgresCluster cluster)
+    {
         await cluster.ExecuteAsync("postgres", "create database vault_template");
         await cluster.ExecuteAsync("postgres", "create database keys_template");
         await VaultMigrator.MigrateAsync(cluster.ConnectionString("vault_template"), cluster.ConnectionString("keys_template"), Repository.Policy);
@@ -102,9 +129,8 @@ public class DatabasePerClass : IAsyncDisposable
             """);
         foreach (var domain in Repository.Policy.Analytics)
             await cluster.ExecuteAsync("postgres", $"create role {AnalyticsLoginOf(domain)} login in role dv_analytics_{domain.Name}");
+        return cluster;
     }
-
-    public static string AnalyticsLoginOf(AnalyticsDomain domain) => "test_analyst_" + domain.Name;
 }
 
 /// <summary>One process's worth of the vault.</summary>

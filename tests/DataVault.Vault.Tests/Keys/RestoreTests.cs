@@ -1,0 +1,148 @@
+using DataVault.Testing;
+using DataVault.Vault.Keys;
+using Npgsql;
+using Xunit;
+
+namespace DataVault.Vault.Tests.Keys;
+
+/// <summary>Back up, erase, restore, start: the erased stay erased, everybody else reads.</summary>
+public sealed class RestoreTests
+{
+    [Fact]
+    public async Task A_restored_keys_database_is_cleared_of_the_erased_before_anything_is_served()
+    {
+        await using var databases = await DatabasePerClass.CreateAsync();
+        var (gone, kept) = await MakeTwoAsync(databases);
+        await databases.BackUpAsync(databases.KeysName);
+        await EraseKeyAsync(databases, gone);
+        await databases.RestoreAsync(databases.KeysName);
+
+        await using var vault = await databases.StartVaultAsync();
+
+        await Assert.ThrowsAsync<VaultException>(() => vault.Get<KeyRegistry>().GetAsync(gone.Subject));
+        Assert.Equal("kept@example.com", await People.ReadEmailAsync(vault, kept));
+        Assert.Equal(1, await People.CountAsync(vault, "keys.tombstone"));
+    }
+
+    [Fact]
+    public async Task A_restored_vault_database_loses_the_rows_of_the_erased_and_its_analytics_are_made_anew()
+    {
+        await using var databases = await DatabasePerClass.CreateAsync();
+        var (gone, kept) = await MakeTwoAsync(databases);
+        var domain = Repository.Policy.Analytics[0];
+        await databases.Cluster.ExecuteAsync(databases.VaultName, $"insert into {domain.Schema}.customer (pseudonym, updated_on) values ('p1', '2026-01-01'), ('p2', '2026-01-01')");
+        await databases.Cluster.ExecuteAsync(databases.VaultName, $"insert into vault.search_term values ('{gone.Subject}', 4, 'x')");
+        await databases.BackUpAsync(databases.VaultName);
+        await EraseKeyAsync(databases, gone);
+        await databases.RestoreAsync(databases.VaultName);
+
+        await using var vault = await databases.StartVaultAsync();
+
+        Assert.Equal(0, await People.CountAsync(vault, $"vault.subject where subject_id = '{gone.Subject}'"));
+        Assert.Equal(0, await People.CountAsync(vault, "vault.search_term"));
+        Assert.Equal(0, await People.CountAsync(vault, $"{domain.Schema}.customer"));
+        Assert.Equal(1, await People.CountAsync(vault, $"vault.feed_queue where subject_id = '{kept.Subject}'"));
+        Assert.Equal("kept@example.com", await People.ReadEmailAsync(vault, kept));
+    }
+
+    [Fact]
+    public async Task An_erasure_cut_short_after_the_journal_is_finished_at_the_next_start()
+    {
+        await using var databases = await DatabasePerClass.CreateAsync();
+        var (gone, kept) = await MakeTwoAsync(databases);
+        await using (var vault = await databases.StartVaultAsync())
+        {
+            var keyring = vault.Get<VaultKeyring>();
+            await vault.Get<TombstoneJournal>().AppendAsync(keyring.VaultId, new Tombstone(keyring.TombstoneHash(gone.Subject), new byte[32], DateTimeOffset.UnixEpoch), default);
+        }
+
+        await using var next = await databases.StartVaultAsync();
+        await Assert.ThrowsAsync<VaultException>(() => next.Get<KeyRegistry>().GetAsync(gone.Subject));
+        Assert.Equal(1, await People.CountAsync(next, "vault.subject"));
+        Assert.Equal("kept@example.com", await People.ReadEmailAsync(next, kept));
+    }
+
+    [Fact]
+    public async Task A_journal_that_lacks_an_erasure_is_refused()
+    {
+        await using var databases = await DatabasePerClass.CreateAsync();
+        var (gone, _) = await MakeTwoAsync(databases);
+        await EraseKeyAsync(databases, gone);
+        File.Delete(Path.Combine(databases.Home, "tombstones.journal"));
+        await Assert.ThrowsAsync<VaultStartException>(() => databases.StartVaultAsync());
+    }
+
+    [Fact]
+    public async Task A_changed_journal_is_refused()
+    {
+        await using var databases = await DatabasePerClass.CreateAsync();
+        var (gone, kept) = await MakeTwoAsync(databases);
+        await EraseKeyAsync(databases, gone);
+        await EraseKeyAsync(databases, kept);
+        var path = Path.Combine(databases.Home, "tombstones.journal");
+        var lines = await File.ReadAllLinesAsync(path);
+        await File.WriteAllLinesAsync(path, lines.Reverse());
+        await Assert.ThrowsAsync<VaultStartException>(() => databases.StartVaultAsync());
+        await File.WriteAllTextAsync(path, lines[0].Replace(lines[0][20], lines[0][20] == 'a' ? 'b' : 'a') + "\n" + lines[1] + "\n");
+        await Assert.ThrowsAsync<VaultStartException>(() => databases.StartVaultAsync());
+        await File.WriteAllTextAsync(path, lines[0] + "\n" + lines[1] + "\n" + lines[1][..40]);
+        await using var vault = await databases.StartVaultAsync();
+        Assert.Equal(2, (await vault.Get<TombstoneJournal>().ReadAllAsync(vault.Get<VaultKeyring>().VaultId, default)).Count);
+    }
+
+    [Fact]
+    public async Task Another_root_key_is_refused()
+    {
+        await using var databases = await DatabasePerClass.CreateAsync();
+        await MakeTwoAsync(databases);
+        File.Delete(Path.Combine(databases.Home, "root.key"));
+        await Assert.ThrowsAsync<VaultStartException>(() => databases.StartVaultAsync());
+    }
+
+    [Fact]
+    public async Task The_keys_database_of_another_vault_is_refused()
+    {
+        await using var databases = await DatabasePerClass.CreateAsync();
+        await MakeTwoAsync(databases);
+        await databases.Cluster.ExecuteAsync(databases.KeysName, "truncate keys.vault_key, keys.epoch, keys.page, keys.subject_key");
+        await Assert.ThrowsAsync<VaultStartException>(() => databases.StartVaultAsync());
+    }
+
+    [Fact]
+    public async Task After_a_new_epoch_everything_opens_and_after_the_old_one_is_destroyed_older_copies_of_the_keys_are_refused()
+    {
+        await using var databases = await DatabasePerClass.CreateAsync();
+        var (gone, kept) = await MakeTwoAsync(databases);
+        await databases.BackUpAsync(databases.KeysName);
+        var clock = new ManualClock(TimeProvider.System.GetUtcNow());
+        await using (var vault = await databases.StartVaultAsync(clock: clock))
+        {
+            var destruction = await vault.Get<KeyRegistry>().DestroyAsync(gone.Subject);
+            await vault.Get<KeyWorker>().TurnEpochsAsync(now: true, default);
+            Assert.Equal("kept@example.com", await People.ReadEmailAsync(vault, kept));
+            Assert.False(await vault.Get<KeyRegistry>().IsEpochDestroyedAsync(destruction.EpochId));
+            clock.Advance(TimeSpan.FromDays(8));
+            await vault.Get<KeyWorker>().TurnEpochsAsync(now: false, default);
+            Assert.True(await vault.Get<KeyRegistry>().IsEpochDestroyedAsync(destruction.EpochId));
+            var created = await People.CreateAsync(vault, "new@example.com");
+            Assert.Equal("new@example.com", await People.ReadEmailAsync(vault, created));
+        }
+
+        await using (var next = await databases.StartVaultAsync()) Assert.Equal("kept@example.com", await People.ReadEmailAsync(next, kept));
+        await databases.RestoreAsync(databases.KeysName);
+        var refusal = await Assert.ThrowsAsync<VaultStartException>(() => databases.StartVaultAsync());
+        Assert.Contains("outdated", refusal.Message, StringComparison.Ordinal);
+    }
+
+    private static async Task<(SealedRecord Gone, SealedRecord Kept)> MakeTwoAsync(DatabasePerClass databases)
+    {
+        await using var vault = await databases.StartVaultAsync();
+        return (await People.CreateAsync(vault, "gone@example.com"), await People.CreateAsync(vault, "kept@example.com"));
+    }
+
+    private static async Task EraseKeyAsync(DatabasePerClass databases, SealedRecord record)
+    {
+        await using var vault = await databases.StartVaultAsync();
+        await vault.Get<KeyRegistry>().DestroyAsync(record.Subject);
+    }
+}
