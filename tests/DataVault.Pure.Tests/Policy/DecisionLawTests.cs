@@ -6,7 +6,7 @@ namespace DataVault.Pure.Tests.Policy;
 /// <summary>Laws over many random policies, requests and facts, from fixed seeds.</summary>
 public sealed class DecisionLawTests
 {
-    private const int Policies = 150;
+    private const int Policies = 100;
     private const int RequestsPerPolicy = 40;
 
     private static readonly string[] Items = ["email", "phone", "passport", "allergies", "event:purchase"];
