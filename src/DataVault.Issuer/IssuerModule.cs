@@ -107,7 +107,7 @@ public static class IssuerModule
         signIn.MapPost("/account/login", (HttpContext c, AccountPages p) => p.LoginAsync(c));
         signIn.MapGet("/account/password", (HttpContext c, AccountPages p) => p.ShowPasswordAsync(c));
         signIn.MapPost("/account/password", (HttpContext c, AccountPages p) => p.ChangePasswordAsync(c));
-        browser.MapGet("/account", (HttpContext c) => AccountPages.SignedIn(c));
+        browser.MapGet("/account", (HttpContext c, AccountPages p) => p.ShowSignedInAsync(c));
         browser.MapGet("/account/logout", (HttpContext c, AccountPages p) => p.ShowLogoutAsync(c));
         browser.MapPost("/account/logout", (HttpContext c, AccountPages p) => p.LogoutAsync(c));
         browser.MapGet("/account/signed-out", (HttpContext c) => AccountPages.SignedOut(c));

@@ -16,7 +16,8 @@ internal sealed class AccountPages(
     PasswordSignIn signIn, Sessions sessions, AccountRegistry accounts, ClientRegistry clients, IAntiforgery antiforgery, ISignInAudit audit)
 {
     private const string Failed =
-        "The address and the password do not match an account here, or there were too many attempts. Check both, or wait a quarter of an hour.";
+        "The address and the password do not match an account here, or there were too many attempts. Check both, and whether you are a customer "
+        + "or staff; or wait a while.";
 
     public async Task<IResult> ShowLoginAsync(HttpContext context)
     {
@@ -80,8 +81,18 @@ internal sealed class AccountPages(
     public static IResult SignedOut(HttpContext context) =>
         Page.Show(context, "You are signed out", Markup.Of($"<p>You can close this page, or <a href=\"/\">go to the vault</a>.</p>"));
 
-    public static IResult SignedIn(HttpContext context) =>
-        Page.Show(context, "You are signed in", Markup.Of($"<p><a href=\"/\">Go to the vault</a>, or <a href=\"/account/logout\">sign out</a>.</p>"));
+    public async Task<IResult> ShowSignedInAsync(HttpContext context)
+    {
+        if (await SignedInAsync(context) is not { } session) return Results.LocalRedirect("/account/login");
+        return Page.Show(context, "You are signed in", Markup.Of($"""
+            <p>You are signed in as {session.Account.DisplayName}.</p>
+            <ul>
+            <li><a href="/">Go to the vault</a></li>
+            <li><a href="/account/password">Change the password</a></li>
+            <li><a href="/account/logout">Sign out</a></li>
+            </ul>
+            """));
+    }
 
     // The former session ended with the former password, so this browser gets a new one.
     private async Task<IResult> SignInAgainAsync(HttpContext context, Session session, ReturnAddress back)

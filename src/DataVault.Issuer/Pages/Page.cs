@@ -93,6 +93,7 @@ internal static class Stylesheet
         main { max-width: 26rem; margin: 8vh auto; padding: 1.5rem; background: var(--card); border: 1px solid var(--line); border-radius: .5rem; }
         .brand { margin: 0; font-weight: 600; color: var(--accent); }
         h1 { margin: .25rem 0 1rem; font-size: 1.5rem; }
+        ul { padding-left: 1.25rem; }
         nav { display: flex; gap: .5rem; margin-bottom: 1rem; }
         nav a { flex: 1; padding: .5rem; text-align: center; border: 1px solid var(--line); border-radius: .25rem; color: inherit; text-decoration: none; }
         nav a[aria-current] { border-color: var(--accent); box-shadow: inset 0 -3px var(--accent); font-weight: 600; }

@@ -18,7 +18,6 @@ public sealed record ValidatedToken(
     int Assurance, DateTimeOffset? AuthenticatedAt, DateTimeOffset ExpiresAt, string TokenId, string Scope)
 {
     internal Guid? Authorisation { get; init; }
-    internal DateTimeOffset IssuedAt { get; init; }
 }
 
 /// <summary>

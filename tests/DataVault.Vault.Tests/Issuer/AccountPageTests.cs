@@ -1,6 +1,10 @@
 using System.Net;
 using System.Text.RegularExpressions;
+using DataVault.Cryptography;
 using DataVault.Issuer;
+using DataVault.Issuer.Accounts;
+using Microsoft.AspNetCore.Identity;
+using Microsoft.Extensions.DependencyInjection;
 using Xunit;
 
 namespace DataVault.Vault.Tests.Issuer;
@@ -55,6 +59,19 @@ public sealed partial class AccountPageTests(IssuerHost host) : IClassFixture<Is
         Assert.Equal(wrong.StatusCode, unknown.StatusCode);
         Assert.Equal(await ShapeAsync(wrong), await ShapeAsync(unknown));
         Assert.Equal(wrong.Headers.Select(h => h.Key), unknown.Headers.Select(h => h.Key));
+    }
+
+    [Fact]
+    public async Task An_unknown_address_costs_a_password_hash_too()
+    {
+        var hasher = new CountingHasher();
+        using var scope = host.Services.CreateScope();
+        var users = scope.ServiceProvider.GetRequiredService<UserManager<Account>>();
+        using var work = new PasswordWork(hasher, host.Options(), new SystemRandomBytes());
+
+        Assert.False(await work.MatchesAsync(users, null, "whatever", default));
+
+        Assert.Equal(1, hasher.Verified);
     }
 
     [Fact]
@@ -216,6 +233,18 @@ public sealed partial class AccountPageTests(IssuerHost host) : IClassFixture<Is
     }
 
     [Fact]
+    public async Task The_account_page_is_for_those_who_are_signed_in()
+    {
+        var person = await host.PersonAsync("customer");
+        using var browser = new Browser(host.Address);
+        Assert.Equal("/account/login", (await browser.GetAsync("/account")).Headers.Location!.OriginalString);
+
+        await browser.SignInAsync("customer", person.Email, person.Password);
+
+        Assert.Contains("signed in as customer", await browser.ReadAsync("/account"), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Pages_run_no_script_and_cannot_be_framed()
     {
         using var browser = new Browser(host.Address);
@@ -249,6 +278,19 @@ public sealed partial class AccountPageTests(IssuerHost host) : IClassFixture<Is
 
     private static async Task<string> ShapeAsync(HttpResponseMessage answer) =>
         Token().Replace(await answer.Content.ReadAsStringAsync(), "token");
+
+    private sealed class CountingHasher : IPasswordHasher<Account>
+    {
+        public int Verified { get; private set; }
+
+        public string HashPassword(Account user, string password) => "hash";
+
+        public PasswordVerificationResult VerifyHashedPassword(Account user, string hashedPassword, string providedPassword)
+        {
+            Verified++;
+            return PasswordVerificationResult.Failed;
+        }
+    }
 
     [GeneratedRegex("(?<=__RequestVerificationToken\" value=\")[^\"]+")]
     private static partial Regex Token();
