@@ -1,25 +1,40 @@
 using System.Runtime.InteropServices;
 using DataVault.Server;
 using DataVault.Server.Database;
+using DataVault.Vault;
+using Npgsql;
 
 using var stop = new CancellationTokenSource();
-using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, c => { c.Cancel = true; stop.Cancel(); });
-using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, c => { c.Cancel = true; stop.Cancel(); });
+void Stop(PosixSignalContext signal)
+{
+    signal.Cancel = true;
+    stop.Cancel();
+}
+
+using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
+using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
 try
 {
-    using var home = VaultHome.Claim(".vault");
-    await using var postgres = await EmbeddedPostgres.StartAsync(
-        new EmbeddedPostgresOptions(home.Folder, ["dv_vault_app"], "/usr/bin:/bin") { Progress = Console.WriteLine }, stop.Token);
-    Console.WriteLine(postgres.ConnectionString("postgres", EmbeddedPostgres.Administrator));
-    await postgres.SuperviseAsync(Console.WriteLine, stop.Token);
+    var isMigration = args is ["migrate", ..];
+    var arguments = isMigration ? args[1..] : args;
+    var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = arguments, ContentRootPath = AppContext.BaseDirectory });
+    var settings = new ServerSettings(builder.Configuration, builder.Environment);
+    var startup = new Startup(builder, settings, Startup.LoadPolicy(settings), Console.WriteLine);
+    await (isMigration ? startup.MigrateAsync(stop.Token) : startup.ServeAsync(stop.Token));
+    return 0;
 }
-catch (OperationCanceledException)
+catch (OperationCanceledException) when (stop.IsCancellationRequested)
 {
-    Console.WriteLine("stopped");
+    return 0;
 }
-catch (StartupException e)
+catch (Exception e) when (e is StartupException or VaultStartException)
 {
     await Console.Error.WriteLineAsync(e.Message);
     return 2;
 }
-return 0;
+catch (NpgsqlException e)
+{
+    // The message of a database may quote values; its code does not.
+    await Console.Error.WriteLineAsync($"The database cannot be used ({(e as PostgresException)?.SqlState ?? e.InnerException?.GetType().Name ?? "no connection"}).");
+    return 2;
+}

@@ -16,6 +16,7 @@ public sealed record Problem(
     string? TraceId = null)
 {
     /// <summary>The last segment of <see cref="Type"/>, such as <c>version-mismatch</c>.</summary>
+    [System.Text.Json.Serialization.JsonIgnore]
     public string Slug => Type[(Type.LastIndexOf('/') + 1)..];
 }
 

@@ -1,0 +1,105 @@
+using System.Globalization;
+using DataVault.Client.Wire;
+using DataVault.Policy;
+using DataVault.Server.Http;
+using DataVault.Transparency;
+using DataVault.Vault;
+
+namespace DataVault.Server.Endpoints;
+
+/// <summary>The transparency log: search for officers, proofs, and the tiles that anybody may fetch to verify it (they hold no personal data).</summary>
+internal static class AuditEndpoints
+{
+    private const string Tag = "audit";
+    private const int LargestPage = 1_000;
+    private const string Immutable = "public, max-age=31536000, immutable";
+
+    public static void Map(IEndpointRouteBuilder routes)
+    {
+        routes.MapGet("/v1/audit/entries", SearchAsync).Gives<Page<AuditEntryView>>().As(
+            new("searchEntries", Tag, "Log entries, newest first")
+            {
+                Query =
+                [
+                    new("customer", "About this customer."), new("actor", "Name of the application, or a tag."), new("purpose", "Purpose named."), new("field", "Field concerned."),
+                    new("type", "Such as field.read."), new("result", "ok, denied or error."), new("from", "Not before (RFC 3339)."), new("to", "Before (RFC 3339)."),
+                    QueryParameter.Limit, QueryParameter.Cursor,
+                ],
+                Problems = ["unknown-field", "unknown-purpose"],
+            },
+            AccessRule.With("audit.read"));
+        routes.MapGet("/v1/audit/entries/{index:long}/proof", ProofAsync).Gives<InclusionProofView>().As(
+            new("getProof", Tag, "The inclusion proof of an entry under a signed checkpoint") { Problems = ["not-found"] }, AccessRule.Anyone);
+        routes.MapGet("/audit/checkpoint", CheckpointAsync).ExcludeFromDescription();
+        routes.MapGet("/audit/key", (HttpContext context, AuditReader log) => Answer.TextAsync(context, log.VerifierKey + "\n")).ExcludeFromDescription();
+        routes.MapGet("/audit/tile/{**path}", TileAsync).ExcludeFromDescription();
+    }
+
+    private static async Task SearchAsync(HttpContext context, AuditReader log, PolicySet policy, AuditTrail trail)
+    {
+        var call = new CallReader(context, policy);
+        var query = QueryReader.Of(context, "customer", "actor", "purpose", "field", "type", "result", "from", "to", "limit", "cursor");
+        var sought = new AuditQuery
+        {
+            Subject = query.Id("customer") is { } customer ? new SubjectId(customer) : null,
+            Actor = query.Text("actor"),
+            Purpose = query.Text("purpose") is { } purpose ? call.Purpose(purpose) : null,
+            Item = query.Text("field") is { } field ? call.Items([field])![0].Item : null,
+            Type = Type(query),
+            Result = query.OneOf("result", "ok", "denied", "error") is { } result ? Enum.Parse<EntryResult>(result, ignoreCase: true) : null,
+            From = query.Instant("from"),
+            Until = query.Instant("to"),
+            Limit = query.Limit(50, LargestPage),
+            Cursor = query.Text("cursor"),
+        };
+        await trail.RecordAsync(EntryType.AuditRead, call.Caller, "", EntryResult.Ok, sought.Subject, null, call.Cancellation);
+        var page = await log.SearchAsync(sought, call.Cancellation);
+        await Answer.JsonAsync(context, new Page<AuditEntryView>([.. page.Entries.Select(View)], page.Next));
+    }
+
+    private static AuditEntryView View(AuditRecord record)
+    {
+        var entry = record.Entry;
+        return new AuditEntryView(
+            record.Index, DateTimeOffset.FromUnixTimeMilliseconds(entry.Time), EntryTypes.NameOf(entry.Type), Hex(entry.Actor), record.Actor,
+            entry.Subject.IsEmpty ? null : Hex(entry.Subject), entry.Purpose, EntryTypes.NameOf(entry.Result), record.ItemNames,
+            entry.BulkCount > 0 ? entry.BulkCount : null, Hex(entry.Policy), Hex(entry.RequestId), entry.Rules);
+    }
+
+    private static string Hex(ReadOnlyMemory<byte> bytes) => Convert.ToHexStringLower(bytes.Span);
+
+    private static EntryType? Type(QueryReader query)
+    {
+        if (query.Text("type") is not { } name)
+            return null;
+        return EntryTypes.TryParse(name, out var type) ? type : throw QueryReader.Bad("type", "unknown-word", "must be an entry type such as field.read");
+    }
+
+    private static async Task ProofAsync(HttpContext context, AuditReader log)
+    {
+        if (!long.TryParse((string?)context.Request.RouteValues["index"], NumberStyles.None, CultureInfo.InvariantCulture, out var index))
+            throw VaultException.NotFound();
+        var proof = await log.ProofAsync(index, context.RequestAborted);
+        await Answer.JsonAsync(context, new InclusionProofView(
+            index, Convert.ToBase64String(proof.Entry.Span), [.. proof.Hashes.Select(hash => Convert.ToBase64String(hash))], proof.Checkpoint, proof.Text));
+    }
+
+    private static async Task CheckpointAsync(HttpContext context, AuditReader log)
+    {
+        context.Response.Headers.CacheControl = "no-cache";
+        await Answer.TextAsync(context, await log.CheckpointAsync(context.RequestAborted) ?? throw VaultException.NotFound());
+    }
+
+    private static async Task TileAsync(HttpContext context, AuditReader log)
+    {
+        var path = "tile/" + (string?)context.Request.RouteValues["path"];
+        if (!TlogTiles.TryParsePath(path, out var level, out var number, out var width))
+            throw VaultException.NotFound();
+        var tile = level == TlogTiles.EntriesLevel
+            ? await log.EntryBundleAsync(number, width, context.RequestAborted)
+            : await log.TileAsync(level, number, width, context.RequestAborted);
+        context.Response.Headers.CacheControl = Immutable;
+        context.Response.ContentType = "application/octet-stream";
+        await context.Response.Body.WriteAsync(tile ?? throw VaultException.NotFound(), context.RequestAborted);
+    }
+}

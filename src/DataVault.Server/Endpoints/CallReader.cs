@@ -1,0 +1,81 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using DataVault.Client;
+using DataVault.Policy;
+using DataVault.Server.Http;
+using DataVault.Vault;
+
+namespace DataVault.Server.Endpoints;
+
+/// <summary>What many calls read from a request: whom it is about, for what purpose, which items, under which key.</summary>
+internal sealed class CallReader(HttpContext context, PolicySet policy)
+{
+    private const int MostItems = 100;
+    private const int LongestKey = 128;
+
+    public Recipient Caller { get; } = Http.Caller.Of(context);
+
+    public Guid RequestId { get; } = RequestIdentity.Of(context);
+
+    public CancellationToken Cancellation => context.RequestAborted;
+
+    /// <summary>The customer in the route. A customer who names another person gets what anybody gets for a person that does not exist.</summary>
+    public async ValueTask<SubjectId> CustomerAsync()
+    {
+        if (!SubjectId.TryParse((string?)context.Request.RouteValues["id"], out var subject))
+            throw VaultException.NotFound();
+        if (Caller.Kind == RecipientKind.Customer && Caller.Subject != subject)
+        {
+            await Authorisation.RecordDenialAsync(context, Caller, subject);
+            throw VaultException.NotFound();
+        }
+        return subject;
+    }
+
+    /// <summary>The signed-in customer.</summary>
+    public SubjectId Self() => Caller.Subject ?? throw VaultException.NotFound();
+
+    public Guid RouteId() => Guid.TryParseExact((string?)context.Request.RouteValues["id"], "D", out var id) ? id : throw VaultException.NotFound();
+
+    /// <summary>A registered purpose; where none is named, the credential's only one.</summary>
+    public string Purpose(string? named)
+    {
+        var purpose = named ?? (Caller.Purposes is [var only] ? only : throw new ProblemException("unknown-purpose"));
+        return policy.Purposes.Find(purpose) is not null ? purpose : throw new ProblemException("unknown-purpose");
+    }
+
+    public IReadOnlyList<RequestedItem>? Items(IReadOnlyList<string>? names)
+    {
+        if (names is null)
+            return null;
+        if (names.Count is 0 or > MostItems)
+            throw ProblemException.Member("/fields", "out-of-range", $"1 to {MostItems} fields may be named.");
+        var items = new RequestedItem[names.Count];
+        for (var i = 0; i < items.Length; i++)
+        {
+            if (!RequestedItem.TryParse(names[i], policy.Catalogue, policy.Events, out var item) || item.Item is not FieldDefinition)
+                throw new ProblemException("unknown-field");
+            items[i] = item;
+        }
+        return items;
+    }
+
+    public IReadOnlyList<EventTypeDefinition>? EventTypes(IReadOnlyList<string>? names) =>
+        names is null ? null : [.. names.Select(name => policy.Events.Find(name) ?? throw new ProblemException("unknown-field", "An event type named in the request is not in the tracking plan."))];
+
+    /// <summary>The promise that two calls with one key are one call; bound to the caller, the operation and the body.</summary>
+    public IdempotencyKey? Idempotency<T>(T body)
+    {
+        var header = context.Request.Headers["Idempotency-Key"];
+        if (header.Count == 0)
+            return null;
+        if (header is not [{ Length: > 0 and <= LongestKey } key] || !key.All(c => c is > ' ' and < '\x7f'))
+            throw ProblemException.Member("", "invalid-idempotency-key", $"Idempotency-Key must hold 1 to {LongestKey} visible ASCII characters.");
+        var operation = OperationInfo.NameOf(context);
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        hash.AppendData(Encoding.UTF8.GetBytes(operation + "\n"));
+        hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(body, VaultJson.Strict));
+        return new IdempotencyKey(Caller.Id, operation + "\n" + key, hash.GetHashAndReset());
+    }
+}

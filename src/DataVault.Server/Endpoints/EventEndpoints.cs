@@ -1,0 +1,99 @@
+using System.Text.Json.Nodes;
+using DataVault.Client.Wire;
+using DataVault.Policy;
+using DataVault.Server.Http;
+using DataVault.Vault;
+
+namespace DataVault.Server.Endpoints;
+
+/// <summary>What happened: append one or many, release those of a customer.</summary>
+internal static class EventEndpoints
+{
+    private const string Tag = "events";
+    private const int MostInBatch = 1_000;
+    private const int LargestPage = 500;
+
+    public static void Map(IEndpointRouteBuilder routes)
+    {
+        var example = JsonNode.Parse("""
+            { "customer": { "email": "ada@example.com" }, "type": "purchase", "occurredAt": "2026-03-01T10:15:00Z", "source": "webshop",
+              "properties": { "orderId": "A-1001", "sku": "LAMP-7", "quantity": 1, "total": { "amount": "49.90", "currency": "EUR" } } }
+            """)!;
+        routes.MapPost("/v1/events", AppendAsync).Takes<AppendEvent>().Gives<EventWritten>(201).As(
+            new("appendEvent", Tag, "Append an event")
+            {
+                Description = "With an id of the sender's the same event is stored once however often it is sent: 201 the first time, 200 after.",
+                RequestExample = example,
+                Headers = ["Idempotency-Key"],
+                Problems = ["unknown-purpose", "not-found", "invalid-fields"],
+            },
+            AccessRule.NotCustomers);
+        routes.MapPost("/v1/events/batch", AppendManyAsync).Takes<EventBatch>().Gives<EventBatchResult>().TakesLong().As(
+            new("appendEvents", Tag, "Append up to 1,000 events, one result per event")
+            {
+                RequestExample = new JsonObject { ["events"] = new JsonArray(example.DeepClone()) },
+                Problems = ["unknown-purpose"],
+            },
+            AccessRule.NotCustomers);
+        routes.MapGet("/v1/customers/{id}/events", ListAsync).Gives<ReleasedEvents>().As(
+            new("readEvents", Tag, "Release a customer's events for a purpose, newest first")
+            {
+                Query = [QueryParameter.Purpose, new("types", "Comma-separated event types."), QueryParameter.Limit, QueryParameter.Cursor],
+                Problems = ["unknown-field", "unknown-purpose", "not-found"],
+            },
+            AccessRule.Anyone);
+    }
+
+    public static async Task ReleaseAsync(HttpContext context, DisclosureGate gate, CallReader call, SubjectId subject)
+    {
+        var query = QueryReader.Of(context, "purpose", "types", "limit", "cursor");
+        var page = await gate.ReadEventsAsync(
+            call.Caller, subject, call.Purpose(query.Text("purpose")), call.EventTypes(query.List("types", 50)), query.Limit(50, LargestPage),
+            query.Text("cursor"), call.RequestId, call.Cancellation);
+        await DisclosureWriter.AnswerAsync(context, json => DisclosureWriter.Write(json, page));
+    }
+
+    private static async Task ListAsync(HttpContext context, DisclosureGate gate, PolicySet policy)
+    {
+        var call = new CallReader(context, policy);
+        await ReleaseAsync(context, gate, call, await call.CustomerAsync());
+    }
+
+    private static async Task AppendAsync(HttpContext context, EventRecorder recorder, PolicySet policy)
+    {
+        var body = await RequestBody.ReadAsync<AppendEvent>(context, RequestBody.Record);
+        var call = new CallReader(context, policy);
+        var happened = ToNew(body, call);
+        if (happened.Id is null && call.Idempotency(body) is { } key)
+            happened = happened with { Id = new Guid(System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(key.ClientId + "\n" + key.Key)).AsSpan(0, 16)) };
+        var outcome = await recorder.AppendAsync(call.Caller, [happened], call.RequestId, call.Cancellation);
+        if (outcome.Items[0].Error is { } error)
+            throw error;
+        var isNew = outcome.Items[0].Status == EventStatus.Stored;
+        await Answer.JsonAsync(
+            context, new EventWritten(outcome.Items[0].Id!.Value, new Receipt(outcome.LogIndex ?? -1)), isNew ? StatusCodes.Status201Created : StatusCodes.Status200OK);
+    }
+
+    private static async Task AppendManyAsync(HttpContext context, EventRecorder recorder, PolicySet policy)
+    {
+        var body = await RequestBody.ReadAsync<EventBatch>(context, RequestBody.Batch);
+        var call = new CallReader(context, policy);
+        if (body.Events.Count is 0 or > MostInBatch)
+            throw ProblemException.Member("/events", "out-of-range", $"1 to {MostInBatch} events.");
+        var outcome = await recorder.AppendAsync(call.Caller, [.. body.Events.Select(e => ToNew(e, call))], call.RequestId, call.Cancellation);
+        var items = outcome.Items.Select((item, index) => item.Error is { } error
+            ? new EventItem(index, Problems.StatusOf(error), Problem: Problems.Of(error))
+            : new EventItem(index, item.Status == EventStatus.Stored ? StatusCodes.Status201Created : StatusCodes.Status200OK, item.Id));
+        await Answer.JsonAsync(context, new EventBatchResult([.. items], outcome.LogIndex is { } at ? new Receipt(at) : null));
+    }
+
+    private static NewEvent ToNew(AppendEvent body, CallReader call)
+    {
+        var whom = body.Customer;
+        var named = new object?[] { whom.Id, whom.Email, whom.Phone, whom.CustomerNumber }.Count(member => member is not null);
+        if (named != 1)
+            throw ProblemException.Member("/customer", "exactly-one", "Name the customer by exactly one of id, email, phone, customerNumber.");
+        var lookup = new CustomerLookup(whom.Id is { } id ? new SubjectId(id) : null, whom.Email, whom.Phone, whom.CustomerNumber);
+        return new NewEvent(lookup, body.Type, body.OccurredAt, body.Source, body.Properties, body.Id, call.Purpose(body.Purpose));
+    }
+}

@@ -1,0 +1,99 @@
+using DataVault.Issuer;
+using DataVault.Policy;
+using DataVault.Transparency;
+using DataVault.Vault;
+
+namespace DataVault.Server.Http;
+
+/// <summary>Who may make a call at all. What it then releases or changes is the policy's matter, field by field.</summary>
+/// <param name="Kinds">Kinds of credential that the call is for.</param>
+/// <param name="Capability">Capability that one of the roles must carry; customers' own calls need none.</param>
+internal sealed record AccessRule(IReadOnlyList<RecipientKind> Kinds, string? Capability)
+{
+    public static readonly AccessRule Anyone = new([RecipientKind.Application, RecipientKind.Staff, RecipientKind.Customer], null);
+    public static readonly AccessRule NotCustomers = new([RecipientKind.Application, RecipientKind.Staff], null);
+    public static readonly AccessRule Customers = new([RecipientKind.Customer], null);
+
+    public static AccessRule With(string capability) => NotCustomers with { Capability = capability };
+
+    /// <summary>For customers about themselves, and for whoever holds the capability about anybody.</summary>
+    public static AccessRule OwnOr(string capability) => Anyone with { Capability = capability };
+}
+
+/// <summary>The caller of a request.</summary>
+internal static class Caller
+{
+    private static readonly object Key = new();
+
+    public static Recipient Of(HttpContext context) => Find(context) ?? throw new ProblemException("unauthenticated");
+
+    public static Recipient? Find(HttpContext context) => context.Items.TryGetValue(Key, out var recipient) ? (Recipient?)recipient : null;
+
+    public static ValidatedToken? TokenOf(HttpContext context) => context.Features.Get<ValidatedToken>();
+
+    /// <summary>Turns an access token into a <see cref="Recipient"/>. It refuses nothing: <see cref="Authorisation"/> does.</summary>
+    public static async Task RecogniseAsync(HttpContext context, RequestDelegate next)
+    {
+        if (ResponseHeaders.IsApi(context.Request.Path) && TokenIn(context.Request) is { } text
+            && await context.RequestServices.GetRequiredService<IAccessTokenValidator>().ValidateAsync(text, context.RequestAborted) is { } token)
+        {
+            context.Items[Key] = ToRecipient(token);
+            context.Features.Set(token);
+        }
+        await next(context);
+    }
+
+    // SPEC rfc6750 §2.1; tokens in a query or a form are not taken.
+    private static string? TokenIn(HttpRequest request)
+    {
+        const int longest = 8 * 1024;
+        var header = request.Headers.Authorization;
+        return header.Count == 1 && header[0] is { Length: < longest } text && text.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase)
+            ? text["Bearer ".Length..].Trim()
+            : null;
+    }
+
+    private static Recipient ToRecipient(ValidatedToken token)
+    {
+        var kind = token.Realm switch
+        {
+            Realm.Staff => RecipientKind.Staff,
+            Realm.Customer => RecipientKind.Customer,
+            _ => RecipientKind.Application,
+        };
+        var subject = token.Customer is { } customer ? new SubjectId(customer) : (SubjectId?)null;
+        return new Recipient(kind, token.Subject, token.Name, token.Roles, token.Purposes, subject, token.Assurance);
+    }
+}
+
+/// <summary>Default deny for everything under /v1: a call without an <see cref="AccessRule"/> is refused. Refusals of a known caller are log entries.</summary>
+internal static class Authorisation
+{
+    public static async Task CheckAsync(HttpContext context, RequestDelegate next)
+    {
+        if (ResponseHeaders.IsApi(context.Request.Path))
+        {
+            var caller = Caller.Of(context);
+            var endpoint = context.GetEndpoint();
+            if (endpoint is RouteEndpoint && !IsPermitted(context, endpoint.Metadata.GetMetadata<AccessRule>(), caller))
+            {
+                await RecordDenialAsync(context, caller, null);
+                throw new ProblemException("forbidden");
+            }
+        }
+        await next(context);
+    }
+
+    /// <summary>Writes the refusal of a known caller to the log; without the entry there is no answer but 503.</summary>
+    public static Task RecordDenialAsync(HttpContext context, Recipient caller, SubjectId? subject) =>
+        context.RequestServices.GetRequiredService<AuditTrail>().RecordAsync(
+            EntryType.Denied, caller, "", EntryResult.Denied, subject, OperationInfo.NameOf(context), context.RequestAborted);
+
+    private static bool IsPermitted(HttpContext context, AccessRule? rule, Recipient caller)
+    {
+        if (rule is null || !rule.Kinds.Contains(caller.Kind))
+            return false;
+        return rule.Capability is null || caller.Kind == RecipientKind.Customer
+            || context.RequestServices.GetRequiredService<PolicySet>().Decisions.HasCapability(caller.Roles, rule.Capability);
+    }
+}

@@ -1,0 +1,118 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using DataVault.Client.Wire;
+using Microsoft.AspNetCore.OpenApi;
+using Microsoft.OpenApi;
+
+namespace DataVault.Server.Http;
+
+/// <summary>The API document: OpenAPI 3.1 made from the endpoints themselves, and a page to browse it.</summary>
+internal static class OpenApi
+{
+    private static readonly string[] AlwaysPossible = ["invalid-request", "unauthenticated", "forbidden", "rate-limited", "internal", "unavailable"];
+
+    public static void Configure(OpenApiOptions options)
+    {
+        options.OpenApiVersion = OpenApiSpecVersion.OpenApi3_1;
+        options.ShouldInclude = description => description.RelativePath?.StartsWith("v1/", StringComparison.Ordinal) == true;
+        options.AddDocumentTransformer((document, _, _) =>
+        {
+            Introduce(document);
+            return Task.CompletedTask;
+        });
+        options.AddOperationTransformer(async (operation, context, cancellation) =>
+        {
+            var problem = await context.GetOrCreateSchemaAsync(typeof(Problem), null, cancellation);
+            Complete(operation, context, problem);
+        });
+    }
+
+    private static void Introduce(OpenApiDocument document)
+    {
+        document.Info = new OpenApiInfo
+        {
+            Title = "DataVault",
+            Version = "v1",
+            Description = "A customer data vault: each field is released only to whom the policy allows, for a stated purpose, and every release is in a log that can be verified. "
+                + "Every refusal is a problem document (RFC 9457); every answer names the newest signed checkpoint of the log in Audit-Checkpoint.",
+            License = new OpenApiLicense { Name = "Apache-2.0", Identifier = "Apache-2.0" },
+        };
+        document.Components ??= new OpenApiComponents();
+        document.Components.SecuritySchemes = new Dictionary<string, IOpenApiSecurityScheme>
+        {
+            ["oauth"] = new OpenApiSecurityScheme
+            {
+                Type = SecuritySchemeType.OAuth2,
+                Flows = new OpenApiOAuthFlows
+                {
+                    ClientCredentials = new OpenApiOAuthFlow { TokenUrl = new Uri("/connect/token", UriKind.Relative), Scopes = new Dictionary<string, string>() },
+                },
+            },
+        };
+        document.Security = [new OpenApiSecurityRequirement { [new OpenApiSecuritySchemeReference("oauth", document)] = [] }];
+    }
+
+    private static void Complete(OpenApiOperation operation, OpenApiOperationTransformerContext context, IOpenApiSchema problem)
+    {
+        var metadata = context.Description.ActionDescriptor.EndpointMetadata;
+        if (metadata.OfType<OperationInfo>().FirstOrDefault() is not { } info)
+            return;
+        operation.Parameters ??= [];
+        foreach (var name in PathParameters(context.Description.RelativePath!))
+            operation.Parameters.Add(Parameter(name, ParameterLocation.Path, "", "string", true));
+        foreach (var query in info.Query)
+            operation.Parameters.Add(Parameter(query.Name, ParameterLocation.Query, query.Description, query.Type, query.Required));
+        foreach (var header in info.Headers)
+            operation.Parameters.Add(Parameter(header, ParameterLocation.Header, HeaderText(header), "string", header == "If-Match"));
+        if (info.RequestExample is { } request && operation.RequestBody?.Content?.Values.FirstOrDefault() is { } body)
+            body.Example = request.DeepClone();
+        if (info.AnswerExample is { } answer && operation.Responses?.Values.FirstOrDefault()?.Content?.Values.FirstOrDefault() is { } content)
+            content.Example = answer.DeepClone();
+        AddProblems(operation, info, problem);
+    }
+
+    private static void AddProblems(OpenApiOperation operation, OperationInfo info, IOpenApiSchema schema)
+    {
+        var slugs = AlwaysPossible.Concat(info.Problems);
+        if (operation.RequestBody is not null)
+            slugs = slugs.Concat(["payload-too-large", "unsupported-media-type"]);
+        operation.Responses ??= [];
+        foreach (var group in slugs.Distinct().GroupBy(slug => Problems.Catalogue[slug].Status).OrderBy(g => g.Key))
+        {
+            var example = new JsonObject
+            {
+                ["type"] = "/problems/" + group.First(),
+                ["title"] = group.First().Replace('-', ' '),
+                ["status"] = group.Key,
+                ["detail"] = Problems.Catalogue[group.First()].Advice,
+            };
+            operation.Responses[group.Key.ToString(CultureInfo.InvariantCulture)] = new OpenApiResponse
+            {
+                Description = string.Join(" or ", group),
+                Content = new Dictionary<string, OpenApiMediaType> { [Problems.ContentType] = new() { Schema = schema, Example = example } },
+            };
+        }
+    }
+
+    private static IEnumerable<string> PathParameters(string path) =>
+        path.Split('/').Where(part => part.StartsWith('{')).Select(part => part.Trim('{', '}', '*').Split(':')[0]);
+
+    private static OpenApiParameter Parameter(string name, ParameterLocation place, string description, string type, bool required) => new()
+    {
+        Name = name,
+        In = place,
+        Description = description,
+        Required = required,
+        Schema = new OpenApiSchema
+        {
+            Type = type switch { "integer" => JsonSchemaType.Integer, "boolean" => JsonSchemaType.Boolean, _ => JsonSchemaType.String },
+        },
+    };
+
+    private static string HeaderText(string header) => header switch
+    {
+        "If-Match" => "ETag of the version that the change is based on.",
+        "Idempotency-Key" => "1 to 128 characters; the same key with the same body is carried out once.",
+        _ => "",
+    };
+}

@@ -1,0 +1,99 @@
+using DataVault.Server.Database;
+using DataVault.Server.Http;
+
+namespace DataVault.Server;
+
+/// <summary>What the server is told from outside: environment variables, command line, appsettings.</summary>
+internal sealed class ServerSettings
+{
+    private readonly IConfiguration _configuration;
+
+    public ServerSettings(IConfiguration configuration, IHostEnvironment environment)
+    {
+        _configuration = configuration;
+        Development = environment.IsDevelopment();
+        Home = Path.GetFullPath(Text("Vault:Home") ?? ".vault");
+        Urls = (Text("urls") ?? Text("http_ports") ?? "http://127.0.0.1:8080").Split(';', StringSplitOptions.RemoveEmptyEntries);
+        Address = (Text("Vault:PublicAddress") ?? Urls[0]).TrimEnd('/');
+        Limits = configuration.GetSection("Limits").Get<LimitOptions>() ?? new LimitOptions();
+    }
+
+    public bool Development { get; }
+
+    public string Home { get; }
+
+    public IReadOnlyList<string> Urls { get; }
+
+    /// <summary>The address that people and applications use; the issuer's name.</summary>
+    public string Address { get; }
+
+    public LimitOptions Limits { get; }
+
+    public string Origin => Text("Vault:Origin") ?? "datavault.example/log";
+
+    public string? RootPassphrase => Secret("Vault:RootPassphrase");
+
+    public string? ConsoleSecret => Secret("Console:ClientSecret");
+
+    public string? Collector => Text("OTEL_EXPORTER_OTLP_ENDPOINT");
+
+    /// <summary>/metrics also answers callers from elsewhere, where the network keeps strangers away.</summary>
+    public bool MetricsForAll => _configuration.GetValue("Vault:MetricsForAll", false);
+
+    public string SearchPath => Text("PATH") ?? "";
+
+    /// <summary>A proxy in front ends TLS and is the only way in.</summary>
+    public bool BehindTlsProxy => _configuration.GetValue("Vault:BehindTlsProxy", false);
+
+    /// <summary>Customers of the sample; 0 for none.</summary>
+    public int SampleCustomers => _configuration.GetValue("Vault:SampleCustomers", SampleData.DefaultCustomers);
+
+    public int PasswordIterations => _configuration.GetValue("Issuer:PasswordIterations", 600_000);
+
+    /// <summary>A private PostgreSQL is run beside the server when none is named.</summary>
+    public bool RunsOwnDatabase => Development && Connection("Vault") is null && Connection("Keys") is null;
+
+    public string? Connection(string name) => _configuration.GetConnectionString(name) is { Length: > 0 } text ? text : null;
+
+    /// <exception cref="StartupException">The connection string is absent.</exception>
+    public string RequiredConnection(string name) =>
+        Connection(name) ?? throw new StartupException($"ConnectionStrings__{name} is not set.");
+
+    /// <summary>The folder of policies: configured, else found upwards from the working directory, else beside the binaries.</summary>
+    public string PoliciesFolder()
+    {
+        if (Text("Vault:Policies") is { } configured)
+            return Directory.Exists(configured) ? configured : throw new StartupException($"Vault__Policies names {configured}, which is not a folder.");
+        for (var folder = new DirectoryInfo(Directory.GetCurrentDirectory()); folder is not null; folder = folder.Parent)
+        {
+            if (File.Exists(Path.Combine(folder.FullName, "policies", "catalogue.yaml")))
+                return Path.Combine(folder.FullName, "policies");
+        }
+        var beside = Path.Combine(AppContext.BaseDirectory, "policies");
+        return Directory.Exists(beside) ? beside : throw new StartupException("There is no folder 'policies': start in the repository or set Vault__Policies.");
+    }
+
+    /// <summary>Outside Development nothing unsafe is guessed.</summary>
+    /// <exception cref="StartupException">One line naming what is unsafe or absent.</exception>
+    public void RefuseUnsafe()
+    {
+        if (Development)
+            return;
+        RequiredConnection("Vault");
+        RequiredConnection("Keys");
+        if (RootPassphrase is not { Length: >= 20 })
+            throw new StartupException("Outside Development the root key is sealed: set Vault__RootPassphrase, or Vault__RootPassphraseFile, to at least 20 characters.");
+        if (ConsoleSecret is not { Length: >= 32 })
+            throw new StartupException("Set Console__ClientSecret, or Console__ClientSecretFile, to at least 32 random characters.");
+        if (!Address.StartsWith("https://", StringComparison.Ordinal))
+            throw new StartupException("Outside Development Vault__PublicAddress must be the https:// address that callers use.");
+        if (!BehindTlsProxy && Urls.Any(u => !u.StartsWith("https://", StringComparison.Ordinal)))
+            throw new StartupException("Outside Development the server listens on https:// only (ASPNETCORE_URLS), unless Vault__BehindTlsProxy=true says that a proxy ends TLS.");
+    }
+
+    private string? Text(string name) => _configuration[name] is { Length: > 0 } text ? text : null;
+
+    // A file keeps a secret out of the environment, where other processes may see it.
+    private string? Secret(string name) =>
+        Text(name) ?? (Text(name + "File") is { } file ? File.ReadAllText(file).Trim() : null);
+}

@@ -1,0 +1,264 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using DataVault.Analytics;
+using DataVault.Console;
+using DataVault.Issuer;
+using DataVault.Policy;
+using DataVault.Server.Database;
+using DataVault.Server.Endpoints;
+using DataVault.Server.Http;
+using DataVault.Server.Operations;
+using DataVault.Vault;
+using Microsoft.Extensions.Logging.Console;
+
+namespace DataVault.Server;
+
+/// <summary>Where the databases are and how the server logs in to them.</summary>
+internal sealed record DatabaseConnections(string Vault, string Keys, string Issuer, string Analytics)
+{
+    public static DatabaseConnections Configured(ServerSettings settings)
+    {
+        var vault = settings.RequiredConnection("Vault");
+        return new(vault, settings.RequiredConnection("Keys"), settings.Connection("Issuer") ?? vault, settings.Connection("Analytics") ?? vault);
+    }
+
+    public static DatabaseConnections Embedded(EmbeddedPostgres postgres) => new(
+        postgres.ConnectionString("vault", "dv_vault_app"), postgres.ConnectionString("keys", "dv_keys_app"),
+        postgres.ConnectionString("vault", "dv_issuer_app"), postgres.ConnectionString("vault", "dv_analytics_app"));
+
+    /// <summary>Each login with the groups it needs; one that serves two parts gets the groups of both.</summary>
+    public IEnumerable<ServerLogin> Logins() =>
+        [new(Vault, "dv_vault"), new(Keys, "dv_keys"), new(Issuer, "dv_issuer"), new(Analytics, "dv_analytics")];
+}
+
+/// <summary>The composition root: reads the settings, brings the databases up, wires the parts, serves until told to stop.</summary>
+internal sealed class Startup(WebApplicationBuilder builder, ServerSettings settings, PolicySet policy, Action<string> print)
+{
+    public static PolicySet LoadPolicy(ServerSettings settings)
+    {
+        var folder = settings.PoliciesFolder();
+        var files = Directory.EnumerateFiles(folder, "*.yaml", SearchOption.AllDirectories)
+            .ToDictionary(f => Path.GetRelativePath(folder, f).Replace('\\', '/'), File.ReadAllText);
+        try
+        {
+            return PolicySet.Load(files);
+        }
+        catch (PolicyException e)
+        {
+            throw new StartupException("The policy does not load: " + string.Join("; ", e.Problems.Select(p => $"{p.File}:{p.Line}: {p.Message}")));
+        }
+    }
+
+    /// <summary>Runs until cancelled.</summary>
+    public async Task ServeAsync(CancellationToken stop)
+    {
+        settings.RefuseUnsafe();
+        using var home = VaultHome.Claim(settings.Home);
+        RefuseTakenPort();
+        await using var postgres = settings.RunsOwnDatabase ? await StartPostgresAsync(stop) : null;
+        var connections = postgres is null ? DatabaseConnections.Configured(settings) : DatabaseConnections.Embedded(postgres);
+        if (postgres is not null)
+            await PrepareAsync(postgres, connections, stop);
+        if (!settings.Development)
+            await RefusePowerfulLoginsAsync(connections, stop);
+        await using var app = Build(connections, ConsoleSecret(home));
+        var firstRun = new FirstRun(app.Services, home, settings, print);
+        var fill = settings.Development && !firstRun.IsDone;
+        await app.StartAsync(stop);
+        await EnsureConsoleAsync(app.Services, home, stop);
+        if (fill)
+            await firstRun.FillAsync(postgres, stop);
+        app.Services.GetRequiredService<Health>().IsFilled = true;
+        if (settings.Development)
+            firstRun.Announce(withSecrets: fill);
+        await WaitAsync(app, postgres, stop);
+    }
+
+    /// <summary>The command <c>migrate</c>: databases, schema, and the logins named by the server's connection strings.</summary>
+    public async Task MigrateAsync(CancellationToken stop)
+    {
+        var provisioning = new Provisioning(settings.RequiredConnection("VaultMigrator"), settings.RequiredConnection("KeysMigrator"));
+        await provisioning.CreateDatabasesAsync(stop);
+        await provisioning.MigrateAsync(policy, stop);
+        await provisioning.CreateLoginsAsync(DatabaseConnections.Configured(settings).Logins(), stop);
+        print("The databases are up to date.");
+    }
+
+    private void RefuseTakenPort()
+    {
+        foreach (var url in settings.Urls)
+        {
+            var address = BindingAddress.Parse(url);
+            if (address.Port == 0 || !IPAddress.TryParse(address.Host, out var ip))
+                continue;
+            using var probe = new TcpListener(ip, address.Port);
+            try
+            {
+                probe.Start();
+            }
+            catch (SocketException)
+            {
+                throw new StartupException($"Port {address.Port} of {address.Host} is taken by another program: stop it, or choose another with ASPNETCORE_URLS (or --urls).");
+            }
+        }
+    }
+
+    private async Task<EmbeddedPostgres> StartPostgresAsync(CancellationToken stop) =>
+        await EmbeddedPostgres.StartAsync(
+            new EmbeddedPostgresOptions(settings.Home, ["dv_vault_app", "dv_keys_app", "dv_issuer_app", "dv_analytics_app"], settings.SearchPath) { Progress = print },
+            stop);
+
+    private async Task PrepareAsync(EmbeddedPostgres postgres, DatabaseConnections connections, CancellationToken stop)
+    {
+        if (postgres.IsNew)
+            print("Creating the databases vault and keys");
+        var provisioning = new Provisioning(
+            postgres.ConnectionString("vault", EmbeddedPostgres.Administrator), postgres.ConnectionString("keys", EmbeddedPostgres.Administrator));
+        await provisioning.CreateDatabasesAsync(stop);
+        await provisioning.MigrateAsync(policy, stop);
+        await provisioning.CreateLoginsAsync(connections.Logins(), stop);
+    }
+
+    private static async Task RefusePowerfulLoginsAsync(DatabaseConnections connections, CancellationToken stop)
+    {
+        await LoginCheck.RefusePowerfulAsync("Issuer", connections.Issuer, stop);
+        await LoginCheck.RefusePowerfulAsync("Analytics", connections.Analytics, stop);
+    }
+
+    private string ConsoleSecret(VaultHome home)
+    {
+        if (settings.ConsoleSecret is { } configured)
+            return configured;
+        var file = Path.Combine(home.Folder, "console.secret");
+        if (!File.Exists(file))
+            FileModes.WriteSecret(file, RandomNumberGenerator.GetHexString(64, lowercase: true));
+        return File.ReadAllText(file);
+    }
+
+    private async Task EnsureConsoleAsync(IServiceProvider services, VaultHome home, CancellationToken stop) =>
+        await services.GetRequiredService<ClientRegistry>().EnsureAsync(
+            ClientRegistration.SignIn("console", "Console", [settings.Address + "/console/callback"], [settings.Address + "/console/signed-out"]),
+            ConsoleSecret(home),
+            stop);
+
+    private async Task WaitAsync(WebApplication app, EmbeddedPostgres? postgres, CancellationToken stop)
+    {
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop, app.Lifetime.ApplicationStopping);
+        var supervision = postgres?.SuperviseAsync(print, ended.Token) ?? Task.CompletedTask;
+        try
+        {
+            await Task.Delay(Timeout.Infinite, ended.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            print("Stopping");
+        }
+        await app.StopAsync(CancellationToken.None);
+        await supervision.ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+    }
+
+    private WebApplication Build(DatabaseConnections connections, string consoleSecret)
+    {
+        builder.WebHost.UseUrls([.. settings.Urls]);
+        builder.WebHost.ConfigureKestrel(Limits.Apply);
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(20));
+        AddLogging(builder.Logging);
+        AddParts(builder.Services, connections, consoleSecret);
+        AddHttp(builder.Services);
+        var app = builder.Build();
+        UseHttp(app);
+        Map(app);
+        return app;
+    }
+
+    private void AddLogging(ILoggingBuilder logging)
+    {
+        logging.ClearProviders();
+        logging.AddConsole(console => console.FormatterName = settings.Development ? PlainLog.FormatName : JsonLog.FormatName);
+        logging.AddConsoleFormatter<JsonLog, ConsoleFormatterOptions>();
+        logging.AddConsoleFormatter<PlainLog, ConsoleFormatterOptions>();
+        // The framework's own lines at Information hold URLs with their queries.
+        logging.SetMinimumLevel(LogLevel.Information).AddFilter("Microsoft", LogLevel.Warning).AddFilter("System", LogLevel.Warning)
+            .AddFilter("Microsoft.EntityFrameworkCore", LogLevel.Error).AddFilter("Npgsql", LogLevel.None);
+    }
+
+    private void AddParts(IServiceCollection services, DatabaseConnections connections, string consoleSecret)
+    {
+        services.AddSingleton(settings).AddSingleton(policy);
+        services.AddVault(
+            new VaultOptions
+            {
+                DataConnection = connections.Vault,
+                KeysConnection = connections.Keys,
+                Home = settings.Home,
+                Origin = settings.Origin,
+                Development = settings.Development,
+                RootPassphrase = settings.RootPassphrase,
+            },
+            policy);
+        services.AddSingleton<ISignInAudit, SignInAudit>();
+        services.AddIssuer(new IssuerOptions
+        {
+            Connection = connections.Issuer,
+            Issuer = settings.Address,
+            Development = settings.Development,
+            PasswordIterations = settings.PasswordIterations,
+        });
+        services.AddAnalytics(connections.Analytics);
+        services.AddConsole(new ConsoleOptions { Address = settings.Address, ClientId = "console", ClientSecret = consoleSecret });
+        services.AddSingleton<SampleData>();
+    }
+
+    private void AddHttp(IServiceCollection services)
+    {
+        services.AddSingleton<Health>().AddSingleton<StatusReport>();
+        services.AddSingleton(_ => new Telemetry(settings.Collector));
+        services.AddRateLimiter(limiter => Limits.Apply(limiter, settings.Limits));
+        services.AddRequestTimeouts(timeouts => Limits.Apply(timeouts, settings.Limits));
+        services.AddOpenApi("v1", OpenApi.Configure);
+        services.ConfigureHttpJsonOptions(json => json.SerializerOptions.PropertyNamingPolicy = System.Text.Json.JsonNamingPolicy.CamelCase);
+    }
+
+    private static void UseHttp(WebApplication app)
+    {
+        app.Use((context, next) =>
+        {
+            ResponseHeaders.Apply(context);
+            return next(context);
+        });
+        app.Use(Problems.HandleAsync);
+        app.UseRouting();
+        app.Use(Caller.RecogniseAsync);
+        app.UseRateLimiter();
+        app.UseRequestTimeouts();
+        app.Use(Authorisation.CheckAsync);
+        app.UseSwaggerUI(ui =>
+        {
+            ui.RoutePrefix = "docs";
+            ui.DocumentTitle = "DataVault API";
+            ui.SwaggerEndpoint("/openapi/v1.json", "DataVault v1");
+        });
+    }
+
+    private static void Map(WebApplication app)
+    {
+        app.Services.GetRequiredService<Telemetry>();
+        app.MapOpenApi("/openapi/{documentName}.json");
+        app.MapGet("/health/live", Health.AnswerLiveAsync).ExcludeFromDescription().DisableHttpMetrics();
+        app.MapGet("/health/ready", (RequestDelegate)(c => c.RequestServices.GetRequiredService<Health>().AnswerReadyAsync(c))).DisableHttpMetrics();
+        app.MapGet("/metrics", MetricsPage.AnswerAsync).ExcludeFromDescription().DisableHttpMetrics();
+        app.MapGet("/problems/{slug}", ProblemPages.AnswerAsync).ExcludeFromDescription();
+        CustomerEndpoints.Map(app);
+        EventEndpoints.Map(app);
+        ConsentEndpoints.Map(app);
+        RequestEndpoints.Map(app);
+        MeEndpoints.Map(app);
+        AuditEndpoints.Map(app);
+        PolicyEndpoints.Map(app);
+        AnalyticsEndpoints.Map(app);
+        AdministrationEndpoints.Map(app);
+        app.MapIssuer();
+        app.MapConsole();
+    }
+}
