@@ -17,6 +17,10 @@ namespace DataVault.Vault;
 /// </summary>
 public sealed class DisclosureGate
 {
+    public const int MaxSubjects = 1_000;
+    public const int MaxFound = 100;
+    public const int MaxEvents = 500;
+
     private readonly VaultDatabase database;
     private readonly KeyRegistry keys;
     private readonly RecordCipher cipher;
@@ -47,7 +51,7 @@ public sealed class DisclosureGate
         Recipient recipient, IReadOnlyList<SubjectId> subjects, string purpose, IReadOnlyList<RequestedItem>? items, bool provenance, Guid requestId, CancellationToken ct)
     {
         decider.Purpose(purpose);
-        if (subjects.Count == 0) return [];
+        if (subjects.Count is 0 or > MaxSubjects) throw VaultException.BadRequest($"1 to {MaxSubjects} customers.");
         var queries = subjects.Select(subject => new ReadQuery(recipient, subject, purpose, items, provenance, requestId)).ToList();
         return (await ReadAllAsync(queries, static _ => true, null, ct)).Results;
     }
@@ -60,6 +64,7 @@ public sealed class DisclosureGate
         Recipient recipient, string purpose, IReadOnlyDictionary<string, string> where, IReadOnlyList<RequestedItem>? items, int limit, Guid requestId, CancellationToken ct)
     {
         decider.Purpose(purpose);
+        if (limit is < 1 or > MaxFound) throw VaultException.BadRequest($"The limit is between 1 and {MaxFound}.");
         var search = SubjectSearch.Parse(where, decider.Policy.Catalogue, keys);
         if (search.Fields.FirstOrDefault(field => !decider.Policy.Decisions.CouldPermit(recipient, AccessAction.Search, purpose, field.Item)) is { } refused)
         {
@@ -81,6 +86,7 @@ public sealed class DisclosureGate
         Recipient recipient, SubjectId subject, string purpose, IReadOnlyList<EventTypeDefinition>? types, int limit, string? cursor, Guid requestId, CancellationToken ct)
     {
         decider.Purpose(purpose);
+        if (limit is < 1 or > MaxEvents) throw VaultException.BadRequest($"The limit is between 1 and {MaxEvents}.");
         var position = EventCursor.Parse(cursor);
         RequestedItem[] items = [.. (types ?? decider.Policy.Events.Types).Select(type => new RequestedItem(type, null))];
         var query = new ReadQuery(recipient, subject, purpose, items, Provenance: false, requestId);

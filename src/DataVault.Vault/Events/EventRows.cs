@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using System.Buffers.Text;
 using System.Text;
@@ -61,7 +62,8 @@ internal readonly record struct EventCursor(DateTimeOffset OccurredAt, Guid Id)
     {
         if (cursor is null) return Start;
         Span<byte> bytes = stackalloc byte[Size];
-        if (cursor.Length > 40 || !Base64Url.TryDecodeFromChars(cursor, bytes, out var written) || written != Size) throw VaultException.BadRequest("The cursor is not valid.");
+        var status = Base64Url.DecodeFromChars(cursor, bytes, out _, out var written);
+        if (status != OperationStatus.Done || written != Size) throw VaultException.BadRequest("The cursor is not valid.");
         var ticks = BinaryPrimitives.ReadInt64BigEndian(bytes);
         if (ticks < 0 || ticks > DateTimeOffset.MaxValue.UtcTicks) throw VaultException.BadRequest("The cursor is not valid.");
         return new EventCursor(new DateTimeOffset(ticks, TimeSpan.Zero), new Guid(bytes[8..], bigEndian: true));
