@@ -14,19 +14,20 @@ internal sealed class Paired(string ours, string theirs, int rounds)
     /// <param name="unit">What the items are.</param>
     /// <param name="runOurs">Our way.</param>
     /// <param name="runTheirs">The peer's way.</param>
+    /// <param name="prepare">Done before each of them, outside the time: makes every run begin alike.</param>
     /// <returns>The median of our rate over theirs.</returns>
-    public async Task<double> RunAsync(double work, string unit, Func<Task> runOurs, Func<Task> runTheirs)
+    public async Task<double> RunAsync(double work, string unit, Func<Task> runOurs, Func<Task> runTheirs, Func<Task>? prepare = null)
     {
-        await runOurs();
-        await runTheirs();
+        await TimeAsync(runOurs, prepare);
+        await TimeAsync(runTheirs, prepare);
         var (mine, other) = (new List<double>(), new List<double>());
         for (var round = 0; round < rounds; round++)
         {
             if (round % 2 == 0)
-                mine.Add(await TimeAsync(runOurs));
-            other.Add(await TimeAsync(runTheirs));
+                mine.Add(await TimeAsync(runOurs, prepare));
+            other.Add(await TimeAsync(runTheirs, prepare));
             if (round % 2 == 1)
-                mine.Add(await TimeAsync(runOurs));
+                mine.Add(await TimeAsync(runOurs, prepare));
         }
         var ratios = mine.Zip(other, (a, b) => b / a).Order().ToList();
         PrintRate(ours, work, unit, mine);
@@ -35,8 +36,9 @@ internal sealed class Paired(string ours, string theirs, int rounds)
         return Median(ratios);
     }
 
-    private static async Task<double> TimeAsync(Func<Task> run)
+    private static async Task<double> TimeAsync(Func<Task> run, Func<Task>? prepare)
     {
+        if (prepare is not null) await prepare();
         GC.Collect();
         var start = Stopwatch.GetTimestamp();
         await run();

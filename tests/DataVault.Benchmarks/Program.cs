@@ -6,6 +6,7 @@ using DataVault.Benchmarks;
 Benchmark[] benchmarks =
 [
     new("verify", "[entries=1000000] [rounds=5]   audit verify over a log on disk, against raw SHA-256 over the same bytes", VerifyBenchmark.RunAsync),
+    new("ingest", "[rows=20000] [slow=2000] [rounds=7] [callers=2]   customers and events in, against COPY in clear and EF Core with DataProtection", IngestBenchmark.RunAsync),
 ];
 
 var chosen = benchmarks.SingleOrDefault(benchmark => benchmark.Name == args.FirstOrDefault());
