@@ -19,7 +19,8 @@ internal static class ProblemReader
         catch (JsonException)
         {
             // The cause is left out: the reader's message may quote the body.
-            throw new VaultProblemException(Plain(response.StatusCode, "internal", "The vault's answer could not be read."), response.StatusCode);
+            throw new VaultProblemException(
+                Plain(HttpStatusCode.InternalServerError, "internal", "The vault's answer could not be read."), HttpStatusCode.InternalServerError);
         }
         catch (Exception e) when (e is HttpRequestException or IOException)
         {

@@ -1,0 +1,275 @@
+using System.Net;
+using System.Text.RegularExpressions;
+using Xunit;
+
+namespace DataVault.Server.Tests.Console;
+
+public sealed partial class ConsoleTests : IAsyncLifetime
+{
+    private PaperVault _vault = null!;
+    private HttpClient _browser = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        _vault = await PaperVault.StartAsync();
+        _browser = Browser();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _browser.Dispose();
+        await _vault.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task A_sign_in_goes_through_the_issuer_and_comes_back_to_the_page_that_was_wanted()
+    {
+        var page = await _browser.GetAsync("/console/me/accesses");
+
+        Assert.Equal("/console/me/accesses", page.RequestMessage!.RequestUri!.PathAndQuery);
+        Assert.Contains("Who looked at your data", await page.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("//evil.example")]
+    [InlineData("https://evil.example/console")]
+    [InlineData("/console\\evil")]
+    [InlineData("/consolevil")]
+    [InlineData("/account/password")]
+    public async Task A_sign_in_leads_nowhere_but_into_the_console(string wanted)
+    {
+        var page = await _browser.GetAsync("/console/sign-in?returnTo=" + Uri.EscapeDataString(wanted));
+
+        Assert.Equal("/console/me", page.RequestMessage!.RequestUri!.AbsolutePath);
+        Assert.Equal("localhost", page.RequestMessage.RequestUri.Host);
+    }
+
+    [Theory]
+    [InlineData("/console/callback?code=code-0&state=guessed")]
+    [InlineData("/console/callback?code=code-0")]
+    public async Task A_callback_that_this_browser_did_not_begin_is_refused(string callback)
+    {
+        var page = await _browser.GetAsync(callback);
+
+        Assert.Equal(HttpStatusCode.BadRequest, page.StatusCode);
+        Assert.DoesNotContain(_vault.Told, t => t.StartsWith("token", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Tokens_never_stand_in_a_page_or_a_readable_cookie()
+    {
+        using var browser = Browser(follow: false);
+        var hops = new List<HttpResponseMessage>();
+        for (var next = "/console/sign-in"; next is not null; next = hops[^1].Headers.Location?.ToString())
+        {
+            hops.Add(await browser.GetAsync(next));
+            if (hops.Count > 8) break;
+        }
+
+        Assert.Equal(HttpStatusCode.OK, hops[^1].StatusCode);
+        var cookies = hops.SelectMany(h => h.Headers.TryGetValues("Set-Cookie", out var set) ? set : []).ToList();
+        Assert.All(cookies.Where(c => c.StartsWith("vault-console", StringComparison.Ordinal)), c =>
+        {
+            Assert.Contains("httponly", c, StringComparison.OrdinalIgnoreCase);
+            Assert.Contains("samesite=lax", c, StringComparison.OrdinalIgnoreCase);
+        });
+        Assert.DoesNotContain(cookies, c => c.Contains("customer-1", StringComparison.Ordinal));
+        Assert.DoesNotContain("customer-1", await hops[^1].Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_expired_token_is_renewed_once_even_when_many_pages_come_at_once()
+    {
+        _vault.TokenLifetime = 1;
+        await _browser.GetAsync("/console/me");
+        _vault.TokenLifetime = 300;
+
+        var pages = await Task.WhenAll(Enumerable.Range(0, 6).Select(_ => _browser.GetAsync("/console/me/consents")));
+
+        Assert.All(pages, p => Assert.Equal(HttpStatusCode.OK, p.StatusCode));
+        Assert.InRange(_vault.Told.Count(t => t == "token refresh_token"), 1, 2);
+    }
+
+    [Fact]
+    public async Task Every_page_forbids_scripts_and_inline_styles_and_has_none()
+    {
+        foreach (var (path, html, response) in await WalkAsync("customer"))
+        {
+            var policy = string.Join(' ', response.Headers.GetValues("Content-Security-Policy"));
+            Assert.Contains("default-src 'none'", policy, StringComparison.Ordinal);
+            Assert.DoesNotContain("unsafe", policy, StringComparison.Ordinal);
+            Assert.DoesNotContain("<script", html, StringComparison.OrdinalIgnoreCase);
+            Assert.False(InlineStyle().IsMatch(html), path);
+            Assert.True(response.Headers.CacheControl?.NoStore);
+        }
+    }
+
+    [Theory]
+    [InlineData("customer")]
+    [InlineData("compliance-officer")]
+    [InlineData("analyst")]
+    [InlineData("administrator")]
+    public async Task No_link_of_any_page_is_dead_and_every_field_has_its_label(string role)
+    {
+        var pages = await WalkAsync(role);
+
+        Assert.True(pages.Count > (role == "analyst" ? 0 : 3), $"{pages.Count} pages");
+        Assert.All(pages, p => Assert.Equal(HttpStatusCode.OK, p.Response.StatusCode));
+        foreach (var (path, html, _) in pages)
+        {
+            foreach (Match field in Fields().Matches(html))
+                Assert.True(html.Contains($"for=\"{field.Groups[1].Value}\"", StringComparison.Ordinal), $"{path}: {field.Value}");
+            Assert.Single(Headings().Matches(html));
+        }
+    }
+
+    [Theory]
+    [InlineData("customer")]
+    [InlineData("compliance-officer")]
+    public async Task Empty_lists_are_said_in_words(string role)
+    {
+        _vault.Empty = true;
+
+        foreach (var (path, html, response) in await WalkAsync(role))
+        {
+            Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+            Assert.False(html.Contains("<tbody></tbody>", StringComparison.Ordinal), path);
+        }
+    }
+
+    [Fact]
+    public async Task Values_are_encoded()
+    {
+        var html = await _browser.GetStringAsync("/console/me");
+
+        Assert.Contains("Example &lt;script&gt;", html, StringComparison.Ordinal);
+        Assert.DoesNotContain("<script>alert", html, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_consent_is_withdrawn_with_one_button()
+    {
+        var html = await _browser.GetStringAsync("/console/me/consents");
+
+        var answer = await _browser.PostAsync("/console/me/consents/marketing", Form(html, ("state", "withdrawn"), ("notice", "2025-01")));
+
+        Assert.Contains("in force everywhere", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        Assert.Contains(_vault.Told, t => t == """PUT /v1/me/consents/marketing {"state":"withdrawn","notice":"2025-01","channel":"console"}""");
+    }
+
+    [Theory]
+    [InlineData("/console/me/consents/marketing")]
+    [InlineData("/console/me/requests")]
+    [InlineData("/console/me/erase")]
+    [InlineData("/console/sign-out")]
+    [InlineData("/console/officer/requests/0198c3f2-6c1a-7000-8000-0000000000aa")]
+    [InlineData("/console/admin/clients")]
+    [InlineData("/console/admin/accounts")]
+    public async Task A_form_without_its_token_changes_nothing(string path)
+    {
+        await _browser.GetAsync("/console/me");
+        _vault.Told.Clear();
+
+        var answer = await _browser.PostAsync(path, new FormUrlEncodedContent([new("state", "withdrawn"), new("kind", "erasure"), new("understood", "yes")]));
+
+        Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
+        Assert.Empty(_vault.Told);
+    }
+
+    [Fact]
+    public async Task An_erasure_needs_the_confirmation()
+    {
+        var html = await _browser.GetStringAsync("/console/me/erase");
+
+        var unconfirmed = await _browser.PostAsync("/console/me/erase", Form(html));
+        var confirmed = await _browser.PostAsync("/console/me/erase", Form(html, ("understood", "yes")));
+
+        Assert.Contains("Please confirm", await unconfirmed.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        Assert.Contains("has come in", await confirmed.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        Assert.Single(_vault.Told, t => t.StartsWith("POST /v1/requests", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_new_secret_is_shown_once_and_not_kept()
+    {
+        _vault.Role = "administrator";
+        var html = await _browser.GetStringAsync("/console/admin/clients");
+
+        var answer = await _browser.PostAsync("/console/admin/clients", Form(html, ("id", "shop"), ("name", "Shop"), ("roles", "ingest"), ("purposes", "service-delivery")));
+
+        Assert.Contains("the-secret-shown-once", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        Assert.DoesNotContain("the-secret-shown-once", await _browser.GetStringAsync("/console/admin/clients"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_vault_that_is_away_is_said_kindly()
+    {
+        await _browser.GetAsync("/console/me");
+        _vault.Broken = 503;
+
+        var page = await _browser.GetAsync("/console/me");
+
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, page.StatusCode);
+        Assert.Contains("The vault is busy", await page.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_sign_out_ends_the_session_here_and_at_the_issuer()
+    {
+        var html = await _browser.GetStringAsync("/console/me");
+
+        var answer = await _browser.PostAsync("/console/sign-out", Form(html));
+
+        Assert.Equal("/console/signed-out", answer.RequestMessage!.RequestUri!.AbsolutePath);
+        using var still = Browser(follow: false);
+        Assert.Contains("Sign in", await _browser.GetStringAsync("/console"), StringComparison.Ordinal);
+    }
+
+    private HttpClient Browser(bool follow = true) =>
+        new(new HttpClientHandler { CookieContainer = new CookieContainer(), AllowAutoRedirect = follow }) { BaseAddress = new Uri(_vault.Address) };
+
+    private static FormUrlEncodedContent Form(string html, params (string Name, string Value)[] members) =>
+        new([new("__RequestVerificationToken", Token().Match(html).Groups[1].Value), .. members.Select(m => KeyValuePair.Create(m.Name, m.Value))]);
+
+    // Follows every link inside the console from the start page.
+    private async Task<List<(string Path, string Html, HttpResponseMessage Response)>> WalkAsync(string role)
+    {
+        _vault.Role = role;
+        await _browser.GetAsync("/console/sign-in");
+        var found = new List<(string, string, HttpResponseMessage)>();
+        var seen = new HashSet<string> { "/console" };
+        var queue = new Queue<string>(seen);
+        while (queue.TryDequeue(out var path))
+        {
+            var response = await _browser.GetAsync(path);
+            if (response.Content.Headers.ContentType?.MediaType != "text/html")
+            {
+                Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+                continue;
+            }
+            var html = await response.Content.ReadAsStringAsync();
+            found.Add((path, html, response));
+            foreach (Match link in Links().Matches(html))
+            {
+                var address = WebUtility.HtmlDecode(link.Groups[1].Value);
+                if (address.StartsWith('/') && !address.Contains("sign-in", StringComparison.Ordinal) && seen.Add(address)) queue.Enqueue(address);
+            }
+        }
+        return found;
+    }
+
+    [GeneratedRegex("href=\"([^\"#]+)\"")]
+    private static partial Regex Links();
+
+    [GeneratedRegex("name=\"__RequestVerificationToken\" value=\"([^\"]+)\"")]
+    private static partial Regex Token();
+
+    [GeneratedRegex("<[^>]+\\s(style|onclick|onload)=")]
+    private static partial Regex InlineStyle();
+
+    [GeneratedRegex("<(?:input|select|textarea)(?![^>]*type=\"(?:hidden|checkbox)\")[^>]*\\sid=\"([^\"]+)\"")]
+    private static partial Regex Fields();
+
+    [GeneratedRegex("<h1[ >]")]
+    private static partial Regex Headings();
+}

@@ -1,0 +1,207 @@
+using System.Buffers.Text;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json;
+using DataVault.Client;
+using DataVault.Client.Wire;
+using DataVault.Console;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.WebUtilities;
+using Microsoft.Extensions.Logging;
+
+namespace DataVault.Server.Tests.Console;
+
+/// <summary>
+/// The console before a vault and an issuer made of paper: they answer with canned pages and note what they are told, so that the
+/// console's own part (session, forms, links, headers) can be tested by itself.
+/// </summary>
+public sealed class PaperVault : IAsyncDisposable
+{
+    private static readonly Guid s_customer = Guid.Parse("0198c3f2-6c1a-7000-8000-000000000001");
+    private static readonly Guid s_request = Guid.Parse("0198c3f2-6c1a-7000-8000-0000000000aa");
+    private static readonly DateTimeOffset s_then = new(2025, 3, 3, 9, 30, 0, TimeSpan.Zero);
+    private readonly WebApplication _app;
+    private readonly Dictionary<string, string> _codes = [];
+    private int _tokens;
+
+    private PaperVault(WebApplication app, string address) => (_app, Address) = (app, address);
+
+    public string Address { get; }
+
+    /// <summary>Whom the issuer signs in.</summary>
+    public string Role { get; set; } = "customer";
+
+    /// <summary>Seconds that access tokens live.</summary>
+    public int TokenLifetime { get; set; } = 300;
+
+    /// <summary>When set, the API answers every call with this status.</summary>
+    public int? Broken { get; set; }
+
+    /// <summary>Empty lists everywhere.</summary>
+    public bool Empty { get; set; }
+
+    /// <summary>What was changed or asked for: method, path, body.</summary>
+    public List<string> Told { get; } = [];
+
+    public static async Task<PaperVault> StartAsync(int port = 0)
+    {
+        if (port == 0) port = FreePort();
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        var address = $"http://localhost:{port}";
+        builder.WebHost.UseKestrelCore().UseUrls(address);
+        builder.Services.AddConsole(new ConsoleOptions { Address = address, ClientId = "console", ClientSecret = "s" });
+        var app = builder.Build();
+        var vault = new PaperVault(app, address);
+        vault.MapIssuer(app);
+        app.Map("/v1/{**path}", vault.AnswerAsync);
+        app.MapConsole();
+        await app.StartAsync();
+        return vault;
+    }
+
+    public ValueTask DisposeAsync() => _app.DisposeAsync();
+
+    private static int FreePort()
+    {
+        using var probe = new TcpListener(IPAddress.Loopback, 0);
+        probe.Start();
+        return ((IPEndPoint)probe.LocalEndpoint).Port;
+    }
+
+    private void MapIssuer(WebApplication app)
+    {
+        app.MapGet("/.well-known/openid-configuration", () => Results.Json(new
+        {
+            issuer = Address, authorization_endpoint = Address + "/connect/authorize", token_endpoint = Address + "/connect/token", end_session_endpoint = Address + "/connect/endsession",
+        }));
+        app.MapGet("/connect/authorize", (HttpContext c) =>
+        {
+            var code = $"code-{_codes.Count}";
+            _codes[code] = c.Request.Query["nonce"].ToString();
+            return Results.Redirect(QueryHelpers.AddQueryString(c.Request.Query["redirect_uri"].ToString(), new Dictionary<string, string?> { ["code"] = code, ["state"] = c.Request.Query["state"] }));
+        });
+        app.MapPost("/connect/token", async (HttpContext c) => await Tokens(await c.Request.ReadFormAsync()).ExecuteAsync(c));
+        app.MapGet("/connect/endsession", (HttpContext c) => Results.Redirect(c.Request.Query["post_logout_redirect_uri"].ToString()));
+    }
+
+    private IResult Tokens(IFormCollection form)
+    {
+        Told.Add($"token {form["grant_type"]}");
+        var nonce = form["grant_type"] == "authorization_code" && _codes.Remove(form["code"].ToString(), out var held) ? held : "";
+        var id = Base64Url.EncodeToString(Encoding.UTF8.GetBytes(JsonSerializer.Serialize(new { nonce })));
+        return Results.Json(new { access_token = $"{Role}-{++_tokens}", token_type = "Bearer", expires_in = TokenLifetime, refresh_token = $"r{_tokens}", id_token = $"e30.{id}.c2ln" });
+    }
+
+    private async Task AnswerAsync(HttpContext context)
+    {
+        using var reader = new StreamReader(context.Request.Body);
+        var body = await reader.ReadToEndAsync();
+        var path = context.Request.Path.Value!;
+        if (context.Request.Method != "GET") Told.Add($"{context.Request.Method} {path} {body}");
+        if (Broken is { } status)
+        {
+            await WriteAsync(context, status, new Problem("/problems/unavailable", "unavailable", status, "Try again later.", TraceId: "t-1"));
+            return;
+        }
+        if (path.EndsWith("/package", StringComparison.Ordinal))
+        {
+            context.Response.ContentType = "application/zip";
+            await context.Response.WriteAsync("PK");
+            return;
+        }
+        await (Find(context.Request.Method, path) is { } answer
+            ? WriteAsync(context, 200, answer)
+            : WriteAsync(context, 404, new Problem("/problems/not-found", "not-found", 404)));
+    }
+
+    private static async Task WriteAsync(HttpContext context, int status, object answer)
+    {
+        context.Response.StatusCode = status;
+        context.Response.ContentType = status == 200 ? "application/json" : "application/problem+json";
+        await context.Response.WriteAsync(JsonSerializer.Serialize(answer, VaultJson.Answers));
+    }
+
+    private object? Find(string method, string path) => path switch
+    {
+        "/v1/me" => new Me(Role == "customer" ? "customer" : "staff", [Role], Role == "customer" ? s_customer : null, Role == "customer" ? "Customer" : "Staff member"),
+        "/v1/policy" => Policy(),
+        "/v1/me/profile" => Profile(),
+        "/v1/me/events" => new ReleasedEvents(Empty ? [] : [Event("purchase"), Event("page_view")], Empty ? null : "more", new Receipt(8)),
+        "/v1/me/accesses" => new Page<Access>(Empty ? [] : Accesses(), Empty ? null : "more"),
+        "/v1/me/consents" => new Consents(s_customer, Empty ? [] : [Consent("marketing", "given"), Consent("analytics", "unknown"), Consent("service-delivery", "unknown", "contract")]),
+        "/v1/me/consents/marketing" => new ConsentWritten(Consent("marketing", "withdrawn"), new Receipt(5)),
+        "/v1/me/requests" or "/v1/requests" when method == "GET" => new Page<RightsRequest>(Empty ? [] : Requests(), null),
+        "/v1/requests" => Requests()[0],
+        "/v1/audit/entries" => new Page<AuditEntryView>(Empty ? [] : Entries(), Empty ? null : "more"),
+        "/v1/policy/who-can" => new Grants("7d3dba45", Empty ? [] : [new Grant("marketing", "marketing", "email", "plain", true, ["marketing-addresses-people"]), new Grant("customer-support", "customer-support", "email", "masked", false, ["support-reads-contact-masked"])]),
+        "/v1/analytics/domains" => new { items = Empty ? [] : new[] { new DomainView("insight", "Customer insight", 10, ["ageBand", "country", "loyaltyTier"]), new DomainView("commerce", "Commerce", 10, ["country"]) } },
+        "/v1/analytics/segments" => new Segments("insight", ["ageBand"], 10, [new(["18-24"], 120), new(["25-34"], 431), new(["35-44"], 388), new(["45-54"], 240), new([""], 33)], 2, 900),
+        "/v1/analytics/series" => new Series("insight", "purchases", 10, [.. Enumerable.Range(0, 24).Select(i => new SeriesPoint($"{2024 + (i / 12)}-{(i % 12) + 1:00}", i is 5 or 6 ? null : 800 + (400 * Math.Sin(i / 2.0)) + (i * 30)))]),
+        "/v1/status" => new VaultStatus("0.1.0", "Development", 4372, 406829, 9120, "9120;JfkQ0+u3nFZ1v3c0cG2L4bS0q1h2y0Nn1dD8lq2bQkE=", "7d3dba45cbcd250888607bf2e0c6cc2a", new Dictionary<string, string> { ["database"] = "ok", ["keys"] = "ok", ["log"] = "ok" }, s_then),
+        "/v1/clients" when method == "GET" => new { items = new[] { new ClientView("crm-ingest", "CRM", ["ingest"], ["service-delivery"], s_then), new ClientView("console", "Console", [], [], s_then) } },
+        "/v1/clients" => new ClientRegistered(new ClientView("shop", "Shop", ["ingest"], ["service-delivery"], s_then), "the-secret-shown-once"),
+        "/v1/accounts" => new AccountCreated(s_customer, "analyst", "one-time-password"),
+        _ when path.EndsWith("/proof", StringComparison.Ordinal) => new InclusionProofView(7, "oA==", ["vGmE0gXr0kWcQ3oK1uTj2Yl0m2d8J0pQ1w3rT5yU7iA=", "2Yl0m2d8J0pQ1w3rT5yU7iAvGmE0gXr0kWcQ3oK1uTj="], "datavault.example/log\n9120\nJfkQ0+u3nFZ1v3c0cG2L4bS0q1h2y0Nn1dD8lq2bQkE=\n\n— datavault.example/log sig\n", "c2sp.org/tlog-proof@v1\nindex 7\n"),
+        _ when path.EndsWith("/certificate", StringComparison.Ordinal) => new ErasureCertificate("erasure certificate\n"),
+        _ when path.StartsWith("/v1/requests/", StringComparison.Ordinal) => Requests()[0],
+        _ => null,
+    };
+
+    private Disclosed Profile()
+    {
+        var fields = new Dictionary<string, object>
+        {
+            ["givenName"] = "Ada", ["familyName"] = "Example <script>alert(1)</script>", ["email"] = "ada@vault.example",
+            ["postalAddress"] = new { street = "1 Long Lane", city = "London", postcode = "E1 1AA", country = "GB" },
+            ["creditLimit"] = new { amount = "1200.00", currency = "EUR" }, ["interests"] = new[] { "tea", "gardening" }, ["dietaryRequirements"] = new[] { "nuts" },
+        };
+        var held = Empty ? [] : fields.ToDictionary(f => f.Key, f => JsonSerializer.SerializeToElement(f.Value));
+        return new Disclosed(s_customer, 3, held, new Dictionary<string, string>(), new Dictionary<string, string>(), new Receipt(48211), held.Keys.ToDictionary(k => k, _ => new Provenance("crm", s_then, "provided", null)));
+    }
+
+    private static PolicyView Policy() => new(
+        "7d3dba45cbcd250888607bf2e0c6cc2a",
+        [
+            new("givenName", "Given name", "text", "identity", "pd:GivenName", false, null), new("familyName", "Family name", "text", "identity", "pd:FamilyName", false, null),
+            new("email", "E-mail address", "email", "contact", "pd:EmailAddress", false, "unique"), new("postalAddress", "Postal address", "address", "address", "pd:Address", false, null),
+            new("creditLimit", "Credit limit", "money", "financial", "pd:Credit", false, null), new("interests", "Interests", "text-list", "interest", "pd:Interest", false, null),
+            new("dietaryRequirements", "Dietary requirements", "text-list", "health", "pd:Health", true, null),
+        ],
+        [
+            new("marketing", "Marketing", "consent", true, "We write to you about offers that fit you.", "2025-01"), new("analytics", "Analytics", "consent", true, "We count how many people buy what. Nobody is looked at alone.", "2025-01"),
+            new("service-delivery", "Delivering what you ordered", "contract", false, "We need your data to deliver.", "2025-01"),
+        ],
+        [new("ingest", "Applications that bring data in", []), new("analyst", "Analyst", []), new("marketing", "Campaign management", [])],
+        [new("purchase", "Purchase", ["orderId"])]);
+
+    private static ReleasedEvent Event(string type) => new(
+        Guid.Parse("0198c3f2-6c1a-7000-8000-0000000000ee"), type, s_then, "shop",
+        new Dictionary<string, JsonElement> { ["sku"] = JsonSerializer.SerializeToElement("85123A"), ["total"] = JsonSerializer.SerializeToElement(new { amount = "15.30", currency = "GBP" }) });
+
+    private static ConsentState Consent(string purpose, string state, string basis = "consent") => new(
+        purpose, purpose == "marketing" ? "Marketing" : purpose == "analytics" ? "Analytics" : "Delivering what you ordered", state, state == "unknown" ? null : s_then, null, "2025-01", basis,
+        state == "unknown" ? [] : [new ConsentEvent("given", s_then, "2025-01", "web", 12)]);
+
+    private static Access[] Accesses() =>
+    [
+        new(48211, s_then, "field.read", "customer", "data-subject-rights", "ok", ["givenName", "email"]),
+        new(48100, s_then.AddDays(-2), "field.read", "Campaigns", "marketing", "denied", ["birthDate"]),
+        new(47001, s_then.AddDays(-9), "search", "Support desk", "customer-support", "ok", []),
+    ];
+
+    private static AuditEntryView[] Entries() =>
+    [
+        new(48211, s_then, "field.read", "9f1c2ab34d5e6f708192a3b4c5d6e7f8", "Support desk", "aa1c2ab34d5e6f708192a3b4c5d6e7f8", "customer-support", "ok", ["givenName", "email"], null, "7d3dba45", "0198c3f2-6c1a-7000-8000-0000000000bb", ["support-reads-contact-masked"]),
+        new(48100, s_then.AddDays(-1), "denied", "9f1c2ab34d5e6f708192a3b4c5d6e7f8", null, null, "", "denied", [], 3, "7d3dba45", "0198c3f2-6c1a-7000-8000-0000000000bb", []),
+    ];
+
+    private static RightsRequest[] Requests() =>
+    [
+        new(s_request, s_customer, "erasure", "received", s_then, s_then.AddMonths(1), null, null, null, false, false, 48000, "customer"),
+        new(s_request, s_customer, "access", "completed", s_then, s_then.AddMonths(1), s_then.AddDays(1), null, 1, true, true, 48001, "customer"),
+    ];
+}
