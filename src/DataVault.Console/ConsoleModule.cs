@@ -45,7 +45,7 @@ public static class ConsoleModule
         var visits = routes.ServiceProvider.GetRequiredService<Visits>();
         var signIn = routes.ServiceProvider.GetRequiredService<SignIn>();
         pages.MapGet("/", () => Results.LocalRedirect("/console"));
-        pages.MapGet("/console/style.css", Stylesheet.Only.Answer);
+        foreach (var asset in new[] { Asset.Style, Asset.Icon }) pages.MapGet(asset.Path, asset.AnswerAsync);
         var map = new PageMap(pages, visits);
         map.Public("/console", HomePages.HomeAsync);
         map.Public("/console/signed-out", HomePages.SignedOutAsync);
@@ -74,32 +74,32 @@ internal sealed class Backchannel(ConsoleOptions options) : IDisposable
     public void Dispose() => Http.Dispose();
 }
 
-/// <summary>The one style sheet, named by its content so that it may be kept for ever.</summary>
-internal sealed class Stylesheet
+/// <summary>A file inside this assembly, served under an address that changes with its content, so that it may be kept for ever.</summary>
+internal sealed class Asset
 {
     private readonly byte[] _content;
+    private readonly string _type;
 
-    private Stylesheet(byte[] content)
+    private Asset(string path, string resource, string type)
     {
-        _content = content;
-        Address = $"/console/style.css?v={Convert.ToHexStringLower(SHA256.HashData(content))[..16]}";
+        using var stream = typeof(Asset).Assembly.GetManifestResourceStream(resource)!;
+        using var content = new MemoryStream();
+        stream.CopyTo(content);
+        (_content, _type, Path) = (content.ToArray(), type, path);
+        Address = $"{path}?v={Convert.ToHexStringLower(SHA256.HashData(_content))[..16]}";
     }
 
-    public static Stylesheet Only { get; } = Load();
+    public static Asset Style { get; } = new("/console/style.css", "console.css", "text/css; charset=utf-8");
+
+    public static Asset Icon { get; } = new("/console/icon.svg", "icon.svg", "image/svg+xml");
+
+    public string Path { get; }
 
     public string Address { get; }
 
-    private static Stylesheet Load()
-    {
-        using var resource = typeof(Stylesheet).Assembly.GetManifestResourceStream("console.css")!;
-        using var content = new MemoryStream();
-        resource.CopyTo(content);
-        return new Stylesheet(content.ToArray());
-    }
-
-    public IResult Answer(HttpContext context)
+    public Task AnswerAsync(HttpContext context)
     {
         context.Response.Headers.CacheControl = "public, max-age=31536000, immutable";
-        return Results.Bytes(_content, "text/css; charset=utf-8");
+        return Results.Bytes(_content, _type).ExecuteAsync(context);
     }
 }
