@@ -82,10 +82,18 @@ internal sealed class RequestFulfilment(
     internal Task<RequestRow> CarryOutAsync(RequestRow row, CancellationToken cancellation) => row.Kind switch
     {
         RequestKinds.Access or RequestKinds.Portability => export.BuildAsync(row, cancellation),
-        RequestKinds.Erasure => erasure.RunAsync(row, cancellation),
+        RequestKinds.Erasure => EraseAsync(row, cancellation),
         RequestKinds.Restriction or RequestKinds.Objection => limits.ApplyAsync(row, cancellation),
         _ => throw new ArgumentOutOfRangeException(nameof(row), row.Kind, "Not carried out by the vault."),
     };
+
+    // Packages of the erased cannot be opened any more; their files go too.
+    private async Task<RequestRow> EraseAsync(RequestRow row, CancellationToken cancellation)
+    {
+        var erased = await erasure.RunAsync(row, cancellation);
+        await export.SweepAsync(cancellation);
+        return erased;
+    }
 }
 
 /// <summary>Carries out restrictions (GDPR 18) and objections (GDPR 21): both bind the next decision, since they stand where decisions look.</summary>

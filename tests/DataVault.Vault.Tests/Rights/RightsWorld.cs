@@ -1,0 +1,167 @@
+using System.Text.Json;
+using DataVault.Policy;
+using DataVault.Testing;
+using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
+using Xunit;
+
+namespace DataVault.Vault.Tests.Rights;
+
+/// <summary>A vault with people in it, and the hands that a request passes through.</summary>
+internal sealed class RightsWorld : IAsyncDisposable
+{
+    public static readonly DateTimeOffset Start = new(2026, 10, 15, 9, 0, 0, TimeSpan.Zero);
+    public static readonly Recipient Ingest = new(RecipientKind.Application, "crm-ingest", "CRM", ["ingest"], ["service-delivery"]);
+    public static readonly Recipient Support = new(RecipientKind.Application, "support-desk", "Support desk", ["customer-support"], ["customer-support"]);
+    public static readonly Recipient Officer = new(RecipientKind.Staff, "officer-1", "officer", ["compliance-officer"], ["data-subject-rights"]);
+
+    private readonly DatabasePerClass databases;
+    private readonly List<RunningVault> vaults = [];
+
+    private RightsWorld(DatabasePerClass databases) => this.databases = databases;
+
+    public ManualClock Clock { get; } = new(Start);
+
+    public RecordedAccounts Accounts { get; } = new();
+
+    public RunningVault Vault => vaults[^1];
+
+    public SubjectRequests Requests => Vault.Get<SubjectRequests>();
+
+    public string Home => databases.Home;
+
+    public static async Task<RightsWorld> CreateAsync()
+    {
+        var world = new RightsWorld(await DatabasePerClass.CreateAsync());
+        await world.RestartAsync();
+        return world;
+    }
+
+    /// <summary>A new process on the same databases and home; the one before has ended, whatever it was doing.</summary>
+    public async Task RestartAsync()
+    {
+        if (vaults.Count > 0) await Vault.DisposeAsync();
+        vaults.Add(await databases.StartVaultAsync(clock: Clock, configure: services => services.AddSingleton<ISubjectAccounts>(Accounts)));
+    }
+
+    public static Recipient Customer(SubjectId subject) =>
+        new(RecipientKind.Customer, subject.ToString(), "customer", ["customer"], ["data-subject-rights"], subject);
+
+    /// <summary>A customer with a value in every field of the catalogue, all consents given.</summary>
+    public async Task<SubjectId> PersonAsync(string name)
+    {
+        var consents = Repository.Policy.Purposes.All.Where(p => p.NeedsConsent).ToDictionary(p => p.Name, _ => "given");
+        var customer = new NewCustomer(FullProfile.Of(name), "crm", null, "2026-01", "service-delivery", consents);
+        return (await Vault.Get<ProfileEditor>().CreateAsync(Ingest, customer, null, Guid.NewGuid(), CancellationToken.None)).Id;
+    }
+
+    public async Task<IReadOnlyList<Guid>> EventsAsync(SubjectId subject)
+    {
+        var events = Repository.Policy.Events.Types.Select(type => new NewEvent(
+            new CustomerLookup(Id: subject), type.Type, Start.AddDays(-type.Id), "shop", FullProfile.Properties(type), Guid.NewGuid(), "service-delivery")).ToList();
+        var outcome = await Vault.Get<EventRecorder>().AppendAsync(Ingest, events, Guid.NewGuid(), CancellationToken.None);
+        Assert.All(outcome.Items, item => Assert.Equal(EventStatus.Stored, item.Status));
+        return [.. events.Select(e => e.Id!.Value)];
+    }
+
+    public async Task FeedAsync() => await Vault.Get<AnalyticsFeed>().DrainAsync(CancellationToken.None);
+
+    /// <summary>Opens a request a moment after the one before: their ids order them.</summary>
+    public Task<RequestView> OpenAsync(Recipient recipient, string kind, SubjectId subject, string? note = null)
+    {
+        Clock.Advance(TimeSpan.FromMilliseconds(1));
+        return Requests.OpenAsync(recipient, kind, subject, note, null, Guid.NewGuid(), CancellationToken.None);
+    }
+
+    public Task<RequestView> ApproveAsync(Guid id) => Requests.ApproveAsync(Officer, id, null, Guid.NewGuid(), CancellationToken.None);
+
+    public Task<RequestView> GetAsync(Guid id) => Requests.GetAsync(Officer, id, Guid.NewGuid(), CancellationToken.None);
+
+    /// <summary>How many rows of each table say a text anywhere, as the superuser sees them.</summary>
+    public async Task<IReadOnlyDictionary<string, long>> TablesNamingAsync(string text)
+    {
+        var found = new Dictionary<string, long>();
+        foreach (var admin in new[] { databases.VaultAdmin, databases.KeysAdmin })
+        {
+            await using var source = NpgsqlDataSource.Create(admin);
+            foreach (var table in await ListAsync(source, "select format('%I.%I', schemaname, tablename) from pg_tables where schemaname not in ('pg_catalog', 'information_schema')"))
+            {
+                await using var command = source.CreateCommand($"select count(*) from {table} t where t::text like '%' || $1 || '%'");
+                command.Parameters.Add(new() { Value = text });
+                if ((long)(await command.ExecuteScalarAsync())! is > 0 and var count) found[table] = count;
+            }
+        }
+        return found;
+    }
+
+    public async Task<IReadOnlyList<string>> ListAsync(string sql)
+    {
+        await using var source = NpgsqlDataSource.Create(databases.VaultAdmin);
+        return await ListAsync(source, sql);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var vault in vaults) await vault.DisposeAsync();
+        await databases.DisposeAsync();
+    }
+
+    private static async Task<List<string>> ListAsync(NpgsqlDataSource source, string sql)
+    {
+        await using var command = source.CreateCommand(sql);
+        await using var reader = await command.ExecuteReaderAsync();
+        var rows = new List<string>();
+        while (await reader.ReadAsync()) rows.Add(reader.GetString(0));
+        return rows;
+    }
+}
+
+/// <summary>Accounts kept elsewhere.</summary>
+internal sealed class RecordedAccounts : ISubjectAccounts
+{
+    public List<Guid> Removed { get; } = [];
+
+    public Task RemoveForSubjectAsync(Guid subject, CancellationToken cancellation)
+    {
+        Removed.Add(subject);
+        return Task.CompletedTask;
+    }
+}
+
+/// <summary>A valid value for every field and property there is, made from its rules, so that a new field is covered by itself.</summary>
+internal static class FullProfile
+{
+    public static Dictionary<string, JsonElement> Of(string name) => Repository.Policy.Catalogue.Fields.ToDictionary(
+        field => field.Name, field => JsonSerializer.SerializeToElement(field.Name switch
+        {
+            "email" => $"{name}@example.com",
+            "customerNumber" => $"N-{name}",
+            "givenName" => $"=HYPERLINK({name})",
+            _ => ValueOf(field.Rules, name),
+        }));
+
+    public static Dictionary<string, JsonElement> Properties(EventTypeDefinition type) =>
+        type.Properties.ToDictionary(p => p.Name, p => JsonSerializer.SerializeToElement(ValueOf(p.Rules, type.Type)));
+
+    private static object ValueOf(ValueRules rules, string name) => rules.Type switch
+    {
+        Policy.ValueType.Email => $"other.{name}@example.org",
+        Policy.ValueType.Phone => "+447700900123",
+        Policy.ValueType.Date => "1980-02-29",
+        Policy.ValueType.Instant => "2026-01-01T00:00:00Z",
+        Policy.ValueType.Country => "DE",
+        Policy.ValueType.Language => "de",
+        Policy.ValueType.Money => new { amount = "12.50", currency = "EUR" },
+        Policy.ValueType.Iban => "DE02120300000000202051",
+        Policy.ValueType.Integer => (int)(rules.Minimum ?? 1) + 1,
+        Policy.ValueType.Decimal => 0.5,
+        Policy.ValueType.Boolean => true,
+        Policy.ValueType.Enumeration => rules.Values[0],
+        Policy.ValueType.EnumerationList => new[] { rules.Values[0] },
+        Policy.ValueType.Address => new { street = "Elm 1", postcode = "10999", city = "Berlin", country = "DE" },
+        Policy.ValueType.EmailList => new[] { $"more.{name}@example.net" },
+        Policy.ValueType.PhoneList => new[] { "+447700900456" },
+        Policy.ValueType.TextList => new[] { "one", "two" },
+        _ => $"text of {name}"[..Math.Min(rules.MaxLength, 8 + name.Length)],
+    };
+}

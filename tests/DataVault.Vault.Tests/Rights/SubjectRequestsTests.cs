@@ -1,0 +1,169 @@
+using DataVault.Policy;
+using DataVault.Transparency;
+using Xunit;
+
+namespace DataVault.Vault.Tests.Rights;
+
+public sealed class SubjectRequestsTests : IAsyncLifetime
+{
+    private RightsWorld world = null!;
+    private SubjectId ada;
+
+    public async ValueTask InitializeAsync()
+    {
+        world = await RightsWorld.CreateAsync();
+        ada = await world.PersonAsync("ada");
+    }
+
+    public ValueTask DisposeAsync() => world.DisposeAsync();
+
+    [Fact]
+    public async Task A_customers_own_request_is_verified_by_the_sign_in_and_waits_for_the_officer()
+    {
+        var request = await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Erasure, ada);
+        Assert.Equal((RequestStates.Verified, "customer"), (request.State, request.OpenedBy));
+        Assert.Equal(request.LogIndex, (await world.GetAsync(request.Id)).LogIndex);
+    }
+
+    [Fact]
+    public async Task An_officers_request_is_verified_approved_and_completed_by_hand_where_the_vault_cannot_do_it()
+    {
+        var request = await world.OpenAsync(RightsWorld.Officer, RequestKinds.Rectification, ada);
+        Assert.Equal(RequestStates.Received, request.State);
+        Assert.Equal(RequestStates.Verified, (await world.Requests.VerifyAsync(RightsWorld.Officer, request.Id, null, Guid.NewGuid(), default)).State);
+        Assert.Equal(RequestStates.Approved, (await world.ApproveAsync(request.Id)).State);
+        var done = await world.Requests.CompleteAsync(RightsWorld.Officer, request.Id, "corrected", Guid.NewGuid(), default);
+        Assert.Equal((RequestStates.Completed, world.Clock.GetUtcNow()), (done.State, done.CompletedAt!.Value));
+    }
+
+    [Fact]
+    public async Task A_step_that_the_state_forbids_is_refused_and_changes_nothing()
+    {
+        var request = await world.OpenAsync(RightsWorld.Officer, RequestKinds.Rectification, ada);
+        await RefusedAsync("invalid-state", () => world.ApproveAsync(request.Id));
+        await RefusedAsync("invalid-state", () => world.Requests.CompleteAsync(RightsWorld.Officer, request.Id, null, Guid.NewGuid(), default));
+        Assert.Equal(request, await world.GetAsync(request.Id));
+    }
+
+    [Fact]
+    public async Task The_due_date_is_that_of_the_law_and_moves_once_with_a_reason()
+    {
+        var request = await world.OpenAsync(RightsWorld.Officer, RequestKinds.Rectification, ada);
+        Assert.Equal(new DateOnly(2026, 11, 16), DateOnly.FromDateTime(request.DueAt.UtcDateTime));
+        await RefusedAsync("invalid-fields", () => ExtendAsync(request.Id, "because"));
+        var extended = await ExtendAsync(request.Id, "complexity");
+        Assert.Equal((new DateOnly(2027, 1, 15), "complexity"), (DateOnly.FromDateTime(extended.DueAt.UtcDateTime), extended.Reason));
+        await RefusedAsync("invalid-state", () => ExtendAsync(request.Id, "complexity"));
+    }
+
+    [Fact]
+    public async Task After_the_due_date_it_is_too_late_to_extend()
+    {
+        var request = await world.OpenAsync(RightsWorld.Officer, RequestKinds.Rectification, ada);
+        world.Clock.Advance(TimeSpan.FromDays(40));
+        await RefusedAsync("invalid-state", () => ExtendAsync(request.Id, "high-volume"));
+    }
+
+    [Fact]
+    public async Task A_second_request_of_the_same_kind_keeps_the_clock_of_the_first()
+    {
+        var first = await world.OpenAsync(RightsWorld.Officer, RequestKinds.Rectification, ada);
+        world.Clock.Advance(TimeSpan.FromDays(5));
+        Assert.Equal(first.DueAt, (await world.OpenAsync(RightsWorld.Officer, RequestKinds.Rectification, ada)).DueAt);
+        Assert.True((await world.OpenAsync(RightsWorld.Officer, RequestKinds.Restriction, ada)).DueAt > first.DueAt);
+    }
+
+    [Fact]
+    public async Task A_refusal_names_a_reason_of_the_list()
+    {
+        var request = await world.OpenAsync(RightsWorld.Officer, RequestKinds.Erasure, ada);
+        await RefusedAsync("invalid-fields", () => RefuseAsync(RightsWorld.Officer, request.Id, "John Smith did not like it"));
+        Assert.Equal((RequestStates.Refused, "identity-verification-failure"), await StateAsync(RefuseAsync(RightsWorld.Officer, request.Id, "identity-verification-failure")));
+    }
+
+    [Fact]
+    public async Task Customers_withdraw_their_own_request_and_decide_nothing_else()
+    {
+        var request = await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Erasure, ada);
+        await RefusedAsync("forbidden", () => world.Requests.ApproveAsync(RightsWorld.Customer(ada), request.Id, null, Guid.NewGuid(), default));
+        await RefusedAsync("forbidden", () => RefuseAsync(RightsWorld.Customer(ada), request.Id, "not-applicable"));
+        Assert.Equal((RequestStates.Refused, "withdrawn-by-customer"), await StateAsync(RefuseAsync(RightsWorld.Customer(ada), request.Id, "withdrawn-by-customer")));
+    }
+
+    [Fact]
+    public async Task Nobody_sees_or_opens_a_request_of_another_person()
+    {
+        var bob = await world.PersonAsync("bob");
+        var request = await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Erasure, ada);
+        await RefusedAsync("not-found", () => world.Requests.GetAsync(RightsWorld.Customer(bob), request.Id, Guid.NewGuid(), default));
+        await RefusedAsync("not-found", () => world.OpenAsync(RightsWorld.Customer(bob), RequestKinds.Erasure, ada));
+        await RefusedAsync("forbidden", () => world.OpenAsync(RightsWorld.Support, RequestKinds.Erasure, ada));
+        await RefusedAsync("forbidden", () => world.Requests.ListAsync(RightsWorld.Support, new RequestFilter(), 10, null, Guid.NewGuid(), default));
+        var mine = await world.Requests.ListAsync(RightsWorld.Customer(bob), new RequestFilter(Subject: ada), 10, null, Guid.NewGuid(), default);
+        Assert.Empty(mine.Items);
+    }
+
+    [Fact]
+    public async Task The_list_pages_newest_first_and_narrows()
+    {
+        var ids = new List<Guid>();
+        for (var i = 0; i < 3; i++)
+        {
+            ids.Add((await world.OpenAsync(RightsWorld.Officer, RequestKinds.Rectification, ada)).Id);
+            world.Clock.Advance(TimeSpan.FromSeconds(1));
+        }
+        var first = await world.Requests.ListAsync(RightsWorld.Officer, new RequestFilter(Kind: RequestKinds.Rectification), 2, null, Guid.NewGuid(), default);
+        var second = await world.Requests.ListAsync(RightsWorld.Officer, new RequestFilter(), 2, first.Next, Guid.NewGuid(), default);
+        Assert.Equal([ids[2], ids[1], ids[0]], first.Items.Concat(second.Items).Select(r => r.Id));
+        Assert.Null(second.Next);
+        Assert.Empty((await world.Requests.ListAsync(RightsWorld.Officer, new RequestFilter(RequestStates.Refused), 2, null, Guid.NewGuid(), default)).Items);
+    }
+
+    [Fact]
+    public async Task Every_step_is_an_entry_of_the_log_and_so_is_a_refused_call()
+    {
+        var request = await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Erasure, ada);
+        await RefusedAsync("forbidden", () => world.Requests.ApproveAsync(RightsWorld.Support, request.Id, null, Guid.NewGuid(), default));
+        await RefuseAsync(RightsWorld.Officer, request.Id, "legal-obligation");
+        var page = await world.Vault.Get<AuditReader>().SearchAsync(new AuditQuery { Subject = ada, Purpose = "data-subject-rights" });
+        Assert.Equal([EntryType.RequestChange, EntryType.Denied, EntryType.RequestChange, EntryType.RequestChange], page.Entries.Select(e => e.Entry.Type));
+        Assert.Contains("request:erasure:refused", page.Entries[0].Entry.Rules);
+    }
+
+    [Fact]
+    public async Task Notes_are_sealed_and_read_by_the_officer_with_an_entry()
+    {
+        const string Words = "please hurry, I am moving";
+        var request = await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Rectification, ada, Words);
+        await world.Requests.ApproveAsync(RightsWorld.Officer, request.Id, "seen", Guid.NewGuid(), default);
+        var notes = await world.Requests.NotesAsync(RightsWorld.Officer, request.Id, Guid.NewGuid(), default);
+        Assert.Equal([("customer", Words), ("officer", "seen")], notes.Select(n => (n.By, n.Text)));
+        Assert.Empty(await world.TablesNamingAsync(Convert.ToHexStringLower(System.Text.Encoding.UTF8.GetBytes(Words))));
+    }
+
+    [Theory]
+    [InlineData(RequestKinds.Restriction, "restricted")]
+    [InlineData(RequestKinds.Objection, "objected")]
+    public async Task An_approved_limit_stops_the_next_disclosure(string kind, string reason)
+    {
+        var marketing = new Recipient(RecipientKind.Application, "campaigns", "Campaigns", ["marketing"], ["marketing"]);
+        var before = await ReadAsync(marketing);
+        Assert.NotEmpty(before.Fields);
+        var request = await world.OpenAsync(RightsWorld.Customer(ada), kind, ada);
+        Assert.Equal(RequestStates.Completed, (await world.ApproveAsync(request.Id)).State);
+        var after = await ReadAsync(marketing);
+        Assert.Empty(after.Fields);
+        Assert.Contains(after.Withheld, w => w.Reason == reason);
+    }
+
+    private Task<Disclosure> ReadAsync(Recipient recipient) =>
+        world.Vault.Get<DisclosureGate>().ReadAsync(new ReadQuery(recipient, ada, recipient.Purposes[0], null, false, Guid.NewGuid()), default);
+
+    private Task<RequestView> ExtendAsync(Guid id, string reason) => world.Requests.ExtendAsync(RightsWorld.Officer, id, reason, null, Guid.NewGuid(), default);
+
+    private Task<RequestView> RefuseAsync(Recipient recipient, Guid id, string reason) => world.Requests.RefuseAsync(recipient, id, reason, null, Guid.NewGuid(), default);
+
+    private static async Task<(string, string?)> StateAsync(Task<RequestView> request) => ((await request).State, (await request).Reason);
+
+    private static async Task RefusedAsync(string slug, Func<Task> act) => Assert.Equal(slug, (await Assert.ThrowsAsync<VaultException>(act)).Slug);
+}
