@@ -59,18 +59,24 @@ public sealed class ConsentLedger
         var (purpose, fact) = Check(statement);
         var authority = await AuthoriseAsync(recipient, subject, requestId, ct);
         using var held = await KeysAsync(recipient, subject, authority, requestId, ct);
-        await using var connection = await database.OpenAsync(ct);
-        await using var transaction = await connection.BeginTransactionAsync(ct);
-        var changed = await facts.ChangeAsync(connection, transaction, held, before => Changed(recipient, held, authority, fact, before), ct);
+        var said = new Said(recipient, authority, purpose, fact, statement, requestId);
+        return await database.RunAsync((connection, transaction) => ChangeAsync(connection, transaction, held, said, ct), ct);
+    }
+
+    private sealed record Said(Recipient Recipient, string Authority, Purpose Purpose, ConsentFact Fact, ConsentStatement Statement, Guid RequestId);
+
+    private async Task<ConsentChange> ChangeAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, SubjectKeys held, Said said, CancellationToken ct)
+    {
+        var (recipient, fact, statement) = (said.Recipient, said.Fact, said.Statement);
+        var changed = await facts.ChangeAsync(connection, transaction, held, before => Changed(recipient, held, said.Authority, fact, before), ct);
         var record = changed?.After ?? throw VaultException.NotFound();
         await FollowAsync(connection, transaction, held, fact, ct);
-        var entry = Entry(log, recipient, held.Tag, statement.Purpose, fact.Status, requestId) with { Seal = facts.Digest(record), RecordVersion = record.RowVersion };
-        var index = await log.AppendWithinAsync(connection, transaction, [entry], ct);
+        var entry = Entry(log, recipient, held.Tag, statement.Purpose, fact.Status, said.RequestId);
+        var index = await log.AppendWithinAsync(connection, transaction, [entry with { Seal = facts.Digest(record), RecordVersion = record.RowVersion }], ct);
         var act = new ConsentAct(
-            statement.State, clock.Now, statement.Notice ?? purpose.NoticeVersion, statement.Channel ?? ChannelOf(recipient), fact.Expires, index);
-        await InsertActsAsync(connection, transaction, [(subject, purpose.Id, fact.Status, act)], ct);
-        await DurabilityGuard.CommitAsync(transaction);
-        return new ConsentChange(View(purpose, FactsCodec.Decode(record.Facts), [act]), index);
+            statement.State, clock.Now, statement.Notice ?? said.Purpose.NoticeVersion, statement.Channel ?? ChannelOf(recipient), fact.Expires, index);
+        await InsertActsAsync(connection, transaction, [(held.Subject, fact.PurposeId, fact.Status, act)], ct);
+        return new ConsentChange(View(said.Purpose, FactsCodec.Decode(record.Facts), [act]), index);
     }
 
     /// <summary>INVARIANT: sequences are taken under the lock on the subject's row, or for a subject that nobody else knows yet.</summary>

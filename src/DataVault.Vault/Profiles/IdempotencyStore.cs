@@ -21,13 +21,11 @@ public sealed class IdempotencyStore
     /// <exception cref="VaultException">The key was used for a different request.</exception>
     public async Task<StoredAnswer?> FindAsync(IdempotencyKey key, CancellationToken ct)
     {
-        await using var connection = await database.OpenAsync(ct);
-        await using var command = new NpgsqlCommand("select request_hash, status, body from vault.idempotency where key = $1", connection);
+        await using var command = database.Reads.CreateCommand("select request_hash, status, body from vault.idempotency where key = $1");
         command.Parameters.Add(new NpgsqlParameter<byte[]> { TypedValue = Digest(key) });
-        await using var reader = await command.ExecuteReaderAsync(ct);
-        if (!await reader.ReadAsync(ct)) return null;
-        if (!key.RequestHash.Span.SequenceEqual(reader.GetFieldValue<byte[]>(0))) throw VaultException.IdempotencyMismatch();
-        return new StoredAnswer(reader.GetInt32(1), reader.GetFieldValue<byte[]>(2));
+        var rows = await Rows.ReadAsync(command, row => (Hash: row.GetFieldValue<byte[]>(0), Answer: new StoredAnswer(row.GetInt32(1), row.GetFieldValue<byte[]>(2))), ct);
+        if (rows.Count == 0) return null;
+        return key.RequestHash.Span.SequenceEqual(rows[0].Hash) ? rows[0].Answer : throw VaultException.IdempotencyMismatch();
     }
 
     /// <summary>

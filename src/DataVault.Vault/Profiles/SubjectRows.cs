@@ -7,12 +7,20 @@ namespace DataVault.Vault;
 /// <summary>Reads all rows of a command.</summary>
 internal static class Rows
 {
+    /// <exception cref="VaultException">The database is away.</exception>
     public static async Task<List<T>> ReadAsync<T>(NpgsqlCommand command, Func<NpgsqlDataReader, T> read, CancellationToken ct)
     {
-        await using var reader = await command.ExecuteReaderAsync(ct);
-        var rows = new List<T>();
-        while (await reader.ReadAsync(ct)) rows.Add(read(reader));
-        return rows;
+        try
+        {
+            await using var reader = await command.ExecuteReaderAsync(ct);
+            var rows = new List<T>();
+            while (await reader.ReadAsync(ct)) rows.Add(read(reader));
+            return rows;
+        }
+        catch (Exception e) when (DatabaseFailure.IsOutage(e))
+        {
+            throw VaultException.Unavailable(e);
+        }
     }
 }
 
@@ -44,16 +52,9 @@ internal static class SubjectRows
     public static async Task<Dictionary<SubjectId, SealedRecord>> FindManyAsync(VaultDatabase database, IReadOnlyCollection<SubjectId> subjects, CancellationToken ct)
     {
         if (subjects.Count == 0) return [];
-        try
-        {
-            await using var command = database.Reads.CreateCommand(ByIdsSql);
-            command.Parameters.Add(new NpgsqlParameter<Guid[]> { TypedValue = [.. subjects.Select(subject => subject.Value)] });
-            return (await Rows.ReadAsync(command, Read, ct)).ToDictionary(row => row.Subject);
-        }
-        catch (Exception e) when (DatabaseFailure.IsOutage(e))
-        {
-            throw VaultException.Unavailable(e);
-        }
+        await using var command = database.Reads.CreateCommand(ByIdsSql);
+        command.Parameters.Add(new NpgsqlParameter<Guid[]> { TypedValue = [.. subjects.Select(subject => subject.Value)] });
+        return (await Rows.ReadAsync(command, Read, ct)).ToDictionary(row => row.Subject);
     }
 
     /// <summary>Locks the row until the transaction ends. Null: there is no such subject.</summary>
