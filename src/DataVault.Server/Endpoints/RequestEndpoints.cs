@@ -94,7 +94,12 @@ internal static class RequestEndpoints
         }).Takes<DecideRequest>().Gives<RightsRequest>().TakesLong().As(
             new(step + "Request", Tag, summary)
             {
-                RequestExample = step is "refuse" or "extend" ? new JsonObject { ["reason"] = step == "refuse" ? "process-unfounded" : "complexity" } : new JsonObject(),
+                RequestExample = step switch
+                {
+                    "refuse" => new JsonObject { ["reason"] = "process-unfounded" },
+                    "extend" => new JsonObject { ["reason"] = "complexity" },
+                    _ => new JsonObject { ["note"] = "Called back on the number on file." },
+                },
                 Problems = ["not-found", "invalid-state", "invalid-fields"],
             },
             rule);

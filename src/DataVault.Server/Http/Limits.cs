@@ -26,11 +26,14 @@ internal static class Limits
     public const string Long = "long";
     private const int Burst = 5;
 
+    // Calls refuse far less; a body up to this size is still read to its end and thrown away, so that its sender gets to see the answer.
+    private const long LargestBodyReadOut = 16 * 1024 * 1024;
+
     public static void Apply(KestrelServerOptions kestrel)
     {
         kestrel.AddServerHeader = false;
         var limits = kestrel.Limits;
-        limits.MaxRequestBodySize = RequestBody.Batch;
+        limits.MaxRequestBodySize = LargestBodyReadOut;
         limits.MaxRequestHeaderCount = 64;
         limits.MaxRequestHeadersTotalSize = 24 * 1024;
         limits.MaxRequestLineSize = 8 * 1024;

@@ -1,0 +1,63 @@
+using System.Net;
+using DataVault.Testing;
+
+namespace DataVault.Server.Tests;
+
+/// <summary>Starts, stops and deaths of the two processes.</summary>
+public sealed class LifecycleTests(RunningServer running)
+{
+    [Fact]
+    public async Task A_second_start_on_the_same_home_is_refused_in_one_line()
+    {
+        var (exitCode, output) = await running.Process.StartAnotherAsync();
+        Assert.Equal(2, exitCode);
+        Assert.Contains($"process {running.Process.ProcessId}", Assert.Single(output.Trim().Split('\n')), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_killed_server_and_a_killed_database_recover_with_everything_accepted()
+    {
+        await using var server = await ServerProcess.StartAsync();
+        var secrets = server.Secrets;
+        await server.KillAsync();
+        await server.RestartAsync();
+        Assert.Contains("Adopted the database", server.Output, StringComparison.Ordinal);
+        await server.KillAsync();
+        server.KillDatabase();
+        await server.RestartAsync();
+        Assert.Equal(secrets.Clients[0].Secret, server.Secrets.Clients[0].Secret);
+        server.KillDatabase();
+        using var http = new HttpClient { BaseAddress = server.Address };
+        await Eventually(async () => (await http.GetAsync("/health/ready")).StatusCode == HttpStatusCode.OK && server.Output.Contains("The database is back", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task An_interrupt_stops_both_processes_cleanly()
+    {
+        await using var server = await ServerProcess.StartAsync();
+        var database = server.DatabaseProcessId();
+        Assert.Equal(0, await server.InterruptAsync());
+        Assert.False(File.Exists(Path.Combine(server.Home, "postgres", "data", "postmaster.pid")), $"process {database} still runs");
+    }
+
+    [Fact]
+    public void Secrets_of_the_first_start_are_for_the_owner_alone()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has no file modes.");
+        if (OperatingSystem.IsWindows())
+            return;
+        foreach (var name in new[] { "first-run.json", "console.secret" })
+            Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(Path.Combine(running.Process.Home, name)));
+    }
+
+    private static async Task Eventually(Func<Task<bool>> holds)
+    {
+        for (var attempt = 0; attempt < 300; attempt++)
+        {
+            if (await holds())
+                return;
+            await Task.Delay(100);
+        }
+        Assert.Fail("It did not come true in time.");
+    }
+}

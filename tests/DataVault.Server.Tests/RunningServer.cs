@@ -1,0 +1,146 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using DataVault.Client;
+using DataVault.Testing;
+
+[assembly: AssemblyFixture(typeof(DataVault.Server.Tests.RunningServer))]
+
+namespace DataVault.Server.Tests;
+
+/// <summary>One server for all tests of this assembly that do not stop it, with tokens for each of its callers.</summary>
+public sealed partial class RunningServer : IAsyncLifetime
+{
+    private readonly Dictionary<string, string> _tokens = [];
+    private readonly SemaphoreSlim _lock = new(1);
+    private ServerProcess? _process;
+
+    public HttpClient Http { get; private set; } = null!;
+
+    public ServerProcess Process => _process!;
+
+    public FirstRunSecrets Secrets { get; private set; } = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        _process = await ServerProcess.StartAsync();
+        Secrets = _process.Secrets;
+        Http = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false }) { BaseAddress = _process.Address };
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Http?.Dispose();
+        if (_process is not null)
+            await _process.DisposeAsync();
+        _lock.Dispose();
+    }
+
+    /// <summary>A token of an application (by id) or of a person (by role).</summary>
+    public async Task<string> TokenAsync(string who)
+    {
+        await _lock.WaitAsync();
+        try
+        {
+            if (!_tokens.TryGetValue(who, out var token))
+                _tokens[who] = token = Secrets.Clients.Any(c => c.Id == who) ? await ApplicationTokenAsync(who) : await PersonTokenAsync(who);
+            return token;
+        }
+        finally
+        {
+            _lock.Release();
+        }
+    }
+
+    public async Task<HttpResponseMessage> SendAsync(string who, HttpMethod method, string path, object? body = null, Action<HttpRequestMessage>? shape = null)
+    {
+        using var request = new HttpRequestMessage(method, path);
+        if (who.Length > 0)
+            request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", await TokenAsync(who));
+        if (body is not null)
+            request.Content = new StringContent(body as string ?? JsonSerializer.Serialize(body, VaultJson.Strict), Encoding.UTF8, "application/json");
+        shape?.Invoke(request);
+        return await Http.SendAsync(request);
+    }
+
+    public async Task<JsonElement> JsonAsync(string who, HttpMethod method, string path, object? body = null, HttpStatusCode expected = HttpStatusCode.OK, Action<HttpRequestMessage>? shape = null)
+    {
+        using var answer = await SendAsync(who, method, path, body, shape);
+        var text = await answer.Content.ReadAsStringAsync();
+        Assert.True(answer.StatusCode == expected, $"{method} {path}: {(int)answer.StatusCode} {text}");
+        return JsonDocument.Parse(text).RootElement;
+    }
+
+    /// <summary>The slug of the problem that a call must end in.</summary>
+    public static async Task<string> SlugAsync(HttpResponseMessage answer)
+    {
+        Assert.Equal("application/problem+json", answer.Content.Headers.ContentType?.MediaType);
+        using var problem = JsonDocument.Parse(await answer.Content.ReadAsStringAsync());
+        var type = problem.RootElement.GetProperty("type").GetString()!;
+        Assert.Equal((int)answer.StatusCode, problem.RootElement.GetProperty("status").GetInt32());
+        return type["/problems/".Length..];
+    }
+
+    /// <summary>Creates a customer with consent to marketing and gives the id.</summary>
+    public async Task<Guid> CreateCustomerAsync(string email, string givenName = "Testa")
+    {
+        var body = new
+        {
+            fields = new Dictionary<string, object> { ["givenName"] = givenName, ["familyName"] = "Probe", ["email"] = email, ["language"] = "en" },
+            source = "tests",
+            consents = new Dictionary<string, string> { ["marketing"] = "given" },
+        };
+        return (await JsonAsync("crm-ingest", HttpMethod.Post, "/v1/customers", body, HttpStatusCode.Created)).GetProperty("id").GetGuid();
+    }
+
+    private async Task<string> ApplicationTokenAsync(string id)
+    {
+        var client = Secrets.Clients.First(c => c.Id == id);
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/connect/token");
+        request.Headers.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"{id}:{client.Secret}")));
+        request.Content = new FormUrlEncodedContent([new("grant_type", "client_credentials")]);
+        using var answer = await Http.SendAsync(request);
+        using var json = JsonDocument.Parse(await answer.Content.ReadAsStringAsync());
+        return json.RootElement.GetProperty("access_token").GetString()!;
+    }
+
+    // What a browser does: to the authorize endpoint, through the sign-in form, back with a code, which the console's client trades in.
+    private async Task<string> PersonTokenAsync(string role)
+    {
+        var person = Secrets.People.First(p => p.Role == role);
+        using var browser = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false }) { BaseAddress = Process.Address };
+        var console = new AuthorizationCodeClient(
+            browser, "console", File.ReadAllText(Path.Combine(Process.Home, "console.secret")), $"{Secrets.Address}/console/callback");
+        var attempt = SignInAttempt.Make(RandomNumberGenerator.Fill);
+        var place = await FollowAsync(browser, await console.AuthorizeUrlAsync(attempt));
+        var realm = role == "customer" ? "customer" : "staff";
+        var page = await browser.GetStringAsync(place);
+        using var form = new FormUrlEncodedContent(
+        [
+            .. HiddenInputs().Matches(page).Select(m => KeyValuePair.Create(m.Groups[1].Value, WebUtility.HtmlDecode(m.Groups[2].Value))).Where(p => p.Key != "realm"),
+            new("realm", realm), new("email", person.Email), new("password", person.Password),
+        ]);
+        using var signedIn = await browser.PostAsync("/account/login", form);
+        var back = await FollowAsync(browser, signedIn.Headers.Location!.ToString());
+        var code = Regex.Match(back, "[?&]code=([^&]+)").Groups[1].Value;
+        return (await console.ExchangeAsync(Uri.UnescapeDataString(code), attempt)).AccessToken;
+    }
+
+    private static async Task<string> FollowAsync(HttpClient browser, string place)
+    {
+        while (!place.Contains("/console/callback?", StringComparison.Ordinal))
+        {
+            using var answer = await browser.GetAsync(place);
+            if (answer.Headers.Location is not { } next)
+                return place;
+            place = next.ToString();
+        }
+        return place;
+    }
+
+    [GeneratedRegex("<input type=\"hidden\" name=\"([^\"]+)\" value=\"([^\"]*)\">")]
+    private static partial Regex HiddenInputs();
+}

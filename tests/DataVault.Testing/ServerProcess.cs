@@ -1,0 +1,192 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json;
+
+namespace DataVault.Testing;
+
+/// <summary>What a Development server wrote of its first start.</summary>
+public sealed record FirstRunSecrets(string Address, IReadOnlyList<FirstRunApplication> Clients, IReadOnlyList<FirstRunAccount> People, IReadOnlyList<FirstRunLogin> Analytics, Guid Customer);
+
+/// <summary>An application of the first start.</summary>
+public sealed record FirstRunApplication(string Id, string Secret, IReadOnlyList<string> Roles, IReadOnlyList<string> Purposes);
+
+/// <summary>A person of the first start.</summary>
+public sealed record FirstRunAccount(string Email, string Password, string Role);
+
+/// <summary>An analyst's database login of the first start.</summary>
+public sealed record FirstRunLogin(string Domain, string Host, int Port, string Database, string User, string Password);
+
+/// <summary>
+/// The built server as a process of its own, on a free port, with a home of its own (and so with its own database). What it is told
+/// differs from a plain start only in the size of the sample, the cost of password hashes and the rate limit of strangers.
+/// </summary>
+public sealed class ServerProcess : IAsyncDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
+    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web);
+    private readonly IReadOnlyDictionary<string, string> _settings;
+    private readonly StringBuilder _output = new();
+    private Process? _process;
+
+    private ServerProcess(string home, int port, IReadOnlyDictionary<string, string> settings)
+    {
+        Home = home;
+        Address = new Uri($"http://127.0.0.1:{port}");
+        _settings = settings;
+    }
+
+    public string Home { get; }
+
+    public Uri Address { get; }
+
+    public int ProcessId => _process!.Id;
+
+    /// <summary>Everything that the process has written.</summary>
+    public string Output
+    {
+        get
+        {
+            lock (_output)
+                return _output.ToString();
+        }
+    }
+
+    public FirstRunSecrets Secrets => JsonSerializer.Deserialize<FirstRunSecrets>(File.ReadAllText(Path.Combine(Home, "first-run.json")), Json)!;
+
+    /// <summary>Starts a server on a new home and waits until it is ready.</summary>
+    public static async Task<ServerProcess> StartAsync(IReadOnlyDictionary<string, string>? settings = null)
+    {
+        // Readable for the account that the database runs as.
+        var home = Directory.CreateTempSubdirectory("datavault-test-").FullName;
+        if (!OperatingSystem.IsWindows())
+            File.SetUnixFileMode(home, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);
+        var server = new ServerProcess(Path.Combine(home, ".vault"), FreePort(), settings ?? new Dictionary<string, string>());
+        server.Launch();
+        await server.WaitUntilReadyAsync();
+        return server;
+    }
+
+    /// <summary>Starts the process again on the same home after it has ended.</summary>
+    public async Task RestartAsync()
+    {
+        Launch();
+        await WaitUntilReadyAsync();
+    }
+
+    /// <summary>Starts a second process on this home and gives its exit code and output.</summary>
+    public async Task<(int ExitCode, string Output)> StartAnotherAsync()
+    {
+        using var another = Process.Start(StartInfo())!;
+        var output = another.StandardOutput.ReadToEndAsync();
+        var error = another.StandardError.ReadToEndAsync();
+        await another.WaitForExitAsync(new CancellationTokenSource(Patience).Token);
+        return (another.ExitCode, await output + await error);
+    }
+
+    /// <summary>SIGKILL: no clean-up of any kind.</summary>
+    public async Task KillAsync()
+    {
+        _process!.Kill();
+        await _process.WaitForExitAsync();
+    }
+
+    /// <summary>SIGKILL of the database's main process.</summary>
+    public void KillDatabase()
+    {
+        using var database = Process.GetProcessById(DatabaseProcessId());
+        database.Kill();
+    }
+
+    public int DatabaseProcessId() => int.Parse(File.ReadLines(Path.Combine(Home, "postgres", "data", "postmaster.pid")).First(), System.Globalization.CultureInfo.InvariantCulture);
+
+    /// <summary>What Ctrl-C does; gives the exit code.</summary>
+    public async Task<int> InterruptAsync()
+    {
+        using var kill = Process.Start("kill", ["-INT", ProcessId.ToString(System.Globalization.CultureInfo.InvariantCulture)]);
+        await kill.WaitForExitAsync();
+        await _process!.WaitForExitAsync(new CancellationTokenSource(Patience).Token);
+        return _process.ExitCode;
+    }
+
+    public async Task WaitUntilReadyAsync()
+    {
+        using var http = new HttpClient { BaseAddress = Address };
+        var clock = Stopwatch.StartNew();
+        while (clock.Elapsed < Patience)
+        {
+            if (_process!.HasExited)
+                throw new InvalidOperationException($"The server ended with {_process.ExitCode}:\n{Output}");
+            if (await IsReadyAsync(http))
+                return;
+            await Task.Delay(100);
+        }
+        throw new TimeoutException($"The server was not ready in time:\n{Output}");
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_process is { HasExited: false })
+            await InterruptAsync();
+        _process?.Dispose();
+        Directory.Delete(Path.GetDirectoryName(Home)!, recursive: true);
+    }
+
+    private static async Task<bool> IsReadyAsync(HttpClient http)
+    {
+        try
+        {
+            using var answer = await http.GetAsync("/health/ready");
+            return answer.IsSuccessStatusCode;
+        }
+        catch (HttpRequestException)
+        {
+            return false;
+        }
+    }
+
+    private void Launch()
+    {
+        _process = new Process { StartInfo = StartInfo() };
+        _process.OutputDataReceived += (_, line) => Keep(line.Data);
+        _process.ErrorDataReceived += (_, line) => Keep(line.Data);
+        _process.Start();
+        _process.BeginOutputReadLine();
+        _process.BeginErrorReadLine();
+    }
+
+    private void Keep(string? line)
+    {
+        lock (_output)
+            _output.AppendLine(line);
+    }
+
+    private ProcessStartInfo StartInfo()
+    {
+        var start = new ProcessStartInfo("dotnet", [ServerAssembly()]) { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = Repository.Root };
+        start.Environment["ASPNETCORE_ENVIRONMENT"] = "Development";
+        start.Environment["ASPNETCORE_URLS"] = Address.GetLeftPart(UriPartial.Authority);
+        start.Environment["Vault__Home"] = Home;
+        start.Environment["Vault__SampleCustomers"] = "25";
+        start.Environment["Issuer__PasswordIterations"] = "1000";
+        start.Environment["Limits__AnonymousRequestsPerSecond"] = "5000";
+        foreach (var (name, value) in _settings)
+            start.Environment[name] = value;
+        return start;
+    }
+
+    // artifacts/bin/{test project}/{configuration}/ stands beside artifacts/bin/DataVault.Server/{configuration}/
+    private static string ServerAssembly()
+    {
+        var own = new DirectoryInfo(AppContext.BaseDirectory.TrimEnd('/'));
+        return Path.Combine(own.Parent!.Parent!.FullName, "DataVault.Server", own.Name, "DataVault.Server.dll");
+    }
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+}
