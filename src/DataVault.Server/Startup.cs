@@ -198,6 +198,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
             },
             policy);
         services.AddSingleton<ISignInAudit, SignInAudit>();
+        services.AddSingleton<ISubjectAccounts, SubjectAccounts>();
         services.AddIssuer(new IssuerOptions
         {
             Connection = connections.Issuer,
