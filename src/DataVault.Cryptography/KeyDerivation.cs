@@ -32,7 +32,12 @@ public sealed class KeyDerivation : IDisposable
     public void Expand(string label, ReadOnlySpan<byte> context, Span<byte> output)
     {
         Span<byte> info = stackalloc byte[InfoLimit];
-        info = info[..WriteInfo(info, label, context)];
+        ExpandInfo(info[..WriteInfo(info, label, context)], output);
+    }
+
+    /// <summary>RFC 5869 §2.3 with <paramref name="info"/> as it is.</summary>
+    internal void ExpandInfo(ReadOnlySpan<byte> info, Span<byte> output)
+    {
         Span<byte> block = stackalloc byte[BlockSize];
         Span<byte> counter = stackalloc byte[1];
         var previous = 0;

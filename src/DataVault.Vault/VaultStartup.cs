@@ -37,9 +37,15 @@ internal sealed class LogWorker(
 
     internal static readonly Recipient Keeper = Recipient.Process("vault-maintenance");
 
+    // Before anybody else can append: the first entry of a log is its genesis.
+    public override async Task StartAsync(CancellationToken cancellationToken)
+    {
+        await EnterPolicyAsync(cancellationToken);
+        await base.StartAsync(cancellationToken);
+    }
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        await TryAsync(EnterPolicyAsync, stoppingToken);
         while (!stoppingToken.IsCancellationRequested)
         {
             await TryAsync(signer.SignAsync, stoppingToken);
