@@ -1,8 +1,10 @@
+using System.Runtime.Versioning;
 using DataVault.Cryptography;
 using Xunit;
 
 namespace DataVault.Pure.Tests.Cryptography;
 
+[UnsupportedOSPlatform("windows")]
 public sealed class KeyMaterialTests : IDisposable
 {
     private readonly string folder = Directory.CreateTempSubdirectory("dv-keys-").FullName;

@@ -77,7 +77,7 @@ public sealed class WycheproofTests
 
     private static IEnumerable<(JsonElement Group, JsonElement Test)> Cases(string file)
     {
-        var document = JsonDocument.Parse(File.ReadAllText(PublishedVectors.Path($"wycheproof/{file}")));
+        var document = JsonDocument.Parse(File.ReadAllText(Path.Combine(PublishedVectors.Folder("wycheproof"), file)));
         return document.RootElement.GetProperty("testGroups").EnumerateArray().SelectMany(group => group.GetProperty("tests").EnumerateArray().Select(test => (group, test)));
     }
 
