@@ -14,6 +14,9 @@ internal sealed record CliHost(TextReader Input, TextWriter Output, TextWriter E
     /// <summary>Standard error is a terminal: progress may move.</summary>
     public bool Terminal { get; init; }
 
+    /// <summary>Standard output is a terminal: it may have colours.</summary>
+    public bool Colours { get; init; }
+
     /// <summary>Standard output's width in characters.</summary>
     public int Width { get; init; } = 120;
 
@@ -54,7 +57,12 @@ internal sealed class Report(CliHost host, bool json)
 
     private void Draw(IRenderable what)
     {
-        var console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(host.Output), Interactive = InteractionSupport.No });
+        var console = AnsiConsole.Create(new AnsiConsoleSettings
+        {
+            Out = new AnsiConsoleOutput(host.Output),
+            Interactive = InteractionSupport.No,
+            Ansi = host.Colours ? AnsiSupport.Detect : AnsiSupport.No,
+        });
         console.Profile.Width = host.Width;
         console.Write(what);
     }

@@ -5,6 +5,7 @@ var host = new CliHost(Console.In, Console.Out, Console.Error, Environment.Curre
 {
     Variable = Environment.GetEnvironmentVariable,
     Terminal = !Console.IsErrorRedirected,
+    Colours = !Console.IsOutputRedirected,
     Width = Console.IsOutputRedirected ? 160 : Math.Max(60, Console.WindowWidth),
 };
 #pragma warning restore RS0030

@@ -31,9 +31,9 @@ internal sealed record RejectedLine(long Line, string Raw, Rejection Why);
 internal sealed record BatchOutcome(
     int Lines, int Accepted, int Duplicates, int CustomersCreated, int EventsStored, IReadOnlyList<RejectedLine> Rejected);
 
-/// <summary>What the checkpoint file holds.</summary>
+/// <summary>What the checkpoint file holds. <see cref="Run"/> tells one import of a file from the next.</summary>
 internal sealed record SavedProgress(
-    int Version, string Mapping, string Address, long InputLength, DateTime InputModified, long RejectsLength, Account Account);
+    int Version, long Run, string Mapping, string Address, long InputLength, DateTime InputModified, long RejectsLength, Account Account);
 
 /// <summary>
 /// The checkpoint and the rejects file beside the input. A batch is committed when its rejects are on the disk and the checkpoint
@@ -54,19 +54,23 @@ internal sealed class ImportJournal : IDisposable
         _rejects = PrivateFile(paths.Rejects, FileMode.OpenOrCreate);
         _rejects.SetLength(progress.RejectsLength);
         _rejects.Seek(0, SeekOrigin.End);
+        Save();
     }
+
+    /// <summary>The same after a crash, another one when the file is imported anew.</summary>
+    public long Run => _identity.Run;
 
     public Account Account { get; private set; }
 
     public bool Resumed { get; }
 
-    public static ImportJournal Open(ImportPaths paths, SourceFile input, Mapping mapping, string address, bool restart)
+    public static ImportJournal Open(ImportPaths paths, SourceFile input, Mapping mapping, string address, long run, bool restart)
     {
         var file = new FileInfo(paths.Input);
-        var fresh = new SavedProgress(1, mapping.Fingerprint, address, file.Length, file.LastWriteTimeUtc, 0, Account.Empty);
+        var fresh = new SavedProgress(1, run, mapping.Fingerprint, address, file.Length, file.LastWriteTimeUtc, 0, Account.Empty);
         if (restart || !File.Exists(paths.Checkpoint)) return new ImportJournal(paths, input, fresh);
         var saved = Read(paths.Checkpoint);
-        if (saved is null || saved with { RejectsLength = 0, Account = Account.Empty } != fresh)
+        if (saved is null || saved with { Run = run, RejectsLength = 0, Account = Account.Empty } != fresh)
             throw new UsageException(
                 $"{paths.Checkpoint} belongs to another state of the input, the mapping or the address; give --restart to begin anew (what the vault holds is recognised).");
         return new ImportJournal(paths, input, saved);
@@ -152,6 +156,8 @@ internal sealed record ImportPaths(string Input, string Checkpoint, string Rejec
 
     private static bool CanWrite(string folder)
     {
+        // An account that may write anywhere (root) still leaves a folder alone that its owner made read-only.
+        if (!OperatingSystem.IsWindows() && !File.GetUnixFileMode(folder).HasFlag(UnixFileMode.UserWrite)) return false;
         try
         {
             using var probe = new FileStream(Path.Combine(folder, $".datavault-{Environment.ProcessId}"), new FileStreamOptions

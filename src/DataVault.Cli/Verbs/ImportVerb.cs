@@ -46,10 +46,10 @@ internal static class ImportVerb
         var started = host.Time.GetTimestamp();
         var client = session.Open(["ingest"], mapping.Purpose, new VaultClientOptions { Time = host.Time, Patience = job.Patience });
         using var input = SourceFile.Open(job.Input, format);
-        using var journal = ImportJournal.Open(paths, input, mapping, session.Address.AbsoluteUri, job.Restart);
+        using var journal = ImportJournal.Open(paths, input, mapping, session.Address.AbsoluteUri, host.Time.GetUtcNow().ToUnixTimeMilliseconds(), job.Restart);
         var before = journal.Account.Read;
         if (journal.Resumed) host.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"Going on after line {before:N0} ({paths.Checkpoint})."));
-        var run = new ImportRun(new LineMapper(mapping), new ImportWire(client, host.Time), journal, job.Size);
+        var run = new ImportRun(new LineMapper(mapping), new ImportWire(client, host.Time, journal.Run), journal, job.Size);
         var progress = new ImportProgress(host.Error, host.Terminal, host.Time);
         var account = await progress.ShowAsync(input, before, committed => run.RunAsync(input, committed, cancellation));
         journal.Close();

@@ -226,8 +226,8 @@ public sealed class ImportRunTests : IDisposable
         var format = parsed.FormatOf(file ?? Input);
         var paths = ImportPaths.For(file ?? Input, format, null, null, _folder);
         using var input = SourceFile.Open(paths.Input, format);
-        using var journal = ImportJournal.Open(paths, input, parsed, "http://vault.test", restart: false);
-        var run = new ImportRun(new LineMapper(parsed), new ImportWire(_vault.Client(), TimeProvider.System), journal, new ImportSize(batch, 4));
+        using var journal = ImportJournal.Open(paths, input, parsed, "http://vault.test", run: 1, restart: false);
+        var run = new ImportRun(new LineMapper(parsed), new ImportWire(_vault.Client(), TimeProvider.System, journal.Run), journal, new ImportSize(batch, 4));
         var account = await run.RunAsync(input, _ => { }, CancellationToken.None);
         if (close) journal.Close();
         return account;
