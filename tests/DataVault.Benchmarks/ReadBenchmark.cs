@@ -18,11 +18,11 @@ internal sealed class ReadBenchmark(int people, int rounds, TimeSpan duration)
 
     private async Task RunAsync()
     {
-        await using var vault = await VaultProcess.StartAsync(("Limits__RequestsPerSecond", "1000000"), ("Sample__Customers", "0"));
-        var persons = VaultProcess.MakePeople(people);
+        await using var vault = await VaultUnderLoad.StartAsync();
+        var persons = VaultUnderLoad.MakePeople(people);
         var ids = await vault.CreateAsync(persons);
         var token = await vault.TokenAsync("support-desk");
-        var port = VaultProcess.FreePort();
+        var port = VaultUnderLoad.FreePort();
         await using var baseline = Baseline.Build(vault.AdministratorConnection("baseline"), port, await vault.Http.GetStringAsync(new Uri("/.well-known/jwks.json", UriKind.Relative)));
         await Baseline.SeedAsync(baseline.Services, persons);
         await baseline.StartAsync();
