@@ -45,7 +45,11 @@ public sealed class ConsentLedger
     {
         var authority = await AuthoriseAsync(recipient, subject, requestId, ct);
         using var held = await KeysAsync(recipient, subject, authority, requestId, ct);
-        var record = await SubjectRows.FindAsync(database, subject, ct) ?? throw VaultException.NotFound();
+        if (await SubjectRows.FindAsync(database, subject, ct) is not { } record)
+        {
+            await DenyAsync(recipient, held.Tag, authority, requestId, ct);
+            throw VaultException.NotFound();
+        }
         var acts = await HistoryAsync(subject, ct);
         var entry = log.Entry(EntryType.FieldRead, recipient, held.Tag, authority, EntryResult.Ok, [], requestId);
         var index = await log.AppendAsync(entry, null, ct);

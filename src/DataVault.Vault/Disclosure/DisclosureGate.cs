@@ -101,7 +101,7 @@ public sealed class DisclosureGate
         var index = await logging;
         if (events is null) throw await BrokenAsync(release, broken!, ct);
         var next = rows.Count > limit ? EventCursor.Of(rows[limit - 1]) : null;
-        return new EventPage(events, WithheldOf(release, release.Permits.Select(permit => permit.Item.Id).ToHashSet()), next, index, release.Refused);
+        return new EventPage(events, WithheldOf(release, release.Permits.Select(permit => AuditLog.ItemCode(permit.Item)).ToHashSet()), next, index, release.Refused);
     }
 
     /// <summary>
@@ -178,7 +178,7 @@ public sealed class DisclosureGate
         {
             if (forms.Apply(field, release.Query.Purpose) is not { } utf8Json) continue;
             released.Add(new ReleasedField(field.Field.Name, field.Permit.Form, utf8Json, release.Query.Provenance ? field.Provenance : null));
-            shown.Add(field.Field.Id);
+            shown.Add(AuditLog.ItemCode(field.Field));
         }
         return new Contents(released, WithheldOf(release, shown));
     }
@@ -206,7 +206,7 @@ public sealed class DisclosureGate
         foreach (var item in release.Decision.Items)
         {
             var reason = release.Refused is not null && item.Permit is not null ? release.Refused : item.Reason;
-            if (reason is null && !shown.Contains(item.Item.Id) && release.Query.Items is not null) reason = Reasons.NotHeld;
+            if (reason is null && !shown.Contains(AuditLog.ItemCode(item.Item)) && release.Query.Items is not null) reason = Reasons.NotHeld;
             if (reason is not null) withheld.Add(new WithheldField(item.Item.Name, reason));
         }
         return withheld;

@@ -108,11 +108,11 @@ public sealed class AnalyticsFeed : BackgroundService
         return [.. await Rows.ReadAsync(command, row => new SubjectId(row.GetGuid(0)), ct)];
     }
 
-    /// <summary>Records that do not match their seal wait, out of the way, until the next change of the record.</summary>
+    /// <summary>Those of whom something does not open wait, out of the way, until their next change.</summary>
     private async Task SetAsideAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, IReadOnlyList<SubjectId> failed, CancellationToken ct)
     {
         if (failed.Count == 0) return;
-        logger.LogError("{Count} records do not match their seal and were not fed to analytics", failed.Count);
+        logger.LogError("Of {Count} people something does not open and was not fed to analytics", failed.Count);
         await using var command = new NpgsqlCommand(
             "insert into vault.feed_queue (subject_id, enqueued_at, attempt) select id, $2, $3 from unnest($1) as u(id) on conflict (subject_id) do nothing",
             connection, transaction);

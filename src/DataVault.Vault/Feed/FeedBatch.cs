@@ -48,12 +48,17 @@ internal sealed class DomainPlan(AnalyticsDomain domain)
 }
 
 /// <summary>The subjects of one transaction of the feed.</summary>
-internal sealed class FeedBatch(IReadOnlyList<FedSubject> subjects, IReadOnlyList<SubjectId> failed, IReadOnlyList<DomainPlan> plans) : IDisposable
+internal sealed class FeedBatch(IReadOnlyList<FedSubject> subjects, List<SubjectId> failed, IReadOnlyList<DomainPlan> plans) : IDisposable
 {
     public IReadOnlyList<FedSubject> Subjects => subjects;
 
-    /// <summary>Records that do not match their seal: nothing of them is fed.</summary>
+    /// <summary>Those of whom something does not open: it is not fed, and what does open is.</summary>
     public IReadOnlyList<SubjectId> Failed => failed;
+
+    public void Fail(SubjectId subject)
+    {
+        if (!failed.Contains(subject)) failed.Add(subject);
+    }
 
     public IReadOnlyList<DomainPlan> Plans => plans;
 

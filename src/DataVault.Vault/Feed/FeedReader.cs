@@ -172,7 +172,23 @@ internal sealed class FeedReader(KeyRegistry keys, RecordCipher cipher, Decider 
         command.Parameters.Add(new NpgsqlParameter<Guid[]> { TypedValue = [.. missing.Select(one => one.Subject.Subject.Value)] });
         command.Parameters.Add(new NpgsqlParameter<Guid[]> { TypedValue = [.. missing.Select(one => one.Id)] });
         var rows = (await Rows.ReadAsync(command, EventRows.Read, ct)).ToDictionary(row => (row.Subject, row.Id));
-        foreach (var one in missing) AddActivity(batch, one, rows[(one.Subject.Subject, one.Id)]);
+        foreach (var one in missing)
+        {
+            if (rows.TryGetValue((one.Subject.Subject, one.Id), out var row) && !TryAddActivity(batch, one, row)) batch.Fail(one.Subject.Subject);
+        }
+    }
+
+    private bool TryAddActivity(FeedBatch batch, FedEvent one, EventRow row)
+    {
+        try
+        {
+            AddActivity(batch, one, row);
+            return true;
+        }
+        catch (CryptographicException)
+        {
+            return false;
+        }
     }
 
     private void AddActivity(FeedBatch batch, FedEvent one, EventRow row)

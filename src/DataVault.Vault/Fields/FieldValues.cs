@@ -20,6 +20,10 @@ internal static class FieldValues
     // doing it here as well would make a + six bytes long.
     internal static readonly JsonWriterOptions Canonical = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
 
+    // One per thread: making a writer costs more than most values take to write.
+    [ThreadStatic]
+    private static (ArrayBufferWriter<byte> Buffer, Utf8JsonWriter Writer)? scratch;
+
     private static readonly string[] AddressMembers = ["street", "extra", "postcode", "city", "region", "country"];
 
     private const int LongestAddressLine = 200;
@@ -30,12 +34,20 @@ internal static class FieldValues
     /// <summary>Returns null and the canonical bytes, or what is wrong.</summary>
     public static ValueProblem? Normalise(ValueRules rules, JsonElement value, out byte[] utf8Json)
     {
-        var buffer = new ArrayBufferWriter<byte>(64);
-        using var writer = new Utf8JsonWriter(buffer, Canonical);
+        var (buffer, writer) = scratch ??= NewScratch();
         var problem = Write(rules, value, writer);
         writer.Flush();
         utf8Json = problem is null ? buffer.WrittenSpan.ToArray() : [];
+        // Clear, unlike a mere reset, erases the value.
+        buffer.Clear();
+        writer.Reset();
         return problem;
+    }
+
+    private static (ArrayBufferWriter<byte>, Utf8JsonWriter) NewScratch()
+    {
+        var buffer = new ArrayBufferWriter<byte>(256);
+        return (buffer, new Utf8JsonWriter(buffer, Canonical));
     }
 
     private static ValueProblem? Write(ValueRules rules, JsonElement value, Utf8JsonWriter writer) => rules.Type switch

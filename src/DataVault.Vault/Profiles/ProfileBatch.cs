@@ -24,7 +24,7 @@ internal sealed class ProfileBatch(VaultDatabase database, KeyRegistry keys, Rec
     public async Task<IReadOnlyList<PendingCustomer>?> CreateAsync(
         Recipient recipient, IReadOnlyList<NewCustomer> customers, IdempotencyKey? key, Guid requestId, CancellationToken ct)
     {
-        var items = customers.Select(customer => Prepare(recipient, customer)).ToList();
+        var items = PrepareAll(recipient, customers);
         await DenyAsync(recipient, items, requestId, ct);
         RefuseRepeated(items);
         var taken = await ProfileTables.HeldAsync(database, [.. Open(items).SelectMany(item => item.TermsOf(FieldIndex.Unique)).Select(claim => claim.Term.Term)], ct);
@@ -47,6 +47,14 @@ internal sealed class ProfileBatch(VaultDatabase database, KeyRegistry keys, Rec
     }
 
     private static List<PendingCustomer> Open(List<PendingCustomer> items) => [.. items.Where(item => item.IsOpen)];
+
+    private List<PendingCustomer> PrepareAll(Recipient recipient, IReadOnlyList<NewCustomer> customers)
+    {
+        var items = new PendingCustomer[customers.Count];
+        if (items.Length >= ParallelFrom) Parallel.For(0, items.Length, index => items[index] = Prepare(recipient, customers[index]));
+        else for (var index = 0; index < items.Length; index++) items[index] = Prepare(recipient, customers[index]);
+        return [.. items];
+    }
 
     private PendingCustomer Prepare(Recipient recipient, NewCustomer customer)
     {

@@ -116,6 +116,17 @@ public sealed class AnalyticsFeedTests(StoreVault store) : IClassFixture<StoreVa
         await store.ExecuteAsync("delete from vault.feed_queue");
     }
 
+    [Fact]
+    public async Task An_event_that_does_not_open_does_not_hold_up_the_rest()
+    {
+        var (one, two) = (await ConsentedAsync(), await ConsentedAsync());
+        await AppendAsync(store.Purchase(new CustomerLookup(one)), store.Purchase(new CustomerLookup(two)));
+        await store.ExecuteAsync($"update vault.event set sealed = '\\x00'::bytea || sealed where subject_id = '{one}'");
+        await store.Feed.DrainAsync(default);
+        Assert.Equal((2, 4), (await RowsAsync(one), await RowsAsync(two)));
+        await store.ExecuteAsync("delete from vault.feed_queue");
+    }
+
     private Task<SubjectId> ConsentedAsync() => store.AddAsync(Fields, new() { ["analytics"] = "given" });
 
     private Task<EventBatchOutcome> AppendAsync(params NewEvent[] events) => store.Recorder.AppendAsync(Ingest, events, Guid.NewGuid(), default);
