@@ -14,7 +14,7 @@ internal static partial class Tidy
     [GeneratedRegex(@"\b(TODO|FIXME|HACK|XXX|NotImplementedException)\b")]
     private static partial Regex Unfinished();
 
-    [GeneratedRegex(@"(?<![A-Za-z])/(work|root|home/[a-z]+|tmp/[a-z]+)/[A-Za-z.]")]
+    [GeneratedRegex(@"(?<![A-Za-z])/(work|root|home/(?!linuxbrew)[a-z]+|tmp/[a-z]+)/[A-Za-z.]")]
     private static partial Regex MachinePath();
 
     [GeneratedRegex(@"\bcatch(\s*\([^)]*\))?\s*\{\s*\}")]

@@ -182,8 +182,7 @@ internal sealed class AuditLog : IHostedService, IAsyncDisposable
         }
     }
 
-    // The one place that may catch everything: whatever went wrong, those who wait must be told, and the loop must live.
-#pragma warning disable CA1031
+#pragma warning disable CA1031 // The one place that may catch everything: whatever went wrong, those who wait must be told, and the loop must live.
     private async Task CommitAsync(List<PendingEntry> batch)
     {
         try

@@ -195,26 +195,6 @@ internal sealed class RecordCipher(VaultKeyring keyring, Catalogue catalogue, IR
         }
     }
 
-    /// <summary>Seals a note that belongs to a person and one of their requests.</summary>
-    public byte[] SealNote(SubjectKeys keys, Guid requestId, ReadOnlySpan<byte> content)
-    {
-        Span<byte> key = stackalloc byte[KeyDerivation.KeySize];
-        keys.NoteKey(key);
-        var value = SealedValue.Seal(key, (uint)keys.KeyVersion, 0, content, NoteContext(keys.Subject, requestId, stackalloc byte[AssociatedData.Limit]), random);
-        CryptographicOperations.ZeroMemory(key);
-        return value;
-    }
-
-    public byte[] OpenNote(SubjectKeys keys, Guid requestId, ReadOnlySpan<byte> value)
-    {
-        Span<byte> key = stackalloc byte[KeyDerivation.KeySize];
-        keys.NoteKey(key);
-        var content = new byte[SealedValue.OpenedLength(value.Length)];
-        SealedValue.Open(key, value, NoteContext(keys.Subject, requestId, stackalloc byte[AssociatedData.Limit]), content);
-        CryptographicOperations.ZeroMemory(key);
-        return content;
-    }
-
     /// <exception cref="CryptographicException">Record, version and facts are not what was last written together.</exception>
     public void Verify(SealedRecord record, SubjectKeys keys)
     {
@@ -323,7 +303,4 @@ internal sealed class RecordCipher(VaultKeyring keyring, Catalogue catalogue, IR
 
     private ReadOnlySpan<byte> EventContext(SubjectId subject, EventTypeDefinition type, Guid eventId, Span<byte> buffer) =>
         new AssociatedData(buffer, "event").Add(keyring.VaultId).Add(subject.Value).Add(type.Id).Add(eventId).Bytes;
-
-    private ReadOnlySpan<byte> NoteContext(SubjectId subject, Guid requestId, Span<byte> buffer) =>
-        new AssociatedData(buffer, "note").Add(keyring.VaultId).Add(subject.Value).Add(requestId).Bytes;
 }
