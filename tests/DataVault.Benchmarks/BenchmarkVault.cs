@@ -14,12 +14,20 @@ internal sealed class BenchmarkVault : IAsyncDisposable
 
     private readonly DatabasePerClass databases;
 
-    private BenchmarkVault(DatabasePerClass databases, RunningVault vault, NpgsqlDataSource peer) => (this.databases, Vault, Peer) = (databases, vault, peer);
+    private BenchmarkVault(DatabasePerClass databases, RunningVault vault, NpgsqlConnectionStringBuilder peer)
+    {
+        (this.databases, Vault, Peer) = (databases, vault, NpgsqlDataSource.Create(peer));
+        peer.Multiplexing = true;
+        PeerReads = NpgsqlDataSource.Create(peer);
+    }
 
     public RunningVault Vault { get; }
 
     /// <summary>Where the peers keep their tables; the same settings of the driver as the vault has.</summary>
     public NpgsqlDataSource Peer { get; }
+
+    /// <summary>The same for single reads, over connections that callers share, as the vault reads.</summary>
+    public NpgsqlDataSource PeerReads { get; }
 
     public static Recipient Ingest { get; } = new(RecipientKind.Application, "crm-ingest", "CRM", ["ingest"], ["service-delivery"]);
 
@@ -34,7 +42,7 @@ internal sealed class BenchmarkVault : IAsyncDisposable
         await cluster.ExecuteAsync("postgres", "create database " + PeerName);
         var vault = await databases.StartVaultAsync();
         var settings = new NpgsqlConnectionStringBuilder(cluster.ConnectionString(PeerName)) { NoResetOnClose = true, MaxAutoPrepare = 100, AutoPrepareMinUsages = 2, CommandTimeout = 600 };
-        return new BenchmarkVault(databases, vault, NpgsqlDataSource.Create(settings));
+        return new BenchmarkVault(databases, vault, settings);
     }
 
     /// <summary>Runs as the owner of the vault's database.</summary>
@@ -62,6 +70,7 @@ internal sealed class BenchmarkVault : IAsyncDisposable
     {
         await Vault.DisposeAsync();
         await Peer.DisposeAsync();
+        await PeerReads.DisposeAsync();
         await databases.DisposeAsync();
     }
 }

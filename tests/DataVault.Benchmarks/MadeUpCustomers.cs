@@ -11,21 +11,20 @@ internal sealed record MadeUpCustomer(IReadOnlyList<string> Values, NewCustomer 
     public static readonly string[] Fields =
         ["givenName", "familyName", "email", "phone", "postalAddress", "birthDate", "gender", "language", "country", "occupation", "loyaltyTier", "customerSince"];
 
-    public string Email => Values[2];
-
     public static MadeUpCustomer Make(int number)
     {
         var random = new Random(number);
-        var (given, family) = (Pick(random, Given), Pick(random, Family));
         string[] values =
         [
-            given, family, string.Create(CultureInfo.InvariantCulture, $"{given}.{family}.{number}@mail{number % 97}.example"),
+            Pick(random, Given), Pick(random, Family), EmailOf(number),
             string.Create(CultureInfo.InvariantCulture, $"+4930{10_000_000 + number}"), Address(random), Day(random, 1940, 65),
             Pick(random, ["female", "male", "diverse"]), Pick(random, ["de", "en", "fr"]), Pick(random, ["DE", "AT", "CH", "FR"]), Pick(random, Occupations),
             Pick(random, ["none", "bronze", "silver", "gold"]), Day(random, 2010, 15),
         ];
         return new MadeUpCustomer(values, new NewCustomer(Json(values), "crm", null, null, "service-delivery", null));
     }
+
+    public static string EmailOf(int number) => string.Create(CultureInfo.InvariantCulture, $"{Given[number % Given.Length]}.{Family[number % Family.Length]}.{number}@mail{number % 97}.example");
 
     private static readonly string[] Given = ["Anna", "Bernd", "Carla", "Dieter", "Emma", "Farid", "Greta", "Hugo", "Ines", "Jonas", "Katharina", "Luis"];
     private static readonly string[] Family = ["Albrecht", "Baumann", "Castellani", "Dupont", "Eriksson", "Fischer", "Gruber", "Hoffmann", "Ivanova", "Jansen"];

@@ -53,7 +53,8 @@ public sealed class DisclosureGate
         decider.Purpose(purpose);
         if (subjects.Count is 0 or > MaxSubjects) throw VaultException.BadRequest($"1 to {MaxSubjects} customers.");
         var queries = subjects.Select(subject => new ReadQuery(recipient, subject, purpose, items, provenance, requestId)).ToList();
-        return (await ReadAllAsync(queries, static _ => true, null, ct)).Results;
+        var loading = SubjectRows.FindManyAsync(database, [.. subjects.Distinct()], ct);
+        return (await ReadAllAsync(queries, loading, static _ => true, null, ct)).Results;
     }
 
     /// <summary>
@@ -74,10 +75,11 @@ public sealed class DisclosureGate
         }
         var found = await search.FindAsync(database, limit + 1, ct);
         if (found.Count > limit) throw VaultException.BadRequest("More customers match than were asked for; search by something narrower.");
-        var queries = found.Select(subject => new ReadQuery(recipient, subject, purpose, items, Provenance: false, requestId)).ToList();
+        var queries = found.Select(record => new ReadQuery(recipient, record.Subject, purpose, items, Provenance: false, requestId)).ToList();
         var entry = log.Entry(EntryType.Search, recipient, default, purpose, EntryResult.Ok, search.LogIds, requestId);
         bool MayFind(DecidedFacts at) => decider.Decide(recipient, at.Subject, AccessAction.Search, purpose, search.Fields, at.Facts).Permits.Count == search.Fields.Count;
-        var (index, results) = await ReadAllAsync(queries, MayFind, entry, ct);
+        var loaded = Task.FromResult(found.ToDictionary(record => record.Subject));
+        var (index, results) = await ReadAllAsync(queries, loaded, MayFind, entry, ct);
         return new SearchOutcome([.. results.Select(result => result.Value).OfType<Disclosure>()], index);
     }
 
@@ -109,11 +111,9 @@ public sealed class DisclosureGate
     /// Those that the filter drops are as if not there. Returns the index of the first entry.
     /// </summary>
     private async Task<(long FirstIndex, IReadOnlyList<ItemResult<Disclosure>> Results)> ReadAllAsync(
-        IReadOnlyList<ReadQuery> queries, Func<DecidedFacts, bool> filter, LogEntry? first, CancellationToken ct)
+        IReadOnlyList<ReadQuery> queries, Task<Dictionary<SubjectId, SealedRecord>> loading, Func<DecidedFacts, bool> filter, LogEntry? first, CancellationToken ct)
     {
-        List<SubjectId> distinct = [.. queries.Select(query => query.Subject).Distinct()];
-        var loading = SubjectRows.FindManyAsync(database, distinct, ct);
-        var held = (await keys.GetManyAsync(distinct, ct)).ToDictionary(key => key.Subject);
+        var held = (await keys.GetManyAsync([.. queries.Select(query => query.Subject).Distinct()], ct)).ToDictionary(key => key.Subject);
         try
         {
             var records = await loading;

@@ -7,6 +7,24 @@ namespace DataVault.Vault;
 /// <summary>A search by exact values: each became a blind index term, and the values themselves go no further.</summary>
 internal sealed class SubjectSearch
 {
+    // Indexes and records are spread over different keys; a materialised list between them is what a distributed PostgreSQL can join.
+    private const string OneSql =
+        $"""
+        with found as materialized (select subject_id from vault.identifier where lookup = $1)
+        select {SubjectRows.Columns} from vault.subject join found using (subject_id)
+        """;
+
+    private const string AllSql =
+        $"""
+        with found as materialized (
+            select subject_id from (
+                select subject_id, lookup as term from vault.identifier where lookup = any($1)
+                union all
+                select subject_id, term from vault.search_term where term = any($2)) as each
+            group by subject_id having count(distinct term) = $3 order by subject_id limit $4)
+        select {SubjectRows.Columns} from vault.subject join found using (subject_id) order by subject_id
+        """;
+
     private readonly List<LookupTerm> terms = [];
 
     public IReadOnlyList<RequestedItem> Fields => [.. terms.Select(term => new RequestedItem(term.Field, null))];
@@ -28,22 +46,22 @@ internal sealed class SubjectSearch
         return problems.Count == 0 ? search : throw VaultException.Invalid(problems);
     }
 
-    /// <summary>Who matches every term. One round trip, whatever the number of terms.</summary>
-    public async Task<List<SubjectId>> FindAsync(VaultDatabase database, int limit, CancellationToken ct)
+    /// <summary>The records of those who match every term. One round trip, whatever the number of terms.</summary>
+    public async Task<List<SealedRecord>> FindAsync(VaultDatabase database, int limit, CancellationToken ct)
     {
-        await using var command = database.Reads.CreateCommand(
-            """
-            select subject_id from (
-                select subject_id, lookup as term from vault.identifier where lookup = any($1)
-                union all
-                select subject_id, term from vault.search_term where term = any($2)) as found
-            group by subject_id having count(distinct term) = $3 order by subject_id limit $4
-            """);
-        command.Parameters.Add(Terms(FieldIndex.Unique));
-        command.Parameters.Add(Terms(FieldIndex.Equality));
-        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = terms.Count });
-        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = limit });
-        return await Rows.ReadAsync(command, row => new SubjectId(row.GetGuid(0)), ct);
+        await using var command = database.Reads.CreateCommand(terms is [{ Field.Index: FieldIndex.Unique }] ? OneSql : AllSql);
+        if (terms is [{ Field.Index: FieldIndex.Unique } only])
+        {
+            command.Parameters.Add(new NpgsqlParameter<byte[]> { TypedValue = only.Term });
+        }
+        else
+        {
+            command.Parameters.Add(Terms(FieldIndex.Unique));
+            command.Parameters.Add(Terms(FieldIndex.Equality));
+            command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = terms.Count });
+            command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = limit });
+        }
+        return await Rows.ReadAsync(command, SubjectRows.Read, ct);
     }
 
     private NpgsqlParameter<byte[][]> Terms(FieldIndex index) =>
