@@ -57,10 +57,10 @@ internal sealed class PackageContents(ExportSource source, AuditReader log, Requ
             json.WriteEndObject();
             json.WriteEndObject();
         });
-        var readable = fields.Select(f => new ReadableField(f.Field.Category, f.Field.Label, ReadableValue.Of(f.Utf8Json), f.Provenance.Source, f.Provenance.RecordedAt)).ToList();
+        var readable = fields.Select(f => new ReadableField(ReadableValue.Category(f.Field.Category), f.Field.Label, ReadableValue.Of(f.Utf8Json), f.Provenance.Source, f.Provenance.RecordedAt)).ToList();
         using var csv = new SafeCsv(package.Open("profile.csv"), "field", "label", "value", "category", "source", "recordedAt");
         foreach (var (field, shown) in fields.Zip(readable))
-            csv.Row(field.Field.Name, shown.Label, shown.Value, shown.Category, shown.Source, Instant(shown.RecordedAt));
+            csv.Row(field.Field.Name, shown.Label, shown.Value, field.Field.Category, shown.Source, Instant(shown.RecordedAt));
         return readable;
     }
 

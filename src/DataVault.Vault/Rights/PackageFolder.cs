@@ -13,22 +13,21 @@ internal sealed class PackageFolder(VaultOptions options, IRandomBytes random)
     private const string Label = "package-key";
     private readonly string folder = Path.Combine(options.Home, "packages");
 
-    /// <summary>Writes a package under a new key and returns that key, sealed. Nothing appears under the final name before all is written.</summary>
-    public async Task<byte[]> WriteAsync(SubjectKeys held, Guid request, Func<Stream, Task> write)
+    /// <summary>Writes a package under a new key, beside where it belongs: two who build the same package do not meet.</summary>
+    public async Task<PackageDraft> WriteAsync(SubjectKeys held, Guid request, Func<Stream, Task> write)
     {
         DurableFile.EnsureFolder(folder);
-        var (path, draft) = (PathOf(request), PathOf(request) + ".part");
         using var key = SecretBytes.Random(KeyDerivation.KeySize, random);
+        var draft = new PackageDraft(Path.Combine(folder, $"{request:N}.{DraftName()}.part"), PathOf(request), Seal(held, request, key));
         try
         {
-            await using (var stream = PackageFile.Create(draft, SecretBytes.CopyOf(key.Span), request, random))
-                await write(stream);
-            File.Move(draft, path, overwrite: true);
-            return Seal(held, request, key);
+            await using var stream = PackageFile.Create(draft.Path, SecretBytes.CopyOf(key.Span), request, random);
+            await write(stream);
+            return draft;
         }
         catch
         {
-            File.Delete(draft);
+            draft.Dispose();
             throw;
         }
     }
@@ -37,15 +36,17 @@ internal sealed class PackageFolder(VaultOptions options, IRandomBytes random)
     public Stream? OpenOnce(SubjectKeys held, Guid request, byte[] sealedKey) =>
         File.Exists(PathOf(request)) ? PackageFile.OpenOnce(PathOf(request), Open(held, request, sealedKey), request) : null;
 
-    /// <summary>Removes the files of requests that have no package any more: expired, or erased with the person.</summary>
-    public void RemoveAllBut(IReadOnlySet<Guid> waiting)
+    /// <summary>Every file with the request it belongs to, drafts too.</summary>
+    public IReadOnlyList<(string Path, Guid Request)> Files() =>
+        !Directory.Exists(folder) ? [] : [.. Directory.EnumerateFiles(folder)
+            .Select(path => (path, Known: Guid.TryParseExact(Path.GetFileName(path).Split('.')[0], "N", out var request), request))
+            .Where(file => file.Known).Select(file => (file.path, file.request))];
+
+    private string DraftName()
     {
-        if (!Directory.Exists(folder)) return;
-        foreach (var path in Directory.EnumerateFiles(folder))
-        {
-            var name = Path.GetFileName(path).Split('.')[0];
-            if (Guid.TryParseExact(name, "N", out var request) && !waiting.Contains(request)) File.Delete(path);
-        }
+        Span<byte> name = stackalloc byte[8];
+        random.Fill(name);
+        return Convert.ToHexStringLower(name);
     }
 
     private byte[] Seal(SubjectKeys held, Guid request, SecretBytes key)
@@ -71,4 +72,17 @@ internal sealed class PackageFolder(VaultOptions options, IRandomBytes random)
         new AssociatedData(buffer, Label).Add(held.Subject.Value).Add(request);
 
     private string PathOf(Guid request) => Path.Combine(folder, request.ToString("N") + Extension);
+}
+
+/// <summary>A package that is written and not yet in its place; disposing removes what was not published.</summary>
+internal sealed class PackageDraft(string path, string place, byte[] sealedKey) : IDisposable
+{
+    public string Path => path;
+
+    public byte[] SealedKey => sealedKey;
+
+    /// <summary>INVARIANT: called under the lock of the request's row, so that the file in place is the one whose key the row gets.</summary>
+    public void Publish() => File.Move(path, place, overwrite: true);
+
+    public void Dispose() => File.Delete(path);
 }

@@ -22,7 +22,7 @@ internal sealed class ReadablePage(TextWriter page)
         body{margin:0 auto;max-width:62rem;padding:1.5rem;font:1rem/1.55 system-ui,sans-serif;color:var(--ink);background:var(--back)}
         h1{font-size:1.7rem;line-height:1.2}h2{font-size:1.25rem;margin-top:2.5rem}p{max-width:44rem}
         a{color:var(--link)}nav ul{padding-left:1.1rem}caption{text-align:left;color:var(--soft);padding:.4rem 0}
-        .wide{overflow-x:auto}table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;padding:.45rem .6rem;border-bottom:1px solid var(--line);overflow-wrap:anywhere}
+        .wide{overflow-x:auto}table{border-collapse:collapse;width:100%;min-width:42rem}th,td{text-align:left;vertical-align:top;padding:.45rem .6rem;border-bottom:1px solid var(--line);overflow-wrap:break-word}
         thead th{background:var(--head)}code{font-family:ui-monospace,monospace;font-size:.9em;overflow-wrap:anywhere}
         @media print{body{max-width:none}nav{display:none}}
         """;

@@ -11,6 +11,10 @@ internal static class ReadableValue
         return Of(document.RootElement);
     }
 
+    /// <summary><c>pd:PhysicalAddress</c> as <c>physical address</c>.</summary>
+    public static string Category(string identifier) => string.Concat(identifier[(identifier.IndexOf(':', StringComparison.Ordinal) + 1)..]
+        .Select((c, i) => char.IsUpper(c) && i > 0 ? " " + char.ToLowerInvariant(c) : char.ToLowerInvariant(c).ToString()));
+
     public static string Of(JsonElement value) => value.ValueKind switch
     {
         JsonValueKind.String => value.GetString()!,

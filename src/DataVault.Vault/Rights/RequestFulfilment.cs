@@ -18,6 +18,7 @@ internal sealed class RequestFulfilment(
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan Rounds = TimeSpan.FromSeconds(30);
     private readonly ConcurrentDictionary<Guid, Lazy<Task>> running = new();
+    private readonly CancellationTokenSource ending = new();
 
     /// <summary>Carries out an approved request; when that takes long, answers with the request as it stands and goes on behind.</summary>
     public async Task<RequestRow> PromptlyAsync(RequestRow row, CancellationToken cancellation)
@@ -45,6 +46,20 @@ internal sealed class RequestFulfilment(
         await export.SweepAsync(cancellation);
     }
 
+    /// <summary>Breaks off what is under way: every step can be taken up again.</summary>
+    public override async Task StopAsync(CancellationToken cancellationToken)
+    {
+        await ending.CancelAsync();
+        await base.StopAsync(cancellationToken);
+        await Task.WhenAll(running.Values.Select(task => task.Value)).WaitAsync(cancellationToken);
+    }
+
+    public override void Dispose()
+    {
+        ending.Dispose();
+        base.Dispose();
+    }
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         using var timer = new PeriodicTimer(Rounds, clock.Provider);
@@ -67,7 +82,7 @@ internal sealed class RequestFulfilment(
     {
         try
         {
-            await CarryOutAsync(row, CancellationToken.None);
+            await CarryOutAsync(row, ending.Token);
         }
         catch (Exception e)
         {

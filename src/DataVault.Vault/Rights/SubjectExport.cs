@@ -16,16 +16,16 @@ internal sealed class SubjectExport(
 
     public async Task<RequestRow> BuildAsync(RequestRow row, CancellationToken cancellation)
     {
-        var subject = row.Subject ?? throw VaultException.NotFound();
+        if (await store.FindAsync(row.Id, cancellation) is not { State: RequestStates.Approved, Subject: { } subject } current) return row;
         using var held = await keys.GetAsync(subject, cancellation);
         var record = await source.RecordAsync(subject, cancellation);
         var decision = RightsDecision.Of(policy, Exporter, subject, AccessAction.Export, FactsCodec.Decode(record.Facts), store.Now, row.Kind == RequestKinds.Portability);
-        if (!decision.Released)
+        if (!decision.Released || Decider.Unmet(decision, justification: null) is not null)
             throw await store.DeniedAsync(Exporter, subject, VaultException.Forbidden(), row.Id, cancellation);
-        var index = await store.RecordAsync(Exporter, row, EntryType.Export, decision, row.Id, cancellation);
-        var order = new PackageOrder(row, held, record, decision, index, store.Now);
-        var sealedKey = await folder.WriteAsync(held, row.Id, stream => contents.WriteAsync(stream, order, cancellation));
-        return await store.ChangeAsync(Exporter, row.Id, current => Built(current, sealedKey), row.Id, cancellation);
+        var index = await store.RecordAsync(Exporter, current, EntryType.Export, decision, row.Id, cancellation);
+        var order = new PackageOrder(current, held, record, decision, index, store.Now);
+        using var draft = await folder.WriteAsync(held, row.Id, stream => contents.WriteAsync(stream, order, cancellation));
+        return await store.ChangeAsync(Exporter, row.Id, locked => Built(locked, draft), row.Id, cancellation);
     }
 
     /// <summary>The package, once: the row forgets the key in the transaction whose entry says that it was fetched.</summary>
@@ -44,8 +44,10 @@ internal sealed class SubjectExport(
     }
 
     /// <summary>Removes what expired, and files that no request speaks of any more.</summary>
+    // INVARIANT: the files are listed before the requests; a package that comes in between is not on the list.
     public async Task SweepAsync(CancellationToken cancellation)
     {
+        var files = folder.Files();
         var waiting = new HashSet<Guid>();
         foreach (var row in await store.WithPackageAsync(cancellation))
         {
@@ -54,12 +56,16 @@ internal sealed class SubjectExport(
             else
                 await store.ChangeAsync(Exporter, row.Id, current => current with { PackageKey = null }, row.Id, cancellation, mark: "package:expired");
         }
-        folder.RemoveAllBut(waiting);
+        foreach (var (path, _) in files.Where(file => !waiting.Contains(file.Request))) File.Delete(path);
     }
 
-    private RequestRow Built(RequestRow row, byte[] sealedKey) => row.State == RequestStates.Approved
-        ? row with { State = RequestStates.Completed, CompletedAt = store.Now, PackageKey = sealedKey, PackageExpires = store.Now + Kept }
-        : throw Nothing();
+    // Whoever comes second finds the request completed and leaves the package that is there alone.
+    private RequestRow Built(RequestRow row, PackageDraft draft)
+    {
+        if (row.State != RequestStates.Approved) throw VaultException.InvalidState("The request has been carried out already.");
+        draft.Publish();
+        return row with { State = RequestStates.Completed, CompletedAt = store.Now, PackageKey = draft.SealedKey, PackageExpires = store.Now + Kept };
+    }
 
     private static VaultException Nothing() => VaultException.InvalidState("There is no package to fetch: it was fetched, it has expired, or it is not built yet.");
 }

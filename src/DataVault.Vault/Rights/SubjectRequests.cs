@@ -127,12 +127,11 @@ public sealed class SubjectRequests
         var withdraws = act == RequestAct.Refuse && reason == "withdrawn-by-customer" && recipient.Kind == RecipientKind.Customer;
         if (!withdraws && !MayDecide(recipient))
             throw await store.DeniedAsync(recipient, before.Subject, VaultException.Forbidden(), requestId, cancellation);
-        var sealedNote = await notes.AddAsync(before, withdraws ? "customer" : "officer", Checked(note), cancellation);
         var resumes = act == RequestAct.Complete && RequestKinds.CarriedOutByVault(before.Kind);
-        if (resumes && before.State != RequestStates.Approved)
-            throw NotNow(before.State);
-        var after = resumes ? before : await store.ChangeAsync(
-            recipient, id, row => Decided(row, act, reason) with { Notes = RequestNotes.Joined(row.Notes, sealedNote) }, requestId, cancellation);
+        if (resumes ? before.State != RequestStates.Approved : before.Subject is null) throw NotNow(before.State);
+        var sealedNote = await notes.AddAsync(before, withdraws ? "customer" : "officer", Checked(note), cancellation);
+        var after = resumes && sealedNote is null ? before : await store.ChangeAsync(
+            recipient, id, row => (resumes ? row : Decided(row, act, reason)) with { Notes = RequestNotes.Joined(row.Notes, sealedNote) }, requestId, cancellation);
         return View(await fulfilment.PromptlyAsync(after, cancellation));
     }
 

@@ -69,6 +69,7 @@ public sealed class SubjectErasureTests : IAsyncLifetime
     {
         var request = await EraseAsync();
         Assert.Equal((RequestStates.Completed, true, null), (request.State, request.HasCertificate, request.Subject));
+        Assert.Equal("invalid-state", (await Assert.ThrowsAsync<VaultException>(() => world.ApproveAsync(request.Id))).Slug);
         var text = await world.Requests.CertificateAsync(RightsWorld.Officer, request.Id, Guid.NewGuid(), default);
         var key = NoteVerifier.Parse(world.Vault.Get<AuditReader>().VerifierKey);
         Assert.True(ErasureCertificate.TryParse(text, out var certificate));

@@ -72,6 +72,7 @@ public sealed class SubjectExportTests : IAsyncLifetime
     [Fact]
     public async Task The_readable_page_shows_the_values_and_fetches_nothing()
     {
+        await world.EventsAsync(ada);
         var page = Text((await PackageAsync(RequestKinds.Access))["README.html"]);
         Assert.Contains("ada@example.com", page);
         Assert.Contains("default-src 'none'", page);
@@ -136,6 +137,20 @@ public sealed class SubjectExportTests : IAsyncLifetime
         await world.RestartAsync();
         await world.Vault.Get<RequestFulfilment>().ResumeAsync(default);
         Assert.True((await world.GetAsync(request.Id)).HasPackage);
+    }
+
+    [Fact]
+    public async Task Two_who_build_the_same_package_at_once_leave_one_that_opens()
+    {
+        var request = await world.OpenAsync(RightsWorld.Officer, RequestKinds.Access, ada);
+        await world.Requests.VerifyAsync(RightsWorld.Officer, request.Id, null, Guid.NewGuid(), default);
+        var row = await world.Vault.Get<RequestStore>().ChangeAsync(RightsWorld.Officer, request.Id, r => r with { State = RequestStates.Approved }, Guid.NewGuid(), default);
+        var export = world.Vault.Get<SubjectExport>();
+        var thrown = await Task.WhenAll(Enumerable.Range(0, 3).Select(_ => Task.Run(async () => await Record.ExceptionAsync(() => export.BuildAsync(row, default)))));
+        Assert.Equal(1, thrown.Count(e => e is null));
+        await export.SweepAsync(default);
+        Assert.Single(Directory.GetFiles(Path.Combine(world.Home, "packages")));
+        Assert.NotEmpty(await FetchAsync(RightsWorld.Officer, request.Id));
     }
 
     private async Task<Dictionary<string, byte[]>> PackageAsync(string kind)

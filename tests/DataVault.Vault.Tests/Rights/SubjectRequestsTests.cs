@@ -141,6 +141,16 @@ public sealed class SubjectRequestsTests : IAsyncLifetime
         Assert.Empty(await world.TablesNamingAsync(Convert.ToHexStringLower(System.Text.Encoding.UTF8.GetBytes(Words))));
     }
 
+    [Fact]
+    public async Task A_note_on_a_completion_that_the_vault_carries_out_is_kept()
+    {
+        var request = await world.OpenAsync(RightsWorld.Officer, RequestKinds.Access, ada);
+        await world.Requests.VerifyAsync(RightsWorld.Officer, request.Id, null, Guid.NewGuid(), default);
+        await world.Vault.Get<RequestStore>().ChangeAsync(RightsWorld.Officer, request.Id, r => r with { State = RequestStates.Approved }, Guid.NewGuid(), default);
+        Assert.Equal(RequestStates.Completed, (await world.Requests.CompleteAsync(RightsWorld.Officer, request.Id, "again", Guid.NewGuid(), default)).State);
+        Assert.Equal("again", Assert.Single(await world.Requests.NotesAsync(RightsWorld.Officer, request.Id, Guid.NewGuid(), default)).Text);
+    }
+
     [Theory]
     [InlineData(RequestKinds.Restriction, "restricted")]
     [InlineData(RequestKinds.Objection, "objected")]
