@@ -46,6 +46,7 @@ public static class ConsoleModule
         var signIn = routes.ServiceProvider.GetRequiredService<SignIn>();
         pages.MapGet("/", () => Results.LocalRedirect("/console"));
         foreach (var asset in new[] { Asset.Style, Asset.Icon }) pages.MapGet(asset.Path, asset.AnswerAsync);
+        pages.MapGet("/favicon.ico", Asset.Icon.AnswerAsync);
         var map = new PageMap(pages, visits);
         map.Public("/console", HomePages.HomeAsync);
         map.Public("/console/signed-out", HomePages.SignedOutAsync);

@@ -36,8 +36,12 @@ internal static class CustomerPages
     private static async Task<IResult> EventsAsync(Visit visit) =>
         visit.Page<EventsPage>(("Events", await visit.Vault.MyEventsAsync(PageSize, visit.Query("cursor"), visit.Cancellation)));
 
-    private static async Task<IResult> AccessesAsync(Visit visit) =>
-        visit.Page<AccessesPage>(("Accesses", await visit.Vault.MyAccessesAsync(PageSize, visit.Query("cursor"), visit.Cancellation)));
+    private static async Task<IResult> AccessesAsync(Visit visit)
+    {
+        var accesses = visit.Vault.MyAccessesAsync(PageSize, visit.Query("cursor"), visit.Cancellation);
+        var policy = visit.Vault.PolicyAsync(visit.Cancellation);
+        return visit.Page<AccessesPage>(("Accesses", await accesses), ("Policy", await policy));
+    }
 
     private static async Task<IResult> ConsentsAsync(Visit visit)
     {

@@ -51,6 +51,11 @@ internal static class Words
         "request.change" => "Handled a request",
         "analytics.feed" => "Passed on, pseudonymised",
         "denied" => "Was refused",
+        "key.create" => "Made your keys",
+        "sign-in" => "Signed in",
+        "sign-in.failed" => "Tried to sign in",
+        "token.issued" => "Session begun or renewed",
+        "account.change" => "Changed the account",
         _ => Of(entryType),
     };
 

@@ -27,6 +27,8 @@ internal sealed class FirstRun(IServiceProvider services, VaultHome home, Server
         ("crm-ingest", "CRM", "ingest", ["service-delivery"]),
         ("support-desk", "Support desk", "customer-support", ["customer-support"]),
         ("campaigns", "Campaigns", "marketing", ["marketing", "personalisation"]),
+        ("officer-tools", "Compliance tools", "compliance-officer", ["data-subject-rights"]),
+        ("operations", "Operations", "administrator", []),
     ];
 
     private static readonly (string Email, string Role)[] Staff =

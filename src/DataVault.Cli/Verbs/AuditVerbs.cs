@@ -66,6 +66,7 @@ internal static class AuditVerbs
 
     private static Rows Show(Page<AuditEntryView> page)
     {
+        if (page.Items.Count == 0) return new Rows(new Text("No entry matches.\n"));
         var table = Report.Table("entry", "at", "type", "actor", "purpose", "result", "fields");
         foreach (var e in page.Items) table.Row($"{e.Index}", $"{e.At:u}", e.Type, e.Actor ?? e.ActorTag, e.Purpose, e.Result, string.Join(", ", e.Fields));
         return new Rows(table, new Text(page.Next is null ? "" : $"More: --cursor {page.Next}\n"));

@@ -83,13 +83,12 @@ internal static class CustomerVerbs
             });
     }
 
-    private static Table Show(Disclosed released)
+    private static Rows Show(Disclosed released)
     {
         var table = Report.Table("field", "value", "form");
-        table.Title = new TableTitle($"{released.Id}, version {released.Version}, log entry {released.Receipt.Index}");
         foreach (var (name, value) in released.Fields) table.Row(name, Say(value), released.Forms.GetValueOrDefault(name, "plain"));
         foreach (var (name, reason) in released.Withheld) table.Row(name, "", $"withheld: {reason}");
-        return table;
+        return new Rows(new Text($"{released.Id}, version {released.Version}, log entry {released.Receipt.Index}"), table);
     }
 
     private static string Say(JsonElement value) => value.ValueKind == JsonValueKind.String ? value.GetString()! : value.GetRawText();

@@ -9,7 +9,6 @@ namespace DataVault.Cli.Verbs;
 internal static class RequestVerbs
 {
     private static readonly string[] s_officer = ["compliance-officer"];
-    private static readonly string[] s_openers = ["customer-support", "compliance-officer"];
     private static readonly string[] s_kinds = ["access", "portability", "rectification", "erasure", "restriction", "objection"];
 
     public static Verb Build(VerbContext context) =>
@@ -35,7 +34,7 @@ internal static class RequestVerbs
             {
                 var parsed = session.Parsed;
                 var request = new OpenRequest(parsed.GetRequiredValue(kind), parsed.GetValue(customer), parsed.GetValue(note), parsed.GetValue(jurisdiction));
-                return Show(session, await session.Open(s_openers).OpenRequestAsync(request, null, cancellation));
+                return Show(session, await session.Open(s_officer).OpenRequestAsync(request, null, cancellation));
             });
     }
 
@@ -53,7 +52,7 @@ internal static class RequestVerbs
                 var parsed = session.Parsed;
                 var page = await session.Open(s_officer).RequestsAsync(
                     parsed.GetValue(state), parsed.GetValue(kind), parsed.GetValue(customer), parsed.GetValue(limit), parsed.GetValue(cursor), cancellation);
-                session.Report.Show(page, () => Show(page.Items));
+                session.Report.Show(page, () => page.Items.Count == 0 ? new Text("No requests.\n") : Show(page.Items));
                 return ExitCode.Ok;
             });
     }
@@ -81,12 +80,9 @@ internal static class RequestVerbs
             .With(id, output)
             .Does(context, async (session, cancellation) =>
             {
-                var target = session.Parsed.GetRequiredValue(output);
-                // The file is made first: a package that can be fetched once is not fetched for a folder that cannot be written to.
-                await using var file = OwnFile(target.FullName);
-                await using var package = await session.Open(s_officer).PackageAsync(session.Parsed.GetRequiredValue(id), cancellation);
-                await package.CopyToAsync(file, cancellation);
-                session.Report.Show(new { file = target.FullName, bytes = file.Length }, () => new Text($"{target.FullName}: {file.Length:N0} bytes\n"));
+                var target = session.Parsed.GetRequiredValue(output).FullName;
+                var bytes = await SaveAsync(session.Open(s_officer), session.Parsed.GetRequiredValue(id), target, cancellation);
+                session.Report.Show(new { file = target, bytes }, () => new Text($"{target}: {bytes:N0} bytes\n"));
                 return ExitCode.Ok;
             });
     }
@@ -116,6 +112,23 @@ internal static class RequestVerbs
         var table = Report.Table("request", "kind", "state", "opened", "due", "customer");
         foreach (var item in items) table.Row($"{item.Id}", item.Kind, item.State, $"{item.OpenedAt:u}", $"{item.DueAt:yyyy-MM-dd}", $"{item.Customer}");
         return table;
+    }
+
+    // The file is made first: a package that can be fetched once is not fetched for a folder that cannot be written to.
+    private static async Task<long> SaveAsync(VaultClient vault, Guid request, string target, CancellationToken cancellation)
+    {
+        await using var file = OwnFile(target);
+        try
+        {
+            await using var package = await vault.PackageAsync(request, cancellation);
+            await package.CopyToAsync(file, cancellation);
+            return file.Length;
+        }
+        catch (VaultProblemException)
+        {
+            File.Delete(target);
+            throw;
+        }
     }
 
     private static FileStream OwnFile(string path)
