@@ -96,6 +96,16 @@ internal static partial class Tidy
             .Select(target => $"{file.Path}: dead link {target}");
     }
 
+    [GeneratedRegex(@"`([A-Z]\w+Tests)(?:\.(\w+))?`")]
+    private static partial Regex TestName();
+
+    /// <summary>A defence is shown by a test that exists: <c>`ClassTests`</c> or <c>`ClassTests.Sentence`</c>.</summary>
+    public static IEnumerable<string> DeadTestNames(SourceFile prose, IReadOnlyCollection<SourceFile> tests) =>
+        from name in TestName().Matches(prose.Text)
+        let declared = tests.Where(test => test.Text.Contains($"class {name.Groups[1].Value}", StringComparison.Ordinal))
+        where !declared.Any(test => test.Text.Contains(name.Groups[2].Value, StringComparison.Ordinal))
+        select $"{prose.Path}: no such test: {name.Value}";
+
     private static IEnumerable<string> Matches(SourceFile file, Regex pattern, string finding) =>
         from line in file.Lines.Select((text, index) => (text, number: index + 1))
         where pattern.IsMatch(line.text)

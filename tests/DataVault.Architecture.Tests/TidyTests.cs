@@ -90,6 +90,15 @@ public sealed class TidyTests
     }
 
     [Fact]
+    public void A_defence_is_shown_by_a_test_that_exists()
+    {
+        var tests = Repository.Files("tests", ".cs").ToList();
+
+        Assert.Empty(Prose.SelectMany(file => Tidy.DeadTestNames(file, tests)));
+        Assert.NotEmpty(Tidy.DeadTestNames(new SourceFile("SECURITY.md", "`WallTests.Nothing_of_the_kind`"), tests));
+    }
+
+    [Fact]
     public void The_top_level_is_the_card_of_the_project()
     {
         string[] folders = ["src", "tests", "policies", "docs", "eng", ".ci"];
