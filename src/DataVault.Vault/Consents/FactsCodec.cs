@@ -4,7 +4,8 @@ using DataVault.Policy;
 namespace DataVault.Vault;
 
 /// <summary>
-/// What a decision must know of a subject, as one small column beside the sealed record, so that one round trip brings both:
+/// What a decision must know of a subject, as one small column beside the sealed record, so that one round trip brings both
+/// (docs/formats/record.md §5):
 /// <code>
 /// version(1) = 1 | flags(1): 1 restricted, 2 on hold | n(1) | n x { purpose u16 | status u8 | expires i64, unix seconds, 0 = none } | m(1) | m x purpose u16
 /// </code>
@@ -42,6 +43,7 @@ internal static class FactsCodec
     }
 
     /// <summary>Throws on bytes that it did not write: facts that cannot be read must not pass for "no objection".</summary>
+    // SPEC record §5.2
     public static DecisionFacts Decode(ReadOnlySpan<byte> bytes)
     {
         if (bytes.Length < 4 || bytes[0] != Version) throw new InvalidDataException("The facts of a subject are not readable.");

@@ -18,6 +18,7 @@ internal readonly record struct EventContent(string Source, ReadOnlyMemory<byte>
 {
     private static readonly byte[] NoProperties = "{}"u8.ToArray();
 
+    // SPEC record §6.1
     public static byte[] Encode(string source, ReadOnlySpan<byte> utf8Properties)
     {
         var name = Encoding.UTF8.GetBytes(source);
