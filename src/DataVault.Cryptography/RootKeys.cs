@@ -16,9 +16,6 @@ public interface IServiceKeys
 /// </summary>
 public interface IRootKeyProvider
 {
-    /// <summary>What it is, for logs and status: no secret.</summary>
-    string Description { get; }
-
     byte[] Wrap(ReadOnlySpan<byte> key, ReadOnlySpan<byte> context);
 
     /// <exception cref="CryptographicException">Wrong root key, wrong context or changed bytes.</exception>
@@ -47,14 +44,7 @@ public sealed class SealedFileRootKey : IRootKeyProvider, IDisposable
     private readonly SecretBytes key;
     private readonly IRandomBytes random;
 
-    private SealedFileRootKey(SecretBytes key, string description, IRandomBytes random)
-    {
-        this.key = key;
-        this.random = random;
-        Description = description;
-    }
-
-    public string Description { get; }
+    private SealedFileRootKey(SecretBytes key, IRandomBytes random) => (this.key, this.random) = (key, random);
 
     /// <summary>Opens the key file, or makes it when there is none.</summary>
     /// <param name="passphrase">Null: an open development key; refused unless <paramref name="development"/>.</param>
@@ -67,9 +57,9 @@ public sealed class SealedFileRootKey : IRootKeyProvider, IDisposable
         var lines = File.ReadAllLines(path);
         return lines switch
         {
-            [PassphraseKind, var parameters, var value] when passphrase is not null => new(Unseal(parameters, value, passphrase), "sealed file", random),
+            [PassphraseKind, var parameters, var value] when passphrase is not null => new(Unseal(parameters, value, passphrase), random),
             [PassphraseKind, _, _] => throw new RootKeyException("The root key file is sealed by a passphrase and none was given."),
-            [DevelopmentKind, var value] when development && passphrase is null => new(Secret(Convert.FromBase64String(value)), "development file", random),
+            [DevelopmentKind, var value] when development && passphrase is null => new(Secret(Convert.FromBase64String(value)), random),
             [DevelopmentKind, _] => throw new RootKeyException("The root key file is an open development key; it is refused here."),
             _ => throw new RootKeyException("The root key file is not one."),
         };

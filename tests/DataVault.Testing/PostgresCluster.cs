@@ -47,12 +47,6 @@ public sealed class PostgresCluster : IAsyncDisposable
         return cluster;
     }
 
-    /// <summary>What the server writes about itself.</summary>
-    public string LogFile => Path.Combine(folder, "log");
-
-    /// <summary>The folder of tables, indexes and WAL.</summary>
-    public string DataFolder => Path.Combine(folder, "data");
-
     public string ConnectionString(string database, string login = Superuser) =>
         $"Host={folder};Username={login};Database={database};Timeout=5;Command Timeout=30";
 

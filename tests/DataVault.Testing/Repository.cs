@@ -2,7 +2,7 @@ using DataVault.Policy;
 
 namespace DataVault.Testing;
 
-/// <summary>Files of this repository, and of the machine around it, that tests read.</summary>
+/// <summary>Files of this repository that tests read.</summary>
 public static class Repository
 {
     /// <summary>The folder that holds DataVault.sln.</summary>
@@ -14,9 +14,6 @@ public static class Repository
     public static PolicySet Policy { get; } = PolicySet.Load(Directory
         .EnumerateFiles(Path.Combine(Root, "policies"), "*", SearchOption.AllDirectories)
         .ToDictionary(path => Path.GetRelativePath(Path.Combine(Root, "policies"), path).Replace('\\', '/'), File.ReadAllText, StringComparer.Ordinal));
-
-    /// <summary>A file in a folder <c>shared</c> beside or above the repository; null when this machine has none.</summary>
-    public static string? Shared(string path) => FindUpwards(Path.Combine("shared", path));
 
     private static string? FindUpwards(string path)
     {

@@ -11,7 +11,7 @@ namespace DataVault.Vault.Keys;
 /// The keys of the vault itself: the vault key (random, in the keys database, wrapped by the root), what is derived from it, and the epoch roots.
 /// Opened at first use; nothing here belongs to one person.
 /// </summary>
-internal sealed class VaultKeyring(KeysDatabase database, VaultOptions options, IRandomBytes random, TimeProvider clock) : IServiceKeys, IDisposable
+internal sealed class VaultKeyring(KeysDatabase database, IRootKeyProvider rootKey, VaultOptions options, IRandomBytes random, TimeProvider clock) : IServiceKeys, IDisposable
 {
     private const int ActorTagSize = 16;
     private readonly Lock opening = new();
@@ -22,9 +22,6 @@ internal sealed class VaultKeyring(KeysDatabase database, VaultOptions options, 
     private Opened? opened;
 
     public Guid VaultId => Keys.VaultId;
-
-    /// <summary>What the root key is kept in, for the status page.</summary>
-    public string RootDescription => Keys.RootDescription;
 
     /// <summary>The epoch under which new pages are wrapped.</summary>
     public int CurrentEpoch => Volatile.Read(ref Keys.Epoch.Id);
@@ -100,17 +97,16 @@ internal sealed class VaultKeyring(KeysDatabase database, VaultOptions options, 
         lock (opening)
         {
             if (opened is not null) return opened;
-            using var root = SealedFileRootKey.Open(Path.Combine(options.Home, "root.key"), options.RootPassphrase, options.Development, random);
             using var connection = database.Source.OpenConnection();
-            var (vaultId, vaultKey) = ReadVaultKey(connection, root) ?? CreateVaultKey(connection, root);
+            var (vaultId, vaultKey) = ReadVaultKey(connection) ?? CreateVaultKey(connection);
             RefuseOtherVault(vaultId);
-            opened = new Opened(vaultId, vaultKey, root.Description);
+            opened = new Opened(vaultId, vaultKey);
             opened.Epoch.Id = ReadCurrentEpoch(connection) ?? CreateFirstEpoch(connection);
             return opened;
         }
     }
 
-    private static (Guid Id, SecretBytes Key)? ReadVaultKey(NpgsqlConnection connection, SealedFileRootKey root)
+    private (Guid Id, SecretBytes Key)? ReadVaultKey(NpgsqlConnection connection)
     {
         using var command = new NpgsqlCommand("select vault_id, wrapped from keys.vault_key order by version desc limit 1", connection);
         using var reader = command.ExecuteReader();
@@ -118,7 +114,7 @@ internal sealed class VaultKeyring(KeysDatabase database, VaultOptions options, 
         var id = reader.GetGuid(0);
         try
         {
-            return (id, root.Unwrap(reader.GetFieldValue<byte[]>(1), VaultKeyContext(id)));
+            return (id, rootKey.Unwrap(reader.GetFieldValue<byte[]>(1), VaultKeyContext(id)));
         }
         catch (CryptographicException)
         {
@@ -126,16 +122,16 @@ internal sealed class VaultKeyring(KeysDatabase database, VaultOptions options, 
         }
     }
 
-    private (Guid Id, SecretBytes Key) CreateVaultKey(NpgsqlConnection connection, SealedFileRootKey root)
+    private (Guid Id, SecretBytes Key) CreateVaultKey(NpgsqlConnection connection)
     {
         var id = Uuid.Version7(clock, random);
         using var fresh = SecretBytes.Random(KeyDerivation.KeySize, random);
         using var command = new NpgsqlCommand("insert into keys.vault_key values (1, $1, $2, $3) on conflict do nothing", connection)
         {
-            Parameters = { new() { Value = id }, new() { Value = root.Wrap(fresh.Span, VaultKeyContext(id)) }, new() { Value = clock.GetUtcNow().UtcDateTime } },
+            Parameters = { new() { Value = id }, new() { Value = rootKey.Wrap(fresh.Span, VaultKeyContext(id)) }, new() { Value = clock.GetUtcNow().UtcDateTime } },
         };
         command.ExecuteNonQuery();
-        return ReadVaultKey(connection, root)!.Value;
+        return ReadVaultKey(connection)!.Value;
     }
 
     // The home folder remembers its vault, so an emptied or foreign keys database is noticed before anything is written under new keys.
@@ -187,11 +183,10 @@ internal sealed class VaultKeyring(KeysDatabase database, VaultOptions options, 
 
     private static byte[] VaultKeyContext(Guid id) => new AssociatedData(stackalloc byte[AssociatedData.Limit], "vault-key").Add(id).Bytes.ToArray();
 
-    private sealed class Opened(Guid vaultId, SecretBytes vaultKey, string rootDescription) : IDisposable
+    private sealed class Opened(Guid vaultId, SecretBytes vaultKey) : IDisposable
     {
         public Guid VaultId { get; } = vaultId;
         public SecretBytes VaultKey { get; } = vaultKey;
-        public string RootDescription { get; } = rootDescription;
         public SecretBytes ActorKey { get; } = KeyDerivation.Expand(vaultKey.Span, "actor-tag");
         public SecretBytes TombstoneKey { get; } = KeyDerivation.Expand(vaultKey.Span, "tombstone");
         public EpochNumber Epoch { get; } = new();

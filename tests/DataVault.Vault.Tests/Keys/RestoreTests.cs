@@ -100,6 +100,16 @@ public sealed class RestoreTests
     }
 
     [Fact]
+    public async Task A_development_key_is_refused_in_production()
+    {
+        await using var databases = await DatabasePerClass.CreateAsync();
+        await MakeTwoAsync(databases);
+        var options = databases.Options();
+        var production = new VaultOptions { DataConnection = options.DataConnection, KeysConnection = options.KeysConnection, Home = options.Home };
+        await Assert.ThrowsAsync<VaultStartException>(() => databases.StartVaultAsync(options: production));
+    }
+
+    [Fact]
     public async Task The_keys_database_of_another_vault_is_refused()
     {
         await using var databases = await DatabasePerClass.CreateAsync();
