@@ -51,6 +51,7 @@ internal static class Words
         "request.change" => "Handled a request",
         "analytics.feed" => "Passed on, pseudonymised",
         "denied" => "Was refused",
+        "audit.read" => "Read the log",
         "key.create" => "Made your keys",
         "sign-in" => "Signed in",
         "sign-in.failed" => "Tried to sign in",

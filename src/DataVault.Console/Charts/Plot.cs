@@ -23,7 +23,7 @@ internal sealed class Plot
 
     public int Height { get; }
 
-    public int Right => Width - 12;
+    public int Right => Width - 28;
 
     public IEnumerable<(string Y, string Label)> Levels =>
         Enumerable.Range(0, Levelled + 1).Select(i => _ceiling * i / Levelled).Select(value => (Say(Y(value)), Brief(value)));

@@ -14,6 +14,9 @@ internal static class AdministrationEndpoints
 {
     private const string Tag = "administration";
 
+    // Roles of the vault itself: a credential that carried one would act as the vault.
+    private static readonly string[] ProcessRoles = ["rights-export", "rights-erasure", "analytics-feed", "vault-maintenance"];
+
     public static void Map(IEndpointRouteBuilder routes)
     {
         routes.MapGet("/v1/clients", ListClientsAsync).Gives<Page<ClientView>>().As(
@@ -45,8 +48,8 @@ internal static class AdministrationEndpoints
     private static async Task RegisterClientAsync(HttpContext context, ClientRegistry registry, PolicySet policy, TimeProvider clock)
     {
         var body = await RequestBody.ReadAsync<RegisterClient>(context, RequestBody.Small);
-        if (body.Roles.Count == 0 || body.Roles.Any(role => role == IssuerOptions.CustomerRole || policy.Roles.Find(role) is null))
-            throw ProblemException.Member("/roles", "unknown-word", "Name at least one role of the policy; customer is for people.");
+        if (body.Roles.Count == 0 || body.Roles.Any(role => role == IssuerOptions.CustomerRole || ProcessRoles.Contains(role) || policy.Roles.Find(role) is null))
+            throw ProblemException.Member("/roles", "unknown-word", "Name at least one role of the policy; customer is for people, and some roles are the vault's own.");
         if (body.Purposes.Any(purpose => policy.Purposes.Find(purpose) is null))
             throw new ProblemException("unknown-purpose");
         var registration = ClientRegistration.Application(body.Id, body.Name, body.Roles, body.Purposes);

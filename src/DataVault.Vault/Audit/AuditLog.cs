@@ -293,7 +293,7 @@ internal sealed record ActorName(byte[] Tag, string Name, string Kind)
     public static ActorName Of(byte[] tag, Recipient recipient) => recipient.Kind switch
     {
         RecipientKind.Customer => new(tag, "customer", "customer"),
-        RecipientKind.Staff => new(tag, string.Join(", ", recipient.Roles), "staff"),
+        RecipientKind.Staff => new(tag, recipient.Roles.Count > 0 ? string.Join(", ", recipient.Roles) : recipient.DisplayName, "staff"),
         RecipientKind.Process => new(tag, recipient.Id, "process"),
         _ => new(tag, recipient.DisplayName, "application"),
     };

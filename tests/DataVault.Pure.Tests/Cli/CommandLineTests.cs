@@ -1,0 +1,187 @@
+using System.Net;
+using System.Text.Json;
+using DataVault.Cli;
+using DataVault.Pure.Tests.Client;
+using Xunit;
+
+namespace DataVault.Pure.Tests.Cli;
+
+public sealed class CommandLineTests : IDisposable
+{
+    private const string Id = "0198a000-0000-7000-8000-000000000001";
+    private readonly ScriptedVault _vault = new();
+    private readonly StringWriter _output = new();
+    private readonly StringWriter _error = new();
+    private readonly string _folder = Directory.CreateTempSubdirectory("datavault-cli-").FullName;
+
+    public void Dispose()
+    {
+        _vault.Dispose();
+        _output.Dispose();
+        _error.Dispose();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    [Theory]
+    [InlineData("nonsense")]
+    [InlineData("customer")]
+    [InlineData("customer", "get", "not-an-id")]
+    [InlineData("import")]
+    [InlineData("consent", "set", Id, "marketing", "perhaps")]
+    [InlineData("request", "refuse", Id)]
+    [InlineData("policy", "explain", "--role", "marketing")]
+    public async Task Wrong_usage_ends_with_two(params string[] arguments)
+    {
+        Assert.Equal(2, await RunAsync(arguments));
+        Assert.NotEmpty(_error.ToString());
+    }
+
+    [Theory]
+    [InlineData("import", "datavault import customers.csv --mapping customers.yaml")]
+    [InlineData("customer get", "--purpose customer-support")]
+    [InlineData("audit verify", "datavault audit verify --key log.vkey")]
+    public async Task Help_has_examples(string verb, string example)
+    {
+        Assert.Equal(0, await RunAsync([.. verb.Split(' '), "--help"]));
+        Assert.Contains(example, _output.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Every_verb_that_does_something_shows_an_example()
+    {
+        var verbs = Leaves(DataVaultCommand.Build(Host())).ToList();
+
+        Assert.True(verbs.Count > 20);
+        Assert.All(verbs, v => Assert.NotEmpty(v.Examples));
+        Assert.All(verbs.SelectMany(v => v.Options), o => Assert.False(string.IsNullOrWhiteSpace(o.Description)));
+    }
+
+    [Theory]
+    [InlineData(HttpStatusCode.Forbidden, 3)]
+    [InlineData(HttpStatusCode.NotFound, 1)]
+    [InlineData(HttpStatusCode.ServiceUnavailable, 4)]
+    public async Task Refusals_end_with_their_code(HttpStatusCode status, int code)
+    {
+        FirstRun();
+        _vault.Token("t");
+        for (var i = 0; i < 40; i++) _vault.Answer(status, "");
+
+        Assert.Equal(code, await RunAsync("customer", "get", Id, "-p", "marketing"));
+        Assert.StartsWith("datavault: ", _error.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_read_that_releases_nothing_ends_as_refused()
+    {
+        FirstRun();
+        _vault.Token("t").Answer(HttpStatusCode.OK, $$"""{"id":"{{Id}}","version":1,"fields":{},"forms":{},"withheld":{"email":"consent-withdrawn"},"receipt":{"index":1} }""");
+
+        Assert.Equal(3, await RunAsync("customer", "get", Id, "-p", "marketing"));
+        Assert.Contains("consent-withdrawn", _output.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_client_is_chosen_by_the_purpose_and_its_only_purpose_is_the_default()
+    {
+        FirstRun();
+        var answer = $$"""{"id":"{{Id}}","version":1,"fields":{"givenName":"Ada"},"forms":{},"withheld":{},"receipt":{"index":1} }""";
+        _vault.Token("t").Answer(HttpStatusCode.OK, answer).Token("t").Answer(HttpStatusCode.OK, answer);
+
+        Assert.Equal(0, await RunAsync("customer", "get", Id, "-p", "marketing", "--json"));
+        Assert.Equal(0, await RunAsync("customer", "get", Id));
+
+        Assert.Contains(Basic("campaigns:s2"), _vault.Calls[0].Headers, StringComparison.Ordinal);
+        Assert.Contains(Basic("support-desk:s1"), _vault.Calls[2].Headers, StringComparison.Ordinal);
+        Assert.EndsWith("purpose=customer-support", _vault.Calls[3].Path, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Json_is_one_document_on_standard_output()
+    {
+        FirstRun();
+        _vault.Token("t").Answer(HttpStatusCode.OK, $$"""{"id":"{{Id}}","version":1,"fields":{"givenName":"[red]Ada"},"forms":{},"withheld":{},"receipt":{"index":1} }""");
+
+        await RunAsync("customer", "get", Id, "--json");
+
+        using var document = JsonDocument.Parse(_output.ToString());
+        Assert.Equal("[red]Ada", document.RootElement.GetProperty("fields").GetProperty("givenName").GetString());
+    }
+
+    [Fact]
+    public async Task Values_are_shown_as_they_are_and_without_escape_codes()
+    {
+        FirstRun();
+        _vault.Token("t").Answer(HttpStatusCode.OK, $$"""{"id":"{{Id}}","version":1,"fields":{"givenName":"[red]Ada[/]"},"forms":{},"withheld":{},"receipt":{"index":1} }""");
+
+        await RunAsync("customer", "get", Id);
+
+        Assert.Contains("[red]Ada[/]", _output.ToString(), StringComparison.Ordinal);
+        Assert.DoesNotContain('\u001b', _output.ToString());
+    }
+
+    [Fact]
+    public async Task First_run_hides_secrets_until_they_are_asked_for()
+    {
+        FirstRun();
+
+        await RunAsync("first-run");
+        Assert.DoesNotContain("pw-1", _output.ToString(), StringComparison.Ordinal);
+
+        await RunAsync("first-run", "--secrets", "--json");
+        Assert.Contains("pw-1", _output.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Without_a_known_vault_the_way_to_name_one_is_said()
+    {
+        Assert.Equal(2, await RunAsync("status"));
+        Assert.Contains("DATAVAULT_ADDRESS", _error.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_import_ends_with_its_account_as_json()
+    {
+        FirstRun();
+        await File.WriteAllTextAsync(Path.Combine(_folder, "people.csv"), "number,born\nn1,19700101\nn2,19701301\n");
+        await File.WriteAllTextAsync(Path.Combine(_folder, "people.yaml"), """
+            version: 1
+            source: crm
+            purpose: service-delivery
+            customers: { key: customerNumber, fields: { customerNumber: number, birthDate: { column: born, date: yyyyMMdd } } }
+            """);
+        _vault.Token("t").Answer(HttpStatusCode.OK, $$"""{"items":[{"index":0,"status":201,"written":{"id":"{{Id}}","version":1,"receipt":{"index":9} } }]}""");
+
+        var code = await RunAsync("import", Path.Combine(_folder, "people.csv"), "-m", Path.Combine(_folder, "people.yaml"), "--json");
+
+        using var account = JsonDocument.Parse(_output.ToString());
+        Assert.Equal(0, code);
+        Assert.Equal((2, 1, 1, 0), (Count(account, "read"), Count(account, "accepted"), Count(account, "rejected"), Count(account, "duplicates")));
+        Assert.Equal("1970-01-01", JsonDocument.Parse(_vault.Calls[^1].Body).RootElement.GetProperty("create")[0].GetProperty("fields").GetProperty("birthDate").GetString());
+    }
+
+    private static long Count(JsonDocument account, string name) => account.RootElement.GetProperty(name).GetInt64();
+
+    private static string Basic(string credentials) => "Basic " + Convert.ToBase64String(System.Text.Encoding.ASCII.GetBytes(credentials));
+
+    private static IEnumerable<Verb> Leaves(System.CommandLine.Command command) =>
+        command.Subcommands.Count == 0 ? command is Verb verb ? [verb] : [] : command.Subcommands.SelectMany(Leaves);
+
+    private CliHost Host() => new(TextReader.Null, _output, _error, _folder, new JumpingTime())
+    {
+        Connect = address => new HttpClient(_vault, disposeHandler: false) { BaseAddress = address },
+    };
+
+    private Task<int> RunAsync(params string[] arguments) => DataVaultCommand.RunAsync(Host(), arguments);
+
+    private void FirstRun()
+    {
+        Directory.CreateDirectory(Path.Combine(_folder, ".vault"));
+        File.WriteAllText(Path.Combine(_folder, ".vault", "first-run.json"), """
+            { "address": "http://vault.test", "customer": "x",
+              "clients": [ { "id": "crm-ingest", "secret": "s0", "roles": ["ingest"], "purposes": ["service-delivery"] },
+                           { "id": "support-desk", "secret": "s1", "roles": ["customer-support"], "purposes": ["customer-support"] },
+                           { "id": "campaigns", "secret": "s2", "roles": ["marketing"], "purposes": ["marketing", "personalisation"] } ],
+              "people": [ { "email": "officer@vault.example", "password": "pw-1", "role": "compliance-officer" } ] }
+            """);
+    }
+}
