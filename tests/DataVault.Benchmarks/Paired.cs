@@ -20,7 +20,7 @@ internal sealed class Paired(string ours, string theirs, int rounds)
     {
         await TimeAsync(runOurs, prepare);
         await TimeAsync(runTheirs, prepare);
-        var (mine, other) = (new List<double>(), new List<double>());
+        var (mine, other) = (new List<Spent>(), new List<Spent>());
         for (var round = 0; round < rounds; round++)
         {
             if (round % 2 == 0)
@@ -29,29 +29,32 @@ internal sealed class Paired(string ours, string theirs, int rounds)
             if (round % 2 == 1)
                 mine.Add(await TimeAsync(runOurs, prepare));
         }
-        var ratios = mine.Zip(other, (a, b) => b / a).Order().ToList();
+        var ratios = mine.Zip(other, (a, b) => b.Seconds / a.Seconds).Order().ToList();
         PrintRate(ours, work, unit, mine);
         PrintRate(theirs, work, unit, other);
         Print($"  ratio {Median(ratios):F3} (range {ratios[0]:F3} to {ratios[^1]:F3}, {rounds} rounds)");
         return Median(ratios);
     }
 
-    private static async Task<double> TimeAsync(Func<Task> run, Func<Task>? prepare)
+    private static async Task<Spent> TimeAsync(Func<Task> run, Func<Task>? prepare)
     {
         if (prepare is not null) await prepare();
         GC.Collect();
-        var start = Stopwatch.GetTimestamp();
+        var (processor, start) = (Machine.ProcessorSeconds(), Stopwatch.GetTimestamp());
         await run();
-        return Stopwatch.GetElapsedTime(start).TotalSeconds;
+        return new Spent(Stopwatch.GetElapsedTime(start).TotalSeconds, Machine.ProcessorSeconds() - processor);
     }
 
-    private static void PrintRate(string name, double work, string unit, List<double> seconds)
+    private static void PrintRate(string name, double work, string unit, List<Spent> spent)
     {
-        var median = Median([.. seconds.Order()]);
-        Print($"  {name,-44} {work / median,12:N0} {unit}/s   median {median:F3} s (range {seconds.Min():F3} to {seconds.Max():F3})");
+        var seconds = spent.ConvertAll(one => one.Seconds);
+        var (median, processor) = (Median([.. seconds.Order()]), Median([.. spent.Select(one => one.Processor).Order()]));
+        Print($"  {name,-48} {work / median,10:N0} {unit}/s   median {median:F3} s (range {seconds.Min():F3} to {seconds.Max():F3})   {processor * 1e6 / work:F1} µs of processor each");
     }
 
     private static double Median(List<double> sorted) => (sorted[(sorted.Count - 1) / 2] + sorted[sorted.Count / 2]) / 2;
 
     private static void Print(FormattableString line) => Console.WriteLine(line.ToString(CultureInfo.InvariantCulture));
+
+    private readonly record struct Spent(double Seconds, double Processor);
 }
