@@ -20,11 +20,11 @@ namespace DataVault.Cryptography;
 public static class SealedValue
 {
     public const int HeaderSize = 13;
-    public const int NonceSize = 12;
-    public const int TagSize = 16;
+    public const int NonceSize = Aes256Gcm.NonceSize;
+    public const int TagSize = Aes256Gcm.TagSize;
     public const int Overhead = HeaderSize + NonceSize + TagSize;
 
-    private const byte Aes256Gcm = 0x01;
+    private const byte SuiteAes256Gcm = 0x01;
     private const int ContextLimit = AssociatedData.Limit;
 
     public static int SealedLength(int plaintextLength) => checked(plaintextLength + Overhead);
@@ -43,9 +43,7 @@ public static class SealedValue
         random.Fill(nonce);
         Span<byte> bound = stackalloc byte[HeaderSize + ContextLimit];
         bound = Bind(destination[..HeaderSize], context, bound);
-        // INVARIANT: an AesGcm is made for one operation; it is not safe to share between threads on Linux.
-        using var aes = new AesGcm(key, TagSize);
-        aes.Encrypt(nonce, plaintext, destination[(HeaderSize + NonceSize)..^TagSize], destination[^TagSize..], bound);
+        Aes256Gcm.Encrypt(key, nonce, plaintext, destination[(HeaderSize + NonceSize)..^TagSize], destination[^TagSize..], bound);
     }
 
     public static byte[] Seal(
@@ -61,13 +59,12 @@ public static class SealedValue
     public static void Open(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, ReadOnlySpan<byte> context, Span<byte> plaintext)
     {
         // SPEC envelope §2.2: what this reader does not know, it refuses.
-        if (value.Length < Overhead || value[0] != Aes256Gcm || plaintext.Length != value.Length - Overhead) throw DoesNotOpen();
+        if (value.Length < Overhead || value[0] != SuiteAes256Gcm || plaintext.Length != value.Length - Overhead) throw DoesNotOpen();
         Span<byte> bound = stackalloc byte[HeaderSize + ContextLimit];
         bound = Bind(value[..HeaderSize], context, bound);
         try
         {
-            using var aes = new AesGcm(key, TagSize);
-            aes.Decrypt(value.Slice(HeaderSize, NonceSize), value[(HeaderSize + NonceSize)..^TagSize], value[^TagSize..], plaintext, bound);
+            Aes256Gcm.Decrypt(key, value.Slice(HeaderSize, NonceSize), value[(HeaderSize + NonceSize)..^TagSize], value[^TagSize..], plaintext, bound);
         }
         catch (CryptographicException)
         {
@@ -99,7 +96,7 @@ public static class SealedValue
 
     private static void WriteHeader(Span<byte> destination, uint keyVersion, ulong recordVersion)
     {
-        destination[0] = Aes256Gcm;
+        destination[0] = SuiteAes256Gcm;
         BinaryPrimitives.WriteUInt32BigEndian(destination[1..], keyVersion);
         BinaryPrimitives.WriteUInt64BigEndian(destination[5..], recordVersion);
     }
