@@ -70,7 +70,7 @@ internal sealed partial class PostgresBinaries
         string[] patterns =
         [
             "/usr/lib/postgresql/*/bin", "/usr/lib/postgresql*/bin", "/usr/libexec/postgresql*", "/usr/pgsql-*/bin", "/usr/local/pgsql*/bin",
-            "/opt/homebrew/opt/postgresql*/bin", "/usr/local/opt/postgresql*/bin", "/home/linuxbrew/.linuxbrew/opt/postgresql*/bin",
+            "/opt/homebrew/opt/postgresql*/bin", "/usr/local/opt/postgresql*/bin",
             "/Library/PostgreSQL/*/bin", "/Applications/Postgres.app/Contents/Versions/*/bin",
         ];
         foreach (var folder in patterns.SelectMany(Expand))
