@@ -66,6 +66,8 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         var firstRun = new FirstRun(app.Services, home, settings, print);
         var fill = settings.Development && !firstRun.IsDone;
         await app.StartAsync(stop);
+        // For whoever verifies the log from this machine; it is public, and /audit/key gives it too.
+        await File.WriteAllTextAsync(Path.Combine(home.Folder, "log.vkey"), app.Services.GetRequiredService<AuditReader>().VerifierKey + "\n", stop);
         await EnsureConsoleAsync(app.Services, home, stop);
         if (fill)
             await firstRun.FillAsync(postgres, stop);

@@ -32,11 +32,11 @@ public sealed class LifecycleTests(RunningServer running)
     }
 
     [Fact]
-    public async Task An_interrupt_stops_both_processes_cleanly()
+    public async Task A_request_to_stop_ends_both_processes_cleanly()
     {
         await using var server = await ServerProcess.StartAsync();
         var database = server.DatabaseProcessId();
-        Assert.Equal(0, await server.InterruptAsync());
+        Assert.Equal(0, await server.StopAsync());
         Assert.False(File.Exists(Path.Combine(server.Home, "postgres", "data", "postmaster.pid")), $"process {database} still runs");
     }
 

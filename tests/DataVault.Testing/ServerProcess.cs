@@ -101,10 +101,13 @@ public sealed class ServerProcess : IAsyncDisposable
 
     public int DatabaseProcessId() => int.Parse(File.ReadLines(Path.Combine(Home, "postgres", "data", "postmaster.pid")).First(), System.Globalization.CultureInfo.InvariantCulture);
 
-    /// <summary>What Ctrl-C does; gives the exit code.</summary>
-    public async Task<int> InterruptAsync()
+    /// <summary>
+    /// Asks the process to end, and gives its exit code. SIGTERM, which is handled as Ctrl-C is: SIGINT is ignored in whatever a shell started in
+    /// the background.
+    /// </summary>
+    public async Task<int> StopAsync()
     {
-        using var kill = Process.Start("kill", ["-INT", ProcessId.ToString(System.Globalization.CultureInfo.InvariantCulture)]);
+        using var kill = Process.Start("kill", ["-TERM", ProcessId.ToString(System.Globalization.CultureInfo.InvariantCulture)]);
         await kill.WaitForExitAsync();
         await _process!.WaitForExitAsync(new CancellationTokenSource(Patience).Token);
         return _process.ExitCode;
@@ -128,7 +131,7 @@ public sealed class ServerProcess : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         if (_process is { HasExited: false })
-            await InterruptAsync();
+            await StopAsync();
         _process?.Dispose();
         Directory.Delete(Path.GetDirectoryName(Home)!, recursive: true);
     }
