@@ -107,9 +107,11 @@ public sealed class EventRecorder
         Seal(open, held);
         return await database.RunAsync(async (connection, transaction) =>
         {
-            var stored = await InsertAsync(connection, transaction, open, ct);
-            foreach (var item in open) item.IsDuplicate = !stored.Contains((item.Subject, item.Draft!.Id));
-            var written = open.Where(item => !item.IsDuplicate).ToList();
+            var staying = await KeepAsync(connection, transaction, open, ct);
+            if (staying.Count == 0) return null;
+            var stored = await InsertAsync(connection, transaction, staying, ct);
+            foreach (var item in staying) item.IsDuplicate = !stored.Contains((item.Subject, item.Draft!.Id));
+            var written = staying.Where(item => !item.IsDuplicate).ToList();
             if (written.Count == 0) return null;
             var entry = log.Entry(EntryType.EventAppend, recipient, default, written[0].Item.Purpose, EntryResult.Ok, TypesOf(written), requestId);
             entry = Concerning(entry, [.. written.Select(item => held[item.Subject].Tag)]) with { Rules = [.. written.SelectMany(item => item.Rules).Distinct().Order(StringComparer.Ordinal)] };
@@ -139,6 +141,15 @@ public sealed class EventRecorder
 
     private byte[] Seal(EventDraft draft, SubjectKeys held) =>
         cipher.SealEvent(held, draft.Type, draft.Id, EventContent.Encode(draft.Source, draft.Utf8Properties));
+
+    // INVARIANT: an erasure deletes the record first; whoever was erased since the look-up gets no event behind it.
+    private static async Task<List<PendingEvent>> KeepAsync(
+        NpgsqlConnection connection, NpgsqlTransaction transaction, List<PendingEvent> open, CancellationToken ct)
+    {
+        var kept = await SubjectRows.KeepAsync(connection, transaction, open.Select(item => item.Subject).Distinct(), ct);
+        foreach (var item in open.Where(item => !kept.Contains(item.Subject))) item.Error = VaultException.NotFound();
+        return [.. open.Where(item => item.IsOpen)];
+    }
 
     private async Task<HashSet<(SubjectId, Guid)>> InsertAsync(
         NpgsqlConnection connection, NpgsqlTransaction transaction, List<PendingEvent> open, CancellationToken ct)

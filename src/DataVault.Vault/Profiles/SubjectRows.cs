@@ -31,7 +31,9 @@ internal static class SubjectRows
 
     private const string ByIdSql = $"select {Columns} from vault.subject where subject_id = $1";
     private const string ByIdsSql = $"select {Columns} from vault.subject where subject_id = any($1)";
-    private const string LockSql = ByIdSql + " for update";
+    // A change leaves the key alone, so that appending events, which only needs the row to stay, does not wait for it.
+    private const string LockSql = ByIdSql + " for no key update";
+    private const string KeepSql = "select subject_id from vault.subject where subject_id = $1 for key share";
 
     /// <summary>The hot path: a prepared statement on a connection that concurrent reads share.</summary>
     public static async Task<SealedRecord?> FindAsync(VaultDatabase database, SubjectId subject, CancellationToken ct)
@@ -67,6 +69,25 @@ internal static class SubjectRows
     }
 
     public static NpgsqlBatchCommand Lock(SubjectId subject) => new(LockSql) { Parameters = { new NpgsqlParameter<Guid> { TypedValue = subject.Value } } };
+
+    /// <summary>
+    /// Keeps the rows of those who are there from being erased until the transaction ends, and tells who they are. In the order given, by key, one statement each.
+    /// </summary>
+    public static async Task<HashSet<SubjectId>> KeepAsync(
+        NpgsqlConnection connection, NpgsqlTransaction transaction, IEnumerable<SubjectId> subjects, CancellationToken ct)
+    {
+        await using var batch = new NpgsqlBatch(connection, transaction);
+        foreach (var subject in subjects)
+            batch.BatchCommands.Add(new(KeepSql) { Parameters = { new NpgsqlParameter<Guid> { TypedValue = subject.Value } } });
+        await using var reader = await batch.ExecuteReaderAsync(ct);
+        var kept = new HashSet<SubjectId>(batch.BatchCommands.Count);
+        do
+        {
+            while (await reader.ReadAsync(ct)) kept.Add(new SubjectId(reader.GetGuid(0)));
+        }
+        while (await reader.NextResultAsync(ct));
+        return kept;
+    }
 
     public static async Task UpdateAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, SealedRecord record, DateTimeOffset now, CancellationToken ct)
     {

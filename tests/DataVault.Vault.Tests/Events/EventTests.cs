@@ -1,6 +1,7 @@
 using System.Text;
 using DataVault.Policy;
 using DataVault.Transparency;
+using Npgsql;
 using Xunit;
 using static DataVault.Vault.Tests.StoreVault;
 
@@ -121,6 +122,23 @@ public sealed class EventTests(StoreVault store) : IClassFixture<StoreVault>
         await store.ExecuteAsync($"update vault.event set subject_id = '{two}' where subject_id = '{one}'");
         var error = await Assert.ThrowsAsync<VaultException>(() => store.Gate.ReadEventsAsync(Support, two, "customer-support", null, 10, null, Guid.NewGuid(), default));
         Assert.Equal("unavailable", error.Slug);
+    }
+
+    [Fact]
+    public async Task An_erasure_that_is_under_way_gets_no_event_behind_it()
+    {
+        var subject = await store.AddAsync();
+        await using var connection = new NpgsqlConnection(store.Cluster.ConnectionString(store.VaultName));
+        await connection.OpenAsync();
+        await using var erasure = await connection.BeginTransactionAsync();
+        await using (var delete = new NpgsqlCommand($"delete from vault.subject where subject_id = '{subject}'", connection, erasure)) await delete.ExecuteNonQueryAsync();
+
+        var append = AppendAsync(store.Purchase(new CustomerLookup(subject)));
+        while (await store.CountAsync("select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'") == 0) Assert.False(append.IsCompleted);
+        await erasure.CommitAsync();
+
+        Assert.Equal("not-found", (await append).Items[0].Error!.Slug);
+        Assert.Equal(0, await store.CountAsync($"select count(*) from vault.event where subject_id = '{subject}'"));
     }
 
     private Task<EventBatchOutcome> AppendAsync(params NewEvent[] events) => store.Recorder.AppendAsync(Ingest, events, Guid.NewGuid(), default);
