@@ -4,6 +4,21 @@ using DataVault.Client;
 
 namespace DataVault.Cli;
 
+/// <summary>The folder <c>.vault</c> that a vault keeps beside where it runs.</summary>
+internal static class VaultFolder
+{
+    /// <summary>A file in <c>.vault</c> of <paramref name="folder"/> or of a folder above it.</summary>
+    public static string? Find(string folder, string name)
+    {
+        for (var at = new DirectoryInfo(folder); at is not null; at = at.Parent)
+        {
+            var file = Path.Combine(at.FullName, ".vault", name);
+            if (File.Exists(file)) return file;
+        }
+        return null;
+    }
+}
+
 /// <summary>A client of <c>.vault/first-run.json</c>.</summary>
 internal sealed record FirstRunClient(string Id, string Secret, IReadOnlyList<string> Roles, IReadOnlyList<string> Purposes);
 
@@ -13,17 +28,6 @@ internal sealed record FirstRunPerson(string Email, string Password, string Role
 /// <summary>What a vault in Development writes down on its first start.</summary>
 internal sealed record FirstRun(string Address, IReadOnlyList<FirstRunClient> Clients, IReadOnlyList<FirstRunPerson> People)
 {
-    /// <summary>The file in <paramref name="folder"/> or above it.</summary>
-    public static string? Find(string folder)
-    {
-        for (var at = new DirectoryInfo(folder); at is not null; at = at.Parent)
-        {
-            var file = Path.Combine(at.FullName, ".vault", "first-run.json");
-            if (File.Exists(file)) return file;
-        }
-        return null;
-    }
-
     public static FirstRun Load(string file)
     {
         try
@@ -95,7 +99,7 @@ internal sealed class Session(CliHost host, SessionOptions options, ParseResult 
 
     public FirstRun? FirstRunOrNull() =>
         parsed.GetValue(options.FirstRunFile) is { } given ? FirstRun.Load(given.FullName)
-        : FirstRun.Find(host.WorkingDirectory) is { } found ? FirstRun.Load(found)
+        : VaultFolder.Find(host.WorkingDirectory, "first-run.json") is { } found ? FirstRun.Load(found)
         : null;
 
     public void Dispose()

@@ -16,22 +16,24 @@ internal static class AuditVerbs
     private static Verb Verify(VerbContext context)
     {
         var log = new Option<string?>("--log") { Description = "A directory of tiles, or the address of a vault (default: --address)." };
-        var key = new Option<string?>("--key") { Description = "The log's verifier key, or a file with it. Get it from somebody you trust, not from the vault you are checking." };
+        var key = new Option<string?>("--key") { Description = "The log's verifier key, or a file with it (default: .vault/log.vkey here or above). Of a vault that you do not run, get it from somebody you trust." };
         var checkpoint = new Option<string[]>("--checkpoint") { Description = "File of a checkpoint seen before, which the log must continue (repeatable).", DefaultValueFactory = _ => [] };
-        key.Required = true;
         return new Verb(
             "verify", "Read the whole log and find the first entry that was changed, removed or put in.",
-            "datavault audit verify --key log.vkey", "datavault audit verify --log ./tiles --key log.vkey --checkpoint 2026-01.note --json")
+            "datavault audit verify", "datavault audit verify --key log.vkey", "datavault audit verify --log ./tiles --key log.vkey --checkpoint 2026-01.note --json")
             .With(log, key, checkpoint)
             .Does(context, async (session, cancellation) =>
             {
                 var p = session.Parsed;
                 var where = p.GetValue(log) ?? session.Address.AbsoluteUri;
                 using var http = session.Host.Connect(new Uri(Uri.TryCreate(where, UriKind.Absolute, out _) ? where : "http://localhost"));
-                var options = new AuditVerifyOptions(where, p.GetRequiredValue(key)!, p.GetRequiredValue(checkpoint), session.Report.Json);
+                var options = new AuditVerifyOptions(where, p.GetValue(key) ?? OwnKey(session.Host.WorkingDirectory), p.GetRequiredValue(checkpoint), session.Report.Json);
                 return await AuditVerify.RunAsync(options, http, session.Host.Output, session.Host.Error, cancellation);
             });
     }
+
+    private static string OwnKey(string folder) =>
+        VaultFolder.Find(folder, "log.vkey") ?? throw new UsageException("Whose log? Give --key, or run where .vault/log.vkey is.");
 
     private static Verb Search(VerbContext context)
     {
