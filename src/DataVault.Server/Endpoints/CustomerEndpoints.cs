@@ -115,6 +115,8 @@ internal static class CustomerEndpoints
             throw ProblemException.Member("/limit", "out-of-range", $"The limit lies between 1 and {MostResults}.");
         var found = await gate.SearchAsync(
             call.Caller, call.Purpose(body.Purpose), body.Where, call.Items(body.Fields), body.Limit ?? 20, call.RequestId, call.Cancellation);
+        if (found.Refused is { } reason)
+            throw new ProblemException("forbidden", $"The search is refused: {reason}. Log entry {found.LogIndex}.");
         await DisclosureWriter.AnswerAsync(context, json =>
         {
             json.WriteStartObject();

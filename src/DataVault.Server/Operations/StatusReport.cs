@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using DataVault.Client.Wire;
 using DataVault.Policy;
 using DataVault.Vault;
@@ -7,11 +8,11 @@ namespace DataVault.Server.Operations;
 
 /// <summary>How the vault does: numbers and states, no personal data.</summary>
 internal sealed class StatusReport(
-    [FromKeyedServices("vault")] NpgsqlDataSource vault, AuditReader log, Health health, ServerSettings settings, PolicySet policy, TimeProvider clock)
+    [FromKeyedServices("vault")] NpgsqlDataSource vault, AuditReader log, Health health, ServerSettings settings, PolicySet policy)
 {
     private const string Counts = "SELECT (SELECT count(*) FROM vault.subject), (SELECT count(*) FROM vault.event)";
     private static readonly string ProgramVersion = typeof(StatusReport).Assembly.GetName().Version?.ToString(3) ?? "0";
-    private readonly DateTimeOffset _startedAt = clock.GetUtcNow();
+    private static readonly DateTimeOffset StartedAt = Process.GetCurrentProcess().StartTime.ToUniversalTime();
 
     public async Task<VaultStatus> MakeAsync(CancellationToken cancellation)
     {
@@ -20,6 +21,6 @@ internal sealed class StatusReport(
         await reader.ReadAsync(cancellation);
         return new VaultStatus(
             ProgramVersion, settings.Development ? "development" : "production", reader.GetInt64(0), reader.GetInt64(1), log.Size,
-            log.LatestSigned is { } signed ? $"{signed.Size};{signed.Root64}" : null, policy.Version, await health.CheckAsync(cancellation), _startedAt);
+            log.LatestSigned is { } signed ? $"{signed.Size};{signed.Root64}" : null, policy.Version, await health.CheckAsync(cancellation), StartedAt);
     }
 }
