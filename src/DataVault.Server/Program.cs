@@ -15,12 +15,18 @@ using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
 using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
 try
 {
-    var isMigration = args is ["migrate", ..];
-    var arguments = isMigration ? args[1..] : args;
-    var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = arguments, ContentRootPath = AppContext.BaseDirectory });
+    // What is not a command of ours is configuration (--Vault:Home=…).
+    string[] command = args.TakeWhile(argument => !argument.StartsWith('-')).ToArray();
+    var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args[command.Length..], ContentRootPath = AppContext.BaseDirectory });
     var settings = new ServerSettings(builder.Configuration, builder.Environment);
     var startup = new Startup(builder, settings, Startup.LoadPolicy(settings), Console.WriteLine);
-    await (isMigration ? startup.MigrateAsync(stop.Token) : startup.ServeAsync(stop.Token));
+    await (command switch
+    {
+        [] => startup.ServeAsync(stop.Token),
+        ["migrate"] => startup.MigrateAsync(stop.Token),
+        ["administrator", var email] => startup.CreateAdministratorAsync(email, stop.Token),
+        _ => throw new StartupException("Commands: none to serve; migrate; administrator EMAIL."),
+    });
     return 0;
 }
 catch (OperationCanceledException) when (stop.IsCancellationRequested)

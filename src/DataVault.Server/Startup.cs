@@ -54,7 +54,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
     public async Task ServeAsync(CancellationToken stop)
     {
         settings.RefuseUnsafe();
-        using var home = VaultHome.Claim(settings.Home);
+        using var home = settings.RunsOwnDatabase ? VaultHome.Claim(settings.Home) : VaultHome.Join(settings.Home);
         RefuseTakenPort();
         await using var postgres = settings.RunsOwnDatabase ? await StartPostgresAsync(stop) : null;
         var connections = postgres is null ? DatabaseConnections.Configured(settings) : DatabaseConnections.Embedded(postgres);
@@ -85,6 +85,30 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         await provisioning.MigrateAsync(policy, stop);
         await provisioning.CreateLoginsAsync(DatabaseConnections.Configured(settings).Logins(), stop);
         print("The databases are up to date.");
+    }
+
+    /// <summary>The command <c>administrator EMAIL</c>: the first account of a new vault, which invites all others.</summary>
+    public async Task CreateAdministratorAsync(string email, CancellationToken stop)
+    {
+        settings.RefuseUnsafe();
+        using var home = VaultHome.Join(settings.Home);
+        await using var app = Build(DatabaseConnections.Configured(settings), ConsoleSecret(home));
+        app.Urls.Clear();
+        app.Urls.Add("http://127.0.0.1:0");
+        await app.StartAsync(stop);
+        try
+        {
+            var issued = await app.Services.GetRequiredService<AccountRegistry>().CreateAsync(email, "administrator", null, cancellationToken: stop);
+            print($"The administrator signs in at {settings.Address}/console with this password, once, and then chooses another: {issued.OneTimePassword}");
+        }
+        catch (IssuerException e)
+        {
+            throw new StartupException(e.Message);
+        }
+        finally
+        {
+            await app.StopAsync(CancellationToken.None);
+        }
     }
 
     private void RefuseTakenPort()

@@ -3,7 +3,7 @@ using DataVault.Server.Database;
 
 namespace DataVault.Server;
 
-/// <summary>The folder of one vault on this machine, held by one server at a time.</summary>
+/// <summary>The folder of one vault: held by one server alone where the server runs the database too, shared by all of them where it does not.</summary>
 internal sealed class VaultHome : IDisposable
 {
     private readonly FileStream _lock;
@@ -18,8 +18,15 @@ internal sealed class VaultHome : IDisposable
 
     public string FirstRunFile => Path.Combine(Folder, "first-run.json");
 
+    /// <summary>For a server that runs its own database in the folder.</summary>
     /// <exception cref="StartupException">Another server holds the folder, or it cannot be written.</exception>
-    public static VaultHome Claim(string folder)
+    public static VaultHome Claim(string folder) => Open(folder, FileAccess.ReadWrite, FileShare.None);
+
+    /// <summary>For one of several servers on outside databases.</summary>
+    /// <exception cref="StartupException">A server holds the folder for itself, or it cannot be written.</exception>
+    public static VaultHome Join(string folder) => Open(folder, FileAccess.Read, FileShare.Read);
+
+    private static VaultHome Open(string folder, FileAccess access, FileShare share)
     {
         folder = Path.GetFullPath(folder);
         var file = Path.Combine(folder, "server.lock");
@@ -27,7 +34,7 @@ internal sealed class VaultHome : IDisposable
         {
             FileModes.MakeFolder(folder, FileModes.Passable);
             // The kernel drops this lock when the process ends, however it ends.
-            var held = new FileStream(file, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            var held = new FileStream(file, FileMode.OpenOrCreate, access, share);
             File.WriteAllText(HolderFile(folder), Environment.ProcessId.ToString(CultureInfo.InvariantCulture));
             return new VaultHome(folder, held);
         }

@@ -20,7 +20,8 @@ internal sealed record Account(long Read, long Accepted, long Rejected, long Dup
         foreach (var line in batch.Rejected) reasons[line.Why.Reason] = reasons.GetValueOrDefault(line.Why.Reason) + 1;
         return new Account(
             Read + batch.Lines, Accepted + batch.Accepted, Rejected + batch.Rejected.Count, Duplicates + batch.Duplicates,
-            CustomersCreated + batch.CustomersCreated, EventsStored + batch.EventsStored) { Reasons = reasons };
+            CustomersCreated + batch.CustomersCreated, EventsStored + batch.EventsStored)
+        { Reasons = reasons };
     }
 }
 

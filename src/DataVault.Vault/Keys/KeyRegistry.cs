@@ -122,7 +122,8 @@ internal sealed class KeyRegistry : IServiceKeys
             with gone as (delete from keys.subject_key where subject_id = any($1) returning page_id),
                  freed as (select page_id, count(*) as n from gone group by page_id)
             update keys.page p set count = p.count - freed.n from freed where p.page_id = freed.page_id
-            """, connection) { Parameters = { new() { Value = subjects.Select(s => s.Value).ToArray() } } };
+            """, connection)
+        { Parameters = { new() { Value = subjects.Select(s => s.Value).ToArray() } } };
         await command.ExecuteNonQueryAsync(ct);
     }
 
@@ -304,10 +305,12 @@ internal sealed class KeyRegistry : IServiceKeys
     private async Task<List<(WrappedKey Wrapped, SecretBytes Page, int Epoch)>> LockPageAsync(NpgsqlConnection connection, SubjectId subject, CancellationToken ct)
     {
         await using (var page = new NpgsqlCommand(
-            "select page_id from keys.page where page_id = (select page_id from keys.subject_key where subject_id = $1) for update", connection) { Parameters = { new() { Value = subject.Value } } })
+            "select page_id from keys.page where page_id = (select page_id from keys.subject_key where subject_id = $1) for update", connection)
+        { Parameters = { new() { Value = subject.Value } } })
             await page.ExecuteNonQueryAsync(ct);
         await using var command = new NpgsqlCommand(
-            Select + " where s.page_id = (select page_id from keys.subject_key where subject_id = $1)", connection) { Parameters = { new() { Value = subject.Value } } };
+            Select + " where s.page_id = (select page_id from keys.subject_key where subject_id = $1)", connection)
+        { Parameters = { new() { Value = subject.Value } } };
         await using var reader = await command.ExecuteReaderAsync(ct);
         return await ReadAsync(reader, ct);
     }

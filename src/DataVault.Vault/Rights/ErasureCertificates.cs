@@ -76,7 +76,8 @@ internal sealed class ErasureCertificates(RequestStore store, ErasureNotebook no
             """
             UPDATE vault.closed_request SET certificate = $2, state = 'completed', completed_at = $3, work = NULL
             WHERE request_id = $1 AND certificate IS NULL
-            """, connection) { Parameters = { new() { Value = row.Id }, new() { Value = certificate }, new() { Value = closed.CompletedAt!.Value } } };
+            """, connection)
+        { Parameters = { new() { Value = row.Id }, new() { Value = certificate }, new() { Value = closed.CompletedAt!.Value } } };
         if (await update.ExecuteNonQueryAsync(cancellation) == 0) return closed;
         var entry = store.Entry(EntryType.RequestChange, SubjectErasure.Eraser, closed, work.Tag, row.Id);
         closed = closed with { LogIndex = await store.AppendAsync(connection, transaction, entry, cancellation) };

@@ -65,7 +65,8 @@ internal sealed class RequestStore(VaultDatabase database, AuditLog log, KeyRegi
             """
             SELECT s.jurisdiction, (SELECT min(due_at) FROM vault.request r WHERE r.subject_id = s.subject_id AND r.kind = $2 AND r.state IN ('received', 'verified', 'approved'))
             FROM vault.subject s WHERE s.subject_id = $1
-            """, connection) { Parameters = { new() { Value = subject.Value }, new() { Value = kind } } };
+            """, connection)
+        { Parameters = { new() { Value = subject.Value }, new() { Value = kind } } };
         await using var reader = await command.ExecuteReaderAsync(cancellation);
         if (!await reader.ReadAsync(cancellation)) throw VaultException.NotFound();
         return (reader.IsDBNull(0) ? null : reader.GetString(0), reader.IsDBNull(1) ? null : reader.GetFieldValue<DateTimeOffset>(1));

@@ -115,7 +115,8 @@ internal sealed class SubjectErasure(
             var erased = await ErasureRows.DeleteAsync(connection, subject, notebook.TombstoneHash(subject), row.Id, work.Pseudonyms, store.Now, cancellation);
             var entry = store.Entry(EntryType.EraseExecuted, Eraser, row, work.Tag, row.Id) with
             {
-                KeyCommitment = work.Commitment, Reference = work.RequestedIndex,
+                KeyCommitment = work.Commitment,
+                Reference = work.RequestedIndex,
             };
             var index = await store.AppendAsync(connection, transaction, entry, cancellation);
             var done = work with { ExecutedIndex = index, Erased = erased, Pseudonyms = new Dictionary<string, string>() };
