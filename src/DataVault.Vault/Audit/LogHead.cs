@@ -16,6 +16,7 @@ internal sealed class PendingEntry
     {
         (Entry, Detail) = (entry, detail);
         Encoded = entry.Encode();
+        MerkleHash.Leaf(Encoded, LeafHash);
     }
 
     public LogEntry Entry { get; }
@@ -23,6 +24,9 @@ internal sealed class PendingEntry
     public SealedDetail? Detail { get; }
 
     public byte[] Encoded { get; private set; }
+
+    /// <summary>Hashed by whoever appends, so that it is done before the head's row is locked.</summary>
+    public byte[] LeafHash { get; } = new byte[MerkleHash.Size];
 
     /// <summary>Completed with the entry's index when it is durable.</summary>
     public TaskCompletionSource<long> Appended { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -34,6 +38,7 @@ internal sealed class PendingEntry
         if (Entry.Time >= last) return Entry.Time;
         Span<byte> buffer = stackalloc byte[LogEntry.MaxEncodedSize];
         Encoded = buffer[..Entry.Encode(buffer, last)].ToArray();
+        MerkleHash.Leaf(Encoded, LeafHash);
         return last;
     }
 }
@@ -71,9 +76,8 @@ internal sealed class LogBatch
             BinaryPrimitives.WriteUInt16BigEndian(Entries.AsSpan(at), (ushort)encoded.Length);
             encoded.CopyTo(Entries, at + 2);
             at += 2 + encoded.Length;
-            var leaf = LeafHashes.AsSpan(i * MerkleHash.Size, MerkleHash.Size);
-            MerkleHash.Leaf(encoded, leaf);
-            range.Append(leaf);
+            entries[i].LeafHash.CopyTo(LeafHashes, i * MerkleHash.Size);
+            range.Append(entries[i].LeafHash);
             if (entries[i].Detail is { } detail) details.Add((before.Size + i, detail));
         }
 

@@ -101,10 +101,11 @@ internal sealed class KeyRegistry : IServiceKeys
             await using var transaction = await connection.BeginTransactionAsync(ct);
             var plan = new PagePlan(subjects.Count, await TakeOpenPageAsync(connection, ct));
             for (var room = plan.Room; room < subjects.Count; room += PageSize) plan.Add(NewPage());
-            var made = WrapFresh(subjects, plan);
-            await WriteAsync(connection, plan, made, ct);
+            var made = MakeFresh(subjects, plan);
+            await WriteAsync(connection, plan, made.ConvertAll(keys => keys.Wrapped), ct);
             await DurabilityGuard.CommitAsync(transaction);
-            return Publish(plan, made);
+            Publish(plan, made);
+            return made;
         }
         catch (Exception e) when (DatabaseFailure.IsOutage(e))
         {
@@ -189,7 +190,7 @@ internal sealed class KeyRegistry : IServiceKeys
         var secrets = SealedValue.OpenSecret(page.Span, wrapped.Wrapped, SubjectContext(wrapped.Subject, wrapped.PageId, wrapped.Generation, stackalloc byte[AssociatedData.Limit]));
         // INVARIANT: the page key must not be finalised while its span is in use.
         GC.KeepAlive(page);
-        return new SubjectKeys(wrapped.Subject, wrapped.KeyVersion, secrets, logContext, wrapped);
+        return new SubjectKeys(secrets, logContext, wrapped);
     }
 
     private async Task<List<(WrappedKey Wrapped, SecretBytes Page, int Epoch)>> FetchAsync(IReadOnlyList<SubjectId> subjects, CancellationToken ct)
@@ -253,17 +254,16 @@ internal sealed class KeyRegistry : IServiceKeys
         return new Page(id, generation, epoch, key) { Count = reader.GetInt32(4) };
     }
 
-    private List<WrappedKey> WrapFresh(IReadOnlyList<SubjectId> subjects, PagePlan plan)
+    private List<SubjectKeys> MakeFresh(IReadOnlyList<SubjectId> subjects, PagePlan plan)
     {
-        var made = new List<WrappedKey>(subjects.Count);
-        using var fresh = new SecretBytes(SubjectKeys.SecretSize);
+        var made = new List<SubjectKeys>(subjects.Count);
         Span<byte> context = stackalloc byte[AssociatedData.Limit];
         foreach (var subject in subjects)
         {
             var page = plan.Next();
-            random.Fill(fresh.Span);
-            var wrapped = SealedValue.Seal(page.Key.Span, 1, 0, fresh.Span, SubjectContext(subject, page.Id, page.Generation, context), random);
-            made.Add(new WrappedKey(subject, 1, page.Id, page.Generation, wrapped));
+            var secrets = SecretBytes.Random(SubjectKeys.SecretSize, random);
+            var wrapped = SealedValue.Seal(page.Key.Span, 1, 0, secrets.Span, SubjectContext(subject, page.Id, page.Generation, context), random);
+            made.Add(new SubjectKeys(secrets, logContext, new WrappedKey(subject, 1, page.Id, page.Generation, wrapped)));
         }
 
         return made;
@@ -295,11 +295,10 @@ internal sealed class KeyRegistry : IServiceKeys
         await batch.ExecuteNonQueryAsync(ct);
     }
 
-    private List<SubjectKeys> Publish(PagePlan plan, List<WrappedKey> made)
+    private void Publish(PagePlan plan, List<SubjectKeys> made)
     {
-        var pages = plan.Pages.ToDictionary(p => p.Id, p => cache.AddPage(p.Id, p.Generation, p.Key));
-        foreach (var wrapped in made) cache.Add(wrapped);
-        return made.ConvertAll(wrapped => Unwrap(wrapped, pages[wrapped.PageId]));
+        foreach (var page in plan.Pages) cache.AddPage(page.Id, page.Generation, page.Key);
+        foreach (var keys in made) cache.Add(keys.Wrapped);
     }
 
     private async Task<List<(WrappedKey Wrapped, SecretBytes Page, int Epoch)>> LockPageAsync(NpgsqlConnection connection, SubjectId subject, CancellationToken ct)

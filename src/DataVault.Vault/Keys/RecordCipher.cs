@@ -77,6 +77,9 @@ internal sealed class RecordCipher(VaultKeyring keyring, Catalogue catalogue, IR
 {
     public const int DigestSize = 32;
 
+    [ThreadStatic]
+    private static ArrayBufferWriter<byte>? plain;
+
     /// <summary>Seals new or changed content; groups that were not opened or not changed keep their bytes.</summary>
     public SealedRecord Seal(SubjectKeys keys, long rowVersion, RecordContent content, byte[] facts)
     {
@@ -234,20 +237,26 @@ internal sealed class RecordCipher(VaultKeyring keyring, Catalogue catalogue, IR
 
     private byte[] SealGroup(SubjectKeys keys, string label, int classId, long rowVersion, IReadOnlyList<GroupField> fields)
     {
-        var content = new ArrayBufferWriter<byte>(512);
-        var length = RecordCodec.EncodeGroup(fields, content);
-        var padded = Padding.PaddedLength(length);
-        content.GetSpan(padded - length)[..(padded - length)].Clear();
-        content.Advance(padded - length);
-        var plaintext = System.Runtime.InteropServices.MemoryMarshal.AsMemory(content.WrittenMemory).Span;
-        Padding.Write(plaintext, length);
+        var content = plain ??= new ArrayBufferWriter<byte>(1024);
         Span<byte> key = stackalloc byte[KeyDerivation.KeySize];
-        keys.ClassKey(classId, key);
-        var value = SealedValue.Seal(
-            key, (uint)keys.KeyVersion, (ulong)rowVersion, plaintext, GroupContext(label, keys.Subject, classId, stackalloc byte[AssociatedData.Limit]), random);
-        CryptographicOperations.ZeroMemory(key);
-        CryptographicOperations.ZeroMemory(plaintext);
-        return value;
+        try
+        {
+            var length = RecordCodec.EncodeGroup(fields, content);
+            var padded = Padding.PaddedLength(length);
+            content.GetSpan(padded - length);
+            content.Advance(padded - length);
+            var plaintext = System.Runtime.InteropServices.MemoryMarshal.AsMemory(content.WrittenMemory).Span;
+            Padding.Write(plaintext, length);
+            keys.ClassKey(classId, key);
+            return SealedValue.Seal(
+                key, (uint)keys.KeyVersion, (ulong)rowVersion, plaintext, GroupContext(label, keys.Subject, classId, stackalloc byte[AssociatedData.Limit]), random);
+        }
+        finally
+        {
+            // Clear, unlike a mere reset, erases.
+            content.Clear();
+            CryptographicOperations.ZeroMemory(key);
+        }
     }
 
     private List<GroupField> OpenGroup(SubjectKeys keys, string label, int classId, ReadOnlySpan<byte> value, byte[] buffer)

@@ -26,6 +26,10 @@ internal readonly record struct GroupField(int FieldId, long Version, ReadOnlyMe
 internal static class RecordCodec
 {
     private const byte Format = 1;
+    // Holds ciphertexts only.
+    [ThreadStatic]
+    private static ArrayBufferWriter<byte>? packing;
+
     private static readonly string[] Origins = ["provided", "observed", "derived", "inferred"];
 
     public static int EncodeGroup(IReadOnlyList<GroupField> fields, IBufferWriter<byte> output)
@@ -95,7 +99,8 @@ internal static class RecordCodec
 
     public static byte[] Pack(IReadOnlyList<(int ClassId, ReadOnlyMemory<byte> Sealed)> groups)
     {
-        var output = new ArrayBufferWriter<byte>(16 + groups.Sum(g => g.Sealed.Length + 8));
+        var output = packing ??= new ArrayBufferWriter<byte>(4096);
+        output.ResetWrittenCount();
         var writer = new VarintWriter(output);
         writer.Byte(Format);
         writer.Number(groups.Count);

@@ -9,7 +9,7 @@ namespace DataVault.Vault;
 /// </summary>
 internal sealed class RecordContent(Catalogue catalogue) : IDisposable
 {
-    private readonly SortedDictionary<int, Group> groups = [];
+    private readonly SortedList<int, Group> groups = new(8);
     private readonly List<(int ClassId, GroupField Field)> replaced = [];
 
     /// <summary>Values that this change replaced or removed, as they were.</summary>
@@ -44,7 +44,8 @@ internal sealed class RecordContent(Catalogue catalogue) : IDisposable
     {
         var field = Writable(permit);
         var group = Open(field.Class.Id);
-        if (!group.Fields!.Remove(field.Id, out var old)) return false;
+        if (!group.Fields!.TryGetValue(field.Id, out var old)) return false;
+        group.Fields.Remove(field.Id);
         replaced.Add((field.Class.Id, old));
         group.Changed = true;
         return true;
@@ -64,7 +65,7 @@ internal sealed class RecordContent(Catalogue catalogue) : IDisposable
     internal void Keep(int classId, ReadOnlyMemory<byte> value) => groups[classId] = new Group { Sealed = value };
 
     internal void Take(int classId, ReadOnlyMemory<byte> value, List<GroupField> fields) =>
-        groups[classId] = new Group { Sealed = value, Fields = new(fields.ToDictionary(f => f.FieldId)) };
+        groups[classId] = new Group { Sealed = value, Fields = new SortedList<int, GroupField>(fields.ToDictionary(f => f.FieldId)) };
 
     /// <summary>Groups by class id; fields only where they must be sealed again.</summary>
     internal IEnumerable<(int ClassId, ReadOnlyMemory<byte> Sealed, IReadOnlyList<GroupField>? Fields)> Groups(long rowVersion)
@@ -72,8 +73,15 @@ internal sealed class RecordContent(Catalogue catalogue) : IDisposable
         foreach (var (classId, group) in groups)
         {
             if (!group.Changed && group.Sealed.Length > 0) yield return (classId, group.Sealed, null);
-            else if (group.Fields is not null) yield return (classId, default, [.. group.Fields.Values.Select(f => f.Version == 0 ? f with { Version = rowVersion } : f)]);
+            else if (group.Fields is not null) yield return (classId, default, Numbered(group.Fields.Values, rowVersion));
         }
+    }
+
+    private static GroupField[] Numbered(IList<GroupField> fields, long rowVersion)
+    {
+        var numbered = new GroupField[fields.Count];
+        for (var i = 0; i < numbered.Length; i++) numbered[i] = fields[i].Version == 0 ? fields[i] with { Version = rowVersion } : fields[i];
+        return numbered;
     }
 
     private FieldDefinition Writable(FieldPermit permit)
@@ -96,7 +104,7 @@ internal sealed class RecordContent(Catalogue catalogue) : IDisposable
     {
         public ReadOnlyMemory<byte> Sealed { get; init; }
 
-        public SortedDictionary<int, GroupField>? Fields { get; init; }
+        public SortedList<int, GroupField>? Fields { get; init; }
 
         public bool Changed { get; set; }
     }

@@ -14,25 +14,21 @@ internal sealed class SubjectKeys : IDisposable
 
     private readonly SecretBytes secrets;
     private readonly byte[] logContext;
-    private readonly WrappedKey? cached;
     private KeyDerivation? keys;
 
-    /// <param name="subject">Whose keys.</param>
-    /// <param name="keyVersion">Version of the subject key.</param>
     /// <param name="secrets">Subject key ‖ identity secret; owned by this object from now on.</param>
     /// <param name="logContext">SHA-256 of the log's origin: tags of one person differ between logs.</param>
-    /// <param name="cached">Where to leave the tag for the next request.</param>
-    public SubjectKeys(SubjectId subject, int keyVersion, SecretBytes secrets, byte[] logContext, WrappedKey? cached = null)
-    {
-        (Subject, KeyVersion, this.secrets, this.logContext, this.cached) = (subject, keyVersion, secrets, logContext, cached);
-    }
+    /// <param name="wrapped">The same as stored; keeps the tag for the next request.</param>
+    public SubjectKeys(SecretBytes secrets, byte[] logContext, WrappedKey wrapped) => (this.secrets, this.logContext, Wrapped) = (secrets, logContext, wrapped);
 
-    public SubjectId Subject { get; }
+    public WrappedKey Wrapped { get; }
 
-    public int KeyVersion { get; }
+    public SubjectId Subject => Wrapped.Subject;
+
+    public int KeyVersion => Wrapped.KeyVersion;
 
     /// <summary>The person in the log: 16 bytes, the same in every entry of this log, computable by nobody once the person is erased.</summary>
-    public ReadOnlyMemory<byte> Tag => cached is null ? DeriveTag() : cached.Tag ??= DeriveTag();
+    public ReadOnlyMemory<byte> Tag => Wrapped.Tag ??= DeriveTag();
 
     /// <summary>Public commitment to the subject key: logged at birth, cited at death.</summary>
     public byte[] Commitment => Derive("commit", default, 32);
