@@ -20,8 +20,8 @@ public sealed record ConsentChange(ConsentView Consent, long LogIndex);
 /// <summary>A consent to record.</summary>
 /// <param name="Purpose">The purpose consented to.</param>
 /// <param name="State"><c>given</c>, <c>withdrawn</c> or <c>refused</c>.</param>
-/// <param name="Notice">Version of the text that was shown; null for the current one.</param>
-/// <param name="Channel">Where it was said; null for the kind of recipient.</param>
+/// <param name="Notice">Version of the text that was shown, such as 2026-01; null for the current one.</param>
+/// <param name="Channel">Where it was said, a word such as web or phone; null for the kind of recipient.</param>
 /// <param name="Expires">Null for as long as the policy lets it last.</param>
 public sealed record ConsentStatement(string Purpose, string State, string? Notice = null, string? Channel = null, DateTimeOffset? Expires = null);
 
@@ -124,8 +124,8 @@ public sealed class ConsentLedger
         var purpose = policy.Purposes.Find(statement.Purpose) ?? throw VaultException.UnknownPurpose();
         if (!purpose.NeedsConsent) problems.Add(new("/purpose", "no-consent-needed", "This purpose does not rest on consent."));
         if (!TryStatus(statement.State, out var status)) problems.Add(new("/state", "not-listed", "One of given, withdrawn, refused."));
-        if (statement.Notice is { } notice && !ProfileDraft.IsLabel(notice)) problems.Add(new("/notice", "not-a-label", "Too long, or not plain text."));
-        if (statement.Channel is { } channel && !ProfileDraft.IsLabel(channel)) problems.Add(new("/channel", "not-a-label", "Too long, or not plain text."));
+        if (statement.Notice is { } notice && !ConsentWords.IsNoticeVersion(notice)) problems.Add(new("/notice", "not-a-version", "A version such as 2026-01 or v2.1."));
+        if (statement.Channel is { } channel && !ConsentWords.IsChannel(channel)) problems.Add(new("/channel", "not-listed", $"One of {ConsentWords.Channels}."));
         var longest = ProfileDraft.ExpiryOf(purpose, clock.Now);
         if (statement.Expires <= clock.Now || statement.Expires > longest)
         {

@@ -86,7 +86,7 @@ internal sealed partial class ProfileDraft
     {
         if (!IsLabel(source)) problems.Add(new("/source", "not-a-label", $"1 to {LongestLabel} characters without controls."));
         if (origin is not null && !Origins.Contains(origin)) problems.Add(new("/origin", "not-listed", "One of provided, observed, derived, inferred."));
-        if (notice is not null && !IsLabel(notice)) problems.Add(new("/notice", "not-a-label", $"1 to {LongestLabel} characters without controls."));
+        if (notice is not null && !ConsentWords.IsNoticeVersion(notice)) problems.Add(new("/notice", "not-a-version", "A version such as 2026-01 or v2.1."));
     }
 
     public static bool IsLabel(string? text) => text is { Length: > 0 and <= LongestLabel } && TextRules.Text(text, LongestLabel) is { Length: > 0 };
