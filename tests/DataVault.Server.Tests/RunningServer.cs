@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Security.Cryptography;
@@ -8,15 +9,20 @@ using DataVault.Client;
 using DataVault.Testing;
 
 [assembly: AssemblyFixture(typeof(DataVault.Server.Tests.RunningServer))]
+[assembly: CollectionBehavior(MaxParallelThreads = 2)]
 
 namespace DataVault.Server.Tests;
 
 /// <summary>One server for all tests of this assembly that do not stop it, with tokens for each of its callers.</summary>
-public sealed partial class RunningServer : IAsyncLifetime
+public partial class RunningServer : IAsyncLifetime
 {
-    private readonly Dictionary<string, string> _tokens = [];
+    // Less than access tokens live.
+    private static readonly TimeSpan TokenAge = TimeSpan.FromMinutes(3);
+
+    private readonly Dictionary<string, (string Token, long At)> _tokens = [];
     private readonly SemaphoreSlim _lock = new(1);
     private ServerProcess? _process;
+    private RunningServer? _issuedBy;
 
     public HttpClient Http { get; private set; } = null!;
 
@@ -24,10 +30,15 @@ public sealed partial class RunningServer : IAsyncLifetime
 
     public FirstRunSecrets Secrets { get; private set; } = null!;
 
-    public async ValueTask InitializeAsync()
+    // Enough people for charts: a group of fewer than ten is not shown.
+    public async ValueTask InitializeAsync() =>
+        Attach(await ServerProcess.StartAsync(new Dictionary<string, string> { ["Vault__SampleCustomers"] = "120" }));
+
+    /// <summary>Speaks to a server; where it shares the home of another one, with the tokens that the other issues.</summary>
+    internal void Attach(ServerProcess process, RunningServer? issuedBy = null)
     {
-        _process = await ServerProcess.StartAsync();
-        Secrets = _process.Secrets;
+        (_process, _issuedBy) = (process, issuedBy);
+        Secrets = issuedBy?.Secrets ?? process.Secrets;
         Http = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false }) { BaseAddress = _process.Address };
     }
 
@@ -37,17 +48,20 @@ public sealed partial class RunningServer : IAsyncLifetime
         if (_process is not null)
             await _process.DisposeAsync();
         _lock.Dispose();
+        GC.SuppressFinalize(this);
     }
 
     /// <summary>A token of an application (by id) or of a person (by role).</summary>
     public async Task<string> TokenAsync(string who)
     {
+        if (_issuedBy is not null)
+            return await _issuedBy.TokenAsync(who);
         await _lock.WaitAsync();
         try
         {
-            if (!_tokens.TryGetValue(who, out var token))
-                _tokens[who] = token = Secrets.Clients.Any(c => c.Id == who) ? await ApplicationTokenAsync(who) : await PersonTokenAsync(who);
-            return token;
+            if (!_tokens.TryGetValue(who, out var held) || Stopwatch.GetElapsedTime(held.At) > TokenAge)
+                _tokens[who] = held = (Secrets.Clients.Any(c => c.Id == who) ? await ApplicationTokenAsync(who) : await PersonTokenAsync(who), Stopwatch.GetTimestamp());
+            return held.Token;
         }
         finally
         {
@@ -103,7 +117,7 @@ public sealed partial class RunningServer : IAsyncLifetime
         request.Headers.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"{id}:{client.Secret}")));
         request.Content = new FormUrlEncodedContent([new("grant_type", "client_credentials")]);
         using var answer = await Http.SendAsync(request);
-        using var json = JsonDocument.Parse(await answer.Content.ReadAsStringAsync());
+        using var json = JsonDocument.Parse(await answer.EnsureSuccessStatusCode().Content.ReadAsStringAsync());
         return json.RootElement.GetProperty("access_token").GetString()!;
     }
 
@@ -124,7 +138,7 @@ public sealed partial class RunningServer : IAsyncLifetime
             new("realm", realm), new("email", person.Email), new("password", person.Password),
         ]);
         using var signedIn = await browser.PostAsync("/account/login", form);
-        var back = await FollowAsync(browser, signedIn.Headers.Location!.ToString());
+        var back = await FollowAsync(browser, signedIn.Headers.Location?.ToString() ?? throw new HttpRequestException($"The sign-in was answered with {signedIn.StatusCode}."));
         var code = Regex.Match(back, "[?&]code=([^&]+)").Groups[1].Value;
         return (await console.ExchangeAsync(Uri.UnescapeDataString(code), attempt)).AccessToken;
     }
@@ -134,6 +148,8 @@ public sealed partial class RunningServer : IAsyncLifetime
         while (!place.Contains("/console/callback?", StringComparison.Ordinal))
         {
             using var answer = await browser.GetAsync(place);
+            if ((int)answer.StatusCode >= 500)
+                answer.EnsureSuccessStatusCode();
             if (answer.Headers.Location is not { } next)
                 return place;
             place = next.ToString();

@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
+using Npgsql;
 
 namespace DataVault.Testing;
 
@@ -41,6 +42,9 @@ public sealed class ServerProcess : IAsyncDisposable
 
     public Uri Address { get; }
 
+    /// <summary>The process's temporary folder.</summary>
+    public string TemporaryFolder => Path.Combine(Path.GetDirectoryName(Home)!, "tmp");
+
     public int ProcessId => _process!.Id;
 
     /// <summary>Everything that the process has written.</summary>
@@ -68,6 +72,15 @@ public sealed class ServerProcess : IAsyncDisposable
         return server;
     }
 
+    /// <summary>Runs the server's command <c>migrate</c> and gives its exit code and output.</summary>
+    public static async Task<(int ExitCode, string Output)> MigrateAsync(IReadOnlyDictionary<string, string> settings)
+    {
+        var once = new ServerProcess(Path.Combine(Path.GetTempPath(), "datavault-migrate", ".vault"), FreePort(), settings);
+        var start = once.StartInfo();
+        start.ArgumentList.Add("migrate");
+        return await RunAsync(start);
+    }
+
     /// <summary>Starts the process again on the same home after it has ended.</summary>
     public async Task RestartAsync()
     {
@@ -76,14 +89,7 @@ public sealed class ServerProcess : IAsyncDisposable
     }
 
     /// <summary>Starts a second process on this home and gives its exit code and output.</summary>
-    public async Task<(int ExitCode, string Output)> StartAnotherAsync()
-    {
-        using var another = Process.Start(StartInfo())!;
-        var output = another.StandardOutput.ReadToEndAsync();
-        var error = another.StandardError.ReadToEndAsync();
-        await another.WaitForExitAsync(new CancellationTokenSource(Patience).Token);
-        return (another.ExitCode, await output + await error);
-    }
+    public Task<(int ExitCode, string Output)> StartAnotherAsync() => RunAsync(StartInfo());
 
     /// <summary>SIGKILL: no clean-up of any kind.</summary>
     public async Task KillAsync()
@@ -99,7 +105,34 @@ public sealed class ServerProcess : IAsyncDisposable
         database.Kill();
     }
 
-    public int DatabaseProcessId() => int.Parse(File.ReadLines(Path.Combine(Home, "postgres", "data", "postmaster.pid")).First(), System.Globalization.CultureInfo.InvariantCulture);
+    /// <summary>The folder of the database's tables, indexes and log of changes.</summary>
+    public string DatabaseFolder => Path.Combine(Home, "postgres", "data");
+
+    public int DatabaseProcessId() => int.Parse(DatabaseLines()[0], System.Globalization.CultureInfo.InvariantCulture);
+
+    /// <summary>Host (a folder), port and login of the database's administrator.</summary>
+    public (string Host, string Port, string User) DatabaseAdministrator() => (DatabaseLines()[4], DatabaseLines()[3], "vault_admin");
+
+    /// <summary>Connection string of the administrator of the server's own database.</summary>
+    public string DatabaseConnection(string database)
+    {
+        var (host, port, user) = DatabaseAdministrator();
+        return $"Host={host};Port={port};Username={user};Database={database};Pooling=false;Command Timeout=60";
+    }
+
+    /// <summary>Runs statements as the administrator of the server's own database, each by itself.</summary>
+    public async Task DatabaseAsync(string database, params string[] statements)
+    {
+        await using var connection = new NpgsqlConnection(DatabaseConnection(database));
+        await connection.OpenAsync();
+        foreach (var statement in statements)
+        {
+            await using var command = new NpgsqlCommand(statement, connection);
+            await command.ExecuteNonQueryAsync();
+        }
+    }
+
+    private string[] DatabaseLines() => File.ReadAllLines(Path.Combine(DatabaseFolder, "postmaster.pid"));
 
     /// <summary>
     /// Asks the process to end, and gives its exit code. SIGTERM, which is handled as Ctrl-C is: SIGINT is ignored in whatever a shell started in
@@ -149,6 +182,15 @@ public sealed class ServerProcess : IAsyncDisposable
         }
     }
 
+    private static async Task<(int ExitCode, string Output)> RunAsync(ProcessStartInfo start)
+    {
+        using var process = Process.Start(start)!;
+        var output = process.StandardOutput.ReadToEndAsync();
+        var error = process.StandardError.ReadToEndAsync();
+        await process.WaitForExitAsync(new CancellationTokenSource(Patience).Token);
+        return (process.ExitCode, await output + await error);
+    }
+
     private void Launch()
     {
         _process = new Process { StartInfo = StartInfo() };
@@ -174,6 +216,7 @@ public sealed class ServerProcess : IAsyncDisposable
         start.Environment["Vault__SampleCustomers"] = "25";
         start.Environment["Issuer__PasswordIterations"] = "1000";
         start.Environment["Limits__AnonymousRequestsPerSecond"] = "5000";
+        start.Environment["TMPDIR"] = Directory.CreateDirectory(TemporaryFolder).FullName;
         foreach (var (name, value) in _settings)
             start.Environment[name] = value;
         return start;
