@@ -113,21 +113,6 @@ internal sealed class KeyRegistry : IServiceKeys
         }
     }
 
-    /// <summary>Takes back keys that were made and under which nothing was stored, such as those of a write that was refused. Leaves no tombstone.</summary>
-    public async Task DiscardUnusedAsync(IReadOnlyList<SubjectId> subjects, CancellationToken ct = default)
-    {
-        foreach (var subject in subjects) cache.Remove(subject);
-        await using var connection = await database.OpenAsync(ct);
-        await using var command = new NpgsqlCommand(
-            """
-            with gone as (delete from keys.subject_key where subject_id = any($1) returning page_id),
-                 freed as (select page_id, count(*) as n from gone group by page_id)
-            update keys.page p set count = p.count - freed.n from freed where p.page_id = freed.page_id
-            """, connection)
-        { Parameters = { new() { Value = subjects.Select(s => s.Value).ToArray() } } };
-        await command.ExecuteNonQueryAsync(ct);
-    }
-
     /// <summary>
     /// Destroys one person's keys for ever: tombstone to the journal, then, in one transaction, the row goes, the tombstone comes, and the page gets a new key
     /// under which its other members are wrapped again. Done twice it answers the same.

@@ -8,9 +8,11 @@ namespace DataVault.Vault;
 /// <summary>
 /// Creates customers, one or a thousand, in the same handful of round trips:
 /// <code>
-/// check, decide  ->  are identifiers free?  ->  keys (keys database, one transaction)  ->  seal  ->  claim, insert, log (vault, one transaction)
+/// check, decide  ->  claim identifiers  ->  keys (keys database, its own transaction)  ->  seal  ->  insert  ->  log
+///                    \________________________ one transaction of the vault database ________________________/
 /// </code>
-/// A crash in between leaves keys that open nothing, and nothing else. One refused item does not stop the others.
+/// Keys are made only for those whose identifiers are theirs, so importing twice makes none. A crash in between leaves keys that open nothing, and
+/// nothing else. One refused item does not stop the others.
 /// </summary>
 internal sealed class ProfileBatch(VaultDatabase database, KeyRegistry keys, RecordCipher cipher, AuditLog log, Decider decider, IdempotencyStore idempotency)
 {
@@ -27,22 +29,14 @@ internal sealed class ProfileBatch(VaultDatabase database, KeyRegistry keys, Rec
         var items = PrepareAll(recipient, customers);
         await DenyAsync(recipient, items, requestId, ct);
         RefuseRepeated(items);
-        var taken = await ProfileTables.HeldAsync(database, [.. Open(items).SelectMany(item => item.TermsOf(FieldIndex.Unique)).Select(claim => claim.Term.Term)], ct);
-        items.ForEach(item => item.RefuseIfTaken(taken.Contains));
-        var open = Open(items);
-        if (open.Count == 0 && key is null) return items;
-        var held = open.Count == 0 ? [] : await keys.CreateAsync([.. open.Select(item => item.Subject)], ct);
+        if (Open(items).Count == 0 && key is null) return items;
         try
         {
-            foreach (var (item, subject) in open.Zip(held)) item.Keys = subject;
-            SealAll(open);
-            var stored = await StoreAsync(recipient, items, key, requestId, ct);
-            await DiscardAsync(stored ? open.Where(item => !item.IsOpen) : open);
-            return stored ? items : null;
+            return await StoreAsync(recipient, items, key, requestId, ct) ? items : null;
         }
         finally
         {
-            foreach (var subject in held) subject.Dispose();
+            items.ForEach(item => item.Keys?.Dispose());
         }
     }
 
@@ -131,14 +125,30 @@ internal sealed class ProfileBatch(VaultDatabase database, KeyRegistry keys, Rec
         database.RunAsync(async (connection, transaction) =>
         {
             if (key is not null && !await idempotency.TryClaimAsync(connection, transaction, key, ct)) return false;
-            var claimed = await ProfileTables.ClaimAsync(connection, transaction, Open(items).SelectMany(item => item.TermsOf(FieldIndex.Unique)), ct);
-            var losers = Open(items).Where(item => { item.RefuseIfTaken(term => !claimed.Contains(term)); return !item.IsOpen; }).ToList();
+            var losers = await ClaimAsync(connection, transaction, items, ct);
             var open = Open(items);
+            await MakeKeysAsync(open, ct);
+            SealAll(open);
             await InsertAsync(connection, transaction, open, losers, ct);
             await LogAsync(recipient, connection, transaction, open, requestId, ct);
             if (key is not null) await IdempotencyStore.AnswerAsync(connection, transaction, key, WriteAnswers.Of(items), ct);
             return true;
         }, ct);
+
+    /// <returns>Those that somebody else was quicker with, or had already.</returns>
+    private static async Task<List<PendingCustomer>> ClaimAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, List<PendingCustomer> items, CancellationToken ct)
+    {
+        var open = Open(items);
+        var claimed = await ProfileTables.ClaimAsync(connection, transaction, open.SelectMany(item => item.TermsOf(FieldIndex.Unique)), ct);
+        open.ForEach(item => item.RefuseIfTaken(term => !claimed.Contains(term)));
+        return [.. open.Where(item => !item.IsOpen)];
+    }
+
+    private async Task MakeKeysAsync(List<PendingCustomer> open, CancellationToken ct)
+    {
+        if (open.Count == 0) return;
+        foreach (var (item, made) in open.Zip(await keys.CreateAsync([.. open.Select(item => item.Subject)], ct))) item.Keys = made;
+    }
 
     private async Task InsertAsync(
         NpgsqlConnection connection, NpgsqlTransaction transaction, List<PendingCustomer> open, List<PendingCustomer> losers, CancellationToken ct)
@@ -154,7 +164,7 @@ internal sealed class ProfileBatch(VaultDatabase database, KeyRegistry keys, Rec
             batch.BatchCommands.Add(SubjectRows.Insert([.. open.Select(item => item.Record!)], Jurisdiction, now));
             var terms = open.SelectMany(item => item.TermsOf(FieldIndex.Equality)).ToList();
             if (terms.Count > 0) batch.BatchCommands.Add(ProfileTables.AddTerms(terms));
-            batch.BatchCommands.Add(FeedQueue.Enqueue(open.Select(item => item.Subject), now));
+            batch.BatchCommands.Add(FeedQueue.EnqueueNew(open.Select(item => item.Subject), now));
         }
         if (batch.BatchCommands.Count > 0) await batch.ExecuteNonQueryAsync(ct);
     }
@@ -195,12 +205,5 @@ internal sealed class ProfileBatch(VaultDatabase database, KeyRegistry keys, Rec
         var notice = item.Draft!.Notice ?? decider.Policy.Purposes.ById(fact.PurposeId)!.NoticeVersion;
         var act = new ConsentAct("", decider.Clock.Now, notice, ConsentLedger.ChannelOf(recipient), fact.Expires, index);
         return (item.Subject, fact.PurposeId, fact.Status, act);
-    }
-
-    // Only those for which the vault is known to hold nothing; after a failure in doubt the keys stay.
-    private async Task DiscardAsync(IEnumerable<PendingCustomer> items)
-    {
-        var unused = items.Select(item => item.Subject).ToList();
-        if (unused.Count > 0) await keys.DiscardUnusedAsync(unused, CancellationToken.None);
     }
 }

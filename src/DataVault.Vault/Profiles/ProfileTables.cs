@@ -26,15 +26,6 @@ internal static class ProfileTables
         return [.. await Rows.ReadAsync(command, row => Convert.ToHexString(row.GetFieldValue<byte[]>(0)), ct)];
     }
 
-    /// <summary>Which of the terms are somebody's already: a look before keys are made, so that importing twice makes none.</summary>
-    public static async Task<HashSet<string>> HeldAsync(VaultDatabase database, IReadOnlyCollection<byte[]> terms, CancellationToken ct)
-    {
-        if (terms.Count == 0) return [];
-        await using var command = database.Reads.CreateCommand("select lookup from vault.identifier where lookup = any($1)");
-        command.Parameters.Add(new NpgsqlParameter<byte[][]> { TypedValue = [.. terms] });
-        return [.. await Rows.ReadAsync(command, row => Convert.ToHexString(row.GetFieldValue<byte[]>(0)), ct)];
-    }
-
     public static NpgsqlBatchCommand Release(IEnumerable<SubjectId> subjects, IEnumerable<int> indexes) =>
         new("delete from vault.identifier where subject_id = any($1) and index_id = any($2)")
         {

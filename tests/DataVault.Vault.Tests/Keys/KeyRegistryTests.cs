@@ -144,18 +144,6 @@ public sealed class KeyRegistryTests(VaultDatabases databases) : IClassFixture<V
     }
 
     [Fact]
-    public async Task Keys_of_a_refused_write_are_taken_back_without_a_tombstone()
-    {
-        await using var vault = await databases.StartVaultAsync();
-        var subject = People.NewId();
-        foreach (var keys in await vault.Get<KeyRegistry>().CreateAsync([subject])) keys.Dispose();
-        var tombstones = await People.CountAsync(vault, "keys.tombstone");
-        await vault.Get<KeyRegistry>().DiscardUnusedAsync([subject]);
-        await Assert.ThrowsAsync<VaultException>(() => vault.Get<KeyRegistry>().GetAsync(subject));
-        Assert.Equal(tombstones, await People.CountAsync(vault, "keys.tombstone"));
-    }
-
-    [Fact]
     public async Task Staff_and_applications_have_tags_of_their_own_and_customers_share_one()
     {
         await using var vault = await databases.StartVaultAsync();
