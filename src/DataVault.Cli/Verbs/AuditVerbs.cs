@@ -11,7 +11,7 @@ internal static class AuditVerbs
     private static readonly string[] s_officer = ["compliance-officer"];
 
     public static Verb Build(VerbContext context) =>
-        new Verb("audit", "Search and verify the transparency log.").With(Search(context), Verify(context));
+        new Verb("audit", "Search and verify the transparency log.").With(Search(context), Verify(context), Check(context));
 
     private static Verb Verify(VerbContext context)
     {
@@ -30,6 +30,18 @@ internal static class AuditVerbs
                 var options = new AuditVerifyOptions(where, p.GetValue(key) ?? OwnKey(session.Host.WorkingDirectory), p.GetRequiredValue(checkpoint), session.Report.Json);
                 return await AuditVerify.RunAsync(options, http, session.Host.Output, session.Host.Error, cancellation);
             });
+    }
+
+    private static Verb Check(VerbContext context)
+    {
+        var file = new Argument<string>("file") { Description = "An erasure certificate, or the proof of an entry (.tlog-proof)." };
+        var key = new Option<string?>("--key") { Description = "The log's verifier key, or a file with it (default: .vault/log.vkey here or above)." };
+        return new Verb(
+            "check", "Verify an erasure certificate or the proof of an entry, offline.",
+            "datavault audit check erasure.txt --key log.vkey", "datavault audit check entry-48211.tlog-proof --key log.vkey --json")
+            .With(file, key)
+            .Does(context, (session, _) => Task.FromResult(AuditCheck.Run(
+                session.Parsed.GetRequiredValue(file), AuditVerify.ReadKey(session.Parsed.GetValue(key) ?? OwnKey(session.Host.WorkingDirectory)), session.Report)));
     }
 
     private static string OwnKey(string folder) =>

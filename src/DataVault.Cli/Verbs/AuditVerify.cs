@@ -99,7 +99,7 @@ internal static class AuditVerify
     private static string Time(long milliseconds) =>
         DateTimeOffset.FromUnixTimeMilliseconds(milliseconds).ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
 
-    private static NoteVerifier ReadKey(string key)
+    internal static NoteVerifier ReadKey(string key)
     {
         var line = File.Exists(key) ? File.ReadAllText(key).Trim() : key;
         return NoteVerifier.TryParse(line, out var verifier) ? verifier! : throw new UsageException("--key is neither a verifier key (name+hash+base64) nor a file that holds one.");
@@ -121,8 +121,6 @@ internal static class AuditVerify
         }
         return Directory.Exists(options.Log) ? new TileDirectory(options.Log) : throw new UsageException($"--log {options.Log}: neither a directory nor an address.");
     }
-
-    private sealed class UsageException(string message) : Exception(message);
 }
 
 /// <summary>A log as a vault serves it under <c>/audit/</c>.</summary>

@@ -2,6 +2,7 @@ using System.Net;
 using System.Text.Json;
 using DataVault.Cli;
 using DataVault.Pure.Tests.Client;
+using DataVault.Pure.Tests.Transparency;
 using Xunit;
 
 namespace DataVault.Pure.Tests.Cli;
@@ -157,6 +158,27 @@ public sealed class CommandLineTests : IDisposable
         Assert.Equal(0, code);
         Assert.Equal((2, 1, 1, 0), (Count(account, "read"), Count(account, "accepted"), Count(account, "rejected"), Count(account, "duplicates")));
         Assert.Equal("1970-01-01", JsonDocument.Parse(_vault.Calls[^1].Body).RootElement.GetProperty("create")[0].GetProperty("fields").GetProperty("birthDate").GetString());
+    }
+
+    [Fact]
+    public async Task A_certificate_and_the_proof_of_an_entry_are_checked_without_a_vault()
+    {
+        var certificate = ProofFileTests.Certificate();
+        var text = certificate.ToString();
+        await File.WriteAllTextAsync(Path.Combine(_folder, "log.vkey"), MemoryLog.Signer.VerifierKey);
+
+        Assert.Equal(0, await CheckAsync(text));
+        Assert.Equal(0, await CheckAsync(certificate.ExecutionProof.ToString()));
+        Assert.Equal(1, await CheckAsync(text.Replace("executed 90 ", "executed 91 ", StringComparison.Ordinal)));
+        Assert.Equal(2, await CheckAsync("something else"));
+        Assert.Empty(_vault.Calls);
+    }
+
+    private async Task<int> CheckAsync(string text)
+    {
+        var file = Path.Combine(_folder, "handed-out.txt");
+        await File.WriteAllTextAsync(file, text);
+        return await RunAsync("audit", "check", file, "--key", Path.Combine(_folder, "log.vkey"), "--json");
     }
 
     private static long Count(JsonDocument account, string name) => account.RootElement.GetProperty(name).GetInt64();

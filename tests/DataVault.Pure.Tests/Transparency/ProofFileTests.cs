@@ -137,7 +137,7 @@ public sealed class ProofFileTests
         IssuedAt = ExecutedAt.AddSeconds(1),
     };
 
-    private static ErasureCertificate Certificate(Func<LogEntry, LogEntry>? request = null, Func<LogEntry, LogEntry>? execution = null)
+    internal static ErasureCertificate Certificate(Func<LogEntry, LogEntry>? request = null, Func<LogEntry, LogEntry>? execution = null)
     {
         var requested = new LogEntry { Type = EntryType.EraseRequest, Time = RequestedAt.ToUnixTimeMilliseconds(), Subject = Subject };
         var executed = requested with
