@@ -54,9 +54,9 @@ internal sealed class FirstRun(IServiceProvider services, VaultHome home, Server
     /// <summary>Prints address, sign-ins and three calls to paste; with secrets on the first start only.</summary>
     public void Announce(bool withSecrets)
     {
-        var made = JsonSerializer.Deserialize<FirstRunFile>(File.ReadAllText(home.FirstRunFile), Json)!;
+        var made = Current();
         print("");
-        print($"DataVault listens on {settings.Address}   (console {settings.Address}/console, API {settings.Address}/docs)");
+        print($"DataVault listens on {string.Join(", ", settings.Urls)}   (console {settings.Address}/console, API {settings.Address}/docs)");
         print($"Sign-ins and secrets of this machine: {home.FirstRunFile}");
         if (!withSecrets)
             return;
@@ -66,6 +66,17 @@ internal sealed class FirstRun(IServiceProvider services, VaultHome home, Server
         foreach (var login in made.Analytics)
             print($"  psql, {login.Domain,-14} PGPASSWORD={login.Password} psql -h {login.Host} -p {login.Port} -U {login.User} {login.Database}");
         PrintCalls(made);
+    }
+
+    // A later start may serve elsewhere; whoever reads the file must find this one.
+    private FirstRunFile Current()
+    {
+        var made = JsonSerializer.Deserialize<FirstRunFile>(File.ReadAllText(home.FirstRunFile), Json)!;
+        if (made.Address == settings.Address)
+            return made;
+        made = made with { Address = settings.Address };
+        FileModes.WriteSecret(home.FirstRunFile, JsonSerializer.Serialize(made, Json));
+        return made;
     }
 
     private void PrintCalls(FirstRunFile made)

@@ -29,6 +29,17 @@ public sealed class ComposeFileTests
     public void Every_lasting_service_has_a_health_check(string name) =>
         Assert.NotEmpty(Texts(Map(Service(name)["healthcheck"])["test"]));
 
+    // While a database makes its cluster it answers on its socket only; the migration would come too early.
+    [Theory]
+    [InlineData("vault-db")]
+    [InlineData("keys-db")]
+    public void A_database_is_healthy_when_it_answers_over_the_network(string name) =>
+        Assert.Contains("-h", Texts(Map(Service(name)["healthcheck"])["test"]));
+
+    [Fact]
+    public void The_first_of_the_two_commands_listens_where_the_environment_says() =>
+        Assert.DoesNotContain("applicationUrl", Repository.Read("src/DataVault.Server/Properties/launchSettings.json"), StringComparison.Ordinal);
+
     [Fact]
     public void The_server_waits_for_the_migration_and_the_migration_for_both_databases()
     {

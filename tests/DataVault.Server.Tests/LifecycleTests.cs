@@ -1,5 +1,7 @@
 using System.Net;
 using DataVault.Testing;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.Configuration;
 
 namespace DataVault.Server.Tests;
 
@@ -38,6 +40,25 @@ public sealed class LifecycleTests(RunningServer running)
         var database = server.DatabaseProcessId();
         Assert.Equal(0, await server.StopAsync());
         Assert.False(File.Exists(Path.Combine(server.Home, "postgres", "data", "postmaster.pid")), $"process {database} still runs");
+    }
+
+    [Fact]
+    public void A_start_says_where_it_listens_and_keeps_the_address_of_the_first_run_file_true()
+    {
+        var folder = Directory.CreateTempSubdirectory("datavault-test-").FullName;
+        string[] arguments = ["--urls", "http://127.0.0.1:4711", "--Vault:PublicAddress", "https://vault.test"];
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { Args = arguments, EnvironmentName = "Development" });
+        builder.Configuration.AddCommandLine(arguments);
+        var settings = new ServerSettings(builder.Configuration, builder.Environment);
+        using (var home = VaultHome.Claim(folder))
+        {
+            File.WriteAllText(home.FirstRunFile, """{ "address": "http://127.0.0.1:1", "clients": [], "people": [], "analytics": [], "customer": "0198c3f2-6c1a-7000-8000-2f1f1c1d1e1f" }""");
+            var lines = new List<string>();
+            new FirstRun(null!, home, settings, lines.Add).Announce(withSecrets: false);
+            Assert.Contains(lines, line => line.Contains("listens on http://127.0.0.1:4711 ", StringComparison.Ordinal) && line.Contains("https://vault.test/docs", StringComparison.Ordinal));
+            Assert.Contains("https://vault.test", File.ReadAllText(home.FirstRunFile), StringComparison.Ordinal);
+        }
+        Directory.Delete(folder, recursive: true);
     }
 
     [Fact]
