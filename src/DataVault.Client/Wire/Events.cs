@@ -1,9 +1,31 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 
 namespace DataVault.Client.Wire;
 
-/// <summary>Whom an event is about: exactly one member is set. E-mail, phone and number are looked up by blind index.</summary>
+/// <summary>
+/// Whom an event is about: exactly one member is set. E-mail, phone and number are looked up by blind index. An id may also be sent as a plain string.
+/// </summary>
+[JsonConverter(typeof(CustomerReferenceConverter))]
 public sealed record CustomerReference(Guid? Id = null, string? Email = null, string? Phone = null, string? CustomerNumber = null);
+
+// Reads "0198…" and { "email": "…" } alike; writes the object.
+internal sealed class CustomerReferenceConverter : JsonConverter<CustomerReference>
+{
+    private sealed record Members(Guid? Id = null, string? Email = null, string? Phone = null, string? CustomerNumber = null);
+
+    public override CustomerReference? Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
+    {
+        if (reader.TokenType == JsonTokenType.String)
+            return reader.TryGetGuid(out var plain) ? new CustomerReference(plain) : throw new JsonException("The id could not be converted.");
+        return JsonSerializer.Deserialize<Members>(ref reader, options) is { } members
+            ? new CustomerReference(members.Id, members.Email, members.Phone, members.CustomerNumber)
+            : null;
+    }
+
+    public override void Write(Utf8JsonWriter writer, CustomerReference value, JsonSerializerOptions options) =>
+        JsonSerializer.Serialize(writer, new Members(value.Id, value.Email, value.Phone, value.CustomerNumber), options);
+}
 
 /// <summary>Body of <c>POST /v1/events</c>.</summary>
 /// <param name="Customer">Whom it is about.</param>
@@ -25,8 +47,8 @@ public sealed record AppendEvent(
 /// <summary>Body of <c>POST /v1/events/batch</c>: 1 to 1,000 events.</summary>
 public sealed record EventBatch(IReadOnlyList<AppendEvent> Events);
 
-/// <summary>Answer to <c>POST /v1/events</c>.</summary>
-public sealed record EventWritten(Guid Id, Receipt Receipt);
+/// <summary>Answer to <c>POST /v1/events</c>; without a receipt when the event was held already.</summary>
+public sealed record EventWritten(Guid Id, Receipt? Receipt);
 
 /// <summary>One event's result: status 201 stored, 200 duplicate (already held), otherwise a problem.</summary>
 public sealed record EventItem(int Index, int Status, Guid? Id = null, Problem? Problem = null);

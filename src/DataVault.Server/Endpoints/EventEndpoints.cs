@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json.Nodes;
 using DataVault.Client.Wire;
 using DataVault.Policy;
@@ -65,13 +67,20 @@ internal static class EventEndpoints
         var call = new CallReader(context, policy);
         var happened = ToNew(body, call);
         if (happened.Id is null && call.Idempotency(body) is { } key)
-            happened = happened with { Id = new Guid(System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(key.ClientId + "\n" + key.Key)).AsSpan(0, 16)) };
+            happened = happened with { Id = IdOf(key) };
         var outcome = await recorder.AppendAsync(call.Caller, [happened], call.RequestId, call.Cancellation);
         if (outcome.Items[0].Error is { } error)
             throw error;
         var isNew = outcome.Items[0].Status == EventStatus.Stored;
         await Answer.JsonAsync(
-            context, new EventWritten(outcome.Items[0].Id!.Value, new Receipt(outcome.LogIndex ?? -1)), isNew ? StatusCodes.Status201Created : StatusCodes.Status200OK);
+            context, new EventWritten(outcome.Items[0].Id!.Value, outcome.LogIndex is { } at ? new Receipt(at) : null), isNew ? StatusCodes.Status201Created : StatusCodes.Status200OK);
+    }
+
+    // Of the body too: another event under a key that was used before is another event, never a duplicate that is dropped.
+    private static Guid IdOf(IdempotencyKey key)
+    {
+        byte[] source = [.. Encoding.UTF8.GetBytes(key.ClientId + "\n" + key.Key + "\n"), .. key.RequestHash.Span];
+        return new Guid(SHA256.HashData(source).AsSpan(0, 16));
     }
 
     private static async Task AppendManyAsync(HttpContext context, EventRecorder recorder, PolicySet policy)

@@ -20,11 +20,33 @@ internal static class OpenApi
             Introduce(document);
             return Task.CompletedTask;
         });
+        options.AddSchemaTransformer((schema, context, _) =>
+        {
+            if (context.JsonTypeInfo.Type == typeof(CustomerReference))
+                DescribeCustomer(schema);
+            return Task.CompletedTask;
+        });
         options.AddOperationTransformer(async (operation, context, cancellation) =>
         {
             var problem = await context.GetOrCreateSchemaAsync(typeof(Problem), null, cancellation);
             Complete(operation, context, problem);
         });
+    }
+
+    // What its converter reads cannot be told from the type.
+    private static void DescribeCustomer(OpenApiSchema schema)
+    {
+        OpenApiSchema Text(string? format = null) => new() { Type = JsonSchemaType.String, Format = format };
+        schema.Description = "The customer's id, or one of id, email, phone, customerNumber.";
+        schema.AnyOf =
+        [
+            Text("uuid"),
+            new OpenApiSchema
+            {
+                Type = JsonSchemaType.Object,
+                Properties = new Dictionary<string, IOpenApiSchema> { ["id"] = Text("uuid"), ["email"] = Text(), ["phone"] = Text(), ["customerNumber"] = Text() },
+            },
+        ];
     }
 
     private static void Introduce(OpenApiDocument document)
