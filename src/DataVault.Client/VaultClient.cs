@@ -150,6 +150,10 @@ public sealed class VaultClient(HttpClient http, TokenSource? tokens = null, Vau
         GetAsync<Page<RightsRequest>>(
             new Query("/v1/requests").Add("state", state).Add("kind", kind).Add("customer", customer?.ToString()).Page(limit, cursor), cancellation);
 
+    /// <summary>What was written down with a request, oldest first. Reading it is an entry of the log.</summary>
+    public async Task<IReadOnlyList<RequestRemark>> RequestNotesAsync(Guid id, CancellationToken cancellation = default) =>
+        (await GetAsync<Page<RequestRemark>>(new Query($"/v1/requests/{id}/notes"), cancellation)).Items;
+
     /// <summary>Takes a request one step further.</summary>
     public Task<RightsRequest> DecideAsync(Guid id, RequestStep step, DecideRequest? decision = null, CancellationToken cancellation = default) =>
         PostAsync<DecideRequest, RightsRequest>($"/v1/requests/{id}/{Word(step)}", decision ?? new DecideRequest(), null, cancellation);

@@ -28,8 +28,13 @@ internal static class OfficerPages
         return visit.Page<QueuePage>(("Requests", page), ("State", state), ("Kind", visit.Query("kind")));
     }
 
-    private static async Task<IResult> RequestAsync(Visit visit) =>
-        visit.Page<RequestPage>(("Request", await visit.Vault.RequestAsync(visit.Id("id"), visit.Cancellation)));
+    private static async Task<IResult> RequestAsync(Visit visit)
+    {
+        var id = visit.Id("id");
+        var notes = visit.Vault.RequestNotesAsync(id, visit.Cancellation);
+        var request = visit.Vault.RequestAsync(id, visit.Cancellation);
+        return visit.Page<RequestPage>(("Request", await request), ("Notes", await notes));
+    }
 
     private static async Task<IResult> DecideAsync(Visit visit)
     {
@@ -48,6 +53,9 @@ internal static class OfficerPages
 
     private static async Task<IResult> LogAsync(Visit visit)
     {
+        // A filter that is not understood must not turn into none: the page would tell of everybody what was asked about one.
+        if (visit.Query("customer") is { } named && !Guid.TryParse(named, out _)) return visit.Fail(400, "No such search", "The customer is named by their id.");
+        if (IsNoDay(visit.Query("from")) || IsNoDay(visit.Query("to"))) return visit.Fail(400, "No such search", "A day is written as 2026-03-31.");
         var filter = new AuditFilter
         {
             Type = visit.Query("type"), Actor = visit.Query("actor"), Purpose = visit.Query("purpose"), Field = visit.Query("field"), Result = visit.Query("result"),
@@ -66,6 +74,8 @@ internal static class OfficerPages
         var grants = field is null ? null : await visit.Vault.WhoCanAsync(new WhoCanRequest(field), visit.Cancellation);
         return visit.Page<PolicyPage>(("Policy", policy), ("Field", field), ("Grants", grants));
     }
+
+    private static bool IsNoDay(string? text) => text is not null && Day(text) is null;
 
     private static DateTimeOffset? Day(string? text) =>
         DateOnly.TryParseExact(text, "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.None, out var day)

@@ -113,6 +113,34 @@ public sealed class MainJobTests(RunningServer server)
     }
 
     [Fact]
+    public async Task An_event_names_its_customer_by_the_plain_id_and_another_body_under_a_used_key_is_not_dropped()
+    {
+        var id = await server.CreateCustomerAsync("plain.id@example.com");
+        object Happening(string path) => new { customer = id, type = "page_view", occurredAt = "2026-03-01T10:15:00Z", source = "tests", properties = new { path } };
+        void WithKey(HttpRequestMessage request) => request.Headers.Add("Idempotency-Key", "one-key");
+        var first = await server.JsonAsync("crm-ingest", HttpMethod.Post, "/v1/events", Happening("/lamps"), HttpStatusCode.Created, WithKey);
+        var again = await server.JsonAsync("crm-ingest", HttpMethod.Post, "/v1/events", Happening("/lamps"), HttpStatusCode.OK, WithKey);
+        Assert.Equal(first.GetProperty("id").GetGuid(), again.GetProperty("id").GetGuid());
+        Assert.False(again.TryGetProperty("receipt", out _));
+        await server.JsonAsync("crm-ingest", HttpMethod.Post, "/v1/events", Happening("/rakes"), HttpStatusCode.Created, WithKey);
+    }
+
+    [Fact]
+    public async Task What_a_customer_wrote_with_a_request_is_read_by_the_officer_and_the_customer_alone()
+    {
+        var opened = await server.JsonAsync("customer", HttpMethod.Post, "/v1/requests", new { kind = "rectification", note = "My street is spelt otherwise." }, HttpStatusCode.Created);
+        var path = $"/v1/requests/{opened.GetProperty("id").GetGuid()}/notes";
+        foreach (var reader in new[] { "compliance-officer", "customer" })
+        {
+            var note = Assert.Single((await server.JsonAsync(reader, HttpMethod.Get, path)).GetProperty("items").EnumerateArray());
+            Assert.Equal("My street is spelt otherwise.", note.GetProperty("text").GetString());
+            Assert.Equal("customer", note.GetProperty("by").GetString());
+        }
+        using var refused = await server.SendAsync("support-desk", HttpMethod.Get, path);
+        Assert.Equal("forbidden", await RunningServer.SlugAsync(refused));
+    }
+
+    [Fact]
     public async Task The_entry_of_a_disclosure_is_proved_under_a_signed_checkpoint()
     {
         var id = await server.CreateCustomerAsync("proved@example.com");

@@ -13,7 +13,7 @@ internal static class RequestVerbs
 
     public static Verb Build(VerbContext context) =>
         new Verb("request", "Requests of customers for their rights: access, portability, rectification, erasure, restriction, objection.").With(
-            Open(context), List(context),
+            Open(context), List(context), Notes(context),
             Step(context, "verify", RequestStep.Verify, "Record that the person's identity is established."),
             Step(context, "extend", RequestStep.Extend, "Prolong the due date; needs a reason.", needsReason: true),
             Step(context, "approve", RequestStep.Approve, "Grant a request: the export or the erasure starts."),
@@ -55,6 +55,26 @@ internal static class RequestVerbs
                 session.Report.Show(page, () => page.Items.Count == 0 ? new Text("No requests.\n") : Show(page.Items));
                 return ExitCode.Ok;
             });
+    }
+
+    private static Verb Notes(VerbContext context)
+    {
+        var id = new Argument<Guid>("request") { Description = "The request's id." };
+        return new Verb("notes", "What was written down with a request. Reading it is an entry of the log.", "datavault request notes 0198c3f2-6c1a-7000-8000-2f1f1c1d1e1f")
+            .With(id)
+            .Does(context, async (session, cancellation) =>
+            {
+                var notes = await session.Open(s_officer).RequestNotesAsync(session.Parsed.GetRequiredValue(id), cancellation);
+                session.Report.Show(notes, () => notes.Count == 0 ? new Text("Nothing was written down.\n") : Show(notes));
+                return ExitCode.Ok;
+            });
+    }
+
+    private static Table Show(IReadOnlyList<RequestRemark> notes)
+    {
+        var table = Report.Table("at", "by", "note");
+        foreach (var note in notes) table.Row($"{note.At:u}", note.By, note.Text);
+        return table;
     }
 
     private static Verb Step(VerbContext context, string name, RequestStep step, string description, bool needsReason = false)

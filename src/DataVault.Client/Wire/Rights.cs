@@ -54,6 +54,12 @@ public sealed record RightsRequest(
     Guid Id, Guid? Customer, string Kind, string State, DateTimeOffset OpenedAt, DateTimeOffset DueAt, DateTimeOffset? CompletedAt,
     string? Reason, double? Progress, bool HasPackage, bool HasCertificate, long Index, string OpenedBy);
 
+/// <summary>A remark written down with a request; sealed under the person's key until it is asked for.</summary>
+/// <param name="At">When, UTC.</param>
+/// <param name="By"><c>customer</c>, <c>officer</c> or <c>application</c>.</param>
+/// <param name="Text">The words.</param>
+public sealed record RequestRemark(DateTimeOffset At, string By, string Text);
+
 /// <summary>Body of <c>POST /v1/requests/{id}/{verify,extend,approve,refuse,complete}</c>.</summary>
 public sealed record DecideRequest(string? Reason = null, string? Note = null);
 

@@ -36,6 +36,8 @@ internal static class RequestEndpoints
             AccessRule.OwnOr("requests.read"));
         routes.MapGet("/v1/requests/{id}", GetAsync).Gives<RightsRequest>().As(
             new("getRequest", Tag, "One request") { Problems = ["not-found"] }, AccessRule.OwnOr("requests.read"));
+        routes.MapGet("/v1/requests/{id}/notes", NotesAsync).Gives<Page<RequestRemark>>().As(
+            new("getRequestNotes", Tag, "What was written down with a request, oldest first") { Problems = ["not-found"] }, AccessRule.OwnOr("requests.read"));
         MapSteps(routes);
         routes.MapGet("/v1/requests/{id}/package", PackageAsync).Produces(200, contentType: "application/zip").TakesLong().As(
             new("getPackage", Tag, "The export (zip), once")
@@ -108,6 +110,13 @@ internal static class RequestEndpoints
     {
         var call = new CallReader(context, policy);
         await Answer.JsonAsync(context, View(await requests.GetAsync(call.Caller, call.RouteId(), call.RequestId, call.Cancellation)));
+    }
+
+    private static async Task NotesAsync(HttpContext context, SubjectRequests requests, PolicySet policy)
+    {
+        var call = new CallReader(context, policy);
+        var notes = await requests.NotesAsync(call.Caller, call.RouteId(), call.RequestId, call.Cancellation);
+        await Answer.JsonAsync(context, new Page<RequestRemark>([.. notes.Select(n => new RequestRemark(n.At, n.By, n.Text))], null));
     }
 
     private static async Task PackageAsync(HttpContext context, SubjectRequests requests, PolicySet policy, TimeProvider clock)

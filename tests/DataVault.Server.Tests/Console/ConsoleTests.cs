@@ -147,6 +147,28 @@ public sealed partial class ConsoleTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task The_officer_reads_what_was_written_down_with_a_request()
+    {
+        _vault.Role = "compliance-officer";
+
+        var html = await _browser.GetStringAsync("/console/officer/requests/0198c3f2-6c1a-7000-8000-0000000000aa");
+
+        Assert.Contains("Please, &lt;b&gt;all&lt;/b&gt; of it.", html, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("customer=K-1001")]
+    [InlineData("from=yesterday")]
+    public async Task A_filter_of_the_log_that_is_not_understood_is_refused(string filter)
+    {
+        _vault.Role = "compliance-officer";
+
+        var page = await _browser.GetAsync("/console/officer/log?" + filter);
+
+        Assert.Equal(HttpStatusCode.BadRequest, page.StatusCode);
+    }
+
+    [Fact]
     public async Task A_consent_is_withdrawn_with_one_button()
     {
         var html = await _browser.GetStringAsync("/console/me/consents");

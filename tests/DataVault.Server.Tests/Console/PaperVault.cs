@@ -147,6 +147,7 @@ public sealed class PaperVault : IAsyncDisposable
         "/v1/accounts" => new AccountCreated(s_customer, "analyst", "one-time-password"),
         _ when path.EndsWith("/proof", StringComparison.Ordinal) => new InclusionProofView(7, "oA==", ["vGmE0gXr0kWcQ3oK1uTj2Yl0m2d8J0pQ1w3rT5yU7iA=", "2Yl0m2d8J0pQ1w3rT5yU7iAvGmE0gXr0kWcQ3oK1uTj="], "datavault.example/log\n9120\nJfkQ0+u3nFZ1v3c0cG2L4bS0q1h2y0Nn1dD8lq2bQkE=\n\n— datavault.example/log sig\n", "c2sp.org/tlog-proof@v1\nindex 7\n"),
         _ when path.EndsWith("/certificate", StringComparison.Ordinal) => new ErasureCertificate("erasure certificate\n"),
+        _ when path.EndsWith("/notes", StringComparison.Ordinal) => new Page<RequestRemark>(Empty ? [] : [new(s_then, "customer", "Please, <b>all</b> of it.")], null),
         _ when path.StartsWith("/v1/requests/", StringComparison.Ordinal) => Requests()[0],
         _ => null,
     };
