@@ -80,6 +80,8 @@ internal sealed class RequestStore(VaultDatabase database, AuditLog log, KeyRegi
         row = row with { State = states[^1] };
         return await TransactAsync(async (connection, transaction) =>
         {
+            // INVARIANT: nothing is written behind an erasure, which deletes the person's row first.
+            if ((await SubjectRows.KeepAsync(connection, transaction, [row.Subject!.Value], cancellation)).Count == 0) throw VaultException.NotFound();
             await using (var insert = new NpgsqlCommand($"INSERT INTO vault.request ({Columns}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)", connection))
             {
                 AddValues(insert.Parameters, row);

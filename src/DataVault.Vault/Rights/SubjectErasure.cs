@@ -80,12 +80,16 @@ internal sealed class SubjectErasure(
         return result;
     }
 
-    // A restored backup brings back requests of people who are erased already: they are closed like the others.
+    // A restored backup brings back requests of people who are erased already: they are closed like the others. While another request carries the
+    // erasure out, this one waits to be closed by it: that one alone knows the pseudonyms.
     private async Task<RequestRow> CloseLeftoversAsync(RequestRow row, SubjectId subject, CancellationToken cancellation)
     {
-        await store.TransactAsync(
-            (connection, _) => ErasureRows.DeleteAsync(connection, subject, notebook.TombstoneHash(subject), Guid.Empty, new Dictionary<string, string>(), store.Now, cancellation),
-            cancellation);
+        await store.TransactAsync(async (connection, _) =>
+        {
+            if (await ErasureRows.IsUnderWayAsync(connection, subject, cancellation)) return false;
+            await ErasureRows.DeleteAsync(connection, subject, notebook.TombstoneHash(subject), Guid.Empty, new Dictionary<string, string>(), store.Now, cancellation);
+            return true;
+        }, cancellation);
         return await store.FindAsync(row.Id, cancellation) ?? row;
     }
 
@@ -151,6 +155,16 @@ internal static class ErasureRows
             Parameters = { new() { Value = subject.Value }, new() { Value = row.Id }, new() { Value = row.Work! } },
         };
         await command.ExecuteNonQueryAsync(cancellation);
+    }
+
+    /// <summary>Whether a request of the person has the work of an erasure noted down that is not done.</summary>
+    public static async Task<bool> IsUnderWayAsync(NpgsqlConnection connection, SubjectId subject, CancellationToken cancellation)
+    {
+        await using var command = new NpgsqlCommand("SELECT EXISTS (SELECT FROM vault.request WHERE subject_id = $1 AND work IS NOT NULL)", connection)
+        {
+            Parameters = { new() { Value = subject.Value } },
+        };
+        return await command.ExecuteScalarAsync(cancellation) is true;
     }
 
     public static async Task NoteClosedAsync(NpgsqlConnection connection, RequestRow row, CancellationToken cancellation)

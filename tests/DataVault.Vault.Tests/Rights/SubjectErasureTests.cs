@@ -175,6 +175,42 @@ public sealed class SubjectErasureTests : IAsyncLifetime
         Assert.Single(entries);
     }
 
+    [Fact]
+    public async Task A_second_erasure_request_takes_nothing_from_the_first_that_is_under_way()
+    {
+        var pseudonyms = await PseudonymsAsync(ada);
+        var older = await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Erasure, ada);
+        await world.Vault.Get<RequestStore>().ChangeAsync(RightsWorld.Officer, older.Id, row => row with { State = RequestStates.Approved }, Guid.NewGuid(), default);
+        world.Vault.Get<SubjectErasure>().StepDone = done =>
+        {
+            if (done == ErasureStep.KeyDestroyed) throw new InvalidOperationException("cut off");
+        };
+        var first = await EraseAsync();
+        world.Vault.Get<SubjectErasure>().StepDone = static _ => { };
+        await world.Vault.Get<RequestFulfilment>().ResumeAsync(default);
+        await world.Vault.Get<RequestFulfilment>().ResumeAsync(default);
+        Assert.Equal((RequestStates.Completed, true), ((await world.GetAsync(first.Id)).State, (await world.GetAsync(first.Id)).HasCertificate));
+        Assert.Equal(RequestStates.Completed, (await world.GetAsync(older.Id)).State);
+        Assert.Empty(await world.TablesNamingAsync(ada.ToString()));
+        foreach (var pseudonym in pseudonyms)
+            Assert.Empty(await world.TablesNamingAsync(pseudonym));
+    }
+
+    [Fact]
+    public async Task A_request_that_crosses_the_erasure_leaves_no_row()
+    {
+        var store = world.Vault.Get<RequestStore>();
+        using var held = await world.Vault.Get<KeyRegistry>().GetAsync(ada);
+        var late = new RequestRow(Guid.NewGuid(), ada, RequestKinds.Rectification, RequestStates.Received, "eu") { OpenedAt = store.Now, DueAt = store.Now.AddDays(30), OpenedBy = "customer" };
+        await world.Vault.Get<VaultDatabase>().RunAsync(async (connection, transaction) =>
+        {
+            await using var gone = new Npgsql.NpgsqlCommand("delete from vault.subject where subject_id = $1", connection, transaction) { Parameters = { new() { Value = ada.Value } } };
+            return await gone.ExecuteNonQueryAsync();
+        }, default);
+        var refusal = await Assert.ThrowsAsync<VaultException>(() => store.InsertAsync(RightsWorld.Customer(ada), late, [RequestStates.Received], Guid.NewGuid(), default));
+        Assert.Equal("not-found", refusal.Slug);
+    }
+
     private async Task<RequestView> EraseAsync()
     {
         var request = await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Erasure, ada);
