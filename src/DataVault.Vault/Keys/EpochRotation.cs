@@ -49,8 +49,15 @@ internal sealed class EpochRotation(KeysDatabase database, VaultKeyring keyring,
         await RewrapAsync(connection, current, keyring.EpochRoot(current), ct);
         var gone = await MarkDestroyedAsync(connection, ct);
         await DurabilityGuard.CommitAsync(transaction);
-        foreach (var change in gone) keyring.ForgetEpoch(change.Epoch);
+        // All of them, not only those of this turn: a crash after the commit leaves a slot behind.
+        foreach (var epoch in await DestroyedAsync(ct)) keyring.ForgetEpoch(epoch);
         return gone;
+    }
+
+    private async Task<List<int>> DestroyedAsync(CancellationToken ct)
+    {
+        await using var command = database.Source.CreateCommand("select epoch_id from keys.epoch where destroyed_at is not null");
+        return await Rows.ReadAsync(command, row => row.GetInt32(0), ct);
     }
 
     // Pages may be read meanwhile, but neither made nor given a new generation.

@@ -34,6 +34,9 @@ internal sealed class KeyRegistry : IServiceKeys
         from keys.subject_key s join keys.page p on p.page_id = s.page_id
         """;
 
+    // INVARIANT: comes before the lock on a page's row. The turn of an epoch locks the table and then every row; the other order would be a deadlock.
+    private const string StandBack = "lock table keys.page in row exclusive mode";
+
     private readonly KeysDatabase database;
     private readonly VaultKeyring keyring;
     private readonly TombstoneJournal journal;
@@ -229,9 +232,15 @@ internal sealed class KeyRegistry : IServiceKeys
     // SKIP LOCKED: processes that create at the same time fill different pages instead of waiting for each other.
     private async Task<Page?> TakeOpenPageAsync(NpgsqlConnection connection, CancellationToken ct)
     {
-        await using var command = new NpgsqlCommand(
-            $"select page_id, generation, epoch_id, wrapped, count from keys.page where count < {PageSize} order by page_id limit 1 for update skip locked", connection);
-        await using var reader = await command.ExecuteReaderAsync(ct);
+        await using var batch = new NpgsqlBatch(connection)
+        {
+            BatchCommands =
+            {
+                new(StandBack),
+                new($"select page_id, generation, epoch_id, wrapped, count from keys.page where count < {PageSize} order by page_id limit 1 for update skip locked"),
+            },
+        };
+        await using var reader = await batch.ExecuteReaderAsync(ct);
         if (!await reader.ReadAsync(ct)) return null;
         var (id, generation, epoch) = (reader.GetInt64(0), reader.GetInt32(1), reader.GetInt32(2));
         if (!cache.TryGetPage(id, generation, out var key))
@@ -288,9 +297,17 @@ internal sealed class KeyRegistry : IServiceKeys
 
     private async Task<List<(WrappedKey Wrapped, SecretBytes Page, int Epoch)>> LockPageAsync(NpgsqlConnection connection, SubjectId subject, CancellationToken ct)
     {
-        await using (var page = new NpgsqlCommand(
-            "select page_id from keys.page where page_id = (select page_id from keys.subject_key where subject_id = $1) for update", connection)
-        { Parameters = { new() { Value = subject.Value } } })
+        await using (var page = new NpgsqlBatch(connection)
+        {
+            BatchCommands =
+            {
+                new(StandBack),
+                new("select page_id from keys.page where page_id = (select page_id from keys.subject_key where subject_id = $1) for update")
+                {
+                    Parameters = { new() { Value = subject.Value } },
+                },
+            },
+        })
             await page.ExecuteNonQueryAsync(ct);
         await using var command = new NpgsqlCommand(
             Select + " where s.page_id = (select page_id from keys.subject_key where subject_id = $1)", connection)

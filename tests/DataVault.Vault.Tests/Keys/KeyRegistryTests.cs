@@ -144,6 +144,29 @@ public sealed class KeyRegistryTests(VaultDatabases databases) : IClassFixture<V
     }
 
     [Fact]
+    public async Task An_epoch_turns_while_keys_are_made_and_destroyed()
+    {
+        await using var vault = await databases.StartVaultAsync();
+        var (registry, epochs) = (vault.Get<KeyRegistry>(), vault.Get<EpochRotation>());
+        async Task MakeAndDestroyAsync()
+        {
+            for (var i = 0; i < 25; i++)
+            {
+                var subject = People.NewId();
+                foreach (var keys in await registry.CreateAsync([subject])) keys.Dispose();
+                await registry.DestroyAsync(subject);
+            }
+        }
+
+        async Task TurnAsync()
+        {
+            for (var i = 0; i < 25; i++) await epochs.RotateAsync(now: true, default);
+        }
+
+        await Task.WhenAll(Task.Run(MakeAndDestroyAsync), Task.Run(MakeAndDestroyAsync), Task.Run(TurnAsync));
+    }
+
+    [Fact]
     public async Task Staff_and_applications_have_tags_of_their_own_and_customers_share_one()
     {
         await using var vault = await databases.StartVaultAsync();

@@ -46,6 +46,24 @@ public sealed class RestoreTests
     }
 
     [Fact]
+    public async Task A_slot_left_behind_by_a_crash_goes_at_the_next_turn()
+    {
+        await using var databases = await DatabasePerClass.CreateAsync();
+        var clock = new ManualClock(DateTimeOffset.UnixEpoch.AddYears(56));
+        await using var vault = await databases.StartVaultAsync(clock: clock);
+        await People.CreateAsync(vault, "ada@example.com");
+        var (epochs, slot) = (vault.Get<EpochRotation>(), Path.Combine(databases.Home, "epochs", "1.slot"));
+        await epochs.RotateAsync(now: true, default);
+        var kept = await File.ReadAllBytesAsync(slot);
+        clock.Advance(databases.Options().EpochRetention + TimeSpan.FromMinutes(1));
+        await epochs.DestroyOldAsync(default);
+        Assert.False(File.Exists(slot));
+        await File.WriteAllBytesAsync(slot, kept);
+        await epochs.DestroyOldAsync(default);
+        Assert.False(File.Exists(slot));
+    }
+
+    [Fact]
     public async Task An_erasure_cut_short_after_the_journal_is_finished_at_the_next_start()
     {
         await using var databases = await DatabasePerClass.CreateAsync();
