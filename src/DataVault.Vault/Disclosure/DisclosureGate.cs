@@ -90,7 +90,7 @@ public sealed class DisclosureGate
         decider.Purpose(purpose);
         if (limit is < 1 or > MaxEvents) throw VaultException.BadRequest($"The limit is between 1 and {MaxEvents}.");
         var position = EventCursor.Parse(cursor);
-        RequestedItem[] items = [.. (types ?? decider.Policy.Events.Types).Select(type => new RequestedItem(type, null))];
+        RequestedItem[] items = [.. (types ?? decider.Policy.Events.Types).Distinct().Select(type => new RequestedItem(type, null))];
         var query = new ReadQuery(recipient, subject, purpose, items, Provenance: false, requestId);
         var loading = SubjectRows.FindAsync(database, subject, ct);
         using var held = await FindKeysAsync(subject, loading, ct);

@@ -40,6 +40,7 @@ internal sealed class SubjectSearch
         foreach (var (name, text) in where)
         {
             if (catalogue.Find(name) is not { Index: not FieldIndex.None } field) problems.Add(new("/where", "not-searchable", "Names a field that cannot be searched by."));
+            else if (text is null) problems.Add(new($"/where/{name}", "wrong-type", "A text is wanted."));
             else if (LookupTerms.Sought(field, text, keys.Index(field.Id), out var term) is { } problem) problems.Add(new($"/where/{name}", problem.Code, problem.Message));
             else search.terms.Add(term);
         }

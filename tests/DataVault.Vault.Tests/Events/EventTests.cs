@@ -142,4 +142,14 @@ public sealed class EventTests(StoreVault store) : IClassFixture<StoreVault>
     }
 
     private Task<EventBatchOutcome> AppendAsync(params NewEvent[] events) => store.Recorder.AppendAsync(Ingest, events, Guid.NewGuid(), default);
+
+    [Fact]
+    public async Task A_type_asked_for_twice_is_released_once()
+    {
+        var subject = await store.AddAsync();
+        await store.Recorder.AppendAsync(Ingest, [store.Purchase(new CustomerLookup(subject))], Guid.NewGuid(), default);
+        var purchase = StoreVault.Policy.Events.Find("purchase")!;
+        var page = await store.Gate.ReadEventsAsync(Person(subject), subject, "data-subject-rights", [purchase, purchase], 10, null, Guid.NewGuid(), default);
+        Assert.Single(page.Events);
+    }
 }
