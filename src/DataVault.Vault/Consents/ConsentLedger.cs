@@ -64,7 +64,15 @@ public sealed class ConsentLedger
         var authority = await AuthoriseAsync(recipient, subject, requestId, ct);
         using var held = await KeysAsync(recipient, subject, authority, requestId, ct);
         var said = new Said(recipient, authority, purpose, fact, statement, requestId);
-        return await database.RunAsync((connection, transaction) => ChangeAsync(connection, transaction, held, said, ct), ct);
+        try
+        {
+            return await database.RunAsync((connection, transaction) => ChangeAsync(connection, transaction, held, said, ct), ct);
+        }
+        catch (VaultException e) when (e.Slug is "forbidden" or "not-found")
+        {
+            await DenyAsync(recipient, held.Tag, authority, requestId, ct);
+            throw;
+        }
     }
 
     private sealed record Said(Recipient Recipient, string Authority, Purpose Purpose, ConsentFact Fact, ConsentStatement Statement, Guid RequestId);

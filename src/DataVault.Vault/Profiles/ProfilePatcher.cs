@@ -18,8 +18,16 @@ internal sealed class ProfilePatcher(VaultDatabase database, KeyRegistry keys, R
         var change = new Change(recipient, subject, ifMatch, patch.Purpose, draft, requestId);
         using var held = recipient.Kind == RecipientKind.Customer && recipient.Subject != subject ? null : await FindKeysAsync(subject, ct);
         if (held is null) throw await DeniedAsync(change, default, VaultException.NotFound(), ct);
-        var (outcome, refusal) = await database.RunAsync((connection, transaction) => ApplyAsync(connection, transaction, change, held, ct), ct);
-        return outcome ?? throw await DeniedAsync(change, held.Tag, refusal!, ct);
+        try
+        {
+            var (outcome, refusal) = await database.RunAsync((connection, transaction) => ApplyAsync(connection, transaction, change, held, ct), ct);
+            return outcome ?? throw await DeniedAsync(change, held.Tag, refusal!, ct);
+        }
+        catch (VaultException e) when (e.Slug == "conflict")
+        {
+            // Whoever tries addresses to learn which are taken leaves a trace.
+            throw await DeniedAsync(change, held.Tag, e, ct);
+        }
     }
 
     /// <summary>Null when every item is permitted. Where some are, each other one is named with its reason.</summary>

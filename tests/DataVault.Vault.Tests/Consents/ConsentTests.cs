@@ -66,6 +66,18 @@ public sealed class ConsentTests(StoreVault store) : IClassFixture<StoreVault>
     }
 
     [Fact]
+    public async Task A_consent_refused_because_of_a_restriction_is_an_entry()
+    {
+        var subject = await store.AddAsync();
+        using var keys = await store.Vault.Get<Vault.Keys.KeyRegistry>().GetAsync(subject);
+        await store.Vault.Get<VaultDatabase>().RunAsync(
+            (connection, transaction) => store.Vault.Get<SubjectFacts>().ChangeAsync(connection, transaction, keys, facts => facts with { Restricted = true }, default), default);
+        var before = await store.CountAsync("select size from audit.head");
+        Assert.Equal("forbidden", (await Assert.ThrowsAsync<VaultException>(() => SetAsync(Support, subject, "marketing", "given"))).Slug);
+        Assert.Equal(before + 1, await store.CountAsync("select size from audit.head"));
+    }
+
+    [Fact]
     public async Task Changes_at_the_same_time_follow_one_another()
     {
         var subject = await store.AddAsync();
