@@ -26,7 +26,7 @@ internal static class StoreModule
     // Their constructors are internal: outside this assembly they are had from the container only.
     private static void AddDoors(IServiceCollection services)
     {
-        services.AddSingleton(p => new IdempotencyStore(p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<TimeProvider>()));
+        services.AddSingleton(p => new IdempotencyStore(p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<TimeProvider>()));
         services.AddSingleton(p => new ProfileEditor(p.GetRequiredService<ProfileBatch>(), p.GetRequiredService<ProfilePatcher>(), p.GetRequiredService<IdempotencyStore>()));
         services.AddSingleton(p => new DisclosureGate(
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<RecordCipher>(),
@@ -47,5 +47,7 @@ internal static class StoreModule
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<FeedReader>(), p.GetRequiredService<AuditLog>(),
             p.GetRequiredService<VaultClock>(), p.GetRequiredService<ILogger<AnalyticsFeed>>()));
         services.AddHostedService(p => p.GetRequiredService<AnalyticsFeed>());
+        services.AddSingleton<Upkeep>();
+        services.AddHostedService(p => p.GetRequiredService<Upkeep>());
     }
 }

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using DataVault.Vault.Keys;
 using Npgsql;
 
 namespace DataVault.Vault;
@@ -9,14 +10,15 @@ public sealed record StoredAnswer(int Status, byte[] Body);
 
 /// <summary>
 /// Remembers the outcome of a keyed call in the transaction of its write, so that a repeated call finds either both or neither.
-/// Bodies hold ids and versions, never a field.
+/// Bodies hold ids and versions, never a field; of the request there is a hash under a key of the vault, which tells nobody else what it was.
 /// </summary>
 public sealed class IdempotencyStore
 {
     private readonly VaultDatabase database;
+    private readonly KeyRegistry keys;
     private readonly TimeProvider clock;
 
-    internal IdempotencyStore(VaultDatabase database, TimeProvider clock) => (this.database, this.clock) = (database, clock);
+    internal IdempotencyStore(VaultDatabase database, KeyRegistry keys, TimeProvider clock) => (this.database, this.keys, this.clock) = (database, keys, clock);
 
     /// <exception cref="VaultException">The key was used for a different request.</exception>
     public async Task<StoredAnswer?> FindAsync(IdempotencyKey key, CancellationToken ct)
@@ -25,7 +27,7 @@ public sealed class IdempotencyStore
         command.Parameters.Add(new NpgsqlParameter<byte[]> { TypedValue = Digest(key) });
         var rows = await Rows.ReadAsync(command, row => (Hash: row.GetFieldValue<byte[]>(0), Answer: new StoredAnswer(row.GetInt32(1), row.GetFieldValue<byte[]>(2))), ct);
         if (rows.Count == 0) return null;
-        return key.RequestHash.Span.SequenceEqual(rows[0].Hash) ? rows[0].Answer : throw VaultException.IdempotencyMismatch();
+        return CryptographicOperations.FixedTimeEquals(Keyed(key), rows[0].Hash) ? rows[0].Answer : throw VaultException.IdempotencyMismatch();
     }
 
     /// <summary>
@@ -37,7 +39,7 @@ public sealed class IdempotencyStore
         await using var command = new NpgsqlCommand(
             "insert into vault.idempotency (key, request_hash, status, body, created_at) values ($1, $2, 0, '', $3) on conflict (key) do nothing", connection, transaction);
         command.Parameters.Add(new NpgsqlParameter<byte[]> { TypedValue = Digest(key) });
-        command.Parameters.Add(new NpgsqlParameter<byte[]> { TypedValue = key.RequestHash.ToArray() });
+        command.Parameters.Add(new NpgsqlParameter<byte[]> { TypedValue = Keyed(key) });
         command.Parameters.Add(new NpgsqlParameter<DateTime> { TypedValue = clock.GetUtcNow().UtcDateTime });
         return await command.ExecuteNonQueryAsync(ct) == 1;
     }
@@ -50,6 +52,12 @@ public sealed class IdempotencyStore
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = answer.Status });
         command.Parameters.Add(new NpgsqlParameter<byte[]> { TypedValue = answer.Body });
         await command.ExecuteNonQueryAsync(ct);
+    }
+
+    private byte[] Keyed(IdempotencyKey key)
+    {
+        using var secret = keys.Derive("idempotency");
+        return HMACSHA256.HashData(secret.Span, key.RequestHash.Span);
     }
 
     private static byte[] Digest(IdempotencyKey key) => SHA256.HashData(Encoding.UTF8.GetBytes($"{key.ClientId.Length}:{key.ClientId}{key.Key}"));

@@ -52,6 +52,22 @@ public sealed class AnalyticsFeedTests(StoreVault store) : IClassFixture<StoreVa
     }
 
     [Fact]
+    public async Task A_consent_that_runs_out_takes_the_rows_with_it()
+    {
+        var subject = await ConsentedAsync();
+        await store.Consents.SetAsync(
+            Person(subject), subject, new ConsentStatement("analytics", "given", Expires: store.Clock.GetUtcNow().AddHours(1)), Guid.NewGuid(), default);
+        await store.Feed.DrainAsync(default);
+        Assert.Equal(2, await RowsAsync(subject));
+        await store.Vault.Get<Upkeep>().TurnAsync(default);
+        Assert.Equal(0, await store.CountAsync("select count(*) from vault.feed_queue"));
+        store.Clock.Advance(TimeSpan.FromHours(2));
+        await store.Vault.Get<Upkeep>().TurnAsync(default);
+        await store.Feed.DrainAsync(default);
+        Assert.Equal(0, await RowsAsync(subject));
+    }
+
+    [Fact]
     public async Task A_withdrawal_and_the_feed_at_the_same_time_leave_no_row()
     {
         var people = new List<SubjectId>();

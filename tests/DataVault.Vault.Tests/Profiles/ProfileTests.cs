@@ -187,6 +187,28 @@ public sealed class ProfileTests(StoreVault store) : IClassFixture<StoreVault>
         Assert.DoesNotContain("held@", JsonDocument.Parse(body).RootElement.GetRawText(), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task What_is_remembered_of_a_keyed_call_tells_nothing_without_the_vaults_key_and_is_forgotten()
+    {
+        var hash = Enumerable.Repeat((byte)7, 32).ToArray();
+        await store.Editor.CreateAsync(Ingest, store.Customer(), new IdempotencyKey("crm-ingest", "guessable", hash), Guid.NewGuid(), default);
+        Assert.Equal(0, await store.CountAsync($"select count(*) from vault.idempotency where request_hash = '\\x{Convert.ToHexStringLower(hash)}'"));
+        store.Clock.Advance(TimeSpan.FromDays(2));
+        await store.Vault.Get<Upkeep>().TurnAsync(default);
+        Assert.Equal(0, await store.CountAsync("select count(*) from vault.idempotency"));
+    }
+
+    [Fact]
+    public async Task An_identifier_that_another_person_holds_leaves_an_entry_when_it_is_tried()
+    {
+        await store.AddAsync("""{"email":"tried@example.com"}""");
+        var subject = await store.AddAsync();
+        var before = await store.CountAsync("select size from audit.head");
+        var patch = new ProfilePatch(Object("""{"email":"tried@example.com"}"""), "console", null, null, "data-subject-rights");
+        await Assert.ThrowsAsync<VaultException>(() => store.Editor.PatchAsync(Person(subject), subject, 1, patch, Guid.NewGuid(), default));
+        Assert.Equal(before + 1, await store.CountAsync("select size from audit.head"));
+    }
+
     private Task<WriteOutcome> PatchAsync(Policy.SubjectId subject, long ifMatch, string fields) =>
         store.Editor.PatchAsync(Ingest, subject, ifMatch, new ProfilePatch(Object(fields), "crm", null, null, "service-delivery"), Guid.NewGuid(), default);
 }

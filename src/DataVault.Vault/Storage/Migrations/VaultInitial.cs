@@ -107,6 +107,7 @@ internal sealed class VaultInitial : Migration
             log_index      bigint not null,
             primary key (subject_id, sequence)
         );
+        create index consent_event_expiry on vault.consent_event (expires) where expires is not null;
         comment on table vault.consent_event is 'dist:subject_id';
         """;
 

@@ -1,0 +1,70 @@
+using DataVault.Policy;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace DataVault.Vault;
+
+/// <summary>
+/// What falls due by the clock alone: people whose consent to analytics has run out are fed again, which takes them out; answers remembered for
+/// repeated calls are forgotten. Several processes may do both at once.
+/// </summary>
+internal sealed class Upkeep(VaultDatabase database, PolicySet policy, VaultClock clock, ILogger<Upkeep> logger) : BackgroundService
+{
+    private static readonly TimeSpan Rhythm = TimeSpan.FromMinutes(1);
+
+    private static readonly TimeSpan AnswersKept = TimeSpan.FromDays(1);
+
+    // What ran out while no process was there is found at the first turn.
+    private DateTimeOffset lastTurn = DateTimeOffset.UnixEpoch;
+
+    public async Task TurnAsync(CancellationToken ct)
+    {
+        var now = clock.Now;
+        await QueueExpiredAsync(now, ct);
+        await ForgetAnswersAsync(now - AnswersKept, ct);
+        lastTurn = now;
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            try
+            {
+                await TurnAsync(stoppingToken);
+            }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                logger.LogWarning("The upkeep waits for the database ({Kind}).", e.GetType().Name);
+            }
+            await Task.Delay(Rhythm, clock.Provider, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    // A later act of the same person has queued them itself.
+    private async Task QueueExpiredAsync(DateTimeOffset now, CancellationToken ct)
+    {
+        if (policy.Purposes.Find(AnalyticsFeed.Purpose) is not { } purpose) return;
+        await using var command = database.Source.CreateCommand(
+            """
+            insert into vault.feed_queue (subject_id, enqueued_at, attempt)
+            select c.subject_id, $3, 0 from vault.consent_event c
+            where c.expires > $2 and c.expires <= $3 and c.purpose_id = $1 and not exists (
+                select from vault.consent_event n where n.subject_id = c.subject_id and n.purpose_id = $1 and n.sequence > c.sequence)
+            order by c.subject_id
+            on conflict (subject_id) do update set attempt = 0
+            """);
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = purpose.Id });
+        command.Parameters.Add(new NpgsqlParameter<DateTime> { TypedValue = lastTurn.UtcDateTime });
+        command.Parameters.Add(new NpgsqlParameter<DateTime> { TypedValue = now.UtcDateTime });
+        await command.ExecuteNonQueryAsync(ct);
+    }
+
+    private async Task ForgetAnswersAsync(DateTimeOffset before, CancellationToken ct)
+    {
+        await using var command = database.Source.CreateCommand("delete from vault.idempotency where created_at < $1");
+        command.Parameters.Add(new NpgsqlParameter<DateTime> { TypedValue = before.UtcDateTime });
+        await command.ExecuteNonQueryAsync(ct);
+    }
+}
