@@ -15,6 +15,20 @@ public static class VaultMigrator
     /// <summary>Migrations run one at a time per database; the number is this program's own.</summary>
     private const long LockKey = 0x4441_5441_5641;
 
+    // PostgreSQL lets everybody who may connect take any advisory lock, and so keep a migration waiting for ever, make large objects until the disk
+    // is full, and send notifications. An analyst's login connects; only the server's logins need the first and the last.
+    private const string NarrowFunctions = """
+        do $$ declare f regprocedure;
+        begin
+            for f in select oid::regprocedure from pg_proc where pronamespace = 'pg_catalog'::regnamespace
+                and proname ~ '^(pg_(try_)?advisory_|pg_notify$|lo_|lowrite$|loread$|lo_?creat$)' and has_function_privilege('public', oid, 'execute')
+            loop
+                execute format('revoke execute on function %s from public', f);
+                if f::text !~ '^lo' then execute format('grant execute on function %s to dv_vault, dv_issuer', f); end if;
+            end loop;
+        end $$;
+        """;
+
     /// <param name="vaultAdmin">Connection to the database <c>vault</c> as a role that may create roles and schemas.</param>
     /// <param name="keysAdmin">The same for the database <c>keys</c>.</param>
     /// <param name="policy">Its analytics domains get their schemas.</param>
@@ -31,6 +45,7 @@ public static class VaultMigrator
         await using var held = await LockAsync(source, ct);
         await using (var context = Contexts.Vault(source)) await context.Database.MigrateAsync(ct);
         foreach (var domain in domains) await ExecuteAsync(held, AnalyticsSchema.Sql(domain), ct);
+        await ExecuteAsync(held, NarrowFunctions, ct);
         await ExecuteAsync(held, ConnectGrants(["dv_vault", "dv_issuer", "dv_analytics", .. domains.Select(AnalyticsSchema.Role)]), ct);
     }
 

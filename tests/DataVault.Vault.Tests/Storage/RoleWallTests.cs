@@ -38,6 +38,12 @@ public sealed class RoleWallTests(VaultDatabases databases) : IClassFixture<Vaul
     [InlineData("delete from {own}.purchase")]
     [InlineData("select * from {other}.customer")]
     [InlineData("create table {own}.mine (x int)")]
+    [InlineData("create temporary table mine (x int)")]
+    [InlineData("select pg_advisory_lock(1)")]
+    [InlineData("select pg_try_advisory_xact_lock(1, 2)")]
+    [InlineData("select lo_create(0)")]
+    [InlineData("select lo_from_bytea(0, 'x')")]
+    [InlineData("select pg_notify('anything', '')")]
     public async Task An_analysts_login_may_not(string sql)
     {
         var (own, other) = (Repository.Policy.Analytics[0], Repository.Policy.Analytics[1]);
