@@ -59,18 +59,23 @@ internal sealed class ServerSettings
     public string RequiredConnection(string name) =>
         Connection(name) ?? throw new StartupException($"ConnectionStrings__{name} is not set.");
 
-    /// <summary>The folder of policies: configured, else found upwards from the working directory, else beside the binaries.</summary>
+    /// <summary>The folder of policies: configured, else found upwards from the working directory, else from where the binaries are.</summary>
     public string PoliciesFolder()
     {
         if (Text("Vault:Policies") is { } configured)
             return Directory.Exists(configured) ? configured : throw new StartupException($"Vault__Policies names {configured}, which is not a folder.");
-        for (var folder = new DirectoryInfo(Directory.GetCurrentDirectory()); folder is not null; folder = folder.Parent)
+        return PoliciesFrom(Directory.GetCurrentDirectory()) ?? PoliciesFrom(AppContext.BaseDirectory)
+            ?? throw new StartupException("There is no folder 'policies': start in the repository or set Vault__Policies.");
+    }
+
+    internal static string? PoliciesFrom(string start)
+    {
+        for (var folder = new DirectoryInfo(start); folder is not null; folder = folder.Parent)
         {
             if (File.Exists(Path.Combine(folder.FullName, "policies", "catalogue.yaml")))
                 return Path.Combine(folder.FullName, "policies");
         }
-        var beside = Path.Combine(AppContext.BaseDirectory, "policies");
-        return Directory.Exists(beside) ? beside : throw new StartupException("There is no folder 'policies': start in the repository or set Vault__Policies.");
+        return null;
     }
 
     /// <summary>Outside Development nothing unsafe is guessed.</summary>

@@ -43,6 +43,13 @@ public sealed class LifecycleTests(RunningServer running)
     }
 
     [Fact]
+    public void The_policies_are_found_from_the_binaries_too()
+    {
+        Assert.Equal(Path.Combine(Repository.Root, "policies"), ServerSettings.PoliciesFrom(AppContext.BaseDirectory));
+        Assert.Null(ServerSettings.PoliciesFrom(Path.GetPathRoot(AppContext.BaseDirectory)!));
+    }
+
+    [Fact]
     public void A_start_says_where_it_listens_and_keeps_the_address_of_the_first_run_file_true()
     {
         var folder = Directory.CreateTempSubdirectory("datavault-test-").FullName;

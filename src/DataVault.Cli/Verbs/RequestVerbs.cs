@@ -96,7 +96,7 @@ internal static class RequestVerbs
     {
         var id = new Argument<Guid>("request") { Description = "The request's id." };
         var output = new Option<FileInfo>("--output", "-o") { Description = "Where to write the zip; must not exist.", Required = true };
-        return new Verb("package", "Fetch the export of an access or portability request. It can be fetched once.", "datavault request package 0198c3f2-6c1a-7000-8000-2f1f1c1d1e1f -o export.zip")
+        return new Verb("package", "Fetch the export of an access or portability request, once, with the token of a person who has just signed in.", "datavault request package 0198c3f2-6c1a-7000-8000-2f1f1c1d1e1f -o export.zip --token-file token")
             .With(id, output)
             .Does(context, async (session, cancellation) =>
             {
