@@ -193,7 +193,7 @@ public sealed class SubjectRequests
     {
         if (cursor is null)
             return null;
-        return Guid.TryParseExact(cursor, "N", out var id) ? id : throw Invalid("/cursor", "malformed", "The cursor is not one that a list gave out.");
+        return Guid.TryParseExact(cursor, "N", out var id) ? id : throw VaultException.BadRequest("The cursor is not valid.");
     }
 
     private static string? Checked(string? note) =>
