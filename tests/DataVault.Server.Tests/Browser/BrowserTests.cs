@@ -127,6 +127,24 @@ public sealed partial class BrowserTests(RunningServer server, BrowserFixture br
         await CheckAsync(links.Take(MostLinks), await tab.CookiesAsync());
     }
 
+    [Fact]
+    public async Task What_sticks_out_an_error_and_an_inline_script_are_seen()
+    {
+        var tab = await browser.OpenTabAsync();
+        await tab.OpenAsync(new Uri(server.Process.Address, "/console"));
+        Assert.Null(await tab.OverflowAsync(Telephone));
+        await tab.RunAsync("document.body.appendChild(document.createElement('div')).style.cssText = 'width:800px;height:9px'");
+        Assert.NotNull(await tab.OverflowAsync(Telephone));
+        Assert.Null(await tab.OverflowAsync(Desktop));
+        Assert.Empty(tab.Complaints);
+        await tab.RunAsync("document.body.appendChild(Object.assign(document.createElement('script'), { textContent: 'window.ran = 1' }))");
+        await Waiting.UntilAsync("the violation is seen", () => tab.Complaints.Any(c => c.Contains("Content Security Policy", StringComparison.Ordinal)));
+        await tab.RunAsync("console.error('something broke')");
+        await Waiting.UntilAsync("the error is seen", () => tab.Complaints.Any(c => c.Contains("something broke", StringComparison.Ordinal)));
+        await tab.RunAsync("window.img = document.body.appendChild(new Image()).src = '/nothing/here.png'");
+        await Waiting.UntilAsync("the missing file is seen", () => tab.Complaints.Any(c => c.Contains("404", StringComparison.Ordinal)));
+    }
+
     private async Task<Tab> SignInAsync(string role)
     {
         var person = server.Secrets.People.First(p => p.Role == role);

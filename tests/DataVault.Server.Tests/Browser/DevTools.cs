@@ -167,6 +167,8 @@ internal sealed class Tab(DevTools browser, string session)
     public async Task FillAsync(string selector, string value) =>
         Assert.True(await EvaluateAsync<bool>($"(e => e ? (e.value = {Quote(value)}, true) : false)(document.querySelector({Quote(selector)}))"), $"There is no {selector}.");
 
+    public Task RunAsync(string script) => EvaluateAsync<bool>($"{script}, true");
+
     public Task<string> TextAsync() => EvaluateAsync<string>("document.body.innerText");
 
     public Task<string> PlaceAsync() => EvaluateAsync<string>("location.pathname");

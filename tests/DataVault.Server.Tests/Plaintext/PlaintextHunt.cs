@@ -22,7 +22,7 @@ internal sealed class PlaintextHunt
 
     public void SearchFolder(string folder)
     {
-        foreach (var file in Directory.EnumerateFiles(folder, "*", new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = 0 }))
+        foreach (var file in Directory.EnumerateFiles(folder, "*", new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = 0, IgnoreInaccessible = false }))
         {
             Search($"the name of {file}", Encoding.UTF8.GetBytes(Path.GetRelativePath(folder, file)));
             if (Read(file) is { } content)
