@@ -32,7 +32,8 @@ internal sealed class Paired(string ours, string theirs, int rounds)
         var ratios = mine.Zip(other, (a, b) => b.Seconds / a.Seconds).Order().ToList();
         PrintRate(ours, work, unit, mine);
         PrintRate(theirs, work, unit, other);
-        Print($"  ratio {Median(ratios):F3} (range {ratios[0]:F3} to {ratios[^1]:F3}, {rounds} rounds)");
+        var processor = mine.Zip(other, (a, b) => b.Processor / a.Processor).Order().ToList();
+        Print($"  ratio {Median(ratios):F3} (range {ratios[0]:F3} to {ratios[^1]:F3}, {rounds} rounds); by processor time {Median(processor):F3} (range {processor[0]:F3} to {processor[^1]:F3})");
         return Median(ratios);
     }
 

@@ -16,10 +16,10 @@ internal sealed class CustomerLookups(VaultDatabase database, KeyRegistry keys, 
         return [.. sought.Zip(terms, (one, term) => term.Error is { } error ? (default, error) : Resolve(one.Customer, term.Term, found))];
     }
 
-    private static (SubjectId, VaultException?) Resolve(CustomerLookup customer, LookupTerm? term, ILookup<string, SubjectId> found)
+    private static (SubjectId, VaultException?) Resolve(CustomerLookup customer, LookupTerm? term, ILookup<UInt128, SubjectId> found)
     {
         if (term is null) return (customer.Id!.Value, null);
-        var subjects = found[Convert.ToHexString(term.Value.Term)].Take(2).ToList();
+        var subjects = found[term.Value.Number].Take(2).ToList();
         return subjects.Count switch
         {
             0 => (default, VaultException.NotFound()),
@@ -42,9 +42,9 @@ internal sealed class CustomerLookups(VaultDatabase database, KeyRegistry keys, 
             : (term, null);
     }
 
-    private async Task<ILookup<string, SubjectId>> FindTermsAsync(IReadOnlyList<LookupTerm> terms, CancellationToken ct)
+    private async Task<ILookup<UInt128, SubjectId>> FindTermsAsync(IReadOnlyList<LookupTerm> terms, CancellationToken ct)
     {
-        if (terms.Count == 0) return Enumerable.Empty<SubjectId>().ToLookup(_ => "");
+        if (terms.Count == 0) return Enumerable.Empty<SubjectId>().ToLookup(_ => UInt128.Zero);
         await using var command = database.Reads.CreateCommand(
             """
             select lookup, subject_id from vault.identifier where lookup = any($1)
@@ -53,12 +53,12 @@ internal sealed class CustomerLookups(VaultDatabase database, KeyRegistry keys, 
             """);
         command.Parameters.Add(Distinct(terms, FieldIndex.Unique));
         command.Parameters.Add(Distinct(terms, FieldIndex.Equality));
-        var rows = await Rows.ReadAsync(command, row => (Term: Convert.ToHexString(row.GetFieldValue<byte[]>(0)), Subject: new SubjectId(row.GetGuid(1))), ct);
+        var rows = await Rows.ReadAsync(command, row => (Term: LookupTerm.NumberOf(row.GetFieldValue<byte[]>(0)), Subject: new SubjectId(row.GetGuid(1))), ct);
         return rows.ToLookup(row => row.Term, row => row.Subject);
     }
 
     private static NpgsqlParameter<byte[][]> Distinct(IReadOnlyList<LookupTerm> terms, FieldIndex index) => new()
     {
-        TypedValue = [.. terms.Where(term => term.Field.Index == index).Select(term => term.Term).DistinctBy(Convert.ToHexString)],
+        TypedValue = [.. terms.Where(term => term.Field.Index == index).DistinctBy(term => term.Number).Select(term => term.Term)],
     };
 }

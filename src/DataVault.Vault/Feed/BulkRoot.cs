@@ -1,4 +1,6 @@
+using System.Buffers.Binary;
 using DataVault.Transparency;
+using DataVault.Vault.Keys;
 
 namespace DataVault.Vault;
 
@@ -10,9 +12,13 @@ internal static class BulkRoot
 {
     public static (int Count, byte[] Root) Of(IEnumerable<ReadOnlyMemory<byte>> tags)
     {
-        var sorted = tags.Select(tag => tag.ToArray()).DistinctBy(Convert.ToHexString).OrderBy(Convert.ToHexString, StringComparer.Ordinal);
         var range = CompactRange.Empty();
-        foreach (var tag in sorted) range.Append(MerkleHash.Leaf(tag));
+        Span<byte> bytes = stackalloc byte[SubjectKeys.TagSize];
+        foreach (var tag in tags.Select(tag => BinaryPrimitives.ReadUInt128BigEndian(tag.Span)).Distinct().Order())
+        {
+            BinaryPrimitives.WriteUInt128BigEndian(bytes, tag);
+            range.Append(MerkleHash.Leaf(bytes));
+        }
         return ((int)range.Size, range.Root());
     }
 }

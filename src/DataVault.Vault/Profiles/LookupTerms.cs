@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Text.Json;
 using DataVault.Cryptography;
 using DataVault.Policy;
@@ -5,7 +6,13 @@ using DataVault.Policy;
 namespace DataVault.Vault;
 
 /// <summary>A blind index term of one field of one person.</summary>
-internal readonly record struct LookupTerm(FieldDefinition Field, byte[] Term);
+internal readonly record struct LookupTerm(FieldDefinition Field, byte[] Term)
+{
+    /// <summary>The term as a number: what sets and order go by.</summary>
+    public UInt128 Number => NumberOf(Term);
+
+    public static UInt128 NumberOf(byte[] term) => BinaryPrimitives.ReadUInt128BigEndian(term);
+}
 
 /// <summary>Turns values of indexed fields into the terms they are found by.</summary>
 internal static class LookupTerms

@@ -34,11 +34,11 @@ internal sealed class PendingCustomer(NewCustomer item, SubjectId subject)
     public void Accept(ProfileDraft draft, Decision decision, IReadOnlyList<LookupTerm> terms) => (Draft, Decision, Terms) = (draft, decision, terms);
 
     /// <summary>The first of its identifiers that is among the given ones makes it a conflict.</summary>
-    public void RefuseIfTaken(Func<string, bool> isTaken)
+    public void RefuseIfTaken(Func<UInt128, bool> isTaken)
     {
         foreach (var (_, term) in TermsOf(FieldIndex.Unique))
         {
-            if (isTaken(Convert.ToHexString(term.Term))) Error ??= VaultException.Conflict(term.Field.Name);
+            if (isTaken(term.Number)) Error ??= VaultException.Conflict(term.Field.Name);
         }
     }
 

@@ -91,11 +91,11 @@ internal sealed class ProfileBatch(VaultDatabase database, KeyRegistry keys, Rec
 
     private static void RefuseRepeated(List<PendingCustomer> items)
     {
-        var claimed = new HashSet<string>(StringComparer.Ordinal);
+        var claimed = new HashSet<UInt128>();
         foreach (var item in items.Where(item => item.IsOpen))
         {
             item.RefuseIfTaken(claimed.Contains);
-            if (item.IsOpen) claimed.UnionWith(item.TermsOf(FieldIndex.Unique).Select(claim => Convert.ToHexString(claim.Term.Term)));
+            if (item.IsOpen) claimed.UnionWith(item.TermsOf(FieldIndex.Unique).Select(claim => claim.Term.Number));
         }
     }
 

@@ -85,7 +85,7 @@ internal sealed class ProfilePatcher(VaultDatabase database, KeyRegistry keys, R
         var claimed = await ProfileTables.ClaimAsync(connection, transaction, claims, ct);
         foreach (var (_, term) in claims)
         {
-            if (!claimed.Contains(Convert.ToHexString(term.Term))) throw VaultException.Conflict(term.Field.Name);
+            if (!claimed.Contains(term.Number)) throw VaultException.Conflict(term.Field.Name);
         }
     }
 

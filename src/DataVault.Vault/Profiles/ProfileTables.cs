@@ -10,10 +10,10 @@ internal static class ProfileTables
     /// Claims unique identifiers. Returned are those that are claimed now; a missing one is somebody else's. Claims are made in the order of the terms,
     /// so that two writers never wait for each other.
     /// </summary>
-    public static async Task<HashSet<string>> ClaimAsync(
+    public static async Task<HashSet<UInt128>> ClaimAsync(
         NpgsqlConnection connection, NpgsqlTransaction transaction, IEnumerable<(SubjectId Subject, LookupTerm Term)> claims, CancellationToken ct)
     {
-        var sorted = claims.OrderBy(claim => Convert.ToHexString(claim.Term.Term), StringComparer.Ordinal).ToList();
+        var sorted = claims.OrderBy(claim => claim.Term.Number).ToList();
         if (sorted.Count == 0) return [];
         await using var command = new NpgsqlCommand(
             """
@@ -23,7 +23,7 @@ internal static class ProfileTables
         command.Parameters.Add(new NpgsqlParameter<byte[][]> { TypedValue = [.. sorted.Select(claim => claim.Term.Term)] });
         command.Parameters.Add(new NpgsqlParameter<int[]> { TypedValue = [.. sorted.Select(claim => claim.Term.Field.Id)] });
         command.Parameters.Add(new NpgsqlParameter<Guid[]> { TypedValue = [.. sorted.Select(claim => claim.Subject.Value)] });
-        return [.. await Rows.ReadAsync(command, row => Convert.ToHexString(row.GetFieldValue<byte[]>(0)), ct)];
+        return [.. await Rows.ReadAsync(command, row => LookupTerm.NumberOf(row.GetFieldValue<byte[]>(0)), ct)];
     }
 
     public static NpgsqlBatchCommand Release(IEnumerable<SubjectId> subjects, IEnumerable<int> indexes) =>
