@@ -37,6 +37,25 @@ public sealed class BadInputTests(RunningServer server)
         Assert.DoesNotContain(Canary, text, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("crm-ingest", "/v1/customers/batch", """{ "create": [null] }""")]
+    [InlineData("crm-ingest", "/v1/events/batch", """{ "events": [null] }""")]
+    [InlineData("support-desk", "/v1/customers/search", """{ "purpose": "customer-support", "where": { "email": "a@example.com" }, "fields": [null] }""")]
+    [InlineData("compliance-officer", "/v1/policy/explain", """{ "roles": [null], "purpose": "marketing" }""")]
+    public async Task Nothing_in_a_list_is_a_wrong_type(string who, string path, string body)
+    {
+        using var answer = await server.SendAsync(who, HttpMethod.Post, path, body);
+        Assert.Contains("wrong-type", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        Assert.Equal("invalid-request", await RunningServer.SlugAsync(answer));
+    }
+
+    [Fact]
+    public async Task A_search_for_nothing_is_a_bad_value()
+    {
+        using var search = await server.SendAsync("support-desk", HttpMethod.Post, "/v1/customers/search", """{ "purpose": "customer-support", "where": { "email": null } }""");
+        Assert.Equal("invalid-fields", await RunningServer.SlugAsync(search));
+    }
+
     [Fact]
     public async Task Bytes_that_are_no_UTF_8_are_refused()
     {

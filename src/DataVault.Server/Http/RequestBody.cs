@@ -73,15 +73,20 @@ internal static class RequestBody
         }
     }
 
-    // Escapes can spell what UTF-8 cannot (a lone surrogate) and what no text column takes (NUL).
+    // Escapes can spell what UTF-8 cannot (a lone surrogate) and what no text column takes (NUL). And the deserialiser lets null into lists of what is not
+    // nullable; members that are lists stand at the first level of every body.
     private static void RequireSoundText(ReadOnlySpan<byte> body)
     {
         var reader = new Utf8JsonReader(body, new JsonReaderOptions { MaxDepth = VaultJson.Strict.MaxDepth });
         var buffer = ArrayPool<byte>.Shared.Rent(256);
         try
         {
+            var inList = false;
             while (reader.Read())
             {
+                if (reader.CurrentDepth == 1 && reader.TokenType is JsonTokenType.StartArray or JsonTokenType.EndArray) inList = reader.TokenType == JsonTokenType.StartArray;
+                if (inList && reader.CurrentDepth == 2 && reader.TokenType == JsonTokenType.Null)
+                    throw ProblemException.Member("", "wrong-type", "A list of the body holds null.");
                 if (reader.TokenType is not (JsonTokenType.String or JsonTokenType.PropertyName) || !reader.ValueIsEscaped)
                     continue;
                 if (reader.ValueSpan.Length > buffer.Length)
