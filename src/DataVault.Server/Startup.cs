@@ -115,10 +115,10 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
     {
         foreach (var url in settings.Urls)
         {
-            var address = BindingAddress.Parse(url);
-            if (address.Port == 0 || !IPAddress.TryParse(address.Host, out var ip))
+            var address = AddressOf(url);
+            if (address.Port == 0)
                 continue;
-            using var probe = new TcpListener(ip, address.Port);
+            using var probe = new TcpListener(InterfaceOf(address.Host), address.Port);
             try
             {
                 probe.Start();
@@ -129,6 +129,22 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
             }
         }
     }
+
+    private static BindingAddress AddressOf(string url)
+    {
+        try
+        {
+            return BindingAddress.Parse(url);
+        }
+        catch (FormatException)
+        {
+            throw new StartupException($"'{url}' is not an address to listen on: write http://127.0.0.1:8080 (ASPNETCORE_URLS or --urls).");
+        }
+    }
+
+    // A name that is neither an address nor localhost stands for every interface, as it does for the web server.
+    private static IPAddress InterfaceOf(string host) =>
+        IPAddress.TryParse(host, out var ip) ? ip : host == "localhost" ? IPAddress.Loopback : IPAddress.Any;
 
     private async Task<EmbeddedPostgres> StartPostgresAsync(CancellationToken stop) =>
         await EmbeddedPostgres.StartAsync(

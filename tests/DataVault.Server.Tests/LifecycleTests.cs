@@ -42,6 +42,20 @@ public sealed class LifecycleTests(RunningServer running)
         Assert.False(File.Exists(Path.Combine(server.Home, "postgres", "data", "postmaster.pid")), $"process {database} still runs");
     }
 
+    [Theory]
+    [InlineData("nonsense", "is not an address")]
+    [InlineData("http://localhost:{port}", "is taken")]
+    [InlineData("http://*:{port}", "is taken")]
+    public async Task An_address_that_cannot_be_listened_on_is_refused_in_one_line(string urls, string why)
+    {
+        var home = Directory.CreateTempSubdirectory("datavault-test-").FullName;
+        var (exitCode, output) = await running.Process.StartAnotherAsync(
+            ("Vault__Home", home), ("ASPNETCORE_URLS", urls.Replace("{port}", $"{running.Process.Address.Port}", StringComparison.Ordinal)));
+        Assert.Equal(2, exitCode);
+        Assert.Contains(why, Assert.Single(output.Trim().Split('\n')), StringComparison.Ordinal);
+        Directory.Delete(home, recursive: true);
+    }
+
     [Fact]
     public void The_policies_are_found_from_the_binaries_too()
     {

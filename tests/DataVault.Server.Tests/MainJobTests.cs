@@ -126,6 +126,18 @@ public sealed class MainJobTests(RunningServer server)
     }
 
     [Fact]
+    public async Task The_documents_examples_of_a_customer_and_an_event_work_when_pasted()
+    {
+        using var document = JsonDocument.Parse(await server.Http.GetStringAsync("/openapi/v1.json"));
+        foreach (var path in new[] { "/v1/customers", "/v1/events" })
+        {
+            var body = document.RootElement.GetProperty("paths").GetProperty(path).GetProperty("post").GetProperty("requestBody");
+            var example = body.GetProperty("content").GetProperty("application/json").GetProperty("example").GetRawText();
+            await server.JsonAsync("crm-ingest", HttpMethod.Post, path, example, HttpStatusCode.Created);
+        }
+    }
+
+    [Fact]
     public async Task What_a_customer_wrote_with_a_request_is_read_by_the_officer_and_the_customer_alone()
     {
         var opened = await server.JsonAsync("customer", HttpMethod.Post, "/v1/requests", new { kind = "rectification", note = "My street is spelt otherwise." }, HttpStatusCode.Created);

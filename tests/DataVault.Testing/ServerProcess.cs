@@ -88,8 +88,14 @@ public sealed class ServerProcess : IAsyncDisposable
         await WaitUntilReadyAsync();
     }
 
-    /// <summary>Starts a second process on this home and gives its exit code and output.</summary>
-    public Task<(int ExitCode, string Output)> StartAnotherAsync() => RunAsync(StartInfo());
+    /// <summary>Starts a second process, on this home unless told otherwise, and gives its exit code and output.</summary>
+    public Task<(int ExitCode, string Output)> StartAnotherAsync(params (string Name, string Value)[] settings)
+    {
+        var start = StartInfo();
+        foreach (var (name, value) in settings)
+            start.Environment[name] = value;
+        return RunAsync(start);
+    }
 
     /// <summary>SIGKILL: no clean-up of any kind.</summary>
     public async Task KillAsync()

@@ -19,7 +19,7 @@ internal static class EventEndpoints
     {
         var example = JsonNode.Parse("""
             { "customer": { "email": "ada@example.com" }, "type": "purchase", "occurredAt": "2026-03-01T10:15:00Z", "source": "webshop",
-              "properties": { "orderId": "A-1001", "sku": "LAMP-7", "quantity": 1, "total": { "amount": "49.90", "currency": "EUR" } } }
+              "properties": { "orderId": "A-1001", "sku": "LAMP-7", "quantity": 1, "unitPrice": { "amount": "49.90", "currency": "EUR" }, "total": { "amount": "49.90", "currency": "EUR" } } }
             """)!;
         routes.MapPost("/v1/events", AppendAsync).Takes<AppendEvent>().Gives<EventWritten>(201).As(
             new("appendEvent", Tag, "Append an event")
