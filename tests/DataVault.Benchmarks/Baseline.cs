@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Storage.ValueConversion;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
@@ -78,8 +79,19 @@ internal static class Baseline
     private static readonly Func<BaselineContext, Guid, Task<ProtectedPerson?>> FindProtected =
         EF.CompileAsyncQuery((BaselineContext context, Guid id) => context.ProtectedPeople.AsNoTracking().FirstOrDefault(p => p.Id == id));
 
-    /// <summary>Serves both peers on loopback; keys are the vault's own JSON Web Key Set.</summary>
-    public static WebApplication Build(string connection, int port, string jwks)
+    public const string Serving = "serving";
+
+    /// <summary>Fills a database of its own and serves until killed; keys for tokens are the vault's own JSON Web Key Set.</summary>
+    public static async Task ServeAsync(BenchmarkOptions options)
+    {
+        await using var app = Build(options.Text("connection", ""), options.Number("port", 0), options.Text("jwks", "{}"));
+        await SeedAsync(app.Services, VaultUnderLoad.MakePeople(options.Number("people", 0)));
+        await app.StartAsync();
+        Console.WriteLine(Serving);
+        await app.WaitForShutdownAsync();
+    }
+
+    private static WebApplication Build(string connection, int port, string jwks)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
@@ -94,7 +106,7 @@ internal static class Baseline
         return app;
     }
 
-    public static async Task SeedAsync(IServiceProvider services, IReadOnlyList<Person> people)
+    private static async Task SeedAsync(IServiceProvider services, IReadOnlyList<Person> people)
     {
         using var scope = services.CreateScope();
         var context = scope.ServiceProvider.GetRequiredService<BaselineContext>();

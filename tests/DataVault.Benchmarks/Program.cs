@@ -12,6 +12,12 @@ Benchmark[] benchmarks =
     new("append", "[rounds=7] [entries=400]   group commit of the log, against INSERT and commit for each entry", AppendBenchmark.RunAsync),
 ];
 
+if (args is ["peers", .. var of])
+{
+    await Baseline.ServeAsync(new BenchmarkOptions(of));
+    return 0;
+}
+
 var chosen = benchmarks.SingleOrDefault(benchmark => benchmark.Name == args.FirstOrDefault());
 if (chosen is null)
 {

@@ -1,5 +1,5 @@
+using System.Diagnostics;
 using System.Net;
-using Microsoft.AspNetCore.Builder;
 
 namespace DataVault.Benchmarks;
 
@@ -25,9 +25,8 @@ internal sealed class ReadBenchmark(int people, int rounds, TimeSpan duration)
         var ids = await vault.CreateAsync(persons);
         var token = await vault.TokenAsync("support-desk");
         var port = VaultUnderLoad.FreePort();
-        await using var baseline = Baseline.Build(vault.AdministratorConnection("baseline"), port, await vault.Http.GetStringAsync(new Uri("/.well-known/jwks.json", UriKind.Relative)));
-        await Baseline.SeedAsync(baseline.Services, persons);
-        await baseline.StartAsync();
+        var jwks = await vault.Http.GetStringAsync(new Uri("/.well-known/jwks.json", UriKind.Relative));
+        using var peers = await StartPeersAsync(vault.AdministratorConnection("baseline"), port, jwks);
 
         var sides = new[]
         {
@@ -37,6 +36,15 @@ internal sealed class ReadBenchmark(int people, int rounds, TimeSpan duration)
         };
         foreach (var side in sides) await WarmUpAsync(side.Load);
         foreach (var callers in CallerCounts) await CompareAsync(sides, callers);
+        peers.Kill();
+    }
+
+    /// <summary>The peers' own process, as the vault has one.</summary>
+    private async Task<Process> StartPeersAsync(string connection, int port, string jwks)
+    {
+        string[] arguments = [Environment.GetCommandLineArgs()[0], "peers", $"people={people}", $"port={port}", $"connection={connection}", $"jwks={jwks}"];
+        var process = Process.Start(new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true })!;
+        return await process.StandardOutput.ReadLineAsync() == Baseline.Serving ? process : throw new InvalidOperationException("The peers did not start.");
     }
 
     private static (string Name, LoadGenerator Load) Side(

@@ -71,7 +71,7 @@ internal sealed class VaultUnderLoad(ServerProcess server) : IAsyncDisposable
     public static IReadOnlyList<Person> MakePeople(int count) =>
         [.. Enumerable.Range(0, count).Select(number => new Person
         {
-            Id = Guid.CreateVersion7(), GivenName = $"Given{number}", FamilyName = $"Family{number}", Email = $"person{number}@example.com",
+            Id = new Guid(number, 0, 0x7000, 0x80, 0, 0, 0, 0, 0, 0, 0), GivenName = $"Given{number}", FamilyName = $"Family{number}", Email = $"person{number}@example.com",
             Phone = $"+4477009{number % 100000:00000}", Street = $"{number} Sample Street", Postcode = $"AB{number % 90} 1CD", City = "Sampleton", Country = "GB",
             BirthDate = $"19{50 + (number % 50)}-0{1 + (number % 9)}-1{number % 10}", Language = "en", LoyaltyTier = "silver", CustomerNumber = $"B{number:0000000}",
         })];
