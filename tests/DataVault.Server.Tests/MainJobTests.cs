@@ -63,6 +63,20 @@ public sealed class MainJobTests(RunningServer server)
     }
 
     [Fact]
+    public async Task A_merge_patch_may_be_sent_under_its_own_media_type()
+    {
+        var id = await server.CreateCustomerAsync("merge.patch@example.com");
+        static void Shape(HttpRequestMessage request)
+        {
+            request.Headers.IfMatch.ParseAdd("\"1\"");
+            request.Content!.Headers.ContentType = new("application/merge-patch+json");
+        }
+        await server.JsonAsync("crm-ingest", HttpMethod.Patch, $"/v1/customers/{id}", new { fields = new { preferredName = "Em" }, source = "tests" }, HttpStatusCode.OK, Shape);
+        using var elsewhere = await server.SendAsync("crm-ingest", HttpMethod.Post, "/v1/customers", new { fields = new { givenName = "Em" }, source = "tests" }, Shape);
+        Assert.Equal("unsupported-media-type", await RunningServer.SlugAsync(elsewhere));
+    }
+
+    [Fact]
     public async Task The_same_idempotency_key_creates_once()
     {
         var body = new { fields = new { givenName = "Once", email = "once@example.com" }, source = "tests" };

@@ -30,11 +30,15 @@ internal static class RequestBody
     {
         var type = request.ContentType;
         var isJson = type is not null && Microsoft.Net.Http.Headers.MediaTypeHeaderValue.TryParse(type, out var media)
-            && media.MediaType.Equals("application/json", StringComparison.OrdinalIgnoreCase)
+            && (media.MediaType.Equals("application/json", StringComparison.OrdinalIgnoreCase) || IsMergePatch(request, media))
             && (!media.Charset.HasValue || media.Charset.Equals("utf-8", StringComparison.OrdinalIgnoreCase));
         if (!isJson || request.Headers.ContentEncoding.Count > 0)
             throw new ProblemException("unsupported-media-type");
     }
+
+    // SPEC rfc7396 §4
+    private static bool IsMergePatch(HttpRequest request, Microsoft.Net.Http.Headers.MediaTypeHeaderValue media) =>
+        HttpMethods.IsPatch(request.Method) && media.MediaType.Equals("application/merge-patch+json", StringComparison.OrdinalIgnoreCase);
 
     private static ProblemException TooLarge(int limit) =>
         new("payload-too-large", $"The body of this call may have at most {limit} bytes; split it.");

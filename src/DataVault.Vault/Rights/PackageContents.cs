@@ -58,9 +58,9 @@ internal sealed class PackageContents(ExportSource source, AuditReader log, Requ
             json.WriteEndObject();
         });
         var readable = fields.Select(f => new ReadableField(ReadableValue.Category(f.Field.Category), f.Field.Label, ReadableValue.Of(f.Utf8Json), f.Provenance.Source, f.Provenance.RecordedAt)).ToList();
-        using var csv = new SafeCsv(package.Open("profile.csv"), "field", "label", "value", "category", "source", "recordedAt");
+        using var csv = new SafeCsv(package.Open("profile.csv"), "field", "label", "value", "category", "source", "recordedAt", "origin", "notice");
         foreach (var (field, shown) in fields.Zip(readable))
-            csv.Row(field.Field.Name, shown.Label, shown.Value, field.Field.Category, shown.Source, Instant(shown.RecordedAt));
+            csv.Row(field.Field.Name, shown.Label, shown.Value, field.Field.Category, shown.Source, Instant(shown.RecordedAt), field.Provenance.Origin, field.Provenance.Notice ?? "");
         return readable;
     }
 

@@ -64,6 +64,7 @@ public sealed class SubjectExportTests : IAsyncLifetime
         await world.EventsAsync(ada);
         var package = await PackageAsync(RequestKinds.Access);
         Assert.Contains("'=HYPERLINK(ada)", Text(package["profile.csv"]));
+        Assert.Contains(",source,recordedAt,origin,notice\r\n", Text(package["profile.csv"]));
         Assert.Contains("'+447700900123", Text(package["profile.csv"]));
         foreach (var (path, bytes) in package.Where(f => f.Key.EndsWith(".csv", StringComparison.Ordinal)))
             Assert.DoesNotMatch(new Regex("(^|[,\n\uFEFF])\"?[=+@\t]"), Text(bytes));
