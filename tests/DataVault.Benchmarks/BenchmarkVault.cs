@@ -48,6 +48,8 @@ internal sealed class BenchmarkVault : IAsyncDisposable
     /// <summary>Runs as the owner of the vault's database.</summary>
     public Task AsOwnerAsync(string sql) => databases.Cluster.ExecuteAsync(databases.VaultName, sql);
 
+    public Task OnKeysAsync(string sql) => databases.Cluster.ExecuteAsync(databases.KeysName, sql);
+
     public Task OnPeerAsync(string sql) => databases.Cluster.ExecuteAsync(PeerName, sql);
 
     /// <summary>Size of a relation of the vault or of the peer.</summary>
@@ -63,7 +65,7 @@ internal sealed class BenchmarkVault : IAsyncDisposable
     public async Task EmptyAsync()
     {
         await AsOwnerAsync("truncate vault.subject, vault.identifier, vault.search_term, vault.event, vault.feed_queue");
-        await databases.Cluster.ExecuteAsync(databases.KeysName, "truncate keys.subject_key, keys.page");
+        await OnKeysAsync("truncate keys.subject_key, keys.page");
     }
 
     public async ValueTask DisposeAsync()

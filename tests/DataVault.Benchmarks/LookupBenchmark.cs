@@ -53,6 +53,7 @@ internal static class LookupBenchmark
             await copy.WriteAsync(part);
         }
         await vault.AsOwnerAsync("vacuum analyze");
+        await vault.OnKeysAsync("vacuum analyze");
         await vault.OnPeerAsync("vacuum analyze");
     }
 

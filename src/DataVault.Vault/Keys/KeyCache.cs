@@ -11,7 +11,9 @@ namespace DataVault.Vault.Keys;
 internal sealed class KeyCache(int limit)
 {
     private readonly Generational<SubjectId, WrappedKey> subjects = new(Math.Max(1, limit / 2));
-    private readonly Generational<(long Page, int Generation), SecretBytes> pages = new(Math.Max(16, limit / 128));
+
+    // A page serves 256 subjects, so this many hold the page keys of far more subjects than are cached: who is not costs a query, but no unwrapping of a page.
+    private readonly Generational<(long Page, int Generation), SecretBytes> pages = new(Math.Max(16, limit / 16));
 
     public bool TryGet(SubjectId subject, out WrappedKey wrapped, out SecretBytes page)
     {
