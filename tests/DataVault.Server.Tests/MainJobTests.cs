@@ -220,6 +220,37 @@ public sealed class MainJobTests(RunningServer server)
         Assert.All(segments.GetProperty("cells").EnumerateArray(), cell => Assert.True(cell.GetProperty("count").GetInt64() >= least));
     }
 
+    [Fact]
+    public async Task An_erased_person_fetches_the_certificate_without_an_account()
+    {
+        var customer = await server.CreateCustomerAsync("erased.certificate@example.com");
+        var request = (await server.JsonAsync("compliance-officer", HttpMethod.Post, "/v1/requests", new { kind = "erasure", customer }, HttpStatusCode.Created)).GetProperty("id").GetGuid();
+        await server.JsonAsync("compliance-officer", HttpMethod.Post, $"/v1/requests/{request}/verify", new { });
+        using (var early = await server.Http.GetAsync($"/certificates/{request}")) Assert.Equal(HttpStatusCode.NotFound, early.StatusCode);
+        await server.JsonAsync("compliance-officer", HttpMethod.Post, $"/v1/requests/{request}/approve", new { });
+
+        string? certificate = null;
+        for (var turn = 0; certificate is null && turn < 300; turn++)
+        {
+            using var answer = await server.Http.GetAsync($"/certificates/{request}");
+            if (answer.IsSuccessStatusCode) certificate = await answer.Content.ReadAsStringAsync();
+            else await Task.Delay(100);
+        }
+
+        var key = (await server.Http.GetStringAsync("/audit/key")).Trim();
+        Assert.True(DataVault.Transparency.ErasureCertificate.TryParse(certificate!, out var read));
+        Assert.Null(read!.Verify(DataVault.Transparency.NoteVerifier.Parse(key)));
+    }
+
+    [Fact]
+    public async Task Operators_see_how_many_entries_of_which_kind_the_log_took()
+    {
+        await server.CreateCustomerAsync("metered@example.com");
+        using (await server.SendAsync("support-desk", HttpMethod.Get, $"/v1/customers/{Guid.NewGuid()}?purpose=customer-support")) { }
+
+        Assert.Contains("datavault_log_entries", await server.Http.GetStringAsync("/metrics"), StringComparison.Ordinal);
+    }
+
     private static byte[] LeafOf(byte[] entry)
     {
         var leaf = new byte[DataVault.Transparency.MerkleHash.Size];

@@ -48,6 +48,7 @@ internal static class RequestEndpoints
             AccessRule.OwnOr("requests.decide"));
         routes.MapGet("/v1/requests/{id}/certificate", CertificateAsync).Gives<ErasureCertificate>().As(
             new("getCertificate", Tag, "The signed certificate of an erasure") { Problems = ["not-found"] }, AccessRule.OwnOr("requests.read"));
+        routes.MapGet("/certificates/{id:guid}", PublishedCertificateAsync).ExcludeFromDescription();
     }
 
     public static RightsRequest View(RequestView request) => new(
@@ -140,4 +141,7 @@ internal static class RequestEndpoints
         var certificate = await requests.CertificateAsync(call.Caller, call.RouteId(), call.RequestId, call.Cancellation);
         await Answer.JsonAsync(context, new ErasureCertificate(certificate));
     }
+
+    private static async Task PublishedCertificateAsync(HttpContext context, Guid id, SubjectRequests requests) =>
+        await Answer.TextAsync(context, await requests.PublishedCertificateAsync(id, context.RequestAborted));
 }

@@ -122,6 +122,7 @@ internal sealed class AuditLog : IHostedService, IAsyncDisposable
     {
         var pending = new PendingEntry(entry, detail);
         if (!queue.Writer.TryWrite(pending)) throw VaultException.Unavailable();
+        VaultMeters.Queued();
         return ct.CanBeCanceled ? pending.Appended.Task.WaitAsync(ct) : pending.Appended.Task;
     }
 
@@ -167,6 +168,7 @@ internal sealed class AuditLog : IHostedService, IAsyncDisposable
             // Requests that are ready to append at this moment get in: fewer, larger batches for less work per entry.
             await Task.Yield();
             Drain(batch);
+            VaultMeters.Taken(batch.Count);
             await CommitAsync(batch);
             batch.Clear();
         }
@@ -187,13 +189,16 @@ internal sealed class AuditLog : IHostedService, IAsyncDisposable
     {
         try
         {
+            var start = clock.GetTimestamp();
             var first = await WriteAsync(batch);
+            VaultMeters.Committed(batch, clock.GetElapsedTime(start));
             for (var i = 0; i < batch.Count; i++) batch[i].Appended.SetResult(first + i);
         }
         catch (Exception e)
         {
             logger.LogError("The log could not be written ({Kind}); {Count} requests are refused.", e.GetType().Name, batch.Count);
             head = null;
+            VaultMeters.Failed(batch.Count);
             await DropConnectionAsync();
             foreach (var entry in batch) entry.Appended.SetException(VaultException.Unavailable(e));
         }

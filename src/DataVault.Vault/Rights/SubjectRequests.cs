@@ -112,12 +112,19 @@ public sealed class SubjectRequests
         return await fulfilment.FetchAsync(recipient, row, requestId, cancellation);
     }
 
+    /// <summary>
+    /// The certificate for whoever knows the request's number. The person concerned has no account any more, so the number is what they have; the
+    /// certificate holds a tag that nobody can compute, counts, and proofs.
+    /// </summary>
+    public async Task<string> PublishedCertificateAsync(Guid id, CancellationToken cancellation) =>
+        await store.CertificateAsync(id, cancellation) ?? throw VaultException.NotFound();
+
     /// <summary>The certificate of an erasure. It names nobody: officers may have it, and any customer who knows the request's number.</summary>
     public async Task<string> CertificateAsync(Recipient recipient, Guid id, Guid requestId, CancellationToken cancellation)
     {
         if (recipient.Kind != RecipientKind.Customer && !policy.Decisions.HasCapability(recipient.Roles, Capabilities.RequestsRead))
             throw await store.DeniedAsync(recipient, null, VaultException.Forbidden(), requestId, cancellation);
-        return await store.CertificateAsync(id, cancellation) ?? throw VaultException.NotFound();
+        return await PublishedCertificateAsync(id, cancellation);
     }
 
     private async Task<RequestView> DecideAsync(

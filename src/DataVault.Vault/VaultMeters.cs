@@ -1,0 +1,34 @@
+using System.Diagnostics.Metrics;
+using DataVault.Transparency;
+
+namespace DataVault.Vault;
+
+/// <summary>What operators watch of the vault itself. Types and results only; nothing that names a person, a field or a caller.</summary>
+internal static class VaultMeters
+{
+    private static readonly Meter Meter = new("DataVault.Vault");
+
+    /// <summary>Entries made durable by this process through the group commit, by type and result; the rate of <c>denied</c> is worth an alarm.</summary>
+    private static readonly Counter<long> Entries = Meter.CreateCounter<long>("datavault.log.entries", "{entry}", "Log entries made durable");
+
+    private static readonly Counter<long> Refused = Meter.CreateCounter<long>("datavault.log.refused", "{entry}", "Log entries that could not be made durable; their calls answered 503");
+
+    private static readonly UpDownCounter<long> Waiting = Meter.CreateUpDownCounter<long>("datavault.log.waiting", "{entry}", "Log entries queued for the group commit");
+
+    private static readonly Histogram<double> Commit = Meter.CreateHistogram<double>("datavault.log.commit.duration", "s", "Time of one group commit");
+
+    public static void Queued() => Waiting.Add(1);
+
+    public static void Taken(int count) => Waiting.Add(-count);
+
+    public static void Committed(IReadOnlyList<PendingEntry> batch, TimeSpan took)
+    {
+        Commit.Record(took.TotalSeconds);
+        foreach (var pending in batch)
+        {
+            Entries.Add(1, new("type", EntryTypes.NameOf(pending.Entry.Type)), new("result", EntryTypes.NameOf(pending.Entry.Result)));
+        }
+    }
+
+    public static void Failed(int count) => Refused.Add(count);
+}
