@@ -126,6 +126,16 @@ internal sealed class AuditLog : IHostedService, IAsyncDisposable
         return ct.CanBeCanceled ? pending.Appended.Task.WaitAsync(ct) : pending.Appended.Task;
     }
 
+    /// <summary>What is stored about a person is not what was sealed, or cannot be read: nothing of it is served, and the log says so.</summary>
+    /// <returns>What to throw.</returns>
+    public async Task<VaultException> FailedAsync(LogEntry entry, CryptographicException? cause, CancellationToken ct)
+    {
+        await AppendAsync(Failed(entry), null, ct);
+        return VaultException.Unavailable(cause);
+    }
+
+    public static LogEntry Failed(LogEntry entry) => entry with { Result = EntryResult.Error, DetailHash = default };
+
     /// <summary>
     /// Appends within the caller's transaction, so that a change and its entry stand or fall together. Takes the head row: call it last, commit at once.
     /// </summary>

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using DataVault.Policy;
 using DataVault.Transparency;
 using DataVault.Vault.Keys;
@@ -50,10 +51,10 @@ public sealed class ConsentLedger
             await DenyAsync(recipient, held.Tag, authority, requestId, ct);
             throw VaultException.NotFound();
         }
-        var acts = await HistoryAsync(subject, ct);
         var entry = log.Entry(EntryType.FieldRead, recipient, held.Tag, authority, EntryResult.Ok, [], requestId);
+        var current = await ReadFactsAsync(record, held, entry, ct);
+        var acts = await HistoryAsync(subject, ct);
         var index = await log.AppendAsync(entry, null, ct);
-        var current = FactsCodec.Decode(record.Facts);
         var views = policy.Purposes.All.Where(purpose => purpose.NeedsConsent).Select(purpose => View(purpose, current, acts[purpose.Id]));
         return new ConsentOverview(subject, [.. views], index);
     }
@@ -72,6 +73,22 @@ public sealed class ConsentLedger
         {
             await DenyAsync(recipient, held.Tag, authority, requestId, ct);
             throw;
+        }
+        catch (CryptographicException e)
+        {
+            throw await log.FailedAsync(log.Entry(EntryType.ConsentChange, recipient, held.Tag, statement.Purpose, EntryResult.Error, [], requestId), e, ct);
+        }
+    }
+
+    private async Task<DecisionFacts> ReadFactsAsync(SealedRecord record, SubjectKeys held, LogEntry entry, CancellationToken ct)
+    {
+        try
+        {
+            return facts.Read(record, held);
+        }
+        catch (CryptographicException e)
+        {
+            throw await log.FailedAsync(entry, e, ct);
         }
     }
 

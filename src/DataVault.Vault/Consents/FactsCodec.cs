@@ -1,4 +1,6 @@
 using System.Buffers.Binary;
+using System.Diagnostics.CodeAnalysis;
+using System.Security.Cryptography;
 using DataVault.Policy;
 
 namespace DataVault.Vault;
@@ -17,6 +19,8 @@ internal static class FactsCodec
     private const byte RestrictedFlag = 1;
     private const byte HoldFlag = 2;
     private const int ConsentSize = 11;
+
+    private static readonly long LastSecond = DateTimeOffset.MaxValue.ToUnixTimeSeconds();
 
     public static byte[] Encode(DecisionFacts facts)
     {
@@ -42,26 +46,48 @@ internal static class FactsCodec
         return bytes;
     }
 
-    /// <summary>Throws on bytes that it did not write: facts that cannot be read must not pass for "no objection".</summary>
+    /// <summary>Refuses bytes that it did not write: facts that cannot be read must not pass for "no objection".</summary>
+    /// <exception cref="CryptographicException">Not what was written; the same face as a record that does not match its seal.</exception>
     // SPEC record §5.2
     public static DecisionFacts Decode(ReadOnlySpan<byte> bytes)
     {
-        if (bytes.Length < 4 || bytes[0] != Version) throw new InvalidDataException("The facts of a subject are not readable.");
+        if (bytes.Length < 4 || bytes[0] != Version) throw Unreadable();
         if (bytes.Length == 4 && bytes[1] == 0 && bytes[2] == 0 && bytes[3] == 0) return DecisionFacts.None;
         var consents = new ConsentFact[bytes[2]];
         var rest = bytes[3..];
-        for (var index = 0; index < consents.Length; index++, rest = rest[ConsentSize..])
-        {
-            var expires = BinaryPrimitives.ReadInt64BigEndian(rest[3..]);
-            consents[index] = new ConsentFact(
-                BinaryPrimitives.ReadUInt16BigEndian(rest), (ConsentStatus)rest[2], expires == 0 ? null : DateTimeOffset.FromUnixTimeSeconds(expires));
-        }
+        if (rest.Length <= consents.Length * ConsentSize) throw Unreadable();
+        for (var index = 0; index < consents.Length; index++, rest = rest[ConsentSize..]) consents[index] = Consent(rest);
         var objected = new int[rest[0]];
         rest = rest[1..];
-        if (rest.Length != objected.Length * 2) throw new InvalidDataException("The facts of a subject are not readable.");
+        if (rest.Length != objected.Length * 2) throw Unreadable();
         for (var index = 0; index < objected.Length; index++) objected[index] = BinaryPrimitives.ReadUInt16BigEndian(rest[(index * 2)..]);
         return new DecisionFacts(consents, objected, (bytes[1] & RestrictedFlag) != 0, (bytes[1] & HoldFlag) != 0);
     }
+
+    /// <summary>The same where one subject's damage must not stop the others.</summary>
+    public static bool TryDecode(ReadOnlySpan<byte> bytes, [NotNullWhen(true)] out DecisionFacts? facts)
+    {
+        try
+        {
+            facts = Decode(bytes);
+            return true;
+        }
+        catch (CryptographicException)
+        {
+            facts = null;
+            return false;
+        }
+    }
+
+    private static ConsentFact Consent(ReadOnlySpan<byte> bytes)
+    {
+        var expires = BinaryPrimitives.ReadInt64BigEndian(bytes[3..]);
+        if (bytes[2] > (byte)ConsentStatus.Refused || expires < 0 || expires > LastSecond) throw Unreadable();
+        return new ConsentFact(
+            BinaryPrimitives.ReadUInt16BigEndian(bytes), (ConsentStatus)bytes[2], expires == 0 ? null : DateTimeOffset.FromUnixTimeSeconds(expires));
+    }
+
+    private static CryptographicException Unreadable() => new("The facts of a subject are not readable.");
 
     public static DecisionFacts With(DecisionFacts facts, ConsentFact changed) =>
         facts with { Consents = [.. facts.Consents.Where(consent => consent.PurposeId != changed.PurposeId), changed] };

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using DataVault.Policy;
 using DataVault.Vault.Keys;
 using Npgsql;
@@ -11,14 +12,23 @@ namespace DataVault.Vault;
 internal sealed class SubjectFacts(RecordCipher cipher, VaultClock clock)
 {
     /// <returns>The facts before and the record after; null when there is no such subject. Sealed anew even if nothing differs.</returns>
+    /// <exception cref="CryptographicException">The record does not match its seal: to seal it anew would hide that.</exception>
     public async Task<(DecisionFacts Before, SealedRecord After)?> ChangeAsync(
         NpgsqlConnection connection, NpgsqlTransaction transaction, SubjectKeys keys, Func<DecisionFacts, DecisionFacts> change, CancellationToken ct)
     {
         if (await SubjectRows.LockAsync(connection, transaction, keys.Subject, ct) is not { } record) return null;
-        var before = FactsCodec.Decode(record.Facts);
+        var before = Read(record, keys);
         var after = cipher.WithFacts(record, keys, record.RowVersion + 1, FactsCodec.Encode(change(before)));
         await SubjectRows.UpdateAsync(connection, transaction, after, clock.Now, ct);
         return (before, after);
+    }
+
+    /// <summary>The facts of a record that matches its seal.</summary>
+    /// <exception cref="CryptographicException">The record does not match its seal, or its facts cannot be read.</exception>
+    public DecisionFacts Read(SealedRecord record, SubjectKeys keys)
+    {
+        cipher.Verify(record, keys);
+        return FactsCodec.Decode(record.Facts);
     }
 
     /// <summary>What the log says of the record after the change.</summary>

@@ -39,7 +39,8 @@ public sealed class DisclosureGate
         using var held = await FindKeysAsync(query.Subject, loading, ct);
         var record = await loading;
         if (held is null || record is null || OutOfReach(query.Recipient, query.Subject)) throw await NotFoundAsync(query, held, ct);
-        var release = Decide(query, held, record);
+        if (!FactsCodec.TryDecode(record.Facts, out var facts)) throw await log.FailedAsync(Failure(query, held.Tag, EntryType.FieldRead), null, ct);
+        var release = Decide(query, held, record, facts);
         var logging = log.AppendAsync(release.Entry, release.Detail, ct);
         var contents = TryOpen(release, out var broken);
         var index = await logging;
@@ -96,7 +97,8 @@ public sealed class DisclosureGate
         using var held = await FindKeysAsync(subject, loading, ct);
         var record = await loading;
         if (held is null || record is null || OutOfReach(recipient, subject)) throw await NotFoundAsync(query, held, ct);
-        var release = Decide(query, held, record, EntryType.EventRead);
+        if (!FactsCodec.TryDecode(record.Facts, out var facts)) throw await log.FailedAsync(Failure(query, held.Tag, EntryType.EventRead), null, ct);
+        var release = Decide(query, held, record, facts, EntryType.EventRead);
         var logging = log.AppendAsync(release.Entry, null, ct);
         var rows = release.Permits.Count == 0 ? [] : await EventRows.PageAsync(database, subject, release.Permits, limit + 1, position, ct);
         var events = TryOpenEvents(release, rows.Count > limit ? rows[..limit] : rows, out var broken);
@@ -117,13 +119,15 @@ public sealed class DisclosureGate
         try
         {
             var records = await loading;
-            bool Visible(ReadQuery query) => records.TryGetValue(query.Subject, out var record) && held.ContainsKey(query.Subject)
-                && !OutOfReach(query.Recipient, query.Subject) && filter(new(query.Subject, FactsCodec.Decode(record.Facts)));
-            var releases = queries.Select(query => Visible(query) ? Decide(query, held[query.Subject], records[query.Subject]) : null).ToList();
-            var entries = queries.Zip(releases, (query, release) => release?.Entry ?? Denial(query, default));
+            var chosen = queries.Select(query => Choose(query, held.GetValueOrDefault(query.Subject), records.GetValueOrDefault(query.Subject), filter)).ToList();
+            var entries = chosen.Select(one => one.Entry);
             var index = await AppendAllAsync(first is null ? [.. entries] : [first, .. entries], ct);
             var at = first is null ? index : index + 1;
-            return (index, [.. releases.Select((release, i) => Result(release, at + i))]);
+            var results = chosen.Select((one, i) => Result(one, at + i)).ToList();
+            // Opened and found broken only now: that is said in entries of its own.
+            var broken = chosen.Zip(results).Where(pair => pair.First.Release is not null && pair.Second.Error is not null).Select(pair => AuditLog.Failed(pair.First.Entry)).ToList();
+            if (broken.Count > 0) await AppendAllAsync(broken, ct);
+            return (index, results);
         }
         finally
         {
@@ -134,15 +138,25 @@ public sealed class DisclosureGate
     private Task<long> AppendAllAsync(IReadOnlyList<LogEntry> entries, CancellationToken ct) =>
         database.RunAsync((connection, transaction) => log.AppendWithinAsync(connection, transaction, entries, ct), ct);
 
-    private ItemResult<Disclosure> Result(Release? release, long index)
+    private Chosen Choose(ReadQuery query, SubjectKeys? held, SealedRecord? record, Func<DecidedFacts, bool> filter)
     {
-        if (release is null) return new(VaultException.NotFound());
+        var hidden = new Chosen(null, Denial(query, default), VaultException.NotFound());
+        if (held is null || record is null || OutOfReach(query.Recipient, query.Subject)) return hidden;
+        if (!FactsCodec.TryDecode(record.Facts, out var facts)) return new Chosen(null, Failure(query, held.Tag, EntryType.FieldRead), VaultException.Unavailable());
+        if (!filter(new(query.Subject, facts))) return hidden;
+        var release = Decide(query, held, record, facts);
+        return new Chosen(release, release.Entry, null);
+    }
+
+    private ItemResult<Disclosure> Result(Chosen chosen, long index)
+    {
+        if (chosen.Release is not { } release) return new(chosen.Refusal!);
         return TryOpen(release, out var broken) is { } contents ? new(Compose(release, contents, index)) : new(VaultException.Unavailable(broken));
     }
 
-    private Release Decide(ReadQuery query, SubjectKeys held, SealedRecord record, EntryType type = EntryType.FieldRead)
+    private Release Decide(ReadQuery query, SubjectKeys held, SealedRecord record, DecisionFacts facts, EntryType type = EntryType.FieldRead)
     {
-        var decision = decider.Decide(query.Recipient, query.Subject, AccessAction.Read, query.Purpose, query.Items, FactsCodec.Decode(record.Facts));
+        var decision = decider.Decide(query.Recipient, query.Subject, AccessAction.Read, query.Purpose, query.Items, facts);
         var unmet = decision.Released && Decider.Unmet(decision, query.Justification) is not null;
         var refused = unmet ? Reasons.NotPermitted : decision.OverallReason;
         var entry = refused is null
@@ -244,19 +258,22 @@ public sealed class DisclosureGate
         return VaultException.NotFound();
     }
 
-    private LogEntry Denial(ReadQuery query, ReadOnlyMemory<byte> tag) =>
-        log.Entry(EntryType.Denied, query.Recipient, tag, query.Purpose, EntryResult.Denied, [.. (query.Items ?? []).Select(item => AuditLog.ItemCode(item.Item))], query.RequestId);
+    private LogEntry Denial(ReadQuery query, ReadOnlyMemory<byte> tag) => Refused(query, tag, EntryType.Denied, EntryResult.Denied);
 
-    /// <summary>The record does not match its seal: nothing of it is served, and the log says so.</summary>
-    private async Task<VaultException> BrokenAsync(Release release, CryptographicException cause, CancellationToken ct)
-    {
-        await log.AppendAsync(release.Entry with { Result = EntryResult.Error, DetailHash = default }, null, ct);
-        return VaultException.Unavailable(cause);
-    }
+    /// <summary>Nothing could be decided: the facts cannot be read.</summary>
+    private LogEntry Failure(ReadQuery query, ReadOnlyMemory<byte> tag, EntryType type) => Refused(query, tag, type, EntryResult.Error);
+
+    private LogEntry Refused(ReadQuery query, ReadOnlyMemory<byte> tag, EntryType type, EntryResult result) =>
+        log.Entry(type, query.Recipient, tag, query.Purpose, result, [.. (query.Items ?? []).Select(item => AuditLog.ItemCode(item.Item))], query.RequestId);
+
+    private Task<VaultException> BrokenAsync(Release release, CryptographicException cause, CancellationToken ct) => log.FailedAsync(release.Entry, cause, ct);
 
     private readonly record struct DecidedFacts(SubjectId Subject, DecisionFacts Facts);
 
     private sealed record Contents(IReadOnlyList<ReleasedField> Fields, IReadOnlyList<WithheldField> Withheld);
+
+    /// <summary>One of several reads: decided, or why it cannot be; and the entry that says so.</summary>
+    private sealed record Chosen(Release? Release, LogEntry Entry, VaultException? Refusal);
 
     /// <summary>A read that was decided: what may be opened, and the entry that must be durable first.</summary>
     private sealed record Release(

@@ -40,6 +40,7 @@ public sealed class EventRecorder
             foreach (var item in items.Where(item => item.IsOpen)) item.Error ??= Refusal(recipient, item, held, records);
             MarkRepeated(items);
             await DenyAsync(recipient, items, held, requestId, ct);
+            await FailAsync(recipient, items, held, requestId, ct);
             var index = await StoreAsync(recipient, items, held, requestId, ct);
             return new EventBatchOutcome([.. items.Select(item => item.Outcome())], index);
         }
@@ -78,7 +79,8 @@ public sealed class EventRecorder
         if (!held.TryGetValue(item.Subject, out var subject) || !records.TryGetValue(item.Subject, out var record)) return VaultException.NotFound();
         if (recipient.Kind == RecipientKind.Customer && recipient.Subject != item.Subject) return VaultException.NotFound();
         RequestedItem[] wanted = [new(item.Draft!.Type, null)];
-        var decision = decider.Decide(recipient, subject.Subject, AccessAction.Create, item.Item.Purpose, wanted, FactsCodec.Decode(record.Facts));
+        if (!FactsCodec.TryDecode(record.Facts, out var facts)) return VaultException.Unavailable();
+        var decision = decider.Decide(recipient, subject.Subject, AccessAction.Create, item.Item.Purpose, wanted, facts);
         item.Rules = decision.RuleIds;
         return decision.Released && Decider.Unmet(decision, null) is null ? null : VaultException.Forbidden();
     }
@@ -97,6 +99,17 @@ public sealed class EventRecorder
         var entry = log.Entry(EntryType.Denied, recipient, default, denied[0].Item.Purpose, EntryResult.Denied, types, requestId);
         var known = denied.Where(item => held.ContainsKey(item.Subject)).Select(item => held[item.Subject].Tag).ToList();
         await log.AppendAsync(known.Count == 0 ? entry : Concerning(entry, known), null, ct);
+    }
+
+    /// <summary>Whose facts cannot be read: nothing is decided about them, and the log says of each that it failed.</summary>
+    private async Task FailAsync(Recipient recipient, List<PendingEvent> items, Dictionary<SubjectId, SubjectKeys> held, Guid requestId, CancellationToken ct)
+    {
+        foreach (var failed in items.Where(item => item.Draft is not null && item.Error?.Slug == "unavailable").GroupBy(item => item.Subject))
+        {
+            if (!held.TryGetValue(failed.Key, out var keys)) continue;
+            var entry = log.Entry(EntryType.EventAppend, recipient, keys.Tag, failed.First().Item.Purpose, EntryResult.Error, TypesOf([.. failed]), requestId);
+            await log.AppendAsync(entry, null, ct);
+        }
     }
 
     private async Task<long?> StoreAsync(

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using DataVault.Policy;
 using DataVault.Transparency;
 using DataVault.Vault.Keys;
@@ -27,6 +28,10 @@ internal sealed class ProfilePatcher(VaultDatabase database, KeyRegistry keys, R
         {
             // Whoever tries addresses to learn which are taken leaves a trace.
             throw await DeniedAsync(change, held.Tag, e, ct);
+        }
+        catch (CryptographicException e)
+        {
+            throw await log.FailedAsync(Entry(change, EntryType.RecordWrite, held.Tag, EntryResult.Error), e, ct);
         }
     }
 
@@ -121,8 +126,10 @@ internal sealed class ProfilePatcher(VaultDatabase database, KeyRegistry keys, R
 
     private async Task<VaultException> DeniedAsync(Change change, ReadOnlyMemory<byte> tag, VaultException refusal, CancellationToken ct)
     {
-        int[] items = [.. change.Draft.Values.Select(value => AuditLog.ItemCode(value.Field))];
-        await log.AppendAsync(log.Entry(EntryType.Denied, change.Recipient, tag, change.Purpose, EntryResult.Denied, items, change.RequestId), null, ct);
+        await log.AppendAsync(Entry(change, EntryType.Denied, tag, EntryResult.Denied), null, ct);
         return refusal;
     }
+
+    private LogEntry Entry(Change change, EntryType type, ReadOnlyMemory<byte> tag, EntryResult result) =>
+        log.Entry(type, change.Recipient, tag, change.Purpose, result, [.. change.Draft.Values.Select(value => AuditLog.ItemCode(value.Field))], change.RequestId);
 }

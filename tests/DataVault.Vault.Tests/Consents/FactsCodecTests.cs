@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using DataVault.Policy;
 using Xunit;
 
@@ -29,9 +30,14 @@ public sealed class FactsCodecTests
     [InlineData("02000000")]
     [InlineData("0100000200")]
     [InlineData("010001000301")]
+    [InlineData("010000")]
+    [InlineData("01000000020001")]
+    [InlineData("0100010003097fffffffffffffff00")]
+    [InlineData("0100010003017fffffffffffffff00")]
+    [InlineData("0100010003090000000000000000" + "00")]
     public void Unreadable_facts_are_an_error_and_never_an_absence_of_objections(string hex)
     {
-        Assert.ThrowsAny<Exception>(() => FactsCodec.Decode(Convert.FromHexString(hex)));
+        Assert.Throws<CryptographicException>(() => FactsCodec.Decode(Convert.FromHexString(hex)));
     }
 
     [Fact]

@@ -144,6 +144,55 @@ public sealed class DisclosureTests(StoreVault store) : IClassFixture<StoreVault
         Assert.Equal(EntryResult.Error, (await store.EntriesAsync(one))[^1].Entry.Result);
     }
 
+    [Theory]
+    [InlineData("")]
+    [InlineData("02000000")]
+    [InlineData("0100000200")]
+    public async Task Facts_that_cannot_be_read_stop_every_call_about_the_person_and_are_logged_as_errors(string hex)
+    {
+        var subject = await store.AddAsync(Fields);
+        await store.ExecuteAsync($"update vault.subject set facts = '\\x{hex}' where subject_id = '{subject}'");
+        foreach (var attempt in EveryCall(subject)) await UnavailableAsync(subject, attempt);
+    }
+
+    [Fact]
+    public async Task A_record_that_does_not_match_its_seal_stops_every_call_about_the_person_and_is_logged_as_an_error()
+    {
+        var subject = await store.AddAsync(Fields);
+        await store.Recorder.AppendAsync(Ingest, [store.Purchase(new CustomerLookup(subject))], Guid.NewGuid(), default);
+        await store.ExecuteAsync($"update vault.subject set row_version = row_version + 1 where subject_id = '{subject}'");
+        foreach (var attempt in EveryCall(subject)) await UnavailableAsync(subject, attempt);
+    }
+
+    [Theory]
+    [InlineData("facts = '\\x02000000'")]
+    [InlineData("row_version = row_version + 1")]
+    public async Task One_broken_row_fails_neither_a_batch_nor_a_search(string damage)
+    {
+        var phone = $"+49170000{damage.Length:D4}";
+        var (broken, sound) = (await store.AddAsync($$"""{"phone":"{{phone}}"}"""), await store.AddAsync($$"""{"phone":"{{phone}}"}"""));
+        await store.ExecuteAsync($"update vault.subject set {damage} where subject_id = '{broken}'");
+        var results = await store.Gate.ReadManyAsync(Support, [broken, sound], "customer-support", Items("givenName"), false, Guid.NewGuid(), default);
+        Assert.Equal(("unavailable", sound), (results[0].Error!.Slug, results[1].Value!.Id));
+        Assert.Equal(EntryResult.Error, (await store.EntriesAsync(broken))[^1].Entry.Result);
+        var before = (await store.EntriesAsync(broken)).Count(entry => entry.Entry.Result == EntryResult.Error);
+        var found = await store.Gate.SearchAsync(Support, "customer-support", new Dictionary<string, string> { ["phone"] = phone }, Items("givenName"), 10, Guid.NewGuid(), default);
+        Assert.Equal(sound, Assert.Single(found.Results).Id);
+        Assert.Equal(before + 1, (await store.EntriesAsync(broken)).Count(entry => entry.Entry.Result == EntryResult.Error));
+    }
+
+    [Fact]
+    public async Task Events_for_a_person_whose_facts_cannot_be_read_fail_alone_and_leave_an_error()
+    {
+        var (broken, sound) = (await store.AddAsync(Fields), await store.AddAsync(Fields));
+        await store.ExecuteAsync($"update vault.subject set facts = '\\x02000000' where subject_id = '{broken}'");
+        var outcome = await store.Recorder.AppendAsync(
+            Ingest, [store.Purchase(new CustomerLookup(broken)), store.Purchase(new CustomerLookup(sound))], Guid.NewGuid(), default);
+        Assert.Equal([EventStatus.Failed, EventStatus.Stored], outcome.Items.Select(item => item.Status));
+        Assert.Equal("unavailable", outcome.Items[0].Error!.Slug);
+        Assert.Equal((EntryType.EventAppend, EntryResult.Error), Last(await store.EntriesAsync(broken)));
+    }
+
     [Fact]
     public async Task A_consent_written_into_the_table_by_hand_releases_nothing()
     {
@@ -204,6 +253,24 @@ public sealed class DisclosureTests(StoreVault store) : IClassFixture<StoreVault
         var detail = await reader.DetailAsync(await reader.EntryAsync(disclosure.LogIndex));
         Assert.Equal("Recall of a dangerous product"u8.ToArray(), detail);
     }
+
+    private Func<Task>[] EveryCall(SubjectId subject) =>
+    [
+        () => store.ReadAsync(Support, subject, "customer-support", "familyName"),
+        () => store.Gate.ReadEventsAsync(Support, subject, "customer-support", null, 10, null, Guid.NewGuid(), default),
+        () => store.Editor.PatchAsync(Ingest, subject, null, new ProfilePatch(Object("""{"loyaltyTier":"silver"}"""), "crm", null, null, "service-delivery"), Guid.NewGuid(), default),
+        () => store.Consents.GetAsync(Person(subject), subject, Guid.NewGuid(), default),
+        () => store.Consents.SetAsync(Person(subject), subject, new ConsentStatement("marketing", "given"), Guid.NewGuid(), default),
+    ];
+
+    private async Task UnavailableAsync(SubjectId subject, Func<Task> attempt)
+    {
+        var before = (await store.EntriesAsync(subject)).Count(entry => entry.Entry.Result == EntryResult.Error);
+        Assert.Equal("unavailable", (await Assert.ThrowsAsync<VaultException>(attempt)).Slug);
+        Assert.Equal(before + 1, (await store.EntriesAsync(subject)).Count(entry => entry.Entry.Result == EntryResult.Error));
+    }
+
+    private static (EntryType, EntryResult) Last(IReadOnlyList<AuditRecord> entries) => (entries[^1].Entry.Type, entries[^1].Entry.Result);
 
     /// <summary>Makes one class group unreadable under a valid seal, so that only opening it can fail.</summary>
     private async Task SpoilAsync(SubjectId subject, int classId)
