@@ -73,9 +73,10 @@ internal sealed class Session(CliHost host, SessionOptions options, ParseResult 
     /// <summary>Purposes of the client that <see cref="Open"/> has chosen, when it is known.</summary>
     public IReadOnlyList<string> Purposes { get; private set; } = [];
 
-    public Uri Address =>
-        Parse(parsed.GetValue(options.Address)) ?? Parse(host.Variable("DATAVAULT_ADDRESS")) ?? Parse(FirstRunOrNull()?.Address)
+    public Uri Address => AddressOrNull
         ?? throw new UsageException("Where is the vault? Give --address, set DATAVAULT_ADDRESS, or run where .vault/first-run.json is.");
+
+    private Uri? AddressOrNull => Parse(parsed.GetValue(options.Address)) ?? Parse(host.Variable("DATAVAULT_ADDRESS")) ?? Parse(FirstRunOrNull()?.Address);
 
     /// <summary>A client for a verb that needs one of <paramref name="roles"/>, preferably bound to <paramref name="purpose"/>.</summary>
     public VaultClient Open(IReadOnlyList<string> roles, string? purpose = null, VaultClientOptions? how = null)
@@ -93,6 +94,17 @@ internal sealed class Session(CliHost host, SessionOptions options, ParseResult 
         return new VaultClient(http, null, new VaultClientOptions { Time = host.Time, Patience = TimeSpan.Zero });
     }
 
+    /// <summary>
+    /// How to sign in at an address that a verb was given; null without credentials. Those of the environment and of first-run.json go to their own
+    /// vault alone: another's log can be verified without handing its owner a secret.
+    /// </summary>
+    public TokenSource? TokensFor(Uri place, HttpClient http, IReadOnlyList<string> roles)
+    {
+        var given = parsed.GetValue(options.TokenFile) is not null || (parsed.GetValue(options.Client) is not null && parsed.GetValue(options.SecretFile) is not null);
+        if (!given && (AddressOrNull is { } own && !IsSameOrigin(own, place) || !HasCredentials(roles))) return null;
+        return Tokens(http, roles, null);
+    }
+
     /// <summary>The purpose given, or the only one that the client has.</summary>
     public string PurposeOr(string? given) =>
         given ?? (Purposes is [var only] ? only : throw new UsageException("Every look at a person names a purpose: give --purpose."));
@@ -106,6 +118,15 @@ internal sealed class Session(CliHost host, SessionOptions options, ParseResult 
     {
         for (var i = _owned.Count - 1; i >= 0; i--) _owned[i].Dispose();
     }
+
+    private bool HasCredentials(IReadOnlyList<string> roles) =>
+        parsed.GetValue(options.Client) is not null
+        || host.Variable("DATAVAULT_TOKEN") is { Length: > 0 }
+        || host.Variable("DATAVAULT_CLIENT_ID") is not null
+        || FirstRunOrNull()?.Clients.Any(client => client.Roles.Any(roles.Contains)) == true;
+
+    private static bool IsSameOrigin(Uri one, Uri other) =>
+        Uri.Compare(one, other, UriComponents.SchemeAndServer, UriFormat.UriEscaped, StringComparison.OrdinalIgnoreCase) == 0;
 
     private TokenSource Tokens(HttpClient http, IReadOnlyList<string> roles, string? purpose)
     {

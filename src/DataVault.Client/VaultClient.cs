@@ -213,7 +213,7 @@ public sealed class VaultClient(HttpClient http, TokenSource? tokens = null, Vau
                 .Add("field", filter.Field).Add("type", filter.Type).Add("result", filter.Result)
                 .Add("from", Instant(filter.From)).Add("to", Instant(filter.To)).Page(filter.Limit, filter.Cursor), cancellation);
 
-    /// <summary>The inclusion proof of an entry, with the checkpoint that it leads to.</summary>
+    /// <summary>The inclusion proof of an entry, with the checkpoint that it leads to: of own acts, about oneself, or with <c>audit.read</c> any.</summary>
     public Task<InclusionProofView> ProofAsync(long index, CancellationToken cancellation = default) =>
         GetAsync<InclusionProofView>(new Query($"/v1/audit/entries/{index.ToString(CultureInfo.InvariantCulture)}/proof"), cancellation);
 
@@ -224,7 +224,7 @@ public sealed class VaultClient(HttpClient http, TokenSource? tokens = null, Vau
         return await response.Content.ReadAsStringAsync(cancellation);
     }
 
-    /// <summary>A tile or entry bundle by its C2SP tlog-tiles path, such as <c>0/x001/067</c> or <c>entries/000.p/5</c>.</summary>
+    /// <summary>A tile or entry bundle by its C2SP tlog-tiles path, such as <c>0/x001/067</c>, or <c>entries/000.p/5</c>, which needs <c>audit.read</c>.</summary>
     public async Task<byte[]> TileAsync(string path, CancellationToken cancellation = default)
     {
         var call = VaultCall.Get($"/audit/tile/{path}") with { Accept = "application/octet-stream, application/problem+json" };

@@ -70,6 +70,9 @@ public static class VaultModule
         services.AddSingleton(p => new AuditReader(
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<LogStore>(), p.GetRequiredService<LogIndexer>(),
             p.GetRequiredService<CheckpointSigner>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<ReaderNames>()));
+        services.AddSingleton(p => new EntryProofs(
+            p.GetRequiredService<AuditReader>(), p.GetRequiredService<LogStore>(), p.GetRequiredService<AuditLog>(),
+            p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<PolicySet>()));
         services.AddSingleton(p => new AuditTrail(
             p.GetRequiredService<AuditLog>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<IRandomBytes>(), p.GetRequiredService<TimeProvider>()));
         services.AddHostedService(p => p.GetRequiredService<AuditLog>());

@@ -12,8 +12,8 @@ public sealed class RefusalCoverageTests(RunningServer server)
 {
     private static readonly string[] Callers = ["crm-ingest", "support-desk", "campaigns", "compliance-officer", "analyst", "administrator", "customer"];
 
-    // What every caller may do: ask who they are, see the policy's vocabulary, prove an entry.
-    private static readonly string[] OpenToEveryRole = ["getMe", "getPolicy", "getProof"];
+    // What every caller may do: ask who they are, see the policy's vocabulary.
+    private static readonly string[] OpenToEveryRole = ["getMe", "getPolicy"];
 
     private static readonly Guid Stranger = Guid.Parse("01980c5e-5c1b-7a64-9d2a-0f4b1f3c9e77");
 

@@ -26,8 +26,10 @@ internal static class AuditVerbs
             {
                 var p = session.Parsed;
                 var where = p.GetValue(log) ?? session.Address.AbsoluteUri;
-                using var http = session.Host.Connect(new Uri(Uri.TryCreate(where, UriKind.Absolute, out _) ? where : "http://localhost"));
-                var options = new AuditVerifyOptions(where, p.GetValue(key) ?? OwnKey(session.Host.WorkingDirectory), p.GetRequiredValue(checkpoint), session.Report.Json);
+                var address = Uri.TryCreate(where, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https" ? uri : null;
+                using var http = session.Host.Connect(address ?? new Uri("http://localhost"));
+                var tokens = address is null ? null : session.TokensFor(address, http, s_officer);
+                var options = new AuditVerifyOptions(where, p.GetValue(key) ?? OwnKey(session.Host.WorkingDirectory), p.GetRequiredValue(checkpoint), session.Report.Json, tokens);
                 return await AuditVerify.RunAsync(options, http, session.Host.Output, session.Host.Error, cancellation);
             });
     }

@@ -13,7 +13,7 @@ namespace DataVault.Cli.Verbs;
 /// <param name="Key">The log's verifier key, or a file that holds it.</param>
 /// <param name="Checkpoints">Files of checkpoints seen before, which the log must continue.</param>
 /// <param name="Json">Whether to print the report as JSON.</param>
-/// <param name="Tokens">How to sign in to a vault that serves its log to members only.</param>
+/// <param name="Tokens">How to sign in to a vault, which gives entry bundles only to who may read its log.</param>
 internal sealed record AuditVerifyOptions(string Log, string Key, IReadOnlyList<string> Checkpoints, bool Json, TokenSource? Tokens = null);
 
 /// <summary>
@@ -38,6 +38,10 @@ internal static class AuditVerify
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.KebabCaseLower) },
     };
 
+    private const string Refused =
+        "The entry bundles need a credential with audit.read, such as a compliance officer's: give --client and --secret-file, or --token-file, "
+        + "or run where .vault/first-run.json of this vault is. Without one, verify a copy of the tiles with --log DIRECTORY.";
+
     public static async Task<int> RunAsync(AuditVerifyOptions options, HttpClient http, TextWriter output, TextWriter error, CancellationToken cancellationToken)
     {
         try
@@ -52,6 +56,10 @@ internal static class AuditVerify
         catch (UsageException exception)
         {
             await error.WriteLineAsync(exception.Message);
+        }
+        catch (VaultProblemException problem) when (problem.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden)
+        {
+            await error.WriteLineAsync($"The log could not be read: {problem.Message}{Environment.NewLine}{Refused}");
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or HttpRequestException or VaultProblemException)
         {

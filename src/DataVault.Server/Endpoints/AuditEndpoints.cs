@@ -7,7 +7,7 @@ using DataVault.Vault;
 
 namespace DataVault.Server.Endpoints;
 
-/// <summary>The transparency log: search for officers, proofs, and the tiles that anybody may fetch to verify it (they hold no personal data).</summary>
+/// <summary>The transparency log: search and entry bundles for officers, proofs for those concerned, and the checkpoint and hashes for anybody.</summary>
 internal static class AuditEndpoints
 {
     private const string Tag = "audit";
@@ -29,10 +29,17 @@ internal static class AuditEndpoints
             },
             AccessRule.With("audit.read"));
         routes.MapGet("/v1/audit/entries/{index:long}/proof", ProofAsync).Gives<InclusionProofView>().As(
-            new("getProof", Tag, "The inclusion proof of an entry under a signed checkpoint") { Problems = ["not-found"] }, AccessRule.Anyone);
+            new("getProof", Tag, "The inclusion proof of an entry under a signed checkpoint")
+            {
+                Description = "Of the caller's own acts, of entries about the signed-in customer, and with audit.read of any entry. Any other is not found, whether or not there is one.",
+                Problems = ["not-found"],
+            },
+            AccessRule.Anyone);
         routes.MapGet("/audit/checkpoint", CheckpointAsync).ExcludeFromDescription();
         routes.MapGet("/audit/key", (HttpContext context, AuditReader log) => Answer.TextAsync(context, log.VerifierKey + "\n")).ExcludeFromDescription();
         routes.MapGet("/audit/tile/{**path}", TileAsync).ExcludeFromDescription();
+        routes.MapGet("/audit/tile/entries/{**path}", EntryBundleAsync)
+            .As(new("getEntryBundle", Tag, "A bundle of log entries"), AccessRule.With("audit.read")).ExcludeFromDescription();
     }
 
     private static async Task SearchAsync(HttpContext context, AuditReader log, PolicySet policy, AuditTrail trail)
@@ -75,11 +82,11 @@ internal static class AuditEndpoints
         return EntryTypes.TryParse(name, out var type) ? type : throw QueryReader.Bad("type", "unknown-word", "must be an entry type such as field.read");
     }
 
-    private static async Task ProofAsync(HttpContext context, AuditReader log)
+    private static async Task ProofAsync(HttpContext context, EntryProofs proofs)
     {
         if (!long.TryParse((string?)context.Request.RouteValues["index"], NumberStyles.None, CultureInfo.InvariantCulture, out var index))
             throw VaultException.NotFound();
-        var proof = await log.ProofAsync(index, context.RequestAborted);
+        var proof = await proofs.ProofAsync(Caller.Of(context), index, RequestIdentity.Of(context), context.RequestAborted);
         await Answer.JsonAsync(context, new InclusionProofView(
             index, Convert.ToBase64String(proof.Entry.Span), [.. proof.Hashes.Select(hash => Convert.ToBase64String(hash))], proof.Checkpoint, proof.Text));
     }
@@ -93,13 +100,25 @@ internal static class AuditEndpoints
     private static async Task TileAsync(HttpContext context, AuditReader log)
     {
         var path = "tile/" + (string?)context.Request.RouteValues["path"];
-        if (!TlogTiles.TryParsePath(path, out var level, out var number, out var width))
+        // INVARIANT: however a path is spelt, this public route gives hashes only.
+        if (!TlogTiles.TryParsePath(path, out var level, out var number, out var width) || level == TlogTiles.EntriesLevel)
             throw VaultException.NotFound();
-        var tile = level == TlogTiles.EntriesLevel
-            ? await log.EntryBundleAsync(number, width, context.RequestAborted)
-            : await log.TileAsync(level, number, width, context.RequestAborted);
-        context.Response.Headers.CacheControl = Immutable;
+        await WriteAsync(context, await log.TileAsync(level, number, width, context.RequestAborted), Immutable);
+    }
+
+    private static async Task EntryBundleAsync(HttpContext context, AuditReader log)
+    {
+        var path = "tile/entries/" + (string?)context.Request.RouteValues["path"];
+        if (!TlogTiles.TryParsePath(path, out var level, out var number, out var width) || level != TlogTiles.EntriesLevel)
+            throw VaultException.NotFound();
+        await WriteAsync(context, await log.EntryBundleAsync(number, width, context.RequestAborted), "no-store");
+    }
+
+    private static async Task WriteAsync(HttpContext context, byte[]? tile, string caching)
+    {
+        var content = tile ?? throw VaultException.NotFound();
+        context.Response.Headers.CacheControl = caching;
         context.Response.ContentType = "application/octet-stream";
-        await context.Response.Body.WriteAsync(tile ?? throw VaultException.NotFound(), context.RequestAborted);
+        await context.Response.Body.WriteAsync(content, context.RequestAborted);
     }
 }

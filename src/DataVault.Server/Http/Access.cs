@@ -34,7 +34,7 @@ internal static class Caller
     /// <summary>Turns an access token into a <see cref="Recipient"/>. It refuses nothing: <see cref="Authorisation"/> does.</summary>
     public static async Task RecogniseAsync(HttpContext context, RequestDelegate next)
     {
-        if (ResponseHeaders.IsApi(context.Request.Path) && TokenIn(context.Request) is { } text
+        if (Authorisation.IsGuarded(context) && TokenIn(context.Request) is { } text
             && await context.RequestServices.GetRequiredService<IAccessTokenValidator>().ValidateAsync(text, context.RequestAborted) is { } token)
         {
             context.Items[Key] = ToRecipient(token);
@@ -66,12 +66,15 @@ internal static class Caller
     }
 }
 
-/// <summary>Default deny for everything under /v1: a call without an <see cref="AccessRule"/> is refused. Refusals of a known caller are log entries.</summary>
+/// <summary>
+/// Default deny for everything under /v1: a call without an <see cref="AccessRule"/> is refused. Elsewhere a rule guards what bears one.
+/// Refusals of a known caller are log entries.
+/// </summary>
 internal static class Authorisation
 {
     public static async Task CheckAsync(HttpContext context, RequestDelegate next)
     {
-        if (ResponseHeaders.IsApi(context.Request.Path))
+        if (IsGuarded(context))
         {
             var caller = Caller.Of(context);
             var endpoint = context.GetEndpoint();
@@ -83,6 +86,9 @@ internal static class Authorisation
         }
         await next(context);
     }
+
+    public static bool IsGuarded(HttpContext context) =>
+        ResponseHeaders.IsApi(context.Request.Path) || context.GetEndpoint()?.Metadata.GetMetadata<AccessRule>() is not null;
 
     /// <summary>Writes the refusal of a known caller to the log; without the entry there is no answer but 503.</summary>
     public static Task RecordDenialAsync(HttpContext context, Recipient caller, SubjectId? subject) =>

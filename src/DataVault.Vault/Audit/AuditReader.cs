@@ -48,7 +48,7 @@ public sealed record AuditPage(IReadOnlyList<AuditRecord> Entries, string? Next)
 /// <param name="Text">The same as one C2SP tlog-proof.</param>
 public sealed record InclusionProofData(long Index, ReadOnlyMemory<byte> Entry, IReadOnlyList<byte[]> Hashes, string Checkpoint, string Text);
 
-/// <summary>Reads the log: search, proofs, tiles. Whoever calls decides who may.</summary>
+/// <summary>Reads the log: search, proofs, tiles. Whoever calls decides who may; of proofs, <see cref="EntryProofs"/> does.</summary>
 public sealed class AuditReader
 {
     private readonly VaultDatabase database;
@@ -113,7 +113,7 @@ public sealed class AuditReader
     }
 
     /// <exception cref="VaultException">No such entry, or it is not signed yet: unavailable for a second.</exception>
-    public async Task<InclusionProofData> ProofAsync(long index, CancellationToken ct = default)
+    internal async Task<InclusionProofData> ProofAsync(long index, CancellationToken ct = default)
     {
         if (index < 0 || index >= (await store.HeadAsync(ct)).Size) throw VaultException.NotFound();
         if (index >= (signer.Latest?.Size ?? 0)) await signer.SignAsync(ct);

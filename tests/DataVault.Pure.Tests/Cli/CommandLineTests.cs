@@ -174,6 +174,23 @@ public sealed class CommandLineTests : IDisposable
         Assert.Empty(_vault.Calls);
     }
 
+    [Theory]
+    [InlineData("http://vault.test/", true)]
+    [InlineData("http://other.test/", false)]
+    public async Task Verifying_a_log_signs_in_at_the_own_vault_alone(string log, bool own)
+    {
+        FirstRun();
+        var file = Path.Combine(_folder, ".vault", "first-run.json");
+        var clients = await File.ReadAllTextAsync(file);
+        await File.WriteAllTextAsync(file, clients.Replace("""["customer-support"], "p""", """["compliance-officer"], "p""", StringComparison.Ordinal));
+        if (own) _vault.Token("t");
+        _vault.Answer(HttpStatusCode.Forbidden, "");
+
+        Assert.Equal(2, await RunAsync("audit", "verify", "--log", log, "--key", MemoryLog.Signer.VerifierKey));
+        Assert.Equal(own, _vault.Calls.Any(call => call.Headers.Contains("Authorization", StringComparison.Ordinal)));
+        Assert.Contains("audit.read", _error.ToString(), StringComparison.Ordinal);
+    }
+
     private async Task<int> CheckAsync(string text)
     {
         var file = Path.Combine(_folder, "handed-out.txt");

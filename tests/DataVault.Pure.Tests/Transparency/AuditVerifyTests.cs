@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text.Json;
 using DataVault.Cli.Verbs;
+using DataVault.Client;
 using DataVault.Transparency;
 using Xunit;
 
@@ -91,6 +92,17 @@ public sealed class AuditVerifyTests : IDisposable
         Assert.StartsWith("The log could not be read", _error.ToString(), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("officer", 0)]
+    [InlineData("support", 2)]
+    [InlineData(null, 2)]
+    public async Task Entry_bundles_need_a_credential_that_may_read_the_log(string? token, int code)
+    {
+        var served = new Served(MemoryLog.Of(MemoryLog.Entries(300)), "officer");
+        Assert.Equal(code, await RunAsync("https://vault.example/", handler: served, tokens: token is null ? null : TokenSource.Fixed(token)));
+        Assert.Equal(code != 0, _error.ToString().Contains("audit.read", StringComparison.Ordinal));
+    }
+
     private static MemoryLog Changed(int size, int index)
     {
         var entries = MemoryLog.Entries(size);
@@ -111,21 +123,23 @@ public sealed class AuditVerifyTests : IDisposable
         return _folder.FullName;
     }
 
-    private async Task<int> RunAsync(string log, string? key = null, string[]? checkpoints = null, bool json = false, HttpMessageHandler? handler = null)
+    private async Task<int> RunAsync(string log, string? key = null, string[]? checkpoints = null, bool json = false, HttpMessageHandler? handler = null, TokenSource? tokens = null)
     {
         using var http = new HttpClient(handler ?? new Served(null));
-        var options = new AuditVerifyOptions(log, key ?? MemoryLog.Signer.VerifierKey, checkpoints ?? [], json);
+        var options = new AuditVerifyOptions(log, key ?? MemoryLog.Signer.VerifierKey, checkpoints ?? [], json, tokens);
         return await AuditVerify.RunAsync(options, http, _output, _error, CancellationToken.None);
     }
 
-    /// <summary>Serves a log under <c>/audit/</c>; without one, refuses everybody.</summary>
-    private sealed class Served(MemoryLog? log) : HttpMessageHandler
+    /// <summary>Serves a log under <c>/audit/</c>, entries only to who has the token if one is needed; without a log, refuses everybody.</summary>
+    private sealed class Served(MemoryLog? log, string? needed = null) : HttpMessageHandler
     {
         protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
         {
             if (log is null)
                 return Task.FromResult(new HttpResponseMessage(HttpStatusCode.Forbidden));
             var name = request.RequestUri!.AbsolutePath["/audit/".Length..];
+            if (needed is not null && name.StartsWith("tile/entries/", StringComparison.Ordinal) && request.Headers.Authorization?.Parameter != needed)
+                return Task.FromResult(new HttpResponseMessage(request.Headers.Authorization is null ? HttpStatusCode.Unauthorized : HttpStatusCode.Forbidden));
             HttpContent? content = name == "checkpoint" ? new StringContent(log.Note) : log.Files.TryGetValue(name, out var bytes) ? new ByteArrayContent(bytes) : null;
             return Task.FromResult(new HttpResponseMessage(content is null ? HttpStatusCode.NotFound : HttpStatusCode.OK) { Content = content });
         }

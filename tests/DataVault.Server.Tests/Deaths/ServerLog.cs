@@ -5,7 +5,7 @@ using DataVault.Transparency;
 
 namespace DataVault.Server.Tests.Deaths;
 
-/// <summary>The transparency log of a running server, read as an officer and verified as anybody may.</summary>
+/// <summary>The transparency log of a running server, read and verified as an officer.</summary>
 internal sealed class ServerLog(RunningServer server) : ILogSource
 {
     /// <summary>Every entry from an index on, by index, once the log reaches as far as given.</summary>
@@ -47,14 +47,18 @@ internal sealed class ServerLog(RunningServer server) : ILogSource
 
     public Task<byte[]?> TileAsync(int level, long n, int width, CancellationToken cancellationToken) => FetchAsync("/audit/" + TlogTiles.TilePath(level, n, width));
 
-    public Task<byte[]?> EntryBundleAsync(long n, int width, CancellationToken cancellationToken) => FetchAsync("/audit/" + TlogTiles.EntriesPath(n, width));
+    public async Task<byte[]?> EntryBundleAsync(long n, int width, CancellationToken cancellationToken) =>
+        await FetchAsync("/audit/" + TlogTiles.EntriesPath(n, width), await SignInAsync());
 
-    private async Task<byte[]?> FetchAsync(string path)
+    private async Task<byte[]?> FetchAsync(string path, string? token = null)
     {
         byte[]? content = null;
         await Waiting.UntilAsync($"{path} is answered", async () =>
         {
-            using var answer = await server.Http.GetAsync(path);
+            using var request = new HttpRequestMessage(HttpMethod.Get, path);
+            if (token is not null)
+                request.Headers.Authorization = new("Bearer", token);
+            using var answer = await server.Http.SendAsync(request);
             if (answer.StatusCode == HttpStatusCode.NotFound)
                 return true;
             if (answer.StatusCode == HttpStatusCode.ServiceUnavailable)
