@@ -10,6 +10,7 @@ public enum EntryType : ushort
     FieldRead = 17, RecordWrite = 18, RecordDelete = 19, Export = 20, Search = 21, Denied = 22, PolicyChange = 26, RoleChange = 27,
     ConsentChange = 31, EventAppend = 32, EventRead = 33, RequestChange = 34, SignIn = 35, SignInFailed = 36, AuditRead = 37,
     ClientChange = 38, AccountChange = 39, AnalyticsFeed = 40, AnalyticsQuery = 41, TokenIssued = 42, PolicyQuestion = 43, StatusRead = 44,
+    RequestRead = 45,
 #pragma warning restore CS1591
 }
 
@@ -61,6 +62,7 @@ public static class EntryTypes
         [EntryType.TokenIssued] = "token.issued",
         [EntryType.PolicyQuestion] = "policy.question",
         [EntryType.StatusRead] = "status.read",
+        [EntryType.RequestRead] = "request.read",
     }.ToFrozenDictionary();
 
     private static readonly FrozenDictionary<string, EntryType> ByName =

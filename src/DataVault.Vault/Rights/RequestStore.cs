@@ -189,6 +189,26 @@ internal sealed class RequestStore(VaultDatabase database, AuditLog log, KeyRegi
         return await log.AppendAsync(entry with { Rules = [.. entry.Rules, .. decision?.RuleIds ?? []] }, null, cancellation);
     }
 
+    /// <summary>A look at requests; durable when it returns. Of persons whose key is gone no tag is left to name.</summary>
+    public async Task RecordLookAsync(Recipient recipient, IReadOnlyList<RequestRow> rows, Guid requestId, CancellationToken cancellation)
+    {
+        var held = await keys.GetManyAsync([.. rows.Select(row => row.Subject).OfType<SubjectId>().Distinct()], cancellation);
+        try
+        {
+            var entry = rows.Count == 1
+                ? Entry(EntryType.RequestRead, recipient, rows[0], default, requestId)
+                : log.Entry(EntryType.RequestRead, recipient, default, SubjectRequests.Purpose, EntryResult.Ok, [], requestId);
+            var (count, root) = BulkRoot.Of(held.Select(key => key.Tag));
+            if (count == 1) entry = entry with { Subject = held[0].Tag };
+            if (count > 1) entry = entry with { BulkCount = count, BulkRoot = root };
+            await log.AppendAsync(entry, null, cancellation);
+        }
+        finally
+        {
+            foreach (var key in held) key.Dispose();
+        }
+    }
+
     /// <summary>Records that a call was refused; returns what to throw. A person who is unknown or erased has no tag to name.</summary>
     public async Task<VaultException> DeniedAsync(
         Recipient recipient, SubjectId? subject, VaultException refusal, Guid requestId, CancellationToken cancellation)

@@ -55,8 +55,13 @@ public sealed class SubjectRequests
         return View(await fulfilment.PromptlyAsync(row, cancellation));
     }
 
-    public async Task<RequestView> GetAsync(Recipient recipient, Guid id, Guid requestId, CancellationToken cancellation) =>
-        View(await FindAsync(recipient, id, requestId, cancellation));
+    /// <summary>One request. A look by anyone but the person is an entry of the log.</summary>
+    public async Task<RequestView> GetAsync(Recipient recipient, Guid id, Guid requestId, CancellationToken cancellation)
+    {
+        var row = await FindAsync(recipient, id, requestId, cancellation);
+        if (recipient.Kind != RecipientKind.Customer) await store.RecordLookAsync(recipient, [row], requestId, cancellation);
+        return View(row);
+    }
 
     public async Task<RequestPage> ListAsync(Recipient recipient, RequestFilter filter, int limit, string? cursor, Guid requestId, CancellationToken cancellation)
     {
@@ -67,7 +72,9 @@ public sealed class SubjectRequests
         else if (!policy.Decisions.HasCapability(recipient.Roles, Capabilities.RequestsRead))
             throw await store.DeniedAsync(recipient, filter.Subject, VaultException.Forbidden(), requestId, cancellation);
         var rows = await store.ListAsync(filter, limit + 1, ParseCursor(cursor), cancellation);
-        return new RequestPage([.. rows.Take(limit).Select(View)], rows.Count > limit ? rows[limit - 1].Id.ToString("N") : null);
+        List<RequestRow> shown = [.. rows.Take(limit)];
+        if (recipient.Kind != RecipientKind.Customer) await store.RecordLookAsync(recipient, shown, requestId, cancellation);
+        return new RequestPage([.. shown.Select(View)], rows.Count > limit ? rows[limit - 1].Id.ToString("N") : null);
     }
 
     /// <summary>The officer is satisfied that whoever asks is the person concerned.</summary>
@@ -94,9 +101,8 @@ public sealed class SubjectRequests
     public async Task<IReadOnlyList<RequestNote>> NotesAsync(Recipient recipient, Guid id, Guid requestId, CancellationToken cancellation)
     {
         var row = await FindAsync(recipient, id, requestId, cancellation);
-        if (row.Subject is null)
-            return [];
-        await store.RecordAsync(recipient, row, EntryType.FieldRead, null, requestId, cancellation);
+        if (recipient.Kind != RecipientKind.Customer) await store.RecordLookAsync(recipient, [row], requestId, cancellation);
+        else await store.RecordAsync(recipient, row, EntryType.FieldRead, null, requestId, cancellation);
         return await notes.ReadAsync(row, cancellation);
     }
 
@@ -179,7 +185,7 @@ public sealed class SubjectRequests
                 : throw await store.DeniedAsync(recipient, recipient.Subject, VaultException.NotFound(), requestId, cancellation);
         if (!policy.Decisions.HasCapability(recipient.Roles, Capabilities.RequestsRead))
             throw await store.DeniedAsync(recipient, row?.Subject, VaultException.Forbidden(), requestId, cancellation);
-        return row ?? throw VaultException.NotFound();
+        return row ?? throw await store.DeniedAsync(recipient, null, VaultException.NotFound(), requestId, cancellation);
     }
 
     private Jurisdiction Law(string? name) => (name is null ? null : policy.Jurisdictions.Find(name)) ?? policy.Jurisdictions.Default;

@@ -142,6 +142,33 @@ public sealed class SubjectRequestsTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Every_look_of_an_officer_at_requests_is_an_entry_and_a_customers_own_is_not()
+    {
+        var request = await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Rectification, ada, "please");
+        var bob = await world.PersonAsync("bob");
+        await world.OpenAsync(RightsWorld.Customer(bob), RequestKinds.Rectification, bob);
+        foreach (var look in Looks(RightsWorld.Customer(ada), request.Id)) await look();
+        Assert.Equal(0, await ReadsAsync());
+        foreach (var look in Looks(RightsWorld.Officer, request.Id)) await look();
+        var page = await world.Vault.Get<AuditReader>().SearchAsync(new AuditQuery { Subject = ada, Purpose = "data-subject-rights" });
+        Assert.Equal(2, page.Entries.Count(e => EntryTypes.NameOf(e.Entry.Type) == "request.read"));
+        Assert.Equal(3, await ReadsAsync());
+        await world.Requests.ListAsync(RightsWorld.Officer, new RequestFilter(Subject: ada), 10, null, Guid.NewGuid(), default);
+        page = await world.Vault.Get<AuditReader>().SearchAsync(new AuditQuery { Subject = ada, Purpose = "data-subject-rights" });
+        Assert.Equal(3, page.Entries.Count(e => EntryTypes.NameOf(e.Entry.Type) == "request.read"));
+    }
+
+    [Fact]
+    public async Task An_officer_who_asks_for_a_request_that_is_not_there_leaves_a_refusal_in_the_log()
+    {
+        var before = (await LatestAsync()).Entry;
+        await RefusedAsync("not-found", () => world.GetAsync(Guid.NewGuid()));
+        var after = (await LatestAsync()).Entry;
+        Assert.NotEqual(before.RequestId.ToArray(), after.RequestId.ToArray());
+        Assert.Equal((EntryType.Denied, EntryResult.Denied), (after.Type, after.Result));
+    }
+
+    [Fact]
     public async Task A_note_on_a_completion_that_the_vault_carries_out_is_kept()
     {
         var request = await world.OpenAsync(RightsWorld.Officer, RequestKinds.Access, ada);
@@ -165,6 +192,18 @@ public sealed class SubjectRequestsTests : IAsyncLifetime
         Assert.Empty(after.Fields);
         Assert.Contains(after.Withheld, w => w.Reason == reason);
     }
+
+    private Func<Task>[] Looks(Recipient recipient, Guid id) =>
+    [
+        () => world.Requests.GetAsync(recipient, id, Guid.NewGuid(), default),
+        () => world.Requests.ListAsync(recipient, new RequestFilter(), 10, null, Guid.NewGuid(), default),
+        () => world.Requests.NotesAsync(recipient, id, Guid.NewGuid(), default),
+    ];
+
+    private async Task<AuditRecord> LatestAsync() => (await world.Vault.Get<AuditReader>().SearchAsync(new AuditQuery { Limit = 1 })).Entries[0];
+
+    private async Task<int> ReadsAsync() =>
+        (await world.Vault.Get<AuditReader>().SearchAsync(new AuditQuery { Limit = 500 })).Entries.Count(e => EntryTypes.NameOf(e.Entry.Type) == "request.read");
 
     private Task<Disclosure> ReadAsync(Recipient recipient) =>
         world.Vault.Get<DisclosureGate>().ReadAsync(new ReadQuery(recipient, ada, recipient.Purposes[0], null, false, Guid.NewGuid()), default);
