@@ -30,8 +30,8 @@ internal sealed class Decider(PolicySet policy, VaultClock clock)
     }
 
     /// <summary>
-    /// What stands in the way of a release although items are permitted: an obligation that nobody here can carry out. A notice to the person and
-    /// a review follow from the entry itself, which both can see.
+    /// What stands in the way of a release although items are permitted: an obligation that nobody here carries out. An entry in the log is neither
+    /// a notice to the person nor a review by an officer, so neither counts as met.
     /// </summary>
     public static string? Unmet(Decision decision, string? justification)
     {
@@ -39,7 +39,6 @@ internal sealed class Decider(PolicySet policy, VaultClock clock)
         {
             var met = obligation switch
             {
-                ObligationNames.NotifySubject or ObligationNames.Review => true,
                 ObligationNames.Justification => !string.IsNullOrWhiteSpace(justification),
                 _ => false,
             };

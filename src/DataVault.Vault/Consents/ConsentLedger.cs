@@ -173,7 +173,8 @@ public sealed class ConsentLedger
     private DecisionFacts Changed(Recipient recipient, SubjectKeys held, string authority, ConsentFact fact, DecisionFacts before)
     {
         var request = new AccessRequest(recipient, held.Subject, AccessAction.Consent, authority, [ConsentAuthority.AnyField(policy)]);
-        if (fact.Status == ConsentStatus.Given && !policy.Decisions.Decide(request, before, clock.Now).Released) throw VaultException.Forbidden();
+        var decision = policy.Decisions.Decide(request, before, clock.Now);
+        if (fact.Status == ConsentStatus.Given && (!decision.Released || Decider.Unmet(decision, justification: null) is not null)) throw VaultException.Forbidden();
         return FactsCodec.With(before, fact);
     }
 

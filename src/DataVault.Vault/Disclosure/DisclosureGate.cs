@@ -78,7 +78,11 @@ public sealed class DisclosureGate
         if (found.Count > limit) throw VaultException.BadRequest("More customers match than were asked for; search by something narrower.");
         var queries = found.Select(record => new ReadQuery(recipient, record.Subject, purpose, items, Provenance: false, requestId)).ToList();
         var entry = log.Entry(EntryType.Search, recipient, default, purpose, EntryResult.Ok, search.LogIds, requestId);
-        bool MayFind(DecidedFacts at) => decider.Decide(recipient, at.Subject, AccessAction.Search, purpose, search.Fields, at.Facts).Permits.Count == search.Fields.Count;
+        bool MayFind(DecidedFacts at)
+        {
+            var decision = decider.Decide(recipient, at.Subject, AccessAction.Search, purpose, search.Fields, at.Facts);
+            return decision.Permits.Count == search.Fields.Count && Decider.Unmet(decision, null) is null;
+        }
         var loaded = Task.FromResult(found.ToDictionary(record => record.Subject));
         var (index, results) = await ReadAllAsync(queries, loaded, MayFind, entry, ct);
         return new SearchOutcome([.. results.Select(result => result.Value).OfType<Disclosure>()], index);

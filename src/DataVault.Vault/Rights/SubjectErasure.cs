@@ -98,7 +98,7 @@ internal sealed class SubjectErasure(
     {
         if (facts.OnHold) return RequestReasons.OnHold;
         var decision = RightsDecision.Of(policy, Eraser, subject, AccessAction.Erase, facts, store.Now);
-        return decision.Items.FirstOrDefault(item => item.Permit is null)?.Reason;
+        return decision.Items.FirstOrDefault(item => item.Permit is null)?.Reason ?? (Decider.Unmet(decision, justification: null) is null ? null : Reasons.NotPermitted);
     }
 
     private async Task<RequestRow> DeferAsync(
