@@ -44,6 +44,9 @@ public sealed class VaultException : Exception
 
     public static VaultException IdempotencyMismatch() => new("idempotency-mismatch", "The key was used for a different request.");
 
+    /// <param name="retryAfter">When the same call may succeed.</param>
+    public static VaultException RateLimited(TimeSpan retryAfter) => new("rate-limited", "There were too many calls of this kind.") { RetryAfter = retryAfter };
+
     /// <summary>Nothing was released or acknowledged; the same call may succeed soon.</summary>
     public static VaultException Unavailable(Exception? cause = null) =>
         new("unavailable", "The vault cannot answer at the moment.", cause) { RetryAfter = TimeSpan.FromSeconds(1) };

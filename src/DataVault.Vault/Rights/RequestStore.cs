@@ -81,7 +81,8 @@ internal sealed class RequestStore(VaultDatabase database, AuditLog log, KeyRegi
         return await TransactAsync(async (connection, transaction) =>
         {
             // INVARIANT: nothing is written behind an erasure, which deletes the person's row first.
-            if ((await SubjectRows.KeepAsync(connection, transaction, [row.Subject!.Value], cancellation)).Count == 0) throw VaultException.NotFound();
+            if (recipient.Kind == RecipientKind.Customer) await LimitAsync(connection, transaction, row.Subject!.Value, cancellation);
+            else if ((await SubjectRows.KeepAsync(connection, transaction, [row.Subject!.Value], cancellation)).Count == 0) throw VaultException.NotFound();
             await using (var insert = new NpgsqlCommand($"INSERT INTO vault.request ({Columns}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)", connection))
             {
                 AddValues(insert.Parameters, row);
@@ -89,6 +90,19 @@ internal sealed class RequestStore(VaultDatabase database, AuditLog log, KeyRegi
             }
             return await LoggedAsync(connection, transaction, row, entries, cancellation);
         }, cancellation);
+    }
+
+    /// <summary>Customers open a few requests a day, each of which may build a package. Counted under the lock on the person's row, so that calls at once do not pass together.</summary>
+    private async Task LimitAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, SubjectId subject, CancellationToken cancellation)
+    {
+        if (await SubjectRows.LockAsync(connection, transaction, subject, cancellation) is null) throw VaultException.NotFound();
+        await using var command = new NpgsqlCommand(
+            "SELECT opened_at FROM vault.request WHERE subject_id = $1 AND opened_by = 'customer' AND opened_at > $2 ORDER BY opened_at DESC OFFSET $3 LIMIT 1", connection, transaction)
+        {
+            Parameters = { new() { Value = subject.Value }, new() { Value = (clock.Now - SubjectRequests.LimitWindow).UtcDateTime }, new() { Value = SubjectRequests.MostOpenedByCustomer - 1 } },
+        };
+        if (await command.ExecuteScalarAsync(cancellation) is DateTime limiting)
+            throw VaultException.RateLimited(new DateTimeOffset(limiting) + SubjectRequests.LimitWindow - clock.Now);
     }
 
     public async Task<RequestRow?> FindAsync(Guid id, CancellationToken cancellation)

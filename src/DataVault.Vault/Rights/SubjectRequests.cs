@@ -26,6 +26,11 @@ public sealed record RequestNote(DateTimeOffset At, string By, string Text);
 public sealed class SubjectRequests
 {
     internal const string Purpose = "data-subject-rights";
+
+    /// <summary>So many requests a person may open within <see cref="LimitWindow"/>; officers may open more for them.</summary>
+    internal const int MostOpenedByCustomer = 10;
+    internal static readonly TimeSpan LimitWindow = TimeSpan.FromDays(1);
+
     private const int LongestNote = 4_000;
     private const int LargestPage = 200;
 
@@ -51,7 +56,14 @@ public sealed class SubjectRequests
             throw await store.DeniedAsync(recipient, subject, own ? VaultException.NotFound() : VaultException.Forbidden(), requestId, cancellation);
         var row = await NewRowAsync(kind, subject, jurisdiction, own ? "customer" : OpenedBy(recipient), cancellation);
         row = row with { Notes = await notes.AddAsync(row, row.OpenedBy, Checked(note), cancellation) };
-        row = await store.InsertAsync(recipient, row, own ? StatesWithoutOfficer(kind) : [RequestStates.Received], requestId, cancellation);
+        try
+        {
+            row = await store.InsertAsync(recipient, row, own ? StatesWithoutOfficer(kind) : [RequestStates.Received], requestId, cancellation);
+        }
+        catch (VaultException e) when (e.Slug == "rate-limited")
+        {
+            throw await store.DeniedAsync(recipient, subject, e, requestId, cancellation);
+        }
         return View(await fulfilment.PromptlyAsync(row, cancellation));
     }
 

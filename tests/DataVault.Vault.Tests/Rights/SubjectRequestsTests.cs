@@ -169,6 +169,34 @@ public sealed class SubjectRequestsTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_customer_opens_ten_requests_a_day_and_no_more_and_officers_as_many_as_come()
+    {
+        await world.OpenAsync(RightsWorld.Officer, RequestKinds.Rectification, ada);
+        for (var i = 0; i < 10; i++)
+        {
+            world.Clock.Advance(TimeSpan.FromHours(1));
+            await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Rectification, ada);
+        }
+        var refusal = await Assert.ThrowsAsync<VaultException>(() => world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Access, ada));
+        Assert.Equal("rate-limited", refusal.Slug);
+        Assert.InRange(refusal.RetryAfter!.Value, TimeSpan.FromHours(14.9), TimeSpan.FromHours(15));
+        Assert.Equal(EntryType.Denied, (await LatestAsync()).Entry.Type);
+        await world.OpenAsync(RightsWorld.Officer, RequestKinds.Rectification, ada);
+        world.Clock.Advance(refusal.RetryAfter.Value);
+        await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Rectification, ada);
+        Assert.Equal("rate-limited", (await Assert.ThrowsAsync<VaultException>(() => world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Access, ada))).Slug);
+    }
+
+    [Fact]
+    public async Task A_customer_who_opens_requests_all_at_once_gets_no_further()
+    {
+        var attempts = Enumerable.Range(0, 14).Select(_ => Task.Run(() => world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Rectification, ada))).ToList();
+        foreach (var attempt in attempts) await Task.WhenAny(attempt);
+        Assert.Equal(10, attempts.Count(attempt => attempt.IsCompletedSuccessfully));
+        Assert.All(attempts.Where(attempt => attempt.IsFaulted), attempt => Assert.Equal("rate-limited", Assert.IsType<VaultException>(attempt.Exception!.InnerException).Slug));
+    }
+
+    [Fact]
     public async Task A_note_on_a_completion_that_the_vault_carries_out_is_kept()
     {
         var request = await world.OpenAsync(RightsWorld.Officer, RequestKinds.Access, ada);
