@@ -15,8 +15,12 @@ internal sealed class Upkeep(VaultDatabase database, PolicySet policy, VaultCloc
 
     private static readonly TimeSpan AnswersKept = TimeSpan.FromDays(1);
 
-    // What ran out while no process was there is found at the first turn.
-    private DateTimeOffset lastTurn = DateTimeOffset.UnixEpoch;
+    // A new process goes on where the one before stopped, and a little before that: clocks differ between machines.
+    private static readonly TimeSpan Overlap = TimeSpan.FromHours(1);
+
+    private const string ExpiryTask = "consent-expiry";
+
+    private DateTimeOffset? lastTurn;
 
     public async Task TurnAsync(CancellationToken ct)
     {
@@ -46,20 +50,45 @@ internal sealed class Upkeep(VaultDatabase database, PolicySet policy, VaultCloc
     private async Task QueueExpiredAsync(DateTimeOffset now, CancellationToken ct)
     {
         if (policy.Purposes.Find(AnalyticsFeed.Purpose) is not { } purpose) return;
-        await using var command = database.Source.CreateCommand(
-            """
+        var since = lastTurn ?? await SweptUntilAsync(ct) - Overlap;
+        // INVARIANT: how far the sweep came is kept beside what it queued, in one transaction: a database restored to an earlier state is swept from there again.
+        await database.RunAsync(async (connection, transaction) =>
+        {
+            await using var batch = new NpgsqlBatch(connection, transaction) { BatchCommands = { Note(now), Queue(purpose.Id, since, now) } };
+            return await batch.ExecuteNonQueryAsync(ct);
+        }, ct);
+    }
+
+    /// <summary>What ran out while no process was there is found from here on.</summary>
+    private async Task<DateTimeOffset> SweptUntilAsync(CancellationToken ct)
+    {
+        await using var command = database.Source.CreateCommand("select done_until from vault.upkeep where task = $1");
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = ExpiryTask });
+        return await command.ExecuteScalarAsync(ct) is DateTime until ? new DateTimeOffset(until) : DateTimeOffset.UnixEpoch;
+    }
+
+    private static NpgsqlBatchCommand Note(DateTimeOffset now) =>
+        new("insert into vault.upkeep (task, done_until) values ($1, $2) on conflict (task) do update set done_until = excluded.done_until")
+        {
+            Parameters = { new NpgsqlParameter<string> { TypedValue = ExpiryTask }, new NpgsqlParameter<DateTime> { TypedValue = now.UtcDateTime } },
+        };
+
+    private static NpgsqlBatchCommand Queue(int purpose, DateTimeOffset since, DateTimeOffset now) =>
+        new("""
             insert into vault.feed_queue (subject_id, enqueued_at, attempt)
             select c.subject_id, $3, 0 from vault.consent_event c
             where c.expires > $2 and c.expires <= $3 and c.purpose_id = $1 and not exists (
                 select from vault.consent_event n where n.subject_id = c.subject_id and n.purpose_id = $1 and n.sequence > c.sequence)
             order by c.subject_id
             on conflict (subject_id) do update set attempt = 0
-            """);
-        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = purpose.Id });
-        command.Parameters.Add(new NpgsqlParameter<DateTime> { TypedValue = lastTurn.UtcDateTime });
-        command.Parameters.Add(new NpgsqlParameter<DateTime> { TypedValue = now.UtcDateTime });
-        await command.ExecuteNonQueryAsync(ct);
-    }
+            """)
+        {
+            Parameters =
+            {
+                new NpgsqlParameter<int> { TypedValue = purpose }, new NpgsqlParameter<DateTime> { TypedValue = since.UtcDateTime },
+                new NpgsqlParameter<DateTime> { TypedValue = now.UtcDateTime },
+            },
+        };
 
     private async Task ForgetAnswersAsync(DateTimeOffset before, CancellationToken ct)
     {

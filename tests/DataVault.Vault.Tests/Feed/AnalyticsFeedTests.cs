@@ -68,6 +68,25 @@ public sealed class AnalyticsFeedTests(StoreVault store) : IClassFixture<StoreVa
     }
 
     [Fact]
+    public async Task A_new_process_does_not_feed_again_whose_consent_ran_out_long_before()
+    {
+        var subject = await ConsentedAsync();
+        await store.Consents.SetAsync(
+            Person(subject), subject, new ConsentStatement("analytics", "given", Expires: store.Clock.GetUtcNow().AddHours(1)), Guid.NewGuid(), default);
+        await store.Feed.DrainAsync(default);
+        store.Clock.Advance(TimeSpan.FromHours(2));
+        await NewUpkeep().TurnAsync(default);
+        Assert.Equal(1, await store.CountAsync($"select count(*) from vault.feed_queue where subject_id = '{subject}'"));
+        await store.Feed.DrainAsync(default);
+        store.Clock.Advance(TimeSpan.FromHours(2));
+        await NewUpkeep().TurnAsync(default);
+        store.Clock.Advance(TimeSpan.FromHours(2));
+        await NewUpkeep().TurnAsync(default);
+        Assert.Equal(0, await store.CountAsync($"select count(*) from vault.feed_queue where subject_id = '{subject}'"));
+        await store.Feed.DrainAsync(default);
+    }
+
+    [Fact]
     public async Task A_withdrawal_and_the_feed_at_the_same_time_leave_no_row()
     {
         var people = new List<SubjectId>();
@@ -142,6 +161,8 @@ public sealed class AnalyticsFeedTests(StoreVault store) : IClassFixture<StoreVa
         Assert.Equal((2, 4), (await RowsAsync(one), await RowsAsync(two)));
         await store.ExecuteAsync("delete from vault.feed_queue");
     }
+
+    private Upkeep NewUpkeep() => Microsoft.Extensions.DependencyInjection.ActivatorUtilities.CreateInstance<Upkeep>(store.Vault.Get<IServiceProvider>());
 
     private Task<SubjectId> ConsentedAsync() => store.AddAsync(Fields, new() { ["analytics"] = "given" });
 

@@ -179,6 +179,12 @@ internal sealed class VaultInitial : Migration
         );
         create index feed_queue_age on vault.feed_queue (enqueued_at);
         comment on table vault.feed_queue is 'local: claimed with skip locked, which a distributed table cannot';
+
+        create table vault.upkeep (
+            task       text primary key,
+            done_until timestamptz not null
+        );
+        comment on table vault.upkeep is 'local';
         """;
 
     private const string Audit =
@@ -254,6 +260,7 @@ internal sealed class VaultInitial : Migration
         """
         grant usage on schema vault, audit to dv_vault;
         grant select, insert, update, delete on vault.subject, vault.identifier, vault.search_term, vault.request, vault.idempotency, vault.feed_queue to dv_vault;
+        grant select, insert, update on vault.upkeep to dv_vault;
         grant select, insert, delete on vault.history, vault.event, vault.consent_event to dv_vault;
         grant select, insert, update on vault.closed_request to dv_vault;
         grant select, insert on vault.tombstone to dv_vault;
