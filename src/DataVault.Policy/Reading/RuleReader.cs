@@ -116,6 +116,7 @@ internal sealed class RuleReader(Catalogue catalogue, TrackingPlan plan, Purpose
         var form = body.Choice<Form>("form");
         if (form == Form.Withheld && body.Has("form")) body.Problem(body.LineOf("form"), "a permit gives a form; to withhold, write no rule or a forbid");
         if (body.Has("events") && form is Form.Masked or Form.Token) body.Problem(body.LineOf("form"), "events are given plain or generalised");
+        if (actions.Contains(AccessAction.Export) && form != Form.Plain && body.Has("form")) body.Problem(body.LineOf("form"), "a package holds plain values, so a rule that exports has the form plain");
         if (actions.Contains(AccessAction.Feed) && form != Form.Generalised) body.Problem(body.LineOf("form"), "analytics is fed generalised values");
         return form;
     }

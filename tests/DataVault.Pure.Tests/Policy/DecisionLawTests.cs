@@ -136,12 +136,14 @@ public sealed class DecisionLawTests
         var items = Some(random, Items);
         var form = (Form)random.Next(1, 5);
         if (items.Contains("event:purchase") && form is Form.Masked or Form.Token) form = Form.Generalised;
+        var actions = Some(random, Actions);
+        if (actions.Contains("export")) form = Form.Plain;
         return new RuleSpec(id, random.Next(5) == 0)
         {
             Roles = Some(random, Roles),
             Purposes = Some(random, Purposes),
             Items = items,
-            Actions = Some(random, Actions),
+            Actions = actions,
             Form = form,
             OwnRecord = random.Next(6) == 0,
             MultiFactor = random.Next(6) == 0,

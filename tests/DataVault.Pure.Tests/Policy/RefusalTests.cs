@@ -41,6 +41,8 @@ public sealed class RefusalTests
         { "an exception that was not chosen", "form: plain\n", "form: plain\n    except: [phone]\n", 9, "phone is excepted but was not chosen" },
         { "a masked event", "fields: [email]\n    actions: [read]\n    form: plain", "events: [purchase]\n    actions: [read]\n    form: masked", 8, "events are given plain or generalised" },
         { "plain values for analysts", "[read]", "[feed]", 8, "fed generalised" },
+        { "a masked export", "[read]\n    form: plain", "[export]\n    form: masked", 8, "a package holds plain values" },
+        { "an export among reads", "[read]\n    form: plain", "[read, export]\n    form: generalised", 8, "a package holds plain values" },
         { "a bad id", "id: one", "id: one two", 2, "is not a name" },
         { "an alias", "why: Test", "why: &test Test", 3, "anchors, aliases and tags" },
         { "a tag", "why: Test", "why: !!str Test", 3, "anchors, aliases and tags" },
