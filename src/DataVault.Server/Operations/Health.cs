@@ -76,5 +76,16 @@ internal sealed class Health(
         }
     }
 
-    private long FreeBytes() => new DriveInfo(settings.Home).AvailableFreeSpace;
+    // A folder that is gone, or a disk that is not mounted, has no room.
+    private long FreeBytes()
+    {
+        try
+        {
+            return new DriveInfo(settings.Home).AvailableFreeSpace;
+        }
+        catch (IOException)
+        {
+            return 0;
+        }
+    }
 }

@@ -94,7 +94,7 @@ internal sealed class PlaintextDrive(RunningServer server, Canaries canaries)
 
     public async Task RunAsync()
     {
-        await CreateAsync(consents: ["marketing", "analytics", "personalisation", "wellbeing"], segment: "regular");
+        await CreateAsync(consents: ["marketing", "analytics", "personalisation", "wellbeing"], segment: "dormant");
         await AppendEventsAsync();
         await ChangeAsync();
         await ReadAsync();
@@ -269,7 +269,7 @@ internal sealed class PlaintextDrive(RunningServer server, Canaries canaries)
         await connection.OpenAsync();
         await using var waiting = new NpgsqlCommand("SELECT count(*) FROM vault.feed_queue WHERE subject_id = $1", connection) { Parameters = { new() { Value = _customer } } };
         await Waiting.UntilAsync("the analytics feed has taken the customer", async () => await waiting.ExecuteScalarAsync() is 0L);
-        await using var fed = new NpgsqlCommand("SELECT count(*) FROM analytics_insight.customer WHERE segment = 'regular'", connection);
+        await using var fed = new NpgsqlCommand("SELECT count(*) FROM analytics_insight.customer WHERE segment = 'dormant'", connection);
         Assert.Equal(1L, await fed.ExecuteScalarAsync());
     }
 
