@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using System.Globalization;
 using System.Net.Sockets;
+using System.Security.Cryptography;
 using System.Text.Json;
 using DataVault.Analytics;
 using DataVault.Client;
@@ -133,7 +134,7 @@ internal static class Problems
                 return WriteAsync(context, "unavailable");
             default:
                 Log(context, failure, LogLevel.Error);
-                return WriteAsync(context, "internal");
+                return WriteAsync(context, SlugOf(failure));
         }
     }
 
@@ -148,6 +149,9 @@ internal static class Problems
 
     private static string Place(Exception failure) =>
         string.Join(" < ", (failure.StackTrace ?? "").Split('\n').Where(line => line.Contains("DataVault", StringComparison.Ordinal)).Take(4).Select(line => line.Trim()));
+
+    /// <summary>Of what nobody caught before. Stored bytes that are not what was sealed are no failure of the server: nothing of them is served.</summary>
+    internal static string SlugOf(Exception failure) => failure is CryptographicException ? "unavailable" : "internal";
 
     private static string SlugOf(int status) => status switch
     {
