@@ -5,7 +5,7 @@ using DataVault.Benchmarks;
 
 Benchmark[] benchmarks =
 [
-    new("read", "[people=5000] [rounds=7] [seconds=2]   audited read over HTTP, against EF Core plaintext and EF Core + DataProtection + audit row", ReadBenchmark.RunAsync),
+    new("read", "[people=5000] [rounds=7] [seconds=2] [peers=Multiplexing=true]   audited read over HTTP, against EF Core plaintext and EF Core + DataProtection + audit row", ReadBenchmark.RunAsync),
     new("verify", "[entries=1000000] [rounds=5]   audit verify over a log on disk, against raw SHA-256 over the same bytes", VerifyBenchmark.RunAsync),
     new("ingest", "[rows=20000] [slow=2000] [rounds=7] [callers=2]   customers and events in, against COPY in clear and EF Core with DataProtection", IngestBenchmark.RunAsync),
     new("lookup", "[subjects=1000000] [rounds=7] [each=2000]   by e-mail through the blind index, against a b-tree in clear", LookupBenchmark.RunAsync),

@@ -8,7 +8,7 @@ namespace DataVault.Benchmarks;
 /// plaintext row and (b) EF Core with a DataProtection converter per field and an audit row per read. All three answer the
 /// same load from the same machine in the same minute: one round runs each of them, the next in the reverse order.
 /// </summary>
-internal sealed class ReadBenchmark(int people, int rounds, TimeSpan duration)
+internal sealed class ReadBenchmark(int people, int rounds, TimeSpan duration, string peerPool)
 {
     private const string Fields = "givenName,familyName,email,phone,customerNumber,loyaltyTier";
     private const int WarmRequests = 60_000;
@@ -16,7 +16,7 @@ internal sealed class ReadBenchmark(int people, int rounds, TimeSpan duration)
     private static readonly int[] CallerCounts = [1, 16, 64];
 
     public static Task RunAsync(BenchmarkOptions options) =>
-        new ReadBenchmark(options.Number("people", 5000), options.Number("rounds", 7), TimeSpan.FromSeconds(options.Number("seconds", 2))).RunAsync();
+        new ReadBenchmark(options.Number("people", 5000), options.Number("rounds", 7), TimeSpan.FromSeconds(options.Number("seconds", 2)), options.Text("peers", "")).RunAsync();
 
     private async Task RunAsync()
     {
@@ -26,7 +26,7 @@ internal sealed class ReadBenchmark(int people, int rounds, TimeSpan duration)
         var token = await vault.TokenAsync("support-desk");
         var port = VaultUnderLoad.FreePort();
         var jwks = await vault.Http.GetStringAsync(new Uri("/.well-known/jwks.json", UriKind.Relative));
-        using var peers = await StartPeersAsync(vault.AdministratorConnection("baseline"), port, jwks);
+        using var peers = await StartPeersAsync($"{vault.AdministratorConnection("baseline")};{peerPool}", port, jwks);
 
         var sides = new[]
         {
