@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Net;
+using DataVault.Testing;
 
 namespace DataVault.Benchmarks;
 
@@ -24,7 +25,7 @@ internal sealed class ReadBenchmark(int people, int rounds, TimeSpan duration, s
         var persons = VaultUnderLoad.MakePeople(people);
         var ids = await vault.CreateAsync(persons);
         var token = await vault.TokenAsync("support-desk");
-        var port = VaultUnderLoad.FreePort();
+        var port = ServerProcess.FreePort();
         var jwks = await vault.Http.GetStringAsync(new Uri("/.well-known/jwks.json", UriKind.Relative));
         using var peers = await StartPeersAsync($"{vault.AdministratorConnection("baseline")};{peerPool}", port, jwks);
 

@@ -1,8 +1,6 @@
-using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
-using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using DataVault.Client.Wire;
@@ -24,13 +22,8 @@ internal sealed class VaultUnderLoad(ServerProcess server) : IAsyncDisposable
         new(await ServerProcess.StartAsync(new Dictionary<string, string> { ["Limits__RequestsPerSecond"] = "1000000" }));
 
     /// <summary>The embedded cluster's administrator on a database of its own: where the peers keep their rows.</summary>
-    public string AdministratorConnection(string database) => new NpgsqlConnectionStringBuilder
-    {
-        Host = Path.Combine(server.Home, "postgres", "socket"),
-        Port = int.Parse(File.ReadAllText(Path.Combine(server.Home, "postgres", "conf", "port")), CultureInfo.InvariantCulture),
-        Username = "vault_admin",
-        Database = database,
-    }.ConnectionString;
+    public string AdministratorConnection(string database) =>
+        new NpgsqlConnectionStringBuilder(server.DatabaseConnection(database)) { Pooling = true }.ConnectionString;
 
     /// <summary>An access token of a first-run client, by client credentials.</summary>
     public async Task<string> TokenAsync(string client)
@@ -75,13 +68,6 @@ internal sealed class VaultUnderLoad(ServerProcess server) : IAsyncDisposable
             Phone = $"+4477009{number % 100000:00000}", Street = $"{number} Sample Street", Postcode = $"AB{number % 90} 1CD", City = "Sampleton", Country = "GB",
             BirthDate = $"19{50 + (number % 50)}-0{1 + (number % 9)}-1{number % 10}", Language = "en", LoyaltyTier = "silver", CustomerNumber = $"B{number:0000000}",
         })];
-
-    public static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
-    }
 
     public async ValueTask DisposeAsync()
     {

@@ -235,7 +235,8 @@ public sealed class ServerProcess : IAsyncDisposable
         return Path.Combine(own.Parent!.Parent!.FullName, "DataVault.Server", own.Name, "DataVault.Server.dll");
     }
 
-    private static int FreePort()
+    /// <summary>A TCP port on 127.0.0.1 that nobody listens on at this moment.</summary>
+    public static int FreePort()
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();

@@ -11,6 +11,7 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.Extensions.Logging;
+using DataVault.Testing;
 
 namespace DataVault.Server.Tests.Console;
 
@@ -48,7 +49,7 @@ public sealed class PaperVault : IAsyncDisposable
 
     public static async Task<PaperVault> StartAsync(int port = 0)
     {
-        if (port == 0) port = FreePort();
+        if (port == 0) port = ServerProcess.FreePort();
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         var address = $"http://localhost:{port}";
@@ -64,13 +65,6 @@ public sealed class PaperVault : IAsyncDisposable
     }
 
     public ValueTask DisposeAsync() => _app.DisposeAsync();
-
-    private static int FreePort()
-    {
-        using var probe = new TcpListener(IPAddress.Loopback, 0);
-        probe.Start();
-        return ((IPEndPoint)probe.LocalEndpoint).Port;
-    }
 
     private void MapIssuer(WebApplication app)
     {
