@@ -236,7 +236,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
                 Home = settings.Home,
                 Origin = settings.Origin,
                 Development = settings.Development,
-                RootPassphrase = settings.RootPassphrase,
+                RootKey = new RootKeySource.SealedFile { Passphrase = settings.RootPassphrase },
             },
             policy);
         services.AddSingleton<ISignInAudit, SignInAudit>();

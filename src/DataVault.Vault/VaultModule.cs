@@ -38,7 +38,7 @@ public static class VaultModule
     private static void AddKeys(IServiceCollection services, VaultOptions options)
     {
         services.AddSingleton(_ => new TombstoneJournal(options.Home));
-        services.TryAddSingleton<IRootKeyProvider>(provider => OpenRootKey(options, provider.GetRequiredService<IRandomBytes>()));
+        services.AddSingleton<RootKeyProviders>();
         services.AddSingleton<VaultKeyring>();
         services.AddSingleton<KeyRegistry>();
         services.AddSingleton<IServiceKeys>(provider => provider.GetRequiredService<KeyRegistry>());
@@ -46,18 +46,6 @@ public static class VaultModule
         services.AddSingleton<EpochRotation>();
         services.AddSingleton<RestoreGate>();
         services.AddHostedService<VaultStartup>();
-    }
-
-    private static SealedFileRootKey OpenRootKey(VaultOptions options, IRandomBytes random)
-    {
-        try
-        {
-            return SealedFileRootKey.Open(Path.Combine(options.Home, "root.key"), options.RootPassphrase, options.Development, random);
-        }
-        catch (RootKeyException e)
-        {
-            throw new VaultStartException(e.Message);
-        }
     }
 
     private static void AddAudit(IServiceCollection services)

@@ -20,8 +20,10 @@ public sealed class VaultOptions
 
     public bool Development { get; init; }
 
-    /// <summary>Passphrase that seals the root key file. Null: an open file, in Development only.</summary>
-    public string? RootPassphrase { get; init; }
+    public RootKeySource RootKey { get; init; } = new RootKeySource.SealedFile();
+
+    /// <summary>The root key before, while a rotation to <see cref="RootKey"/> is going on.</summary>
+    public RootKeySource? PreviousRootKey { get; init; }
 
     /// <summary>Entries that may wait for the log; beyond, requests are refused.</summary>
     public int AuditQueueLimit { get; init; } = 4096;

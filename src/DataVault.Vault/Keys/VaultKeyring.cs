@@ -11,7 +11,7 @@ namespace DataVault.Vault.Keys;
 /// The keys of the vault itself: the vault key (random, in the keys database, wrapped by the root), what is derived from it, and the epoch roots.
 /// Opened at first use; nothing here belongs to one person.
 /// </summary>
-internal sealed class VaultKeyring(KeysDatabase database, IRootKeyProvider rootKey, VaultOptions options, IRandomBytes random, TimeProvider clock) : IServiceKeys, IDisposable
+internal sealed class VaultKeyring(KeysDatabase database, RootKeyProviders rootKeys, VaultOptions options, IRandomBytes random, TimeProvider clock) : IServiceKeys, IDisposable
 {
     private const int ActorTagSize = 16;
     private readonly Lock opening = new();
@@ -112,14 +112,7 @@ internal sealed class VaultKeyring(KeysDatabase database, IRootKeyProvider rootK
         using var reader = command.ExecuteReader();
         if (!reader.Read()) return null;
         var id = reader.GetGuid(0);
-        try
-        {
-            return (id, rootKey.Unwrap(reader.GetFieldValue<byte[]>(1), VaultKeyContext(id)));
-        }
-        catch (CryptographicException)
-        {
-            throw new VaultStartException("The root key does not open the vault key: the keys database belongs to another root key.");
-        }
+        return (id, rootKeys.Unwrap(reader.GetFieldValue<byte[]>(1), VaultKeyContext(id), wrappedBy: null));
     }
 
     private (Guid Id, SecretBytes Key) CreateVaultKey(NpgsqlConnection connection)
@@ -128,7 +121,7 @@ internal sealed class VaultKeyring(KeysDatabase database, IRootKeyProvider rootK
         using var fresh = SecretBytes.Random(KeyDerivation.KeySize, random);
         using var command = new NpgsqlCommand("insert into keys.vault_key values (1, $1, $2, $3) on conflict do nothing", connection)
         {
-            Parameters = { new() { Value = id }, new() { Value = rootKey.Wrap(fresh.Span, VaultKeyContext(id)) }, new() { Value = clock.GetUtcNow().UtcDateTime } },
+            Parameters = { new() { Value = id }, new() { Value = rootKeys.Current.Wrap(fresh.Span, VaultKeyContext(id)) }, new() { Value = clock.GetUtcNow().UtcDateTime } },
         };
         command.ExecuteNonQuery();
         return ReadVaultKey(connection)!.Value;

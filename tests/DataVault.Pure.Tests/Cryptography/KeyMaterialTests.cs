@@ -28,9 +28,9 @@ public sealed class KeyMaterialTests : IDisposable
     [Fact]
     public void A_development_root_key_is_made_once_and_unwraps_what_it_wrapped()
     {
-        using var first = SealedFileRootKey.Open(KeyFile, null, development: true, random);
+        using var first = LocalRootKey.Open(KeyFile, null, development: true, random);
         var wrapped = first.Wrap("a key of the vault"u8, "context"u8);
-        using var second = SealedFileRootKey.Open(KeyFile, null, development: true, random);
+        using var second = LocalRootKey.Open(KeyFile, null, development: true, random);
         using var opened = second.Unwrap(wrapped, "context"u8);
         Assert.True(opened.Span.SequenceEqual("a key of the vault"u8));
         Assert.ThrowsAny<System.Security.Cryptography.CryptographicException>(() => second.Unwrap(wrapped, "another"u8));
@@ -40,31 +40,31 @@ public sealed class KeyMaterialTests : IDisposable
     [Fact]
     public void A_development_root_key_is_refused_in_production()
     {
-        SealedFileRootKey.Open(KeyFile, null, development: true, random).Dispose();
-        Assert.Throws<RootKeyException>(() => SealedFileRootKey.Open(KeyFile, null, development: false, random));
-        Assert.Throws<RootKeyException>(() => SealedFileRootKey.Open(KeyFile, "passphrase", development: false, random));
-        Assert.Throws<RootKeyException>(() => SealedFileRootKey.Open(Path.Combine(folder, "none"), null, development: false, random));
+        LocalRootKey.Open(KeyFile, null, development: true, random).Dispose();
+        Assert.Throws<RootKeyException>(() => LocalRootKey.Open(KeyFile, null, development: false, random));
+        Assert.Throws<RootKeyException>(() => LocalRootKey.Open(KeyFile, "passphrase", development: false, random));
+        Assert.Throws<RootKeyException>(() => LocalRootKey.Open(Path.Combine(folder, "none"), null, development: false, random));
     }
 
     [Fact]
     public void A_passphrase_opens_its_root_key_and_no_other_does()
     {
-        using var first = SealedFileRootKey.Open(KeyFile, "correct horse", development: false, random);
+        using var first = LocalRootKey.Open(KeyFile, "correct horse", development: false, random);
         var wrapped = first.Wrap("k"u8, default);
-        using var second = SealedFileRootKey.Open(KeyFile, "correct horse", development: false, random);
+        using var second = LocalRootKey.Open(KeyFile, "correct horse", development: false, random);
         using var opened = second.Unwrap(wrapped, default);
         Assert.Equal(1, opened.Length);
-        Assert.Throws<RootKeyException>(() => SealedFileRootKey.Open(KeyFile, "battery staple", development: false, random));
-        Assert.Throws<RootKeyException>(() => SealedFileRootKey.Open(KeyFile, null, development: true, random));
+        Assert.Throws<RootKeyException>(() => LocalRootKey.Open(KeyFile, "battery staple", development: false, random));
+        Assert.Throws<RootKeyException>(() => LocalRootKey.Open(KeyFile, null, development: true, random));
         Assert.DoesNotContain("correct", File.ReadAllText(KeyFile), StringComparison.Ordinal);
     }
 
     [Fact]
     public void A_root_key_that_others_may_read_is_refused()
     {
-        SealedFileRootKey.Open(KeyFile, null, development: true, random).Dispose();
+        LocalRootKey.Open(KeyFile, null, development: true, random).Dispose();
         File.SetUnixFileMode(KeyFile, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead);
-        Assert.Throws<RootKeyException>(() => SealedFileRootKey.Open(KeyFile, null, development: true, random));
+        Assert.Throws<RootKeyException>(() => LocalRootKey.Open(KeyFile, null, development: true, random));
     }
 
     [Theory]
@@ -75,14 +75,14 @@ public sealed class KeyMaterialTests : IDisposable
     {
         File.WriteAllText(KeyFile, content);
         File.SetUnixFileMode(KeyFile, UnixFileMode.UserRead | UnixFileMode.UserWrite);
-        Assert.Throws<RootKeyException>(() => SealedFileRootKey.Open(KeyFile, "passphrase", development: false, random));
+        Assert.Throws<RootKeyException>(() => LocalRootKey.Open(KeyFile, "passphrase", development: false, random));
     }
 
     [Fact]
     public void Many_that_start_at_once_share_one_root_key()
     {
-        var keys = new SealedFileRootKey[8];
-        Parallel.For(0, keys.Length, i => keys[i] = SealedFileRootKey.Open(KeyFile, null, development: true, random));
+        var keys = new LocalRootKey[8];
+        Parallel.For(0, keys.Length, i => keys[i] = LocalRootKey.Open(KeyFile, null, development: true, random));
         var wrapped = keys[0].Wrap("k"u8, default);
         foreach (var key in keys) key.Unwrap(wrapped, default).Dispose();
         Assert.Single(Directory.GetFiles(folder));
