@@ -122,6 +122,9 @@ public abstract class CatalogueItem
     /// <summary>Stable number; fields and event types count apart.</summary>
     public int Id { get; }
 
+    /// <summary>The number that stands for the item where fields and event types are mixed, as in the log: an event type counts as 1000 + id.</summary>
+    public int Code => this is EventTypeDefinition ? 1000 + Id : Id;
+
     /// <summary>Position among all items of this policy version: fields first, then event types, each by id.</summary>
     public int Ordinal { get; }
 

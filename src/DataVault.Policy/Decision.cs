@@ -46,14 +46,55 @@ public enum ConsentStatus
 /// <summary>How a subject stands to one purpose.</summary>
 public sealed record ConsentFact(int PurposeId, ConsentStatus Status, DateTimeOffset? Expires);
 
+/// <summary>What a legal hold keeps from being erased, and for what it may still be seen afterwards.</summary>
+/// <param name="Items">Codes of items (<see cref="CatalogueItem.Code"/>). No items and no classes: everything.</param>
+/// <param name="Classes">Ids of classes, each with every item that it has at the time of the decision.</param>
+/// <param name="Purposes">Ids of the purposes that may see what is left once the rest has been erased.</param>
+public sealed record HoldFact(IReadOnlyList<int> Items, IReadOnlyList<int> Classes, IReadOnlyList<int> Purposes)
+{
+    public bool Covers(CatalogueItem item)
+    {
+        ArgumentNullException.ThrowIfNull(item);
+        return (Items.Count == 0 && Classes.Count == 0) || Items.Contains(item.Code) || Classes.Contains(item.Class.Id);
+    }
+}
+
 /// <summary>What is known of the subject that a decision depends on.</summary>
 /// <param name="Consents">At most one per purpose; a purpose that is absent has no consent.</param>
 /// <param name="ObjectedPurposes">Ids of purposes objected to.</param>
 /// <param name="Restricted">Processing is restricted (GDPR Article 18).</param>
-/// <param name="OnHold">Erasure is suspended.</param>
+/// <param name="OnHold">Erasure is suspended for every item, by no hold that is known in detail.</param>
 public sealed record DecisionFacts(IReadOnlyList<ConsentFact> Consents, IReadOnlyList<int> ObjectedPurposes, bool Restricted, bool OnHold)
 {
     public static DecisionFacts None { get; } = new([], [], false, false);
+
+    /// <summary>Legal holds in force.</summary>
+    public IReadOnlyList<HoldFact> Holds { get; init; } = [];
+
+    /// <summary>The person has been erased but for what the holds keep: nobody sees that, save for the purposes that a hold names.</summary>
+    public bool Remainder { get; init; }
+
+    /// <summary>Whether a hold keeps the item from being erased.</summary>
+    public bool Keeps(CatalogueItem item)
+    {
+        for (var index = 0; index < Holds.Count; index++)
+        {
+            if (Holds[index].Covers(item)) return true;
+        }
+
+        return OnHold;
+    }
+
+    /// <summary>Whether what is left of an erased person may be disclosed for a purpose.</summary>
+    internal bool KeepsFor(CatalogueItem item, int purpose)
+    {
+        for (var index = 0; index < Holds.Count; index++)
+        {
+            if (Holds[index].Covers(item) && Holds[index].Purposes.Contains(purpose)) return true;
+        }
+
+        return false;
+    }
 }
 
 /// <summary>

@@ -87,7 +87,11 @@ public sealed class PolicyDecisionPoint
         for (var guard = 1; guard < guards.Length; guard++) guards[guard] = Test(table.Guards[guard], request, facts, now);
         Span<ulong> used = stackalloc ulong[(table.RuleIds.Count / 64) + 1];
         used.Clear();
-        var weighing = new Weighing(guards, used, Stop(purpose, request.Action, facts, now), Rows(request, ordinal));
+        var stop = Stop(purpose, facts, now);
+        var weighing = new Weighing(guards, used, stop, Rows(request, ordinal))
+        {
+            Holding = facts.Remainder || (request.Action == AccessAction.Erase && (facts.OnHold || facts.Holds.Count > 0)) ? (facts, purpose.Id) : null,
+        };
         return DecideAll(request, items, ref weighing);
     }
 
@@ -98,6 +102,10 @@ public sealed class PolicyDecisionPoint
         public readonly Span<ulong> Used = used;
         public readonly Obstacle Stop = stop;
         public readonly Cell?[]?[] Rows = rows;
+
+        /// <summary>Set where a hold, or what it left of an erased person, may stand in the way of an item.</summary>
+        public (DecisionFacts Facts, int Purpose)? Holding { get; init; }
+
         public int Obligations;
 
         public readonly void Use(NamedRules rules)
@@ -135,6 +143,7 @@ public sealed class PolicyDecisionPoint
         var obstacle = Weigh(item.Ordinal, ref weighing, out var widest);
         if (obstacle == Obstacle.NotPermitted) return Forbidden(item, ref weighing) ?? refusals[item.Ordinal][(int)obstacle];
         if (Forbidden(item, ref weighing) is { } forbidden) return forbidden;
+        if (weighing.Holding is { } holding && IsHeld(item, request.Action, holding.Facts, holding.Purpose)) return refusals[item.Ordinal][(int)Obstacle.OnHold];
         if (weighing.Stop != Obstacle.None) return refusals[item.Ordinal][(int)weighing.Stop];
         if (obstacle != Obstacle.None) return refusals[item.Ordinal][(int)obstacle];
 
@@ -224,13 +233,17 @@ public sealed class PolicyDecisionPoint
         new([.. items.Select(requested => refusals[requested.Item.Ordinal][(int)obstacle])], [], [], []);
 
     /// <summary>What the facts hold against the purpose itself, whatever the item.</summary>
-    private static Obstacle Stop(Purpose purpose, AccessAction action, DecisionFacts facts, DateTimeOffset now)
+    private static Obstacle Stop(Purpose purpose, DecisionFacts facts, DateTimeOffset now)
     {
-        if (action == AccessAction.Erase && facts.OnHold) return Obstacle.OnHold;
         if (facts.Restricted && purpose.StopsOnRestriction) return Obstacle.Restricted;
         if (purpose.StopsOnObjection && facts.ObjectedPurposes.Contains(purpose.Id)) return Obstacle.Objected;
         return purpose.NeedsConsent ? Consent(purpose.Id, facts, now) : Obstacle.None;
     }
+
+    // What is held may not be erased. What a hold has left of an erased person may be disclosed for the purposes that the hold names, and nothing may be added.
+    private static bool IsHeld(CatalogueItem item, AccessAction action, DecisionFacts facts, int purpose) => action == AccessAction.Erase
+        ? facts.Keeps(item)
+        : !(ActionNames.Discloses(action) && action != AccessAction.Feed && facts.KeepsFor(item, purpose));
 
     private static Obstacle Test(Guard guard, AccessRequest request, DecisionFacts facts, DateTimeOffset now)
     {

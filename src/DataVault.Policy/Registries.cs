@@ -141,9 +141,10 @@ public static class Capabilities
     public const string AccountsManage = "accounts.manage";
     public const string StatusRead = "status.read";
     public const string AnalyticsQuery = "analytics.query";
+    public const string HoldsManage = "holds.manage";
 
     internal static readonly string[] All =
-        [AuditRead, RequestsRead, RequestsDecide, PolicyRead, ClientsManage, AccountsManage, StatusRead, AnalyticsQuery];
+        [AuditRead, RequestsRead, RequestsDecide, PolicyRead, ClientsManage, AccountsManage, StatusRead, AnalyticsQuery, HoldsManage];
 }
 
 /// <summary>

@@ -10,7 +10,7 @@ public enum EntryType : ushort
     FieldRead = 17, RecordWrite = 18, RecordDelete = 19, Export = 20, Search = 21, Denied = 22, PolicyChange = 26, RoleChange = 27,
     ConsentChange = 31, EventAppend = 32, EventRead = 33, RequestChange = 34, SignIn = 35, SignInFailed = 36, AuditRead = 37,
     ClientChange = 38, AccountChange = 39, AnalyticsFeed = 40, AnalyticsQuery = 41, TokenIssued = 42, PolicyQuestion = 43, StatusRead = 44,
-    RequestRead = 45,
+    RequestRead = 45, HoldChange = 46,
 #pragma warning restore CS1591
 }
 
@@ -63,6 +63,7 @@ public static class EntryTypes
         [EntryType.PolicyQuestion] = "policy.question",
         [EntryType.StatusRead] = "status.read",
         [EntryType.RequestRead] = "request.read",
+        [EntryType.HoldChange] = "hold.change",
     }.ToFrozenDictionary();
 
     private static readonly FrozenDictionary<string, EntryType> ByName =

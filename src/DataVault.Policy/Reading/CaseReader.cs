@@ -78,9 +78,28 @@ internal sealed class CaseReader(Catalogue catalogue, TrackingPlan plan, Purpose
         }
 
         var objected = body.Words("objections").Select(word => Find(body, word)?.Id ?? 0).ToList();
-        var facts = new DecisionFacts(consents, objected, body.Flag("restricted", false), body.Flag("onHold", false));
+        var facts = new DecisionFacts(consents, objected, body.Flag("restricted", false), body.Flag("onHold", false))
+        {
+            Holds = body.OptionalMap("hold") is { } hold ? [Hold(hold)] : [],
+            Remainder = body.Flag("remainder", false),
+        };
         body.Done();
         return facts;
+    }
+
+    private HoldFact Hold(Section body)
+    {
+        var items = body.Words("items").Select(word => Item(body, word)).OfType<CatalogueItem>().Select(item => item.Code).ToList();
+        var purposes = body.Words("purposes").Select(word => Find(body, word)).OfType<Purpose>().Select(purpose => purpose.Id).ToList();
+        body.Done();
+        return new HoldFact(items, [], purposes);
+    }
+
+    private CatalogueItem? Item(Section body, Word name)
+    {
+        if (RequestedItem.TryParse(name.Text, catalogue, plan, out var item) && item.Narrower is null) return item.Item;
+        body.Problem(name.Line, $"unknown item {name.Text}");
+        return null;
     }
 
     private static ConsentFact Fact(int purpose, string state) => state switch

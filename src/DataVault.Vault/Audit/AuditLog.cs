@@ -92,7 +92,7 @@ internal sealed class AuditLog : IHostedService, IAsyncDisposable
         };
 
     /// <summary>The number that stands for an item in the log.</summary>
-    public static int ItemCode(CatalogueItem item) => item is EventTypeDefinition ? 1000 + item.Id : item.Id;
+    public static int ItemCode(CatalogueItem item) => item.Code;
 
     /// <summary>Seals a detail under the person's own key; without a person, under a key of the vault. Its hash goes into the entry.</summary>
     public (LogEntry Entry, SealedDetail Detail) WithDetail(LogEntry entry, SubjectKeys? subject, ReadOnlySpan<byte> content, IRandomBytes random)

@@ -10,23 +10,29 @@ namespace DataVault.Vault;
 /// (docs/formats/record.md §5):
 /// <code>
 /// version(1) = 1 | flags(1): 1 restricted, 2 on hold | n(1) | n x { purpose u16 | status u8 | expires i64, unix seconds, 0 = none } | m(1) | m x purpose u16
+/// version(1) = 2, when there are legal holds or only their remainder is left: the same, with flag 4 remainder, and then
+///              h(1) | h x { three lists, each k u16 | k x u16: items, classes, purposes }
 /// </code>
-/// All numbers are big-endian. It is the current state; the history is vault.consent_event.
+/// All numbers are big-endian. It is the current state; the history is vault.consent_event and, of holds, the log.
 /// </summary>
 internal static class FactsCodec
 {
     private const byte Version = 1;
+    private const byte VersionWithHolds = 2;
     private const byte RestrictedFlag = 1;
     private const byte HoldFlag = 2;
+    private const byte RemainderFlag = 4;
     private const int ConsentSize = 11;
 
     private static readonly long LastSecond = DateTimeOffset.MaxValue.ToUnixTimeSeconds();
 
     public static byte[] Encode(DecisionFacts facts)
     {
-        var bytes = new byte[4 + (facts.Consents.Count * ConsentSize) + (facts.ObjectedPurposes.Count * 2)];
-        bytes[0] = Version;
-        bytes[1] = (byte)((facts.Restricted ? RestrictedFlag : 0) | (facts.OnHold ? HoldFlag : 0));
+        var held = facts.Holds.Count > 0 || facts.Remainder;
+        var holds = facts.Holds.Sum(hold => 6 + (2 * (hold.Items.Count + hold.Classes.Count + hold.Purposes.Count)));
+        var bytes = new byte[4 + (facts.Consents.Count * ConsentSize) + (facts.ObjectedPurposes.Count * 2) + (held ? 1 + holds : 0)];
+        bytes[0] = held ? VersionWithHolds : Version;
+        bytes[1] = (byte)((facts.Restricted ? RestrictedFlag : 0) | (facts.OnHold ? HoldFlag : 0) | (facts.Remainder ? RemainderFlag : 0));
         bytes[2] = checked((byte)facts.Consents.Count);
         var rest = bytes.AsSpan(3);
         foreach (var consent in facts.Consents)
@@ -37,13 +43,26 @@ internal static class FactsCodec
             rest = rest[ConsentSize..];
         }
         rest[0] = checked((byte)facts.ObjectedPurposes.Count);
+        rest = Write(rest[1..], facts.ObjectedPurposes);
+        if (!held) return bytes;
+        rest[0] = checked((byte)facts.Holds.Count);
         rest = rest[1..];
-        foreach (var purpose in facts.ObjectedPurposes)
+        foreach (var list in facts.Holds.SelectMany(hold => new[] { hold.Items, hold.Classes, hold.Purposes }))
         {
-            BinaryPrimitives.WriteUInt16BigEndian(rest, checked((ushort)purpose));
-            rest = rest[2..];
+            BinaryPrimitives.WriteUInt16BigEndian(rest, checked((ushort)list.Count));
+            rest = Write(rest[2..], list);
         }
         return bytes;
+    }
+
+    private static Span<byte> Write(Span<byte> rest, IReadOnlyList<int> numbers)
+    {
+        foreach (var number in numbers)
+        {
+            BinaryPrimitives.WriteUInt16BigEndian(rest, checked((ushort)number));
+            rest = rest[2..];
+        }
+        return rest;
     }
 
     /// <summary>Refuses bytes that it did not write: facts that cannot be read must not pass for "no objection".</summary>
@@ -51,17 +70,43 @@ internal static class FactsCodec
     // SPEC record §5.2
     public static DecisionFacts Decode(ReadOnlySpan<byte> bytes)
     {
-        if (bytes.Length < 4 || bytes[0] != Version) throw Unreadable();
-        if (bytes.Length == 4 && bytes[1] == 0 && bytes[2] == 0 && bytes[3] == 0) return DecisionFacts.None;
+        if (bytes.Length < 4 || bytes[0] is not (Version or VersionWithHolds)) throw Unreadable();
+        if (bytes.Length == 4 && bytes[0] == Version && bytes[1] == 0 && bytes[2] == 0 && bytes[3] == 0) return DecisionFacts.None;
         var consents = new ConsentFact[bytes[2]];
         var rest = bytes[3..];
         if (rest.Length <= consents.Length * ConsentSize) throw Unreadable();
         for (var index = 0; index < consents.Length; index++, rest = rest[ConsentSize..]) consents[index] = Consent(rest);
-        var objected = new int[rest[0]];
+        var objected = Numbers(rest[1..], rest[0], out rest);
+        var holds = bytes[0] == Version ? [] : Holds(ref rest);
+        if (!rest.IsEmpty) throw Unreadable();
+        return new DecisionFacts(consents, objected, (bytes[1] & RestrictedFlag) != 0, (bytes[1] & HoldFlag) != 0)
+        {
+            Holds = holds, Remainder = (bytes[1] & RemainderFlag) != 0,
+        };
+    }
+
+    private static HoldFact[] Holds(ref ReadOnlySpan<byte> rest)
+    {
+        if (rest.IsEmpty) throw Unreadable();
+        var holds = new HoldFact[rest[0]];
         rest = rest[1..];
-        if (rest.Length != objected.Length * 2) throw Unreadable();
-        for (var index = 0; index < objected.Length; index++) objected[index] = BinaryPrimitives.ReadUInt16BigEndian(rest[(index * 2)..]);
-        return new DecisionFacts(consents, objected, (bytes[1] & RestrictedFlag) != 0, (bytes[1] & HoldFlag) != 0);
+        for (var index = 0; index < holds.Length; index++) holds[index] = new HoldFact(List(ref rest), List(ref rest), List(ref rest));
+        return holds;
+    }
+
+    private static int[] List(ref ReadOnlySpan<byte> rest)
+    {
+        if (rest.Length < 2) throw Unreadable();
+        return Numbers(rest[2..], BinaryPrimitives.ReadUInt16BigEndian(rest), out rest);
+    }
+
+    private static int[] Numbers(ReadOnlySpan<byte> bytes, int count, out ReadOnlySpan<byte> rest)
+    {
+        if (bytes.Length < count * 2) throw Unreadable();
+        var numbers = new int[count];
+        for (var index = 0; index < count; index++) numbers[index] = BinaryPrimitives.ReadUInt16BigEndian(bytes[(index * 2)..]);
+        rest = bytes[(count * 2)..];
+        return numbers;
     }
 
     /// <summary>The same where one subject's damage must not stop the others.</summary>

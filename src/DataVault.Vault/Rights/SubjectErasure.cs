@@ -141,7 +141,7 @@ internal static class ErasureRows
     private static readonly (string Table, string Counted)[] Tables =
     [
         ("vault.subject", "records"), ("vault.history", "history-versions"), ("vault.identifier", "identifiers"), ("vault.search_term", "search-terms"), ("vault.event", "events"),
-        ("vault.consent_event", "consent-events"), ("audit.detail", "log-details"), ("vault.feed_queue", "queue-rows"),
+        ("vault.consent_event", "consent-events"), ("audit.detail", "log-details"), ("vault.feed_queue", "queue-rows"), ("vault.hold_subject", "holds"),
     ];
 
     private static readonly string[] AnalyticsTables = ["customer", "purchase", "interaction"];

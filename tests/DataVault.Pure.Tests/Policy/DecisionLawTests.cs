@@ -166,8 +166,15 @@ public sealed class DecisionLawTests
     {
         var consents = Enumerable.Range(1, 4).Where(_ => random.Next(5) > 0)
             .Select(purpose => new ConsentFact(purpose, random.Next(2) == 0 ? ConsentStatus.Given : (ConsentStatus)random.Next(4), Expiry(random))).ToList();
-        return new DecisionFacts(consents, [.. Enumerable.Range(1, 4).Where(_ => random.Next(8) == 0)], random.Next(8) == 0, random.Next(4) == 0);
+        return new DecisionFacts(consents, [.. Enumerable.Range(1, 4).Where(_ => random.Next(8) == 0)], random.Next(8) == 0, random.Next(4) == 0)
+        {
+            Holds = [.. Enumerable.Range(0, random.Next(3)).Select(_ => new HoldFact(Codes(random, 1, 1001), Codes(random, 1), Codes(random, 1)))],
+            Remainder = random.Next(6) == 0,
+        };
     }
+
+    private static int[] Codes(Random random, params int[] from) =>
+        [.. from.SelectMany(first => Enumerable.Range(first, 4)).Where(_ => random.Next(4) == 0)];
 
     private static DateTimeOffset? Expiry(Random random) =>
         random.Next(4) switch { 0 => PolicyTexts.Now, 1 => PolicyTexts.Now.AddTicks(1), _ => null };

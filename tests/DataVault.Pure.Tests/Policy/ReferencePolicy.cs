@@ -67,7 +67,8 @@ internal sealed class ReferencePolicy(PolicySet words, IReadOnlyList<RuleSpec> r
         var forbidding = forbids.Select(pair => pair.Rule.Id).Order(StringComparer.Ordinal).ToArray();
         if (permits.Count == 0) return (Reasons.NotPermitted, forbidding);
         if (forbids.Count > 0) return (Farthest(forbids.SelectMany(pair => pair.Failures)), forbidding);
-        if (Stopped(purpose, request.Action, facts, now) is { } stop) return (stop, []);
+        if (Held(purpose, request.Action, requested.Item, facts)) return (Reasons.OnHold, []);
+        if (Stopped(purpose, facts, now) is { } stop) return (stop, []);
         var holding = permits.Where(pair => pair.Failures.Length == 0).Select(pair => pair.Rule).ToList();
         if (holding.Count == 0) return (Nearest(permits.Select(pair => Farthest(pair.Failures))), []);
 
@@ -105,10 +106,17 @@ internal sealed class ReferencePolicy(PolicySet words, IReadOnlyList<RuleSpec> r
         }
     }
 
-    private static string? Stopped(Purpose purpose, AccessAction action, DecisionFacts facts, DateTimeOffset now)
+    private static bool Held(Purpose purpose, AccessAction action, CatalogueItem item, DecisionFacts facts)
+    {
+        var code = item.Name.StartsWith("event:", StringComparison.Ordinal) ? item.Id + 1000 : item.Id;
+        var covering = facts.Holds.Where(hold => (hold.Items.Count + hold.Classes.Count == 0) || hold.Items.Contains(code) || hold.Classes.Contains(item.Class.Id)).ToList();
+        if (action == AccessAction.Erase) return facts.OnHold || covering.Count > 0;
+        return facts.Remainder && !(action is AccessAction.Read or AccessAction.Export && covering.Any(hold => hold.Purposes.Contains(purpose.Id)));
+    }
+
+    private static string? Stopped(Purpose purpose, DecisionFacts facts, DateTimeOffset now)
     {
         var duty = purpose.LegalBasis is "legal-obligation" or "vital-interests";
-        if (action == AccessAction.Erase && facts.OnHold) return Reasons.OnHold;
         if (facts.Restricted && !duty) return Reasons.Restricted;
         if (facts.ObjectedPurposes.Contains(purpose.Id) && !duty) return Reasons.Objected;
         return purpose.LegalBasis.EndsWith("consent", StringComparison.Ordinal) ? Consent(purpose, facts, now) : null;

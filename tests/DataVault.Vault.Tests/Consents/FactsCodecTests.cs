@@ -25,8 +25,21 @@ public sealed class FactsCodecTests
         Assert.Same(DecisionFacts.None, FactsCodec.Decode(bytes));
     }
 
+    [Fact]
+    public void Holds_and_the_remainder_come_back_as_they_went_in()
+    {
+        var facts = DecisionFacts.None with { Holds = [new([1, 1007], [3], [8]), new([], [], [])], Remainder = true };
+        var back = FactsCodec.Decode(FactsCodec.Encode(facts));
+        Assert.True(back.Remainder);
+        Assert.Equal([[1, 1007], [3], [8], [], [], []], back.Holds.SelectMany(hold => new[] { hold.Items, hold.Classes, hold.Purposes }));
+        Assert.Equal(1, FactsCodec.Encode(facts with { Holds = [], Remainder = false })[0]);
+    }
+
     [Theory]
     [InlineData("")]
+    [InlineData("0204000001")]
+    [InlineData("020400000100010007000000")]
+    [InlineData("02040000010001000700000000" + "00")]
     [InlineData("02000000")]
     [InlineData("0100000200")]
     [InlineData("010001000301")]
