@@ -5,6 +5,7 @@ using DataVault.Vault;
 using Npgsql;
 
 using var stop = new CancellationTokenSource();
+var unsound = false;
 void Stop(PosixSignalContext signal)
 {
     signal.Cancel = true;
@@ -25,9 +26,13 @@ try
         [] => startup.ServeAsync(stop.Token),
         ["migrate"] => startup.MigrateAsync(stop.Token),
         ["administrator", var email] => startup.CreateAdministratorAsync(email, stop.Token),
-        _ => throw new StartupException("Commands: none to serve; migrate; administrator EMAIL."),
+        ["check"] => CheckAsync(deep: false),
+        ["check", "deep"] => CheckAsync(deep: true),
+        _ => throw new StartupException("Commands: none to serve; migrate; administrator EMAIL; check [deep]."),
     });
-    return 0;
+    return unsound ? 1 : 0;
+
+    async Task CheckAsync(bool deep) => unsound = !await startup.CheckAsync(deep, stop.Token);
 }
 catch (OperationCanceledException) when (stop.IsCancellationRequested)
 {

@@ -21,6 +21,9 @@ internal static class StoreModule
         services.AddSingleton<FeedReader>();
         AddDoors(services);
         AddFeed(services);
+        services.AddSingleton(p => new VaultCheck(
+            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeysDatabase>(), p.GetRequiredService<VaultKeyring>(),
+            p.GetRequiredService<TombstoneJournal>(), p.GetRequiredService<PackageFolder>()));
     }
 
     // Their constructors are internal: outside this assembly they are had from the container only.

@@ -136,6 +136,7 @@ public sealed class SubjectErasureTests : IAsyncLifetime
         Assert.True(ErasureCertificate.TryParse(text, out var certificate));
         Assert.Null(certificate!.Verify(NoteVerifier.Parse(world.Vault.Get<AuditReader>().VerifierKey)));
         Assert.NotEmpty((await ReadAsync(bob)).Fields);
+        await world.Vault.AssertSoundAsync();
     }
 
     [Fact]

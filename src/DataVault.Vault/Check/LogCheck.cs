@@ -1,0 +1,152 @@
+using System.Security.Cryptography;
+using DataVault.Transparency;
+using Npgsql;
+
+namespace DataVault.Vault;
+
+/// <summary>
+/// The log as the tables hold it: every batch parses, hashes to the leaves beside it and follows the one before; together they are the head; full
+/// tiles are what the entries give; every detail is the one that its entry names; every checkpoint signs what stands there.
+/// </summary>
+internal sealed class LogCheck(CheckRun run)
+{
+    private const string Name = "log";
+    private const int TileBytes = TlogTiles.Width * MerkleHash.Size;
+
+    private readonly CompactRange range = CompactRange.Empty();
+    private readonly List<(byte[] Hashes, int Filled)> filling = [];
+    private readonly Dictionary<(int Level, long N), byte[]> tiles = [];
+    private readonly SortedDictionary<long, byte[]> signed = [];
+    private readonly Dictionary<long, byte[]> details = [];
+    private readonly Dictionary<string, List<long>> toldOf = [];
+    private readonly HashSet<string> erased = [];
+    private long lastTime;
+
+    /// <summary>Entries that a row says it was logged by, for those who check these rows.</summary>
+    public Dictionary<long, LogEntry?> Wanted { get; } = [];
+
+    /// <param name="each">Sees every entry, in order.</param>
+    public async Task RunAsync(Action<long, LogEntry, ReadOnlyMemory<byte>> each, CancellationToken ct)
+    {
+        var head = (await run.ListAsync(LogHead.Select, row => (Size: row.GetInt64(0), Root: row.GetFieldValue<byte[]>(1), Frontier: row.GetFieldValue<byte[]>(2), Last: row.GetInt64(3)), ct))[0];
+        run.Step($"The log: {head.Size:N0} entries");
+        await LoadAsync(ct);
+        await using var told = run.RowsAsync("select index, sha256(sealed) from audit.detail order by index", row => (Index: row.GetInt64(0), Hash: row.GetFieldValue<byte[]>(1)), ct).GetAsyncEnumerator(ct);
+        var more = await told.MoveNextAsync();
+        await foreach (var (first, count, entries, leaves) in run.RowsAsync("select first_index, count, entries, leaf_hashes from audit.batch order by first_index", Batch, ct))
+        {
+            if (first != range.Size)
+            {
+                run.Wrong(Name, $"a batch begins at entry {first} where {range.Size} is due");
+                return;
+            }
+
+            for (; more && told.Current.Index < first + count; more = await told.MoveNextAsync()) details[told.Current.Index] = told.Current.Hash;
+            if (!Take(first, count, entries, leaves, each)) return;
+            if (range.Size / 1_000_000 > first / 1_000_000) run.Step($"The log: {range.Size:N0} of {head.Size:N0} entries");
+        }
+
+        if (range.Size != head.Size) run.Wrong(Name, $"the head counts {head.Size} entries, the batches hold {range.Size}");
+        else if (!head.Root.AsSpan().SequenceEqual(range.Root()) || !head.Frontier.AsSpan().SequenceEqual(range.ToBytes())) run.Wrong(Name, "the head's root is not that of the entries");
+        else if (head.Last != lastTime) run.Wrong(Name, "the head's time is not that of the last entry");
+        for (; more; more = await told.MoveNextAsync()) details[told.Current.Index] = told.Current.Hash;
+        Finish();
+        run.Count("log entries", range.Size);
+    }
+
+    private static (long First, int Count, byte[] Entries, byte[] Leaves) Batch(NpgsqlDataReader row) =>
+        (row.GetInt64(0), row.GetInt32(1), row.GetFieldValue<byte[]>(2), row.GetFieldValue<byte[]>(3));
+
+    private async Task LoadAsync(CancellationToken ct)
+    {
+        await foreach (var (level, n, hashes) in run.RowsAsync("select level, n, hashes from audit.tile", row => (row.GetInt32(0), row.GetInt64(1), row.GetFieldValue<byte[]>(2)), ct))
+            tiles[(level, n)] = SHA256.HashData(hashes);
+        await foreach (var (size, note) in run.RowsAsync("select size, note from audit.checkpoint", row => (row.GetInt64(0), row.GetString(1)), ct))
+        {
+            if (SignedNote.TryParse(note, out var parsed) && Checkpoint.TryParse(parsed!.Text, out var checkpoint) && checkpoint!.Size == size) signed[size] = checkpoint.Root.ToArray();
+            else run.Wrong(Name, $"the checkpoint of {size} entries is not a signed note of that size");
+        }
+    }
+
+    private bool Take(long first, int count, byte[] bundle, byte[] leaves, Action<long, LogEntry, ReadOnlyMemory<byte>> each)
+    {
+        if (!EntryBundle.TryDecode(bundle, out var entries) || entries.Count != count || leaves.Length != count * MerkleHash.Size)
+        {
+            run.Wrong(Name, $"the batch at entry {first} does not hold {count} entries with their hashes");
+            return false;
+        }
+
+        var leaf = new byte[MerkleHash.Size];
+        for (var i = 0; i < count; i++)
+        {
+            MerkleHash.Leaf(entries[i].Span, leaf);
+            if (!leaves.AsSpan(i * MerkleHash.Size, MerkleHash.Size).SequenceEqual(leaf)) run.Wrong(Name, $"entry {first + i} does not hash to the leaf beside it");
+            Look(first + i, entries[i], each);
+            range.Append(leaf);
+            Tile(0, leaf);
+            if (signed.Remove(range.Size, out var root) && !root.AsSpan().SequenceEqual(range.Root()))
+                run.Wrong(Name, $"the checkpoint of {range.Size} entries has another root than the entries");
+        }
+
+        return true;
+    }
+
+    private void Look(long index, ReadOnlyMemory<byte> encoded, Action<long, LogEntry, ReadOnlyMemory<byte>> each)
+    {
+        try
+        {
+            var entry = LogEntry.Decode(encoded);
+            if (entry.Time < lastTime) run.Wrong(Name, $"entry {index} is earlier than the entry before it");
+            lastTime = entry.Time;
+            if (Wanted.ContainsKey(index)) Wanted[index] = entry;
+            Detail(index, entry);
+            if (entry.Type == EntryType.EraseExecuted) erased.Add(Convert.ToHexString(entry.Subject.Span));
+            each(index, entry, encoded);
+        }
+        catch (FormatException)
+        {
+            run.Wrong(Name, $"entry {index} is not well formed");
+        }
+    }
+
+    private void Detail(long index, LogEntry entry)
+    {
+        if (details.Remove(index, out var hash))
+        {
+            if (!entry.DetailHash.Span.SequenceEqual(hash)) run.Wrong("details", $"the detail of entry {index} is not the one that the entry names");
+            run.Count("details", 1);
+        }
+        else if (!entry.DetailHash.IsEmpty && HasDetailRow(entry))
+        {
+            var whose = Convert.ToHexString(entry.Subject.Span);
+            if (!toldOf.TryGetValue(whose, out var indexes)) toldOf[whose] = indexes = [];
+            indexes.Add(index);
+        }
+    }
+
+    // Of a write, the hash names the history row or the consent act that came with it; of these, the records against the log tell.
+    private static bool HasDetailRow(LogEntry entry) => entry.Type is not (EntryType.RecordWrite or EntryType.ConsentChange or EntryType.KeyRotate);
+
+    private void Tile(int level, ReadOnlySpan<byte> hash)
+    {
+        if (filling.Count <= level) filling.Add((new byte[TileBytes], 0));
+        var (hashes, filled) = filling[level];
+        hash.CopyTo(hashes.AsSpan(filled));
+        filling[level] = (hashes, (filled + MerkleHash.Size) % TileBytes);
+        if (filling[level].Filled > 0) return;
+        var n = TlogTiles.HashesAt(level, range.Size) / TlogTiles.Width - 1;
+        if (tiles.Remove((level, n), out var stored) && !stored.AsSpan().SequenceEqual(SHA256.HashData(hashes))) run.Wrong(Name, $"the tile {level}/{n} is not what its entries give");
+        var over = CompactRange.Empty();
+        for (var at = 0; at < TileBytes; at += MerkleHash.Size) over.Append(hashes.AsSpan(at, MerkleHash.Size));
+        Tile(level + 1, over.Root());
+    }
+
+    private void Finish()
+    {
+        foreach (var (level, n) in tiles.Keys) run.Wrong(Name, $"the tile {level}/{n} lies beyond the end of the log, or is not full");
+        foreach (var size in signed.Keys) run.Wrong(Name, $"a checkpoint signs {size} entries, more than there are");
+        foreach (var index in details.Keys) run.Wrong("details", $"a detail is of entry {index}, which does not exist or names none");
+        foreach (var (whose, indexes) in toldOf.Where(one => !erased.Contains(one.Key)))
+            foreach (var index in indexes) run.Wrong("details", $"the detail of entry {index} is gone, and {(whose.Length == 0 ? "no person's" : "not by an erasure of the person")}");
+    }
+}
