@@ -11,6 +11,7 @@ public enum EntryType : ushort
     ConsentChange = 31, EventAppend = 32, EventRead = 33, RequestChange = 34, SignIn = 35, SignInFailed = 36, AuditRead = 37,
     ClientChange = 38, AccountChange = 39, AnalyticsFeed = 40, AnalyticsQuery = 41, TokenIssued = 42, PolicyQuestion = 43, StatusRead = 44,
     RequestRead = 45, HoldChange = 46,
+    SignerRotate = 49, Timestamp = 52, SignerAdopt = 54,
 #pragma warning restore CS1591
 }
 
@@ -64,6 +65,9 @@ public static class EntryTypes
         [EntryType.StatusRead] = "status.read",
         [EntryType.RequestRead] = "request.read",
         [EntryType.HoldChange] = "hold.change",
+        [EntryType.SignerRotate] = "signer.rotate",
+        [EntryType.Timestamp] = "timestamp",
+        [EntryType.SignerAdopt] = "signer.adopt",
     }.ToFrozenDictionary();
 
     private static readonly FrozenDictionary<string, EntryType> ByName =

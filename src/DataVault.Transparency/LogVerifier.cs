@@ -31,7 +31,7 @@ public sealed class LogVerifier
         var problem = Open(await source.CheckpointAsync(cancellationToken), out var checkpoint);
         if (problem is not null)
             return new VerificationReport { Findings = [new LogFinding(LogFault.Checkpoint, null, null, $"the checkpoint {problem}")] };
-        var replay = new LogReplay(new SizedLog(source, checkpoint!.Size), checkpoint, _opaqueEntries);
+        var replay = new LogReplay(new SizedLog(source, checkpoint!.Size), checkpoint, _opaqueEntries, _key as LogKeys);
         foreach (var note in earlier ?? [])
             Expect(note, replay);
         return await replay.RunAsync(BlocksAtOnce, cancellationToken);
@@ -76,8 +76,9 @@ public sealed class LogVerifier
 }
 
 /// <summary>One pass over a log: entries to root, with everything compared on the way.</summary>
-internal sealed class LogReplay(SizedLog log, Checkpoint checkpoint, bool opaqueEntries)
+internal sealed class LogReplay(SizedLog log, Checkpoint checkpoint, bool opaqueEntries, LogKeys? keys = null)
 {
+    private readonly SignerChain _chain = new();
     private readonly CompactRange _range = CompactRange.Empty();
     private readonly TileLevels _levels = new();
     private readonly List<Checkpoint> _earlier = [];
@@ -113,6 +114,8 @@ internal sealed class LogReplay(SizedLog log, Checkpoint checkpoint, bool opaque
         IReadOnlyList<LogFinding> damage = _tileFindings;
         if (!complete || !_range.Root().AsSpan().SequenceEqual(checkpoint.Root.Span))
             damage = await new LogDamage(log, checkpoint, _confirmed, _denied).FindAsync(cancellationToken);
+        else if (keys is not null && !opaqueEntries)
+            CheckKeys(keys);
         return new VerificationReport
         {
             Origin = checkpoint.Origin,
@@ -123,6 +126,13 @@ internal sealed class LogReplay(SizedLog log, Checkpoint checkpoint, bool opaque
             LastTime = _lastTime,
             Findings = [.. damage.Concat(_findings).Take(VerificationReport.MaxFindings)],
         };
+    }
+
+    // SPEC checkpoint §7: nobody need believe the list of keys, the log itself says which key follows which. A key may have been announced since this checkpoint.
+    private void CheckKeys(LogKeys listed)
+    {
+        foreach (var problem in _chain.Problems(listed, checkpoint.Size))
+            Report(LogFault.Keys, null, null, problem);
     }
 
     /// <summary>False when a bundle is missing or has not its due number of entries, so that the pass could not go on.</summary>
@@ -173,6 +183,8 @@ internal sealed class LogReplay(SizedLog log, Checkpoint checkpoint, bool opaque
                 _range.Append(block.Leaves.AsSpan(i * MerkleHash.Size, MerkleHash.Size));
         Compare(0, block.First / TlogTiles.Width, block.Leaves, block.Tile);
         _levels.Add(block);
+        foreach (var (index, entry) in block.Rotations)
+            _chain.Read(index, entry);
         foreach (var finding in block.Findings)
             Report(finding.Fault, finding.First, finding.Last, finding.Message);
         if (block.LastTime is null)
@@ -242,6 +254,9 @@ internal sealed class LogBlock(long first, int count, byte[]? bundle, byte[]? ti
 
     public List<LogFinding> Findings { get; } = [];
 
+    /// <summary>What the entries say of the log's own keys.</summary>
+    public List<(long Index, LogEntry Entry)> Rotations { get; } = [];
+
     public long? FirstTime { get; private set; }
 
     public long? LastTime { get; private set; }
@@ -271,7 +286,10 @@ internal sealed class LogBlock(long first, int count, byte[]? bundle, byte[]? ti
     {
         try
         {
-            var time = LogEntry.Decode(encoded).Time;
+            var entry = LogEntry.Decode(encoded);
+            var time = entry.Time;
+            if (entry.Type == EntryType.SignerRotate)
+                Rotations.Add((index, entry));
             if (LastTime > time)
                 Findings.Add(new LogFinding(LogFault.TimeReversed, index, index, Reversed(index)));
             FirstTime ??= time;

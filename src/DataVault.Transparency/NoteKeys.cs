@@ -2,13 +2,15 @@
 //
 //    type 0x01  Ed25519      key id = first 4 bytes of SHA-256(name ‖ 0x0A ‖ 0x01 ‖ key)
 //    type 0x02  ECDSA P-256  key id = first 4 bytes of SHA-256(SubjectPublicKeyInfo DER), which does not bind the name
+//    type 0x04  Ed25519 cosignature of a witness (Cosignatures.cs)
 //
-// DataVault signs with 0x02, which the platform offers everywhere. It verifies 0x01 too, because the public witnesses use it: Ed25519 is in no
-// .NET 10 class, so that goes to OpenSSL's libcrypto, and where there is none the answer is NoteCheck.NotAvailable, never "valid".
+// DataVault signs with 0x02, which the platform offers everywhere. It verifies 0x01 and 0x04 too, because logs and witnesses of others use them:
+// Ed25519 is in no .NET 10 class, so that goes to OpenSSL's libcrypto, and where there is none the answer is NoteCheck.NotAvailable, never "valid".
+//
+// A NoteVerifier is one key, the keys of a log that changed its key (LogKeys), or a whole trust policy (TrustPolicy): whoever verifies need not know.
 
 using System.Buffers.Binary;
 using System.Globalization;
-using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 
@@ -30,11 +32,12 @@ public enum NoteCheck
     NotAvailable,
 }
 
-/// <summary>A public key that verifies notes.</summary>
+/// <summary>What verifies notes: a public key, or several with a rule of which must have signed.</summary>
 public abstract class NoteVerifier
 {
     private protected const byte Ed25519Type = 0x01;
     private protected const byte EcdsaType = 0x02;
+    private protected const byte CosignatureType = 0x04;
 
     private protected NoteVerifier(string name, uint keyId) => (Name, KeyId) = (name, keyId);
 
@@ -61,6 +64,7 @@ public abstract class NoteVerifier
         verifier = key[0] switch
         {
             Ed25519Type when key.Length == 33 => new Ed25519NoteVerifier(parts[0], key[1..]),
+            CosignatureType when key.Length == 33 => new CosignatureVerifier(parts[0], key[1..]),
             EcdsaType => EcdsaNoteVerifier.TryCreate(parts[0], key[1..]),
             _ => null,
         };
@@ -69,8 +73,34 @@ public abstract class NoteVerifier
         return verifier is not null;
     }
 
+    /// <summary>
+    /// Reads what people keep in a file: one verifier key, the list of a log's keys (<see cref="LogKeys"/>), or a trust policy about one log
+    /// (<see cref="TrustPolicy"/>).
+    /// </summary>
+    public static bool TryParseFile(string text, out NoteVerifier? verifier)
+    {
+        if (TryParse(text.Trim(), out verifier))
+            return true;
+        if (LogKeys.TryParse(text, out var keys))
+            verifier = keys;
+        else if (TrustPolicy.TryParse(text, out var policy, out _) && policy!.Logs.Select(log => log.Key.Name).Distinct().ToList() is [var origin])
+            verifier = policy.VerifierOf(origin);
+        return verifier is not null;
+    }
+
     /// <summary>Looks for this key's signatures on the note and checks every one.</summary>
-    public NoteCheck Check(SignedNote note)
+    public abstract NoteCheck Check(SignedNote note);
+
+    /// <summary>True when <see cref="Check"/> finds a valid signature.</summary>
+    public bool Verify(SignedNote note) => Check(note) == NoteCheck.Valid;
+
+    private protected static uint FirstFour(ReadOnlySpan<byte> input) => BinaryPrimitives.ReadUInt32BigEndian(SHA256.HashData(input));
+}
+
+/// <summary>One public key.</summary>
+internal abstract class KeyVerifier(string name, uint keyId) : NoteVerifier(name, keyId)
+{
+    public override NoteCheck Check(SignedNote note)
     {
         var text = SignedNote.StrictUtf8.GetBytes(note.Text);
         var outcome = NoteCheck.NotSigned;
@@ -85,19 +115,15 @@ public abstract class NoteVerifier
         return outcome;
     }
 
-    /// <summary>True when <see cref="Check"/> finds a valid signature.</summary>
-    public bool Verify(SignedNote note) => Check(note) == NoteCheck.Valid;
-
     private protected abstract NoteCheck CheckSignature(ReadOnlySpan<byte> text, ReadOnlySpan<byte> signature);
-
-    private protected static uint FirstFour(ReadOnlySpan<byte> input) => BinaryPrimitives.ReadUInt32BigEndian(SHA256.HashData(input));
 }
 
-/// <summary>Signs notes with an ECDSA P-256 key (type 0x02). Not safe for concurrent use.</summary>
+/// <summary>Signs notes with an ECDSA P-256 key (type 0x02).</summary>
 public sealed class NoteSigner
 {
     private readonly ECDsa _key;
     private readonly uint _keyId;
+    private readonly Lock _turn = new();
 
     /// <summary>A signer of the name; for checkpoints, the log's origin.</summary>
     /// <param name="name">Name of the key: not empty, without blanks and '+'.</param>
@@ -125,12 +151,16 @@ public sealed class NoteSigner
     {
         if (!text.EndsWith('\n'))
             throw new ArgumentException("The text of a note ends with a newline.", nameof(text));
-        var signature = _key.SignData(SignedNote.StrictUtf8.GetBytes(text), HashAlgorithmName.SHA256, DSASignatureFormat.Rfc3279DerSequence);
-        return new SignedNote(text, [new NoteSignature(Name, _keyId, signature)]);
+        // A key object is not made for several threads at once.
+        lock (_turn)
+        {
+            var signature = _key.SignData(SignedNote.StrictUtf8.GetBytes(text), HashAlgorithmName.SHA256, DSASignatureFormat.Rfc3279DerSequence);
+            return new SignedNote(text, [new NoteSignature(Name, _keyId, signature)]);
+        }
     }
 }
 
-internal sealed class EcdsaNoteVerifier : NoteVerifier
+internal sealed class EcdsaNoteVerifier : KeyVerifier
 {
     private const string P256 = "1.2.840.10045.3.1.7";
 
@@ -189,69 +219,12 @@ internal sealed class EcdsaNoteVerifier : NoteVerifier
     }
 }
 
-internal sealed partial class Ed25519NoteVerifier : NoteVerifier
+internal sealed class Ed25519NoteVerifier : KeyVerifier
 {
-    private const string Library = "libcrypto.so.3";
-    private const int EvpPkeyEd25519 = 1087;
-    private const int SignatureSize = 64;
-
     private readonly byte[] _key;
 
     public Ed25519NoteVerifier(string name, byte[] key)
         : base(name, FirstFour([.. Encoding.UTF8.GetBytes(name), 0x0A, Ed25519Type, .. key])) => _key = key;
 
-    private protected override NoteCheck CheckSignature(ReadOnlySpan<byte> text, ReadOnlySpan<byte> signature)
-    {
-        if (signature.Length != SignatureSize)
-            return NoteCheck.Invalid;
-        try
-        {
-            return VerifyNative(_key, text, signature) ? NoteCheck.Valid : NoteCheck.Invalid;
-        }
-        catch (Exception exception) when (exception is DllNotFoundException or EntryPointNotFoundException or BadImageFormatException)
-        {
-            return NoteCheck.NotAvailable;
-        }
-    }
-
-    private static bool VerifyNative(ReadOnlySpan<byte> publicKey, ReadOnlySpan<byte> text, ReadOnlySpan<byte> signature)
-    {
-        var key = NewRawPublicKey(EvpPkeyEd25519, 0, publicKey, (nuint)publicKey.Length);
-        var context = NewContext();
-        try
-        {
-            return key != 0 && context != 0
-                && InitialiseVerify(context, 0, 0, 0, key) == 1
-                && Verify(context, signature, (nuint)signature.Length, text, (nuint)text.Length) == 1;
-        }
-        finally
-        {
-            FreeContext(context);
-            FreeKey(key);
-        }
-    }
-
-    [LibraryImport(Library, EntryPoint = "EVP_PKEY_new_raw_public_key")]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static partial nint NewRawPublicKey(int type, nint engine, ReadOnlySpan<byte> key, nuint length);
-
-    [LibraryImport(Library, EntryPoint = "EVP_PKEY_free")]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static partial void FreeKey(nint key);
-
-    [LibraryImport(Library, EntryPoint = "EVP_MD_CTX_new")]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static partial nint NewContext();
-
-    [LibraryImport(Library, EntryPoint = "EVP_MD_CTX_free")]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static partial void FreeContext(nint context);
-
-    [LibraryImport(Library, EntryPoint = "EVP_DigestVerifyInit")]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static partial int InitialiseVerify(nint context, nint keyContext, nint digest, nint engine, nint key);
-
-    [LibraryImport(Library, EntryPoint = "EVP_DigestVerify")]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static partial int Verify(nint context, ReadOnlySpan<byte> signature, nuint signatureLength, ReadOnlySpan<byte> text, nuint textLength);
+    private protected override NoteCheck CheckSignature(ReadOnlySpan<byte> text, ReadOnlySpan<byte> signature) => Ed25519.Check(_key, text, signature);
 }

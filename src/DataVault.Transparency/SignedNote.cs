@@ -14,12 +14,23 @@ namespace DataVault.Transparency;
 /// <param name="Name">Name of the key.</param>
 /// <param name="KeyId">The first four bytes of the key's hash, big endian.</param>
 /// <param name="Signature">The signature, in the form of the key's type.</param>
-public sealed record NoteSignature(string Name, uint KeyId, ReadOnlyMemory<byte> Signature);
+public sealed record NoteSignature(string Name, uint KeyId, ReadOnlyMemory<byte> Signature)
+{
+    internal const string LineStart = "— ";
+
+    /// <summary>The line as it stands in a note, with its newline.</summary>
+    public string ToLine()
+    {
+        var bytes = new byte[4 + Signature.Length];
+        BinaryPrimitives.WriteUInt32BigEndian(bytes, KeyId);
+        Signature.Span.CopyTo(bytes.AsSpan(4));
+        return $"{LineStart}{Name} {Convert.ToBase64String(bytes)}\n";
+    }
+}
 
 /// <summary>A text with its signatures. That it parsed says nothing of them: ask a <see cref="NoteVerifier"/>.</summary>
 public sealed class SignedNote
 {
-    private const string LineStart = "— ";
     private const int MaxLength = 1_000_000;
     private const int MaxSignatures = 100;
 
@@ -63,12 +74,7 @@ public sealed class SignedNote
     {
         var note = new StringBuilder(Text).Append('\n');
         foreach (var signature in Signatures)
-        {
-            var bytes = new byte[4 + signature.Signature.Length];
-            BinaryPrimitives.WriteUInt32BigEndian(bytes, signature.KeyId);
-            signature.Signature.Span.CopyTo(bytes.AsSpan(4));
-            note.Append(LineStart).Append(signature.Name).Append(' ').Append(Convert.ToBase64String(bytes)).Append('\n');
-        }
+            note.Append(signature.ToLine());
         return note.ToString();
     }
 
@@ -78,9 +84,9 @@ public sealed class SignedNote
     {
         signature = null;
         var blank = line.LastIndexOf(' ');
-        if (!line.StartsWith(LineStart, StringComparison.Ordinal) || blank < LineStart.Length)
+        if (!line.StartsWith(NoteSignature.LineStart, StringComparison.Ordinal) || blank < NoteSignature.LineStart.Length)
             return false;
-        var name = line[LineStart.Length..blank];
+        var name = line[NoteSignature.LineStart.Length..blank];
         if (!IsKeyName(name) || !Base64Strict.TryDecode(line.AsSpan(blank + 1), out var bytes) || bytes.Length < 5)
             return false;
         signature = new NoteSignature(name, BinaryPrimitives.ReadUInt32BigEndian(bytes), bytes.AsMemory(4));

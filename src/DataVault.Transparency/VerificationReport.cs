@@ -41,6 +41,9 @@ public enum LogFault
 
     /// <summary>Entries and tiles do not lead to the signed root, and no part of them can be trusted to say where they depart.</summary>
     Root,
+
+    /// <summary>The list of the log's keys names one that the log does not announce.</summary>
+    Keys,
 }
 
 /// <summary>One thing wrong with a log.</summary>
