@@ -141,10 +141,12 @@ public static class Capabilities
     public const string AccountsManage = "accounts.manage";
     public const string StatusRead = "status.read";
     public const string AnalyticsQuery = "analytics.query";
+    public const string KeysRead = "keys.read";
+    public const string KeysManage = "keys.manage";
     public const string HoldsManage = "holds.manage";
 
     internal static readonly string[] All =
-        [AuditRead, RequestsRead, RequestsDecide, PolicyRead, ClientsManage, AccountsManage, StatusRead, AnalyticsQuery, HoldsManage];
+        [AuditRead, RequestsRead, RequestsDecide, PolicyRead, ClientsManage, AccountsManage, StatusRead, AnalyticsQuery, HoldsManage, KeysRead, KeysManage];
 }
 
 /// <summary>

@@ -39,6 +39,7 @@ public static class VaultModule
     {
         services.AddSingleton(_ => new TombstoneJournal(options.Home));
         services.AddSingleton<RootKeyProviders>();
+        services.AddSingleton<VaultKeys>();
         services.AddSingleton<VaultKeyring>();
         services.AddSingleton<KeyRegistry>();
         services.AddSingleton<IServiceKeys>(provider => provider.GetRequiredService<KeyRegistry>());

@@ -13,43 +13,75 @@ internal sealed record EpochChange(int Epoch, byte[] Commitment);
 /// </summary>
 internal sealed class EpochRotation(KeysDatabase database, VaultKeyring keyring, KeyRegistry registry, VaultOptions options, TimeProvider clock)
 {
-    private const int Chunk = 4096;
+    /// <summary>Pages wrapped in one transaction: their rows are locked for some milliseconds, everybody else's stay free.</summary>
+    public const int Chunk = 256;
 
-    /// <summary>Starts a new epoch when the current one is old enough, or at once if <paramref name="now"/>. Null when there was nothing to do.</summary>
+    /// <summary>Starts a new epoch when the current one is old enough, or at once if <paramref name="now"/>, and wraps every page under it. Null when there was nothing to do.</summary>
     public async Task<EpochChange?> RotateAsync(bool now, CancellationToken ct)
     {
-        await using var connection = await database.OpenAsync(ct);
-        await using var transaction = await BeginAsync(connection, ct);
-        var (current, started) = await CurrentAsync(connection, ct);
-        keyring.UseEpoch(current);
-        if (!now && clock.GetUtcNow() - started < options.EpochLength) return null;
-        var (root, wrapped, commitment) = keyring.NewEpoch(current + 1);
-        using (root)
+        var begun = await BeginAsync(now, ct);
+        // Also when none began: a process that was stopped may have left pages behind.
+        while (await RewrapChunkAsync(ct) > 0)
         {
-            await using var insert = new NpgsqlCommand("insert into keys.epoch (epoch_id, wrapped, commitment, created_at) values ($1, $2, $3, $4)", connection)
-            {
-                Parameters = { new() { Value = current + 1 }, new() { Value = wrapped }, new() { Value = commitment }, new() { Value = clock.GetUtcNow().UtcDateTime } },
-            };
-            await insert.ExecuteNonQueryAsync(ct);
-            await RewrapAsync(connection, current + 1, root, ct);
         }
 
+        return begun;
+    }
+
+    /// <summary>The new epoch alone. From now on new pages are wrapped under it; <see cref="RewrapChunkAsync"/> brings the others after.</summary>
+    public async Task<EpochChange?> BeginAsync(bool now, CancellationToken ct)
+    {
+        await using var connection = await database.OpenAsync(ct);
+        await using var transaction = await connection.BeginTransactionAsync(ct);
+        await ExecuteAsync(connection, "lock table keys.epoch in share row exclusive mode", ct);
+        var (current, started) = await CurrentAsync(connection, ct);
+        if (!now && clock.GetUtcNow() - started < options.EpochLength) return null;
+        var version = VaultKeys.CurrentVersion(connection);
+        var (wrapped, commitment) = keyring.NewEpoch(current + 1, version);
+        await using var insert = new NpgsqlCommand("insert into keys.epoch (epoch_id, wrapped, commitment, created_at, vault_key_version) values ($1, $2, $3, $4, $5)", connection)
+        {
+            Parameters =
+            {
+                new() { Value = current + 1 }, new() { Value = wrapped }, new() { Value = commitment }, new() { Value = clock.GetUtcNow().UtcDateTime }, new() { Value = version },
+            },
+        };
+        await insert.ExecuteNonQueryAsync(ct);
         await DurabilityGuard.CommitAsync(transaction);
-        keyring.UseEpoch(current + 1);
         return new EpochChange(current + 1, commitment);
+    }
+
+    /// <summary>Wraps some of the pages that are still under an older root. Zero when none is left; the epoch is complete then.</summary>
+    public async Task<int> RewrapChunkAsync(CancellationToken ct)
+    {
+        await using var connection = await database.OpenAsync(ct);
+        await using var transaction = await connection.BeginTransactionAsync(ct);
+        await ExecuteAsync(connection, KeyRegistry.StandBack, ct);
+        var (current, _) = await CurrentAsync(connection, ct);
+        // Pages that an erasure has locked come later; when only such are left, they are waited for one by one.
+        var pages = await ReadPagesAsync(connection, current, $"limit {Chunk} for update skip locked", ct);
+        if (pages.Count == 0) pages = await ReadPagesAsync(connection, current, "limit 1 for update", ct);
+        if (pages.Count == 0) await CompleteAsync(connection, current, ct);
+        else await RewrapAsync(connection, current, pages, ct);
+        await DurabilityGuard.CommitAsync(transaction);
+        return pages.Count;
     }
 
     /// <summary>Destroys the roots that were replaced longer ago than the retention.</summary>
     public async Task<IReadOnlyList<EpochChange>> DestroyOldAsync(CancellationToken ct)
     {
+        while (await RewrapChunkAsync(ct) > 0)
+        {
+        }
+
         await using var connection = await database.OpenAsync(ct);
-        await using var transaction = await BeginAsync(connection, ct);
+        await using var transaction = await connection.BeginTransactionAsync(ct);
+        // Pages may be read meanwhile, but neither made nor given a new generation.
+        await ExecuteAsync(connection, "lock table keys.page in share row exclusive mode", ct);
         var (current, _) = await CurrentAsync(connection, ct);
-        // A process that had not yet heard of a rotation may have made pages under an older root.
-        await RewrapAsync(connection, current, keyring.EpochRoot(current), ct);
+        while (await ReadPagesAsync(connection, current, $"limit {Chunk}", ct) is { Count: > 0 } late) await RewrapAsync(connection, current, late, ct);
         var gone = await MarkDestroyedAsync(connection, ct);
         await DurabilityGuard.CommitAsync(transaction);
-        // All of them, not only those of this turn: a crash after the commit leaves a slot behind.
+        // All of them, not only those of this turn: a crash after the commit leaves a slot behind, and another process may have destroyed some.
         foreach (var epoch in await DestroyedAsync(ct)) keyring.ForgetEpoch(epoch);
         return gone;
     }
@@ -60,15 +92,6 @@ internal sealed class EpochRotation(KeysDatabase database, VaultKeyring keyring,
         return await Rows.ReadAsync(command, row => row.GetInt32(0), ct);
     }
 
-    // Pages may be read meanwhile, but neither made nor given a new generation.
-    private static async Task<NpgsqlTransaction> BeginAsync(NpgsqlConnection connection, CancellationToken ct)
-    {
-        var transaction = await connection.BeginTransactionAsync(ct);
-        await using var command = new NpgsqlCommand("lock table keys.page in share row exclusive mode", connection);
-        await command.ExecuteNonQueryAsync(ct);
-        return transaction;
-    }
-
     private static async Task<(int Epoch, DateTimeOffset Started)> CurrentAsync(NpgsqlConnection connection, CancellationToken ct)
     {
         await using var command = new NpgsqlCommand("select epoch_id, created_at from keys.epoch where destroyed_at is null order by epoch_id desc limit 1", connection);
@@ -77,31 +100,38 @@ internal sealed class EpochRotation(KeysDatabase database, VaultKeyring keyring,
         return (reader.GetInt32(0), reader.GetFieldValue<DateTimeOffset>(1));
     }
 
-    private async Task RewrapAsync(NpgsqlConnection connection, int epoch, SecretBytes root, CancellationToken ct)
+    private async Task RewrapAsync(NpgsqlConnection connection, int epoch, List<(long Id, int Generation, int Epoch, byte[] Wrapped)> pages, CancellationToken ct)
     {
-        while (await ReadPagesAsync(connection, epoch, ct) is { Count: > 0 } pages)
+        using var root = keyring.EpochRoot(epoch);
+        await using var update = new NpgsqlCommand(
+            "update keys.page p set epoch_id = $1, wrapped = u.w from unnest($2, $3) as u (p, w) where p.page_id = u.p", connection)
         {
-            await using var update = new NpgsqlCommand(
-                "update keys.page p set epoch_id = $1, wrapped = u.w from unnest($2, $3) as u (p, w) where p.page_id = u.p", connection)
+            Parameters =
             {
-                Parameters =
-                {
-                    new() { Value = epoch },
-                    new() { Value = pages.Select(p => p.Id).ToArray() },
-                    new() { Value = pages.Select(p => registry.RewrapPage(p.Id, p.Generation, p.Epoch, p.Wrapped, root)).ToArray(), NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Bytea },
-                },
-            };
-            await update.ExecuteNonQueryAsync(ct);
-        }
+                new() { Value = epoch },
+                new() { Value = pages.Select(p => p.Id).ToArray() },
+                new() { Value = pages.Select(p => registry.RewrapPage(p.Id, p.Generation, p.Epoch, p.Wrapped, root)).ToArray(), NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Bytea },
+            },
+        };
+        await update.ExecuteNonQueryAsync(ct);
     }
 
-    private static async Task<List<(long Id, int Generation, int Epoch, byte[] Wrapped)>> ReadPagesAsync(NpgsqlConnection connection, int below, CancellationToken ct)
+    private static async Task<List<(long Id, int Generation, int Epoch, byte[] Wrapped)>> ReadPagesAsync(NpgsqlConnection connection, int below, string how, CancellationToken ct)
     {
-        await using var command = new NpgsqlCommand($"select page_id, generation, epoch_id, wrapped from keys.page where epoch_id < $1 limit {Chunk}", connection) { Parameters = { new() { Value = below } } };
+        await using var command = new NpgsqlCommand("select page_id, generation, epoch_id, wrapped from keys.page where epoch_id < $1 " + how, connection) { Parameters = { new() { Value = below } } };
         await using var reader = await command.ExecuteReaderAsync(ct);
         var pages = new List<(long, int, int, byte[])>();
         while (await reader.ReadAsync(ct)) pages.Add((reader.GetInt64(0), reader.GetInt32(1), reader.GetInt32(2), reader.GetFieldValue<byte[]>(3)));
         return pages;
+    }
+
+    private async Task CompleteAsync(NpgsqlConnection connection, int epoch, CancellationToken ct)
+    {
+        await using var command = new NpgsqlCommand("update keys.epoch set complete_at = $2 where epoch_id = $1 and complete_at is null", connection)
+        {
+            Parameters = { new() { Value = epoch }, new() { Value = clock.GetUtcNow().UtcDateTime } },
+        };
+        await command.ExecuteNonQueryAsync(ct);
     }
 
     private async Task<List<EpochChange>> MarkDestroyedAsync(NpgsqlConnection connection, CancellationToken ct)
@@ -119,5 +149,11 @@ internal sealed class EpochRotation(KeysDatabase database, VaultKeyring keyring,
         var gone = new List<EpochChange>();
         while (await reader.ReadAsync(ct)) gone.Add(new EpochChange(reader.GetInt32(0), reader.GetFieldValue<byte[]>(1)));
         return gone;
+    }
+
+    private static async Task ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken ct)
+    {
+        await using var command = new NpgsqlCommand(sql, connection);
+        await command.ExecuteNonQueryAsync(ct);
     }
 }

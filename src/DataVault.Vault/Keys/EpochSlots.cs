@@ -37,10 +37,16 @@ internal sealed class EpochSlots(string home, IRandomBytes random)
     public void Destroy(int epoch)
     {
         if (!Exists(epoch)) return;
-        using (var file = new FileStream(PathOf(epoch), FileMode.Open, FileAccess.Write))
+        try
         {
+            using var file = new FileStream(PathOf(epoch), FileMode.Open, FileAccess.Write);
             file.Write(new byte[KeyDerivation.KeySize]);
             file.Flush(flushToDisk: true);
+        }
+        catch (FileNotFoundException)
+        {
+            // Another process of this vault was quicker.
+            return;
         }
 
         File.Delete(PathOf(epoch));

@@ -35,7 +35,7 @@ internal sealed class KeyRegistry : IServiceKeys
         """;
 
     // INVARIANT: comes before the lock on a page's row. The turn of an epoch locks the table and then every row; the other order would be a deadlock.
-    private const string StandBack = "lock table keys.page in row exclusive mode";
+    public const string StandBack = "lock table keys.page in row exclusive mode";
 
     private readonly KeysDatabase database;
     private readonly VaultKeyring keyring;
@@ -83,7 +83,7 @@ internal sealed class KeyRegistry : IServiceKeys
 
         if (missing.Count > 0)
         {
-            foreach (var (wrapped, page, _) in await FetchAsync(missing, ct)) at[wrapped.Subject] = (wrapped, page);
+            foreach (var (wrapped, page) in await FetchAsync(missing, ct)) at[wrapped.Subject] = (wrapped, page);
         }
 
         var keys = new List<SubjectKeys>(subjects.Count);
@@ -102,8 +102,9 @@ internal sealed class KeyRegistry : IServiceKeys
         {
             await using var connection = await database.OpenAsync(ct);
             await using var transaction = await connection.BeginTransactionAsync(ct);
-            var plan = new PagePlan(subjects.Count, await TakeOpenPageAsync(connection, ct));
-            for (var room = plan.Room; room < subjects.Count; room += PageSize) plan.Add(NewPage());
+            var (epoch, open) = await TakeOpenPageAsync(connection, ct);
+            var plan = new PagePlan(subjects.Count, open);
+            for (var room = plan.Room; room < subjects.Count; room += PageSize) plan.Add(NewPage(epoch));
             var made = MakeFresh(subjects, plan);
             await WriteAsync(connection, plan, made.ConvertAll(keys => keys.Wrapped), ct);
             await DurabilityGuard.CommitAsync(transaction);
@@ -140,13 +141,13 @@ internal sealed class KeyRegistry : IServiceKeys
     {
         await using var connection = await database.OpenAsync(ct);
         await using var transaction = await connection.BeginTransactionAsync(ct);
-        var members = await LockPageAsync(connection, subject, ct);
+        var (epoch, members) = await LockPageAsync(connection, subject, ct);
         if (members.Count == 0) return null;
-        var (page, epoch) = (members[0].Wrapped, members[0].Epoch);
+        var page = members[0].Wrapped;
         using var freshKey = SecretBytes.Random(KeyDerivation.KeySize, random);
-        var fresh = new Page(page.PageId, page.Generation + 1, keyring.CurrentEpoch, freshKey);
+        var fresh = new Page(page.PageId, page.Generation + 1, epoch, freshKey);
         var neighbours = Rewrap(members.Where(m => m.Wrapped.Subject != subject), fresh);
-        var destruction = new KeyDestruction(tombstone.Commitment, fresh.Id, fresh.Generation, Math.Max(epoch, fresh.Epoch), tombstone.At);
+        var destruction = new KeyDestruction(tombstone.Commitment, fresh.Id, fresh.Generation, epoch, tombstone.At);
         await WriteDestructionAsync(connection, (subject, tombstone.SubjectHash, destruction), fresh, neighbours, ct);
         await DurabilityGuard.CommitAsync(transaction);
         return destruction;
@@ -181,7 +182,7 @@ internal sealed class KeyRegistry : IServiceKeys
         return new SubjectKeys(secrets, logContext, wrapped);
     }
 
-    private async Task<List<(WrappedKey Wrapped, SecretBytes Page, int Epoch)>> FetchAsync(IReadOnlyList<SubjectId> subjects, CancellationToken ct)
+    private async Task<List<(WrappedKey Wrapped, SecretBytes Page)>> FetchAsync(IReadOnlyList<SubjectId> subjects, CancellationToken ct)
     {
         try
         {
@@ -189,7 +190,7 @@ internal sealed class KeyRegistry : IServiceKeys
             command.Parameters.Add(new() { Value = subjects.Select(s => s.Value).ToArray() });
             await using var reader = await command.ExecuteReaderAsync(ct);
             var found = await ReadAsync(reader, ct);
-            foreach (var (wrapped, _, _) in found) cache.Add(wrapped);
+            foreach (var (wrapped, _) in found) cache.Add(wrapped);
             return found;
         }
         catch (Exception e) when (DatabaseFailure.IsOutage(e))
@@ -198,54 +199,65 @@ internal sealed class KeyRegistry : IServiceKeys
         }
     }
 
-    private async Task<List<(WrappedKey Wrapped, SecretBytes Page, int Epoch)>> ReadAsync(NpgsqlDataReader reader, CancellationToken ct)
+    private async Task<List<(WrappedKey Wrapped, SecretBytes Page)>> ReadAsync(NpgsqlDataReader reader, CancellationToken ct)
     {
-        var found = new List<(WrappedKey, SecretBytes, int)>();
+        var found = new List<(WrappedKey, SecretBytes)>();
         while (await reader.ReadAsync(ct))
         {
             var (page, generation, epoch) = (reader.GetInt64(3), reader.GetInt32(4), reader.GetInt32(5));
             if (!cache.TryGetPage(page, generation, out var key))
                 key = cache.AddPage(page, generation, OpenPage(page, generation, epoch, reader.GetFieldValue<byte[]>(6)));
             var subject = new SubjectId(reader.GetGuid(0));
-            found.Add((new WrappedKey(subject, reader.GetInt32(1), page, generation, reader.GetFieldValue<byte[]>(2)), key, epoch));
+            found.Add((new WrappedKey(subject, reader.GetInt32(1), page, generation, reader.GetFieldValue<byte[]>(2)), key));
         }
 
         return found;
     }
 
-    private SecretBytes OpenPage(long page, int generation, int epoch, byte[] wrapped) =>
-        SealedValue.OpenSecret(keyring.EpochRoot(epoch).Span, wrapped, PageContext(page, generation, stackalloc byte[AssociatedData.Limit]));
+    private SecretBytes OpenPage(long page, int generation, int epoch, byte[] wrapped)
+    {
+        using var root = keyring.EpochRoot(epoch);
+        return SealedValue.OpenSecret(root.Span, wrapped, PageContext(page, generation, stackalloc byte[AssociatedData.Limit]));
+    }
 
-    private byte[] WrapPage(Page page) => WrapPage(page, keyring.EpochRoot(page.Epoch));
+    private byte[] WrapPage(Page page)
+    {
+        using var root = keyring.EpochRoot(page.Epoch);
+        return WrapPage(page, root);
+    }
 
     private byte[] WrapPage(Page page, SecretBytes epochRoot) =>
         SealedValue.Seal(epochRoot.Span, (uint)page.Generation, 0, page.Key.Span, PageContext(page.Id, page.Generation, stackalloc byte[AssociatedData.Limit]), random);
 
-    private Page NewPage()
+    private Page NewPage(int epoch)
     {
         Span<byte> id = stackalloc byte[8];
         random.Fill(id);
         var number = System.Buffers.Binary.BinaryPrimitives.ReadInt64BigEndian(id) & long.MaxValue;
-        return new Page(number, 1, keyring.CurrentEpoch, SecretBytes.Random(KeyDerivation.KeySize, random)) { IsNew = true };
+        return new Page(number, 1, epoch, SecretBytes.Random(KeyDerivation.KeySize, random)) { IsNew = true };
     }
 
     // SKIP LOCKED: processes that create at the same time fill different pages instead of waiting for each other.
-    private async Task<Page?> TakeOpenPageAsync(NpgsqlConnection connection, CancellationToken ct)
+    private async Task<(int Epoch, Page? Open)> TakeOpenPageAsync(NpgsqlConnection connection, CancellationToken ct)
     {
         await using var batch = new NpgsqlBatch(connection)
         {
             BatchCommands =
             {
                 new(StandBack),
+                new(VaultKeyring.SelectCurrentEpoch),
                 new($"select page_id, generation, epoch_id, wrapped, count from keys.page where count < {PageSize} order by page_id limit 1 for update skip locked"),
             },
         };
         await using var reader = await batch.ExecuteReaderAsync(ct);
-        if (!await reader.ReadAsync(ct)) return null;
+        await reader.ReadAsync(ct);
+        var current = reader.GetInt32(0);
+        await reader.NextResultAsync(ct);
+        if (!await reader.ReadAsync(ct)) return (current, null);
         var (id, generation, epoch) = (reader.GetInt64(0), reader.GetInt32(1), reader.GetInt32(2));
         if (!cache.TryGetPage(id, generation, out var key))
             key = cache.AddPage(id, generation, OpenPage(id, generation, epoch, reader.GetFieldValue<byte[]>(3)));
-        return new Page(id, generation, epoch, key) { Count = reader.GetInt32(4) };
+        return (current, new Page(id, generation, epoch, key) { Count = reader.GetInt32(4) });
     }
 
     private List<SubjectKeys> MakeFresh(IReadOnlyList<SubjectId> subjects, PagePlan plan)
@@ -295,8 +307,9 @@ internal sealed class KeyRegistry : IServiceKeys
         foreach (var keys in made) cache.Add(keys.Wrapped);
     }
 
-    private async Task<List<(WrappedKey Wrapped, SecretBytes Page, int Epoch)>> LockPageAsync(NpgsqlConnection connection, SubjectId subject, CancellationToken ct)
+    private async Task<(int Epoch, List<(WrappedKey Wrapped, SecretBytes Page)> Members)> LockPageAsync(NpgsqlConnection connection, SubjectId subject, CancellationToken ct)
     {
+        int epoch;
         await using (var page = new NpgsqlBatch(connection)
         {
             BatchCommands =
@@ -306,21 +319,28 @@ internal sealed class KeyRegistry : IServiceKeys
                 {
                     Parameters = { new() { Value = subject.Value } },
                 },
+                new(VaultKeyring.SelectCurrentEpoch),
             },
         })
-            await page.ExecuteNonQueryAsync(ct);
+        await using (var rows = await page.ExecuteReaderAsync(ct))
+        {
+            await rows.NextResultAsync(ct);
+            await rows.ReadAsync(ct);
+            epoch = rows.GetInt32(0);
+        }
+
         await using var command = new NpgsqlCommand(
             Select + " where s.page_id = (select page_id from keys.subject_key where subject_id = $1)", connection)
         { Parameters = { new() { Value = subject.Value } } };
         await using var reader = await command.ExecuteReaderAsync(ct);
-        return await ReadAsync(reader, ct);
+        return (epoch, await ReadAsync(reader, ct));
     }
 
-    private List<(SubjectId Subject, byte[] Wrapped)> Rewrap(IEnumerable<(WrappedKey Wrapped, SecretBytes Page, int Epoch)> members, Page fresh)
+    private List<(SubjectId Subject, byte[] Wrapped)> Rewrap(IEnumerable<(WrappedKey Wrapped, SecretBytes Page)> members, Page fresh)
     {
         var result = new List<(SubjectId, byte[])>();
         Span<byte> context = stackalloc byte[AssociatedData.Limit];
-        foreach (var (member, page, _) in members)
+        foreach (var (member, page) in members)
         {
             try
             {

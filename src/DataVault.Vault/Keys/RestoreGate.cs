@@ -17,11 +17,12 @@ internal sealed class RestoreGate(
     /// <exception cref="VaultStartException">A database is too old, or the journal is not the one of this vault.</exception>
     public async Task PassAsync(IReadOnlyList<AnalyticsDomain> domains, CancellationToken ct)
     {
+        var vaultId = keyring.VaultId;
         await RefuseOutdatedEpochsAsync(ct);
         // The databases before the journal: an erasure that runs in another process reaches the journal first.
         var inKeys = await TombstonesAsync(Contexts.Keys(keys.Source), c => c.Tombstones, ct);
         var inVault = await TombstonesAsync(Contexts.Vault(vault.Source), c => c.Tombstones, ct);
-        var written = await journal.ReadAllAsync(keyring.VaultId, ct);
+        var written = await journal.ReadAllAsync(vaultId, ct);
         RefuseLostJournal(written, inKeys, inVault);
         var lackedByKeys = written.Where(t => !inKeys.Contains(Name(t))).ToDictionary(Name);
         var lackedByVault = written.Where(t => !inVault.Contains(Name(t))).ToDictionary(Name);
@@ -36,10 +37,9 @@ internal sealed class RestoreGate(
         foreach (var tombstone in lacked.Values.Except(subjects.Select(s => s.Tombstone)))
         {
             await using var command = keys.Source.CreateCommand(
-                "insert into keys.tombstone (subject_hash, commitment, page_id, generation, epoch_id, at) values ($1, $2, 0, 0, $3, $4) on conflict do nothing");
+                $"insert into keys.tombstone (subject_hash, commitment, page_id, generation, epoch_id, at) values ($1, $2, 0, 0, ({VaultKeyring.SelectCurrentEpoch}), $3) on conflict do nothing");
             command.Parameters.Add(new() { Value = tombstone.SubjectHash });
             command.Parameters.Add(new() { Value = tombstone.Commitment });
-            command.Parameters.Add(new() { Value = keyring.CurrentEpoch });
             command.Parameters.Add(new() { Value = tombstone.At.UtcDateTime });
             await command.ExecuteNonQueryAsync(ct);
         }
@@ -121,15 +121,15 @@ internal sealed class RestoreGate(
 
     private async Task RefuseOutdatedEpochsAsync(CancellationToken ct)
     {
-        var used = new HashSet<int> { keyring.CurrentEpoch };
-        await using var command = keys.Source.CreateCommand("select distinct epoch_id from keys.page");
+        var used = new HashSet<int>();
+        await using var command = keys.Source.CreateCommand($"select epoch_id from keys.page union {VaultKeyring.SelectCurrentEpoch}");
         await using (var reader = await command.ExecuteReaderAsync(ct))
         {
             while (await reader.ReadAsync(ct)) used.Add(reader.GetInt32(0));
         }
 
         // Opening a root whose slot is gone throws: the database is a copy from before that destruction.
-        foreach (var epoch in used) keyring.EpochRoot(epoch);
+        foreach (var epoch in used) keyring.EpochRoot(epoch).Dispose();
     }
 
     private static void RefuseLostJournal(IReadOnlyList<Tombstone> written, HashSet<string> inKeys, HashSet<string> inVault)

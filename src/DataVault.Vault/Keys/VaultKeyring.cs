@@ -8,38 +8,62 @@ using Npgsql;
 namespace DataVault.Vault.Keys;
 
 /// <summary>
-/// The keys of the vault itself: the vault key (random, in the keys database, wrapped by the root), what is derived from it, and the epoch roots.
+/// The keys of the vault itself that are not the vault key: what is derived from the named roots, the keys of blind indexes by epoch, and the epoch roots.
 /// Opened at first use; nothing here belongs to one person.
 /// </summary>
-internal sealed class VaultKeyring(KeysDatabase database, RootKeyProviders rootKeys, VaultOptions options, IRandomBytes random, TimeProvider clock) : IServiceKeys, IDisposable
+internal sealed class VaultKeyring(KeysDatabase database, VaultKeys vaultKeys, VaultOptions options, IRandomBytes random, TimeProvider clock) : IServiceKeys, IDisposable
 {
+    /// <summary>
+    /// The epoch that the database has now. Read in the transaction that wraps something under it, after the lock that keeps epochs from being destroyed:
+    /// a process that has not heard of newer epochs never wraps under one that is gone.
+    /// </summary>
+    public const string SelectCurrentEpoch = "select max(epoch_id) from keys.epoch where destroyed_at is null";
+
     private const int ActorTagSize = 16;
     private readonly Lock opening = new();
-    private readonly ConcurrentDictionary<int, SecretBytes> epochRoots = new();
-    private readonly ConcurrentDictionary<int, BlindIndexKey> indexes = new();
+    private readonly Lock epochs = new();
+    private readonly Dictionary<int, SecretBytes> epochRoots = [];
+    private readonly ConcurrentDictionary<(int Index, int Epoch), BlindIndexKey> indexes = new();
     private readonly ConcurrentDictionary<string, PseudonymKey> pseudonyms = new(StringComparer.Ordinal);
     private readonly EpochSlots slots = new(options.Home, random);
     private Opened? opened;
 
     public Guid VaultId => Keys.VaultId;
 
-    /// <summary>The epoch under which new pages are wrapped.</summary>
-    public int CurrentEpoch => Volatile.Read(ref Keys.Epoch.Id);
-
     private Opened Keys => opened ?? Open();
 
-    public SecretBytes Derive(string label) => KeyDerivation.Expand(Keys.VaultKey.Span, "service", Encoding.UTF8.GetBytes(label));
+    public SecretBytes Derive(string label) => KeyDerivation.Expand(Keys.Service.Span, "service", Encoding.UTF8.GetBytes(label));
 
-    /// <summary>Blind index of a field; <paramref name="indexId"/> is the field's id.</summary>
-    public BlindIndexKey Index(int indexId) => indexes.GetOrAdd(indexId, id =>
+    /// <summary>Blind index of a field as it was before indexes had epochs (epoch 0); <paramref name="indexId"/> is the field's id.</summary>
+    public BlindIndexKey Index(int indexId) => Index(indexId, 0);
+
+    /// <summary>
+    /// Blind index of a field in one epoch. Epoch 0 is derived from the index root; every later one is a random key of its own in
+    /// <c>keys.index_epoch</c>, so that it can be destroyed.
+    /// </summary>
+    /// <exception cref="VaultStartException">The epoch was destroyed, or never was.</exception>
+    public BlindIndexKey Index(int indexId, int epoch) => indexes.GetOrAdd((indexId, epoch), at =>
     {
-        using var key = KeyDerivation.Expand(Keys.VaultKey.Span, "blind-index", KeyDerivation.Context(id));
+        using var key = at.Epoch == 0 ? KeyDerivation.Expand(Keys.Index.Span, "blind-index", KeyDerivation.Context(at.Index)) : OpenIndexEpoch(at.Index, at.Epoch);
         return new BlindIndexKey(key.Span);
     });
 
+    /// <summary>A fresh key for one index and epoch, wrapped for its row in <c>keys.index_epoch</c>.</summary>
+    public byte[] NewIndexEpoch(int indexId, int epoch)
+    {
+        using var key = SecretBytes.Random(KeyDerivation.KeySize, random);
+        using var wrapping = KeyDerivation.Expand(Keys.Index.Span, "index-wrap");
+        return SealedValue.Seal(wrapping.Span, 1, 0, key.Span, IndexContext(indexId, epoch), random);
+    }
+
+    /// <summary>Lets go of the key of an index epoch that was destroyed. Somebody may be computing a term: the finaliser erases it after them.</summary>
+    public void ForgetIndex(int indexId, int epoch) => indexes.TryRemove((indexId, epoch), out _);
+
+    // INVARIANT: the pseudonym root is held apart: opened here, for one domain of the feed, and not kept.
     public PseudonymKey Pseudonyms(string domain) => pseudonyms.GetOrAdd(domain, name =>
     {
-        using var key = KeyDerivation.Expand(Keys.VaultKey.Span, "pseudonym-domain", Encoding.UTF8.GetBytes(name));
+        using var root = vaultKeys.Root(VaultId, RootNames.Pseudonym);
+        using var key = KeyDerivation.Expand(root.Span, "pseudonym-domain", Encoding.UTF8.GetBytes(name));
         return new PseudonymKey(key.Span);
     });
 
@@ -55,31 +79,35 @@ internal sealed class VaultKeyring(KeysDatabase database, RootKeyProviders rootK
 
     public byte[] TombstoneHash(SubjectId subject) => HMACSHA256.HashData(Keys.TombstoneKey.Span, subject.Value.ToByteArray(bigEndian: true));
 
-    /// <summary>The root of an epoch, for wrapping and unwrapping page keys. Not to be disposed by the caller.</summary>
+    /// <summary>A copy of the root of an epoch, for wrapping and unwrapping page keys; the caller disposes it.</summary>
     /// <exception cref="VaultStartException">Its slot was destroyed: the row comes from an outdated copy of the database.</exception>
-    public SecretBytes EpochRoot(int epoch) => epochRoots.GetOrAdd(epoch, id =>
+    public SecretBytes EpochRoot(int epoch)
     {
-        using var connection = database.Source.OpenConnection();
-        using var command = new NpgsqlCommand("select wrapped from keys.epoch where epoch_id = $1", connection) { Parameters = { new() { Value = id } } };
-        return UnwrapEpoch(id, command.ExecuteScalar() as byte[]);
-    });
-
-    /// <summary>A fresh epoch root, to be disposed by the caller, and its row for the database; its slot is on disk when this returns.</summary>
-    public (SecretBytes Root, byte[] Wrapped, byte[] Commitment) NewEpoch(int epoch)
-    {
-        var root = SecretBytes.Random(KeyDerivation.KeySize, random);
-        using var wrapping = EpochWrapping(epoch, slots.OpenOrCreate(epoch));
-        var wrapped = SealedValue.Seal(wrapping.Span, 1, 0, root.Span, EpochContext(epoch), random);
-        var commitment = new byte[32];
-        KeyDerivation.Expand(root.Span, "commit", default, commitment);
-        return (root, wrapped, commitment);
+        lock (epochs)
+        {
+            if (!epochRoots.TryGetValue(epoch, out var root)) epochRoots[epoch] = root = ReadEpoch(epoch);
+            return SecretBytes.CopyOf(root.Span);
+        }
     }
 
-    public void UseEpoch(int epoch) => Volatile.Write(ref Keys.Epoch.Id, epoch);
+    /// <summary>A fresh epoch root and what its row holds; its slot is on disk when this returns.</summary>
+    public (byte[] Wrapped, byte[] Commitment) NewEpoch(int epoch, int vaultKeyVersion) => NewEpoch(VaultId, epoch, vaultKeyVersion);
 
+    /// <summary>An epoch root as stored under one version of the vault key, wrapped under another.</summary>
+    public byte[] RewrapEpoch(int epoch, byte[] wrapped, int fromVersion, int toVersion)
+    {
+        using var root = UnwrapEpoch(epoch, wrapped, fromVersion);
+        return WrapEpoch((VaultId, epoch), root, toVersion, slots.Open(epoch));
+    }
+
+    /// <summary>The epoch is destroyed: erases its root here and its slot everywhere.</summary>
     public void ForgetEpoch(int epoch)
     {
-        if (epochRoots.TryRemove(epoch, out var root)) root.Dispose();
+        lock (epochs)
+        {
+            if (epochRoots.Remove(epoch, out var root)) root.Dispose();
+        }
+
         slots.Destroy(epoch);
     }
 
@@ -98,33 +126,11 @@ internal sealed class VaultKeyring(KeysDatabase database, RootKeyProviders rootK
         {
             if (opened is not null) return opened;
             using var connection = database.Source.OpenConnection();
-            var (vaultId, vaultKey) = ReadVaultKey(connection) ?? CreateVaultKey(connection);
+            var vaultId = vaultKeys.Open(connection);
             RefuseOtherVault(vaultId);
-            opened = new Opened(vaultId, vaultKey);
-            opened.Epoch.Id = ReadCurrentEpoch(connection) ?? CreateFirstEpoch(connection);
-            return opened;
+            EnsureFirstEpoch(connection, vaultId);
+            return opened = new Opened(vaultId, vaultKeys);
         }
-    }
-
-    private (Guid Id, SecretBytes Key)? ReadVaultKey(NpgsqlConnection connection)
-    {
-        using var command = new NpgsqlCommand("select vault_id, wrapped from keys.vault_key order by version desc limit 1", connection);
-        using var reader = command.ExecuteReader();
-        if (!reader.Read()) return null;
-        var id = reader.GetGuid(0);
-        return (id, rootKeys.Unwrap(reader.GetFieldValue<byte[]>(1), VaultKeyContext(id), wrappedBy: null));
-    }
-
-    private (Guid Id, SecretBytes Key) CreateVaultKey(NpgsqlConnection connection)
-    {
-        var id = Uuid.Version7(clock, random);
-        using var fresh = SecretBytes.Random(KeyDerivation.KeySize, random);
-        using var command = new NpgsqlCommand("insert into keys.vault_key values (1, $1, $2, $3) on conflict do nothing", connection)
-        {
-            Parameters = { new() { Value = id }, new() { Value = rootKeys.Current.Wrap(fresh.Span, VaultKeyContext(id)) }, new() { Value = clock.GetUtcNow().UtcDateTime } },
-        };
-        command.ExecuteNonQuery();
-        return ReadVaultKey(connection)!.Value;
     }
 
     // The home folder remembers its vault, so an emptied or foreign keys database is noticed before anything is written under new keys.
@@ -136,64 +142,103 @@ internal sealed class VaultKeyring(KeysDatabase database, RootKeyProviders rootK
             throw new VaultStartException("The keys database is not the one that this home folder belongs to.");
     }
 
-    private static int? ReadCurrentEpoch(NpgsqlConnection connection)
+    private void EnsureFirstEpoch(NpgsqlConnection connection, Guid vaultId)
     {
-        using var command = new NpgsqlCommand("select max(epoch_id) from keys.epoch where destroyed_at is null", connection);
-        return command.ExecuteScalar() as int?;
-    }
-
-    private int CreateFirstEpoch(NpgsqlConnection connection)
-    {
-        var (root, wrapped, commitment) = NewEpoch(1);
-        root.Dispose();
-        using var command = new NpgsqlCommand("insert into keys.epoch (epoch_id, wrapped, commitment, created_at) values (1, $1, $2, $3) on conflict do nothing", connection)
+        using var transaction = connection.BeginTransaction();
+        using (var any = new NpgsqlCommand("select exists (select from keys.epoch)", connection))
         {
-            Parameters = { new() { Value = wrapped }, new() { Value = commitment }, new() { Value = clock.GetUtcNow().UtcDateTime } },
+            if (any.ExecuteScalar() is true) return;
+        }
+
+        var version = VaultKeys.CurrentVersion(connection);
+        var (wrapped, commitment) = NewEpoch(vaultId, 1, version);
+        using var command = new NpgsqlCommand(
+            "insert into keys.epoch (epoch_id, wrapped, commitment, created_at, vault_key_version, complete_at) values (1, $1, $2, $3, $4, $3) on conflict do nothing", connection)
+        {
+            Parameters = { new() { Value = wrapped }, new() { Value = commitment }, new() { Value = clock.GetUtcNow().UtcDateTime }, new() { Value = version } },
         };
         command.ExecuteNonQuery();
-        return 1;
+        transaction.Commit();
     }
 
-    private SecretBytes UnwrapEpoch(int epoch, byte[]? wrapped)
+    private SecretBytes ReadEpoch(int epoch)
     {
-        if (wrapped is null || !slots.Exists(epoch))
-            throw new VaultStartException($"The root of key epoch {epoch} was destroyed: this keys database is an outdated copy.");
-        using var wrapping = EpochWrapping(epoch, slots.Open(epoch));
-        return SealedValue.OpenSecret(wrapping.Span, wrapped, EpochContext(epoch));
+        using var connection = database.Source.OpenConnection();
+        using var command = new NpgsqlCommand("select wrapped, vault_key_version from keys.epoch where epoch_id = $1", connection) { Parameters = { new() { Value = epoch } } };
+        using var reader = command.ExecuteReader();
+        if (!reader.Read() || reader.IsDBNull(0)) throw Destroyed(epoch);
+        return UnwrapEpoch(epoch, reader.GetFieldValue<byte[]>(0), reader.GetInt32(1));
+    }
+
+    private SecretBytes UnwrapEpoch(int epoch, byte[] wrapped, int vaultKeyVersion)
+    {
+        if (!slots.Exists(epoch)) throw Destroyed(epoch);
+        using var wrapping = EpochWrapping(epoch, vaultKeyVersion, slots.Open(epoch));
+        return SealedValue.OpenSecret(wrapping.Span, wrapped, EpochContext(VaultId, epoch));
+    }
+
+    private (byte[] Wrapped, byte[] Commitment) NewEpoch(Guid vaultId, int epoch, int vaultKeyVersion)
+    {
+        using var root = SecretBytes.Random(KeyDerivation.KeySize, random);
+        var commitment = new byte[32];
+        KeyDerivation.Expand(root.Span, "commit", default, commitment);
+        return (WrapEpoch((vaultId, epoch), root, vaultKeyVersion, slots.OpenOrCreate(epoch)), commitment);
+    }
+
+    private byte[] WrapEpoch((Guid Vault, int Id) epoch, SecretBytes root, int vaultKeyVersion, SecretBytes slot)
+    {
+        using var wrapping = EpochWrapping(epoch.Id, vaultKeyVersion, slot);
+        return SealedValue.Seal(wrapping.Span, (uint)vaultKeyVersion, 0, root.Span, EpochContext(epoch.Vault, epoch.Id), random);
     }
 
     // Opens with the vault key and the slot together, with neither alone.
-    private SecretBytes EpochWrapping(int epoch, SecretBytes slot)
+    private SecretBytes EpochWrapping(int epoch, int vaultKeyVersion, SecretBytes slot)
     {
         using var half = slot;
+        using var vaultKey = vaultKeys.Copy(vaultKeyVersion);
         using var both = new SecretBytes(2 * KeyDerivation.KeySize);
-        Keys.VaultKey.Span.CopyTo(both.Span);
+        vaultKey.Span.CopyTo(both.Span);
         half.Span.CopyTo(both.Span[KeyDerivation.KeySize..]);
         return KeyDerivation.Expand(both.Span, "epoch", KeyDerivation.Context(epoch));
     }
 
-    private byte[] EpochContext(int epoch) => new AssociatedData(stackalloc byte[AssociatedData.Limit], "epoch").Add(VaultId).Add(epoch).Bytes.ToArray();
+    private SecretBytes OpenIndexEpoch(int indexId, int epoch)
+    {
+        using var connection = database.Source.OpenConnection();
+        using var command = new NpgsqlCommand("select wrapped from keys.index_epoch where index_id = $1 and epoch = $2", connection)
+        {
+            Parameters = { new() { Value = indexId }, new() { Value = epoch } },
+        };
+        if (command.ExecuteScalar() is not byte[] wrapped) throw new VaultStartException($"Epoch {epoch} of the index {indexId} has no key: it was destroyed or never was.");
+        using var wrapping = KeyDerivation.Expand(Keys.Index.Span, "index-wrap");
+        return SealedValue.OpenSecret(wrapping.Span, wrapped, IndexContext(indexId, epoch));
+    }
 
-    private static byte[] VaultKeyContext(Guid id) => new AssociatedData(stackalloc byte[AssociatedData.Limit], "vault-key").Add(id).Bytes.ToArray();
+    private byte[] IndexContext(int indexId, int epoch) => new AssociatedData(stackalloc byte[AssociatedData.Limit], "index-key").Add(VaultId).Add(indexId).Add(epoch).Bytes.ToArray();
 
-    private sealed class Opened(Guid vaultId, SecretBytes vaultKey) : IDisposable
+    private static byte[] EpochContext(Guid vaultId, int epoch) => new AssociatedData(stackalloc byte[AssociatedData.Limit], "epoch").Add(vaultId).Add(epoch).Bytes.ToArray();
+
+    private static VaultStartException Destroyed(int epoch) => new($"The root of key epoch {epoch} was destroyed: this keys database is an outdated copy.");
+
+    private sealed class Opened(Guid vaultId, VaultKeys vaultKeys) : IDisposable
     {
         public Guid VaultId { get; } = vaultId;
-        public SecretBytes VaultKey { get; } = vaultKey;
-        public SecretBytes ActorKey { get; } = KeyDerivation.Expand(vaultKey.Span, "actor-tag");
-        public SecretBytes TombstoneKey { get; } = KeyDerivation.Expand(vaultKey.Span, "tombstone");
-        public EpochNumber Epoch { get; } = new();
+        public SecretBytes Index { get; } = vaultKeys.Root(vaultId, RootNames.Index);
+        public SecretBytes Service { get; } = vaultKeys.Root(vaultId, RootNames.Service);
+        public SecretBytes ActorKey { get; } = DeriveOnly(vaultKeys.Root(vaultId, RootNames.Actor), "actor-tag");
+        public SecretBytes TombstoneKey { get; } = DeriveOnly(vaultKeys.Root(vaultId, RootNames.Tombstone), "tombstone");
 
         public void Dispose()
         {
-            VaultKey.Dispose();
+            Index.Dispose();
+            Service.Dispose();
             ActorKey.Dispose();
             TombstoneKey.Dispose();
         }
-    }
 
-    private sealed class EpochNumber
-    {
-        public int Id;
+        private static SecretBytes DeriveOnly(SecretBytes root, string label)
+        {
+            using (root) return KeyDerivation.Expand(root.Span, label);
+        }
     }
 }
