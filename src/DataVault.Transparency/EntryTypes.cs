@@ -12,6 +12,7 @@ public enum EntryType : ushort
     ClientChange = 38, AccountChange = 39, AnalyticsFeed = 40, AnalyticsQuery = 41, TokenIssued = 42, PolicyQuestion = 43, StatusRead = 44,
     RequestRead = 45, HoldChange = 46,
     SignerRotate = 49, Timestamp = 52, SignerAdopt = 54,
+    RestoreDeclared = 47, BackupMade = 51,
 #pragma warning restore CS1591
 }
 
@@ -68,6 +69,8 @@ public static class EntryTypes
         [EntryType.SignerRotate] = "signer.rotate",
         [EntryType.Timestamp] = "timestamp",
         [EntryType.SignerAdopt] = "signer.adopt",
+        [EntryType.RestoreDeclared] = "restore.declared",
+        [EntryType.BackupMade] = "backup.made",
     }.ToFrozenDictionary();
 
     private static readonly FrozenDictionary<string, EntryType> ByName =

@@ -21,14 +21,16 @@ public static class TlogTiles
     /// <summary>The level that stands for entry bundles in <see cref="TryParsePath"/>.</summary>
     public const int EntriesLevel = -1;
 
+    /// <summary>The highest level that a log can have.</summary>
+    public const int TopLevel = 7;
+
     private const int TileHeight = 8;
-    private const int MaxLevel = 7;
 
     /// <summary>Path of a hash tile, relative to the log's root, such as <c>tile/0/x001/234.p/7</c>.</summary>
     public static string TilePath(int level, long n, int width = Width)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(level);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(level, MaxLevel);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(level, TopLevel);
         return $"tile/{level}/{Number(n, width)}";
     }
 
@@ -46,7 +48,7 @@ public static class TlogTiles
         var parts = path.Split('/');
         if (path.Length > 64 || parts.Length < 3 || parts[0] != "tile")
             return false;
-        level = parts[1] == "entries" ? EntriesLevel : parts[1] is [>= '0' and <= '7'] ? parts[1][0] - '0' : MaxLevel + 1;
+        level = parts[1] == "entries" ? EntriesLevel : parts[1] is [>= '0' and <= '7'] ? parts[1][0] - '0' : TopLevel + 1;
         if (parts[^2].EndsWith(".p", StringComparison.Ordinal) && parts.Length > 3)
         {
             if (!Decimals.TryParse(parts[^1], out var partial) || partial is 0 or >= Width)
@@ -54,7 +56,7 @@ public static class TlogTiles
             width = (int)partial;
             parts = [.. parts[..^2], parts[^2][..^2]];
         }
-        if (level > MaxLevel || !long.TryParse(string.Concat(parts[2..]).Replace("x", "", StringComparison.Ordinal), NumberStyles.None, CultureInfo.InvariantCulture, out n))
+        if (level > TopLevel || !long.TryParse(string.Concat(parts[2..]).Replace("x", "", StringComparison.Ordinal), NumberStyles.None, CultureInfo.InvariantCulture, out n))
             return false;
         return path == (level == EntriesLevel ? EntriesPath(n, width) : TilePath(level, n, width));
     }

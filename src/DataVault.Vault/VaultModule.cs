@@ -54,6 +54,8 @@ public static class VaultModule
         services.AddSingleton<AuditLog>();
         services.AddSingleton<LogStore>();
         services.AddSingleton<LogIndexer>();
+        services.AddSingleton<LogMirror>();
+        services.AddSingleton<LogContinuity>();
         services.AddSingleton<CheckpointSigner>();
         services.AddSingleton<ReaderNames>();
         services.AddSingleton(p => new AuditReader(

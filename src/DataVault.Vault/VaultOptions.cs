@@ -18,6 +18,9 @@ public sealed class VaultOptions
     /// <summary>Origin of the log: the first line of its checkpoints.</summary>
     public string Origin { get; init; } = "datavault.example/log";
 
+    /// <summary>Folder of the log's mirror, best on another disk than the databases; null for <c>log-mirror</c> in the home folder.</summary>
+    public string? LogMirror { get; init; }
+
     public bool Development { get; init; }
 
     public RootKeySource RootKey { get; init; } = new RootKeySource.SealedFile();

@@ -8,8 +8,8 @@ using Npgsql;
 
 namespace DataVault.Vault;
 
-/// <summary>First of the vault's services: checks logins and servers, opens the keys, passes the restore gate. Nothing is served before.</summary>
-internal sealed class VaultStartup(VaultDatabase vault, KeysDatabase keys, VaultOptions options, PolicySet policy, RestoreGate gate) : IHostedService
+/// <summary>First of the vault's services: checks logins and servers, opens the keys, brings the log to where it was, passes the restore gate. Nothing is served before.</summary>
+internal sealed class VaultStartup(VaultDatabase vault, KeysDatabase keys, VaultOptions options, PolicySet policy, LogContinuity continuity, RestoreGate gate) : IHostedService
 {
     public async Task StartAsync(CancellationToken cancellationToken)
     {
@@ -22,6 +22,7 @@ internal sealed class VaultStartup(VaultDatabase vault, KeysDatabase keys, Vault
             }
         }
 
+        await continuity.EnsureAsync(cancellationToken);
         await gate.PassAsync(policy.Analytics, cancellationToken);
     }
 

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using DataVault.Cryptography;
@@ -17,9 +16,9 @@ internal sealed class CheckpointSigner : IDisposable
 {
     private readonly LogStore store;
     private readonly VaultKeyring keyring;
+    private readonly LogMirror mirror;
     private readonly VaultOptions options;
-    private readonly IRandomBytes random;
-    private readonly TimeProvider clock;
+    private readonly VaultClock clock;
     private readonly ILogger<CheckpointSigner> logger;
     private readonly SemaphoreSlim turn = new(1, 1);
     private FileStream? leadership;
@@ -27,15 +26,16 @@ internal sealed class CheckpointSigner : IDisposable
     private NoteSigner? signer;
     private CompactRange? memory;
     private SignedTree? latest;
+    private string? refusal;
 
-    public CheckpointSigner(LogStore store, VaultKeyring keyring, VaultOptions options, IRandomBytes random, TimeProvider clock, ILogger<CheckpointSigner> logger) =>
-        (this.store, this.keyring, this.options, this.random, this.clock, this.logger) = (store, keyring, options, random, clock, logger);
+    public CheckpointSigner(LogStore store, LogMirror mirror, VaultKeyring keyring, VaultOptions options, VaultClock clock, ILogger<CheckpointSigner> logger) =>
+        (this.store, this.mirror, this.keyring, this.options, this.clock, this.logger) = (store, mirror, keyring, options, clock, logger);
 
     /// <summary>The newest signed tree; null before the first.</summary>
     public SignedTree? Latest => Volatile.Read(ref latest);
 
     /// <summary>Why the log is not signed any more; null while all is well.</summary>
-    public string? Refusal { get; private set; }
+    public string? Refusal => refusal ?? mirror.Trouble;
 
     /// <summary>The key by which anybody verifies this log's checkpoints.</summary>
     public string VerifierKey => Signer.VerifierKey;
@@ -43,7 +43,7 @@ internal sealed class CheckpointSigner : IDisposable
     /// <summary>Also signs erasure certificates, whose text no checkpoint can be.</summary>
     public NoteSigner Signer => signer ?? OpenKey();
 
-    private string MemoryPath => Path.Combine(options.Home, "log-signer.memory");
+    private TreeFile Memory => TreeFile.OfSigner(options);
 
     /// <summary>Signs the log as it stands, if it has grown and this process is the one that signs.</summary>
     public async Task SignAsync(CancellationToken ct = default)
@@ -51,7 +51,7 @@ internal sealed class CheckpointSigner : IDisposable
         await turn.WaitAsync(ct);
         try
         {
-            if (Refusal is not null) return;
+            if (refusal is not null) return;
             if (!TakeLeadership()) await FollowAsync(ct);
             else await SignGrowthAsync(ct);
         }
@@ -89,14 +89,21 @@ internal sealed class CheckpointSigner : IDisposable
         await PublishAsync(extended, ct);
     }
 
-    // INVARIANT: what will be signed is on disk before it is signed; after a crash in between, the same tree may be signed again, no other.
+    // INVARIANT: what will be signed is on disk before it is signed, the entries in the mirror first: nothing signed can be lost with the database. After a crash in between, the same tree may be signed again, no other.
     private async Task PublishAsync(CompactRange tree, CancellationToken ct)
     {
         if (tree.Size == 0) return;
-        Remember(tree);
+        if (!await mirror.KeepAsync(tree.Size, tree.Root(), ct))
+        {
+            Refuse($"the log of {tree.Size} entries does not continue its mirror");
+            return;
+        }
+
+        Memory.Write(tree, clock.Random);
         memory = tree;
         var note = Signer.Sign(new Checkpoint(options.Origin, tree.Size, tree.Root()).ToText()).ToString();
-        await store.KeepCheckpointAsync(tree.Size, note, clock.GetUtcNow(), ct);
+        await store.KeepCheckpointAsync(tree.Size, note, clock.Now, ct);
+        mirror.Publish(note);
         Volatile.Write(ref latest, new SignedTree(tree.Size, Convert.ToBase64String(tree.Root())));
     }
 
@@ -138,31 +145,15 @@ internal sealed class CheckpointSigner : IDisposable
 
     private async Task<CompactRange> RecallAsync(CancellationToken ct)
     {
-        if (File.Exists(MemoryPath)) return Parse(await File.ReadAllLinesAsync(MemoryPath, ct));
+        if (Memory.Read() is { } remembered) return remembered;
         if (await store.CheckpointAsync(ct) is not null)
             throw new VaultStartException("The log has checkpoints, but the signer's memory is gone from the home folder: restore it, the log must not be signed blindly.");
         return CompactRange.Empty();
     }
 
-    private CompactRange Parse(string[] lines)
-    {
-        if (lines is not ["datavault signer 1", var origin, var size, var frontier, var root] || origin != options.Origin)
-            throw new VaultStartException("The signer's memory is not of this log.");
-        var tree = CompactRange.Parse(long.Parse(size, CultureInfo.InvariantCulture), Convert.FromBase64String(frontier));
-        return Convert.ToBase64String(tree.Root()) == root ? tree : throw new VaultStartException("The signer's memory is damaged.");
-    }
-
-    private void Remember(CompactRange tree)
-    {
-        var text = string.Create(
-            CultureInfo.InvariantCulture,
-            $"datavault signer 1\n{options.Origin}\n{tree.Size}\n{Convert.ToBase64String(tree.ToBytes())}\n{Convert.ToBase64String(tree.Root())}\n");
-        DurableFile.Replace(MemoryPath, Encoding.ASCII.GetBytes(text), random);
-    }
-
     private void Refuse(string reason)
     {
-        Refusal = reason;
+        refusal = reason;
         logger.LogCritical("The log is not signed any more: {Reason}.", reason);
     }
 
@@ -171,7 +162,7 @@ internal sealed class CheckpointSigner : IDisposable
         var path = Path.Combine(options.Home, "log-signer.key");
         using var sealing = keyring.Derive("log-signer");
         var context = new AssociatedData(stackalloc byte[AssociatedData.Limit], "log-signer").Add(Encoding.UTF8.GetBytes(options.Origin)).Bytes;
-        if (!File.Exists(path)) DurableFile.CreateOnce(path, NewKey(sealing.Span, context), random);
+        if (!File.Exists(path)) DurableFile.CreateOnce(path, NewKey(sealing.Span, context), clock.Random);
         using var pkcs8 = SealedValue.OpenSecret(sealing.Span, File.ReadAllBytes(path), context);
         var opened = ECDsa.Create();
         opened.ImportPkcs8PrivateKey(pkcs8.Span, out _);
@@ -183,7 +174,7 @@ internal sealed class CheckpointSigner : IDisposable
     {
         using var fresh = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var pkcs8 = fresh.ExportPkcs8PrivateKey();
-        var value = SealedValue.Seal(sealing, 1, 0, pkcs8, context, random);
+        var value = SealedValue.Seal(sealing, 1, 0, pkcs8, context, clock.Random);
         CryptographicOperations.ZeroMemory(pkcs8);
         return value;
     }

@@ -1,17 +1,23 @@
+using System.Runtime.InteropServices;
+using System.Text;
 using DataVault.Cryptography;
+using Microsoft.Win32.SafeHandles;
 
 namespace DataVault.Vault;
 
-/// <summary>Small files that must be there, whole, after a power cut: written beside, flushed, then renamed. Mode 0600.</summary>
+/// <summary>Small files that must be there, whole, after a power cut: written beside, flushed, then renamed, and the folder flushed. Mode 0600.</summary>
 internal static class DurableFile
 {
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(20);
     private const UnixFileMode OwnerFolder = OwnerOnly | UnixFileMode.UserExecute;
 
     public static void Replace(string path, ReadOnlySpan<byte> content, IRandomBytes random)
     {
         var draft = Write(path, content, random);
         File.Move(draft, path, overwrite: true);
+        FlushFolder(Path.GetDirectoryName(Path.GetFullPath(path))!);
     }
 
     /// <summary>Leaves a file that is already there as it is.</summary>
@@ -21,10 +27,29 @@ internal static class DurableFile
         try
         {
             File.Move(draft, path, overwrite: false);
+            FlushFolder(Path.GetDirectoryName(Path.GetFullPath(path))!);
         }
         catch (IOException) when (File.Exists(path))
         {
             File.Delete(draft);
+        }
+    }
+
+    /// <summary>Opens a file, made if absent, for this caller alone, among all processes; waits a while for whoever has it.</summary>
+    /// <exception cref="IOException">Somebody keeps it, or it cannot be opened.</exception>
+    public static async Task<FileStream> TakeAsync(string path, CancellationToken ct)
+    {
+        EnsureFolder(Path.GetDirectoryName(Path.GetFullPath(path))!);
+        for (var waited = TimeSpan.Zero; ; waited += Pause)
+        {
+            try
+            {
+                return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            }
+            catch (IOException) when (waited < Patience)
+            {
+                await Task.Delay(Pause, ct);
+            }
         }
     }
 
@@ -34,6 +59,19 @@ internal static class DurableFile
         else Directory.CreateDirectory(folder, OwnerFolder);
     }
 
+    // A file's name is the folder's content: until the folder is on disk, a power cut may bring the old name, or none.
+    private static void FlushFolder(string folder)
+    {
+        if (OperatingSystem.IsWindows()) return;
+        using var handle = new SafeFileHandle(Open([.. Encoding.UTF8.GetBytes(folder), 0], 0), ownsHandle: true);
+        if (handle.IsInvalid) throw new IOException("A folder of the vault could not be opened to be flushed.");
+        RandomAccess.FlushToDisk(handle);
+    }
+
+    [DllImport("libc", EntryPoint = "open", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern nint Open(byte[] path, int readOnly);
+
     private static string Write(string path, ReadOnlySpan<byte> content, IRandomBytes random)
     {
         EnsureFolder(Path.GetDirectoryName(Path.GetFullPath(path))!);
@@ -42,9 +80,18 @@ internal static class DurableFile
         var draft = $"{path}.{Convert.ToHexStringLower(name)}";
         var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
         if (!OperatingSystem.IsWindows()) options.UnixCreateMode = OwnerOnly;
-        using var file = new FileStream(draft, options);
-        file.Write(content);
-        file.Flush(flushToDisk: true);
-        return draft;
+        try
+        {
+            using var file = new FileStream(draft, options);
+            file.Write(content);
+            file.Flush(flushToDisk: true);
+            return draft;
+        }
+        catch (IOException)
+        {
+            // On a full disk what was written so far would take the room of the next try.
+            File.Delete(draft);
+            throw;
+        }
     }
 }

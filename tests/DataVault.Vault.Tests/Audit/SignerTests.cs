@@ -54,20 +54,19 @@ public sealed class SignerTests
     }
 
     [Fact]
-    public async Task A_restored_shorter_log_is_not_signed()
+    public async Task A_log_shortened_under_a_running_signer_is_not_signed()
     {
         await using var databases = await DatabasePerClass.CreateAsync();
         await AppendAndSignAsync(databases, 3);
         await databases.BackUpAsync(databases.VaultName);
-        await AppendAndSignAsync(databases, 3);
-        await databases.RestoreAsync(databases.VaultName);
         await using var vault = await databases.StartVaultAsync();
+        await Log.AppendAsync(vault);
+        await vault.Get<AuditReader>().SignAsync();
+        await databases.RestoreAsync(databases.VaultName);
+        // Its connection is gone with the database that was replaced.
+        await Assert.ThrowsAsync<VaultException>(() => Log.AppendAsync(vault));
         await vault.Get<AuditReader>().SignAsync();
         Assert.Contains("fewer", vault.Get<AuditReader>().SignerRefusal, StringComparison.Ordinal);
-
-        for (var i = 0; i < 9; i++) await Log.AppendAsync(vault, i);
-        await using var again = await databases.StartVaultAsync();
-        await again.Get<AuditReader>().SignAsync();
         Assert.Equal(3, (await vault.Get<LogStore>().CheckpointAsync(default))!.Value.Size);
     }
 
@@ -77,10 +76,13 @@ public sealed class SignerTests
         await using var databases = await DatabasePerClass.CreateAsync();
         await AppendAndSignAsync(databases, 3);
         await databases.BackUpAsync(databases.VaultName);
-        await AppendAndSignAsync(databases, 3);
-        await databases.RestoreAsync(databases.VaultName);
         await using var vault = await databases.StartVaultAsync();
-        for (var i = 100; i < 109; i++) await Log.AppendAsync(vault, i);
+        await Log.AppendAsync(vault);
+        await vault.Get<AuditReader>().SignAsync();
+        await databases.RestoreAsync(databases.VaultName);
+        // Its connection is gone with the database that was replaced.
+        await Assert.ThrowsAsync<VaultException>(() => Log.AppendAsync(vault));
+        for (var i = 100; i < 112; i++) await Log.AppendAsync(vault, i);
         await vault.Get<AuditReader>().SignAsync();
         Assert.Contains("does not continue", vault.Get<AuditReader>().SignerRefusal, StringComparison.Ordinal);
         await Assert.ThrowsAsync<VaultException>(() => vault.Get<AuditReader>().ProofAsync(11));

@@ -1,0 +1,100 @@
+using DataVault.Transparency;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace DataVault.Vault;
+
+/// <summary>
+/// Before anything is served: the log of the database must be the one that was signed and mirrored. A database that was restored to an earlier moment gets the
+/// entries back that it lost, in order, and an entry that says so; then the log goes on, and no checkpoint that anybody holds is contradicted.
+/// </summary>
+internal sealed class LogContinuity(
+    VaultDatabase database, LogStore store, LogMirror mirror, AuditLog log, VaultOptions options, ILogger<LogContinuity> logger)
+{
+    // The mirror before the database: another process appends to the database first.
+    /// <exception cref="VaultStartException">The database has another log than the mirror or the signer, or lost entries that nobody else has.</exception>
+    public async Task EnsureAsync(CancellationToken ct)
+    {
+        var signed = TreeFile.OfSigner(options).Read() ?? CompactRange.Empty();
+        var mirrored = mirror.Read();
+        var (size, root) = await store.HeadAsync(ct);
+        if (size < signed.Size && mirrored.Size < signed.Size)
+            throw new VaultStartException(
+                $"The log has {size} entries of the {signed.Size} that were signed, and its mirror {mirrored.Size}: put the whole mirror back, or a newer backup of the vault database.");
+        if (size < mirrored.Size) await PutBackAsync(mirrored, size, root, ct);
+        else await FollowAsync(mirrored, signed, size, root, ct);
+    }
+
+    // A mirror that is behind, or new, is brought up to date here, through the tree that was signed, so that what was signed is checked first.
+    private async Task FollowAsync(CompactRange mirrored, CompactRange signed, long size, byte[] root, CancellationToken ct)
+    {
+        try
+        {
+            var continues = signed.Size <= mirrored.Size || await mirror.KeepAsync(signed.Size, signed.Root(), ct);
+            if (!continues || !await mirror.KeepAsync(size, root, ct)) throw await ForkAsync(Math.Min(size, mirrored.Size), ct);
+        }
+        catch (VaultException)
+        {
+            logger.LogWarning("The log's mirror cannot be written now; the log is not signed until it can be.");
+        }
+    }
+
+    private async Task PutBackAsync(CompactRange mirrored, long size, byte[] root, CancellationToken ct)
+    {
+        var shared = await mirror.RootAsync(size, ct);
+        if (!shared.AsSpan().SequenceEqual(root)) throw await ForkAsync(size, ct);
+        await using var connection = await database.OpenAsync(ct);
+        await using var transaction = await connection.BeginTransactionAsync(ct);
+        if (await LockAsync(connection, transaction, size, ct) is not { } head) return;
+        await foreach (var chunk in mirror.EntriesAsync(size, mirrored.Size, ct).Chunk(TlogTiles.Width).WithCancellation(ct))
+            head = await WriteAsync(connection, transaction, head, [.. chunk.Select(entry => LogEntry.Decode(entry))], ct);
+        if (!head.Root.AsSpan().SequenceEqual(mirrored.Root()))
+            throw new VaultStartException("The entries of the log's mirror do not lead to its own root: put its folder back from a copy.");
+        // SPEC log-entry §9
+        var declared = log.Entry(EntryType.RestoreDeclared, LogWorker.Keeper, default, "", EntryResult.Ok, []) with { Reference = size };
+        await WriteAsync(connection, transaction, head, [declared], ct);
+        await DurabilityGuard.CommitAsync(transaction);
+        await PutCheckpointBackAsync(declared.Time, ct);
+        logger.LogWarning("The vault database is a copy from before entry {First} of the log; {Count} entries were put back from the mirror.", size, mirrored.Size - size);
+    }
+
+    // Null when another process has put the entries back meanwhile.
+    private static async Task<LogHead?> LockAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, long size, CancellationToken ct)
+    {
+        await using var select = new NpgsqlCommand(LogHead.Select + " for update", connection, transaction);
+        await using var reader = await select.ExecuteReaderAsync(ct);
+        if (!await reader.ReadAsync(ct)) throw new InvalidOperationException("The log has no head.");
+        var head = LogHead.Read(reader);
+        return head.Size == size ? head : null;
+    }
+
+    private static async Task<LogHead> WriteAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, LogHead head, List<LogEntry> entries, CancellationToken ct)
+    {
+        var batch = new LogBatch(head, entries.ConvertAll(entry => new PendingEntry(entry, null)));
+        await using var write = batch.Write(connection, transaction);
+        await write.ExecuteNonQueryAsync(ct);
+        return batch.After;
+    }
+
+    private async Task PutCheckpointBackAsync(long now, CancellationToken ct)
+    {
+        if (await mirror.CheckpointAsync(ct) is not { } note || !SignedNote.TryParse(note, out var parsed) || !Checkpoint.TryParse(parsed!.Text, out var checkpoint)) return;
+        await store.KeepCheckpointAsync(checkpoint!.Size, note, DateTimeOffset.FromUnixTimeMilliseconds(now), ct);
+    }
+
+    private async Task<VaultStartException> ForkAsync(long shared, CancellationToken ct)
+    {
+        for (var n = 0L; n * TlogTiles.Width < shared; n++)
+        {
+            var width = (int)Math.Min(TlogTiles.Width, shared - n * TlogTiles.Width);
+            var (ours, theirs) = (await store.TileAsync(0, n, width, ct) ?? [], await mirror.LeavesAsync(n, ct));
+            var same = ours.AsSpan().CommonPrefixLength(theirs) / MerkleHash.Size;
+            if (same < width) return Refusal($"entry {n * TlogTiles.Width + same} is another one than in the log that was signed and mirrored");
+        }
+
+        return Refusal("its entries do not lead from the log that was signed and mirrored to its own head");
+    }
+
+    private static VaultStartException Refusal(string what) =>
+        new($"The log of the vault database is not this vault's: {what}. Restore a database that continues the log; this one must not be served.");
+}
