@@ -1,4 +1,6 @@
+using System.Buffers.Binary;
 using System.Security.Cryptography;
+using System.Text;
 using DataVault.Policy;
 using DataVault.Transparency;
 using DataVault.Vault.Keys;
@@ -100,10 +102,16 @@ public sealed class ConsentLedger
         var changed = await facts.ChangeAsync(connection, transaction, held, before => Changed(recipient, held, said.Authority, fact, before), ct);
         var record = changed?.After ?? throw VaultException.NotFound();
         await FollowAsync(connection, transaction, held, fact, ct);
-        var entry = Entry(log, recipient, held.Tag, statement.Purpose, fact.Status, said.RequestId);
-        var index = await log.AppendWithinAsync(connection, transaction, [entry with { Seal = facts.Digest(record), RecordVersion = record.RowVersion }], ct);
         var act = new ConsentAct(
-            statement.State, clock.Now, statement.Notice ?? said.Purpose.NoticeVersion, statement.Channel ?? ChannelOf(recipient), fact.Expires, index);
+            statement.State, clock.Now, statement.Notice ?? said.Purpose.NoticeVersion, statement.Channel ?? ChannelOf(recipient), fact.Expires, LogIndex: 0);
+        var entry = Entry(log, recipient, held.Tag, statement.Purpose, fact.Status, said.RequestId) with
+        {
+            Seal = facts.Digest(record),
+            RecordVersion = record.RowVersion,
+            DetailHash = ConsentHash.Of(held.Subject, fact.PurposeId, fact.Status, act),
+        };
+        var index = await log.AppendWithinAsync(connection, transaction, [entry], ct);
+        act = act with { LogIndex = index };
         await InsertActsAsync(connection, transaction, [(held.Subject, fact.PurposeId, fact.Status, act)], ct);
         return new ConsentChange(View(said.Purpose, FactsCodec.Decode(record.Facts), [act]), index);
     }
@@ -250,6 +258,26 @@ public sealed class ConsentLedger
     {
         status = state switch { "given" => ConsentStatus.Given, "withdrawn" => ConsentStatus.Withdrawn, "refused" => ConsentStatus.Refused, _ => ConsentStatus.Unknown };
         return status != ConsentStatus.Unknown;
+    }
+}
+
+/// <summary>A consent act as the log knows it: nothing of the row can be changed without the hash.</summary>
+internal static class ConsentHash
+{
+    // SPEC record §7.4
+    public static byte[] Of(SubjectId subject, int purpose, ConsentStatus status, ConsentAct act)
+    {
+        var (notice, channel) = (Encoding.UTF8.GetBytes(act.Notice ?? ""), Encoding.UTF8.GetBytes(act.Channel));
+        var input = new byte[37 + notice.Length + channel.Length];
+        subject.Value.TryWriteBytes(input, bigEndian: true, out _);
+        BinaryPrimitives.WriteInt32BigEndian(input.AsSpan(16), purpose);
+        input[20] = (byte)status;
+        BinaryPrimitives.WriteInt64BigEndian(input.AsSpan(21), EventLeaves.Microseconds(act.At));
+        // No end is the end of time: an act can be given no such date.
+        BinaryPrimitives.WriteInt64BigEndian(input.AsSpan(29), act.Expires is { } end ? EventLeaves.Microseconds(end) : long.MaxValue);
+        notice.CopyTo(input, 37);
+        channel.CopyTo(input, 37 + notice.Length);
+        return SHA256.HashData([.. "datavault/v1/consent\0"u8, (byte)notice.Length, .. input]);
     }
 }
 

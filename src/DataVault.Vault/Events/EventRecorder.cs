@@ -117,17 +117,22 @@ public sealed class EventRecorder
     {
         var open = items.Where(item => item.IsOpen && !item.IsDuplicate).OrderBy(item => item.Subject.Value).ThenBy(item => item.Draft!.Id).ToList();
         if (open.Count == 0) return null;
-        Seal(open, held);
+        var stamp = new BatchStamp(decider.Clock.NewId(), decider.Clock.Now);
+        Seal(open, held, stamp);
         return await database.RunAsync(async (connection, transaction) =>
         {
             var staying = await KeepAsync(connection, transaction, open, ct);
             if (staying.Count == 0) return null;
-            var stored = await InsertAsync(connection, transaction, staying, ct);
+            var stored = await InsertAsync(connection, transaction, staying, stamp, ct);
             foreach (var item in staying) item.IsDuplicate = !stored.Contains((item.Subject, item.Draft!.Id));
             var written = staying.Where(item => !item.IsDuplicate).ToList();
             if (written.Count == 0) return null;
             var entry = log.Entry(EntryType.EventAppend, recipient, default, written[0].Item.Purpose, EntryResult.Ok, TypesOf(written), requestId);
-            entry = Concerning(entry, [.. written.Select(item => held[item.Subject].Tag)]) with { Rules = [.. written.SelectMany(item => item.Rules).Distinct().Order(StringComparer.Ordinal)] };
+            entry = Concerning(entry, [.. written.Select(item => held[item.Subject].Tag)]) with
+            {
+                Seal = EventLeaves.Digest(written.Select(item => item.Leaf)),
+                Rules = [.. written.SelectMany(item => item.Rules).Distinct().Order(StringComparer.Ordinal)],
+            };
             return (long?)await log.AppendWithinAsync(connection, transaction, [entry], ct);
         }, ct);
     }
@@ -141,12 +146,12 @@ public sealed class EventRecorder
     }
 
     // A person's keys are not for several threads at once, so work is shared out by person.
-    private void Seal(List<PendingEvent> open, Dictionary<SubjectId, SubjectKeys> held)
+    private void Seal(List<PendingEvent> open, Dictionary<SubjectId, SubjectKeys> held, BatchStamp stamp)
     {
         var people = open.GroupBy(item => item.Subject).ToList();
         void SealOne(IGrouping<SubjectId, PendingEvent> person)
         {
-            foreach (var item in person) item.Take(Seal(item.Draft!, held[person.Key]), held[person.Key].KeyVersion);
+            foreach (var item in person) item.Take(Seal(item.Draft!, held[person.Key]), held[person.Key].KeyVersion, stamp);
         }
         if (open.Count < ParallelFrom) people.ForEach(SealOne);
         else Parallel.ForEach(people, SealOne);
@@ -165,10 +170,10 @@ public sealed class EventRecorder
     }
 
     private async Task<HashSet<(SubjectId, Guid)>> InsertAsync(
-        NpgsqlConnection connection, NpgsqlTransaction transaction, List<PendingEvent> open, CancellationToken ct)
+        NpgsqlConnection connection, NpgsqlTransaction transaction, List<PendingEvent> open, BatchStamp stamp, CancellationToken ct)
     {
         await using var batch = new NpgsqlBatch(connection, transaction);
-        batch.BatchCommands.Add(Insert(open));
+        batch.BatchCommands.Add(Insert(open, stamp));
         batch.BatchCommands.Add(FeedQueue.Enqueue(open.Select(item => item.Subject), decider.Clock.Now));
         await using var reader = await batch.ExecuteReaderAsync(ct);
         var stored = new HashSet<(SubjectId, Guid)>(open.Count);
@@ -176,10 +181,10 @@ public sealed class EventRecorder
         return stored;
     }
 
-    private NpgsqlBatchCommand Insert(List<PendingEvent> open) => new(
+    private static NpgsqlBatchCommand Insert(List<PendingEvent> open, BatchStamp stamp) => new(
         """
-        insert into vault.event (subject_id, event_id, event_type, occurred_at, recorded_at, key_version, sealed)
-        select u.subject_id, u.event_id, u.event_type, u.occurred_at, $7, u.key_version, u.sealed
+        insert into vault.event (subject_id, event_id, event_type, occurred_at, recorded_at, key_version, sealed, batch)
+        select u.subject_id, u.event_id, u.event_type, u.occurred_at, $7, u.key_version, u.sealed, $8
         from unnest($1, $2, $3, $4, $5, $6) as u(subject_id, event_id, event_type, occurred_at, key_version, sealed)
         on conflict (subject_id, event_id) do nothing returning subject_id, event_id
         """)
@@ -192,9 +197,13 @@ public sealed class EventRecorder
             new NpgsqlParameter<DateTime[]> { TypedValue = [.. open.Select(item => item.Draft!.OccurredAt.UtcDateTime)] },
             new NpgsqlParameter<int[]> { TypedValue = [.. open.Select(item => item.KeyVersion)] },
             new NpgsqlParameter<byte[][]> { TypedValue = [.. open.Select(item => item.Sealed)] },
-            new NpgsqlParameter<DateTime> { TypedValue = decider.Clock.Now.UtcDateTime },
+            new NpgsqlParameter<DateTime> { TypedValue = stamp.RecordedAt.UtcDateTime },
+            new NpgsqlParameter<Guid> { TypedValue = stamp.Batch },
         },
     };
+
+    /// <summary>What all events of one call share.</summary>
+    private readonly record struct BatchStamp(Guid Batch, DateTimeOffset RecordedAt);
 
     /// <summary>One event on its way: what came, what was made of it, and what stopped it.</summary>
     private sealed class PendingEvent(NewEvent item, EventDraft? draft)
@@ -215,9 +224,12 @@ public sealed class EventRecorder
 
         public int KeyVersion { get; private set; }
 
+        public byte[] Leaf { get; private set; } = [];
+
         public bool IsOpen => Error is null;
 
-        public void Take(byte[] value, int keyVersion) => (Sealed, KeyVersion) = (value, keyVersion);
+        public void Take(byte[] value, int keyVersion, BatchStamp stamp) =>
+            (Sealed, KeyVersion, Leaf) = (value, keyVersion, EventLeaves.Of(Subject, draft!.Id, draft.Type.Id, draft.OccurredAt, stamp.RecordedAt, value));
 
         public EventOutcome Outcome() => Error is not null
             ? new EventOutcome(EventStatus.Failed, item.Id, null, Error)

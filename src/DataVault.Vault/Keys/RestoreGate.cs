@@ -54,6 +54,7 @@ internal sealed class RestoreGate(
         await using var transaction = await connection.BeginTransactionAsync(ct);
         if (subjects.Count > 0)
         {
+            foreach (var (subject, tombstone) in subjects) await EventLeaves.BuryAsync(connection, transaction, subject, tombstone.Commitment, ct);
             await DeleteRowsAsync(connection, subjects.ConvertAll(s => s.Subject.Value), ct);
             await RebuildAnalyticsAsync(connection, domains, ct);
         }

@@ -175,7 +175,7 @@ internal sealed class ProfileBatch(VaultDatabase database, KeyRegistry keys, Rec
     {
         if (open.Count == 0) return;
         var entries = new List<LogEntry>(open.Count * 2);
-        var consents = new List<(PendingCustomer Item, ConsentFact Fact, int At)>();
+        var acts = new List<(SubjectId Subject, int Purpose, ConsentStatus Status, ConsentAct Act)>();
         foreach (var item in open)
         {
             entries.Add(log.Entry(EntryType.KeyCreate, recipient, item.Keys!.Tag, item.Item.Purpose, EntryResult.Ok, [], requestId) with { KeyCommitment = item.Keys.Commitment });
@@ -183,13 +183,16 @@ internal sealed class ProfileBatch(VaultDatabase database, KeyRegistry keys, Rec
             entries.Add(Written(recipient, item, requestId));
             foreach (var fact in item.Draft!.Consents)
             {
-                consents.Add((item, fact, entries.Count));
-                entries.Add(ConsentLedger.Entry(log, recipient, item.Keys.Tag, decider.Policy.Purposes.ById(fact.PurposeId)!.Name, fact.Status, requestId));
+                var act = Act(recipient, item, fact, at: entries.Count);
+                acts.Add((item.Subject, fact.PurposeId, fact.Status, act));
+                var entry = ConsentLedger.Entry(log, recipient, item.Keys.Tag, decider.Policy.Purposes.ById(fact.PurposeId)!.Name, fact.Status, requestId);
+                entries.Add(entry with { DetailHash = ConsentHash.Of(item.Subject, fact.PurposeId, fact.Status, act) });
             }
         }
         var first = await log.AppendWithinAsync(connection, transaction, entries, ct);
         open.ForEach(item => item.LogIndex += first);
-        if (consents.Count > 0) await ConsentLedger.InsertActsAsync(connection, transaction, [.. consents.Select(one => Act(recipient, one.Item, one.Fact, first + one.At))], ct);
+        if (acts.Count == 0) return;
+        await ConsentLedger.InsertActsAsync(connection, transaction, acts.ConvertAll(one => (one.Subject, one.Purpose, one.Status, one.Act with { LogIndex = first + one.Act.LogIndex })), ct);
     }
 
     private LogEntry Written(Recipient recipient, PendingCustomer item, Guid requestId) =>
@@ -200,10 +203,10 @@ internal sealed class ProfileBatch(VaultDatabase database, KeyRegistry keys, Rec
             Rules = item.Decision.RuleIds,
         };
 
-    private (SubjectId, int, ConsentStatus, ConsentAct) Act(Recipient recipient, PendingCustomer item, ConsentFact fact, long index)
+    /// <param name="at">Which of the entries of this call it is; the log adds where these begin.</param>
+    private ConsentAct Act(Recipient recipient, PendingCustomer item, ConsentFact fact, int at)
     {
         var notice = item.Draft!.Notice ?? decider.Policy.Purposes.ById(fact.PurposeId)!.NoticeVersion;
-        var act = new ConsentAct("", decider.Clock.Now, notice, ConsentLedger.ChannelOf(recipient), fact.Expires, index);
-        return (item.Subject, fact.PurposeId, fact.Status, act);
+        return new ConsentAct("", decider.Clock.Now, notice, ConsentLedger.ChannelOf(recipient), fact.Expires, at);
     }
 }

@@ -58,8 +58,11 @@ internal sealed class ProfilePatcher(VaultDatabase database, KeyRegistry keys, R
         Edit(content, change.Draft, decision.Permits);
         var after = cipher.Seal(held, before.RowVersion + 1, content, before.Facts);
         await ReindexAsync(connection, transaction, change, ct);
-        await WriteAsync(connection, transaction, (before, after), content.Replaced.Count > 0 ? cipher.SealHistory(held, before.RowVersion, content) : null, ct);
-        var index = await log.AppendWithinAsync(connection, transaction, [Entry(change, held, after, decision)], ct);
+        var history = content.Replaced.Count > 0 ? cipher.SealHistory(held, before.RowVersion, content) : null;
+        var now = decider.Clock.Now;
+        await WriteAsync(connection, transaction, (before, after), history, now, ct);
+        var entry = Entry(change, held, after, decision) with { DetailHash = history is null ? default : ProfileTables.HistoryHash(now, history) };
+        var index = await log.AppendWithinAsync(connection, transaction, [entry], ct);
         return (new WriteOutcome(change.Subject, after.RowVersion, index), null);
     }
 
@@ -94,10 +97,9 @@ internal sealed class ProfilePatcher(VaultDatabase database, KeyRegistry keys, R
         }
     }
 
-    private async Task WriteAsync(
-        NpgsqlConnection connection, NpgsqlTransaction transaction, (SealedRecord Before, SealedRecord After) record, byte[]? history, CancellationToken ct)
+    private static async Task WriteAsync(
+        NpgsqlConnection connection, NpgsqlTransaction transaction, (SealedRecord Before, SealedRecord After) record, byte[]? history, DateTimeOffset now, CancellationToken ct)
     {
-        var now = decider.Clock.Now;
         await using var batch = new NpgsqlBatch(connection, transaction) { BatchCommands = { SubjectRows.Update(record.After, now) } };
         if (history is not null) batch.BatchCommands.Add(ProfileTables.AddHistory(record.Before, history, now));
         batch.BatchCommands.Add(FeedQueue.Enqueue([record.After.Subject], now));

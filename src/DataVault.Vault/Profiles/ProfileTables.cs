@@ -1,3 +1,5 @@
+using System.Buffers.Binary;
+using System.Security.Cryptography;
 using DataVault.Policy;
 using Npgsql;
 
@@ -63,4 +65,16 @@ internal static class ProfileTables
                 new NpgsqlParameter<byte[]> { TypedValue = history },
             },
         };
+
+    /// <summary>A history row as the log knows it, in SQL; the same as <see cref="HistoryHash"/>.</summary>
+    public const string HistoryHashSql = "sha256(timestamptz_send(changed_at) || sealed)";
+
+    // SPEC record §7.3
+    public static byte[] HistoryHash(DateTimeOffset changedAt, byte[] history)
+    {
+        var input = new byte[8 + history.Length];
+        BinaryPrimitives.WriteInt64BigEndian(input, EventLeaves.Microseconds(changedAt));
+        history.CopyTo(input, 8);
+        return SHA256.HashData(input);
+    }
 }

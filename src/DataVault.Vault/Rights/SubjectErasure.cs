@@ -116,11 +116,13 @@ internal sealed class SubjectErasure(
         var closed = await store.TransactAsync(async (connection, transaction) =>
         {
             await RequestStore.LockAsync(connection, row.Id, cancellation);
+            var buried = await EventLeaves.BuryAsync(connection, transaction, subject, work.Commitment, cancellation);
             var erased = await ErasureRows.DeleteAsync(connection, subject, notebook.TombstoneHash(subject), row.Id, work.Pseudonyms, store.Now, cancellation);
             var entry = store.Entry(EntryType.EraseExecuted, Eraser, row, work.Tag, row.Id) with
             {
                 KeyCommitment = work.Commitment,
                 Reference = work.RequestedIndex,
+                Seal = buried,
             };
             var index = await store.AppendAsync(connection, transaction, entry, cancellation);
             var done = work with { ExecutedIndex = index, Erased = erased, Pseudonyms = new Dictionary<string, string>() };
