@@ -20,6 +20,9 @@ internal sealed record CliHost(TextReader Input, TextWriter Output, TextWriter E
     /// <summary>Standard output's width in characters.</summary>
     public int Width { get; init; } = 120;
 
+    /// <summary>Reads a line without showing it; null when standard input is no terminal and lines are read as they come.</summary>
+    public Func<string?>? ReadHidden { get; init; }
+
     /// <summary>Makes the way to a vault.</summary>
     public Func<Uri, HttpClient> Connect { get; init; } = address => new HttpClient { BaseAddress = address, Timeout = TimeSpan.FromSeconds(100) };
 }

@@ -6,6 +6,7 @@ var host = new CliHost(Console.In, Console.Out, Console.Error, Environment.Curre
     Variable = Environment.GetEnvironmentVariable,
     Terminal = !Console.IsErrorRedirected,
     Colours = !Console.IsOutputRedirected,
+    ReadHidden = Console.IsInputRedirected ? null : HiddenLine.Read,
     Width = Console.IsOutputRedirected ? 160 : Math.Max(60, Console.WindowWidth),
 };
 #pragma warning restore RS0030

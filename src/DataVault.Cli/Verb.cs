@@ -4,6 +4,7 @@ using System.CommandLine.Invocation;
 using System.Text.Json;
 using DataVault.Cli.Import;
 using DataVault.Client;
+using DataVault.Cryptography;
 
 namespace DataVault.Cli;
 
@@ -55,7 +56,7 @@ internal sealed class Verb : Command
             Say(context.Host, "datavault: interrupted");
             return ExitCode.Failed;
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidDataException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidDataException or RootKeyException or RecoveryShareException)
         {
             Say(context.Host, $"datavault: {e.Message}");
             return ExitCode.Failed;
