@@ -27,7 +27,8 @@ public sealed record LogKey(string VerifierKey, long From, long? Until = null)
     /// <summary>SHA-256 of a verifier key.</summary>
     public static byte[] CommitmentOf(string verifierKey) => SHA256.HashData(Encoding.UTF8.GetBytes(verifierKey));
 
-    internal bool Covers(long size) => size >= From && (Until is null || size <= Until);
+    /// <summary>Whether it is accepted on a tree of this size.</summary>
+    public bool Covers(long size) => size >= From && (Until is null || size <= Until);
 }
 
 /// <summary>

@@ -124,6 +124,7 @@ public sealed class NoteSigner
     private readonly ECDsa _key;
     private readonly uint _keyId;
     private readonly Lock _turn = new();
+    private NoteSigner? _beside;
 
     /// <summary>A signer of the name; for checkpoints, the log's origin.</summary>
     /// <param name="name">Name of the key: not empty, without blanks and '+'.</param>
@@ -146,6 +147,9 @@ public sealed class NoteSigner
     /// <summary>The line that <see cref="NoteVerifier.Parse"/> reads.</summary>
     public string VerifierKey { get; }
 
+    /// <summary>A signer with this key that adds the signature of another: while a log changes its key, both sign.</summary>
+    public NoteSigner Beside(NoteSigner other) => new(Name, _key) { _beside = other };
+
     /// <summary>Signs a text, which ends with a newline.</summary>
     public SignedNote Sign(string text)
     {
@@ -155,7 +159,7 @@ public sealed class NoteSigner
         lock (_turn)
         {
             var signature = _key.SignData(SignedNote.StrictUtf8.GetBytes(text), HashAlgorithmName.SHA256, DSASignatureFormat.Rfc3279DerSequence);
-            return new SignedNote(text, [new NoteSignature(Name, _keyId, signature)]);
+            return new SignedNote(text, [.. _beside?.Sign(text).Signatures ?? [], new NoteSignature(Name, _keyId, signature)]);
         }
     }
 }

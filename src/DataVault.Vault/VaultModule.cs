@@ -56,7 +56,12 @@ public static class VaultModule
         services.AddSingleton<LogIndexer>();
         services.AddSingleton<LogMirror>();
         services.AddSingleton<LogContinuity>();
+        services.AddSingleton<SignerMemory>();
+        services.AddSingleton<SignerKeys>();
         services.AddSingleton<CheckpointSigner>();
+        services.AddSingleton(p => new SignerCare(
+            p.GetRequiredService<AuditLog>(), p.GetRequiredService<LogStore>(), p.GetRequiredService<SignerKeys>(),
+            p.GetRequiredService<SignerMemory>(), p.GetRequiredService<AuditReader>(), p.GetRequiredService<VaultOptions>()));
         services.AddSingleton<ReaderNames>();
         services.AddSingleton(p => new AuditReader(
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<LogStore>(), p.GetRequiredService<LogIndexer>(),

@@ -38,6 +38,8 @@ internal sealed class LogWorker(
 
     internal static readonly Recipient Keeper = Recipient.Process("vault-maintenance");
 
+    private Type? failure;
+
     // Before anybody else can append: the first entry of a log is its genesis.
     public override async Task StartAsync(CancellationToken cancellationToken)
     {
@@ -66,11 +68,13 @@ internal sealed class LogWorker(
         else if (!LogEntry.Decode((await store.EntriesAtAsync([size - 1], ct))[size - 1]).Policy.Span.SequenceEqual(change.Policy.Span)) await log.AppendAsync(change, null, ct);
     }
 
+#pragma warning disable CA1031 // Whatever somebody wrote into the database or did to the folder, the rest of the vault goes on; health says what is wrong.
     private async Task TryAsync(Func<CancellationToken, Task> work, CancellationToken ct)
     {
         try
         {
             await work(ct);
+            failure = null;
         }
         catch (OperationCanceledException) when (ct.IsCancellationRequested)
         {
@@ -80,7 +84,14 @@ internal sealed class LogWorker(
         {
             logger.LogWarning("The log's worker waits for the database ({Kind}).", e.GetType().Name);
         }
+        catch (Exception e)
+        {
+            // Twice a second the same would bury everything else.
+            if (failure != e.GetType()) logger.LogError(e, "The log's worker cannot go on ({Kind}); it tries again.", e.GetType().Name);
+            failure = e.GetType();
+        }
     }
+#pragma warning restore CA1031
 }
 
 /// <summary>Turns key epochs over and listens for keys that other processes destroyed.</summary>

@@ -1,8 +1,4 @@
-using System.Security.Cryptography;
-using System.Text;
-using DataVault.Cryptography;
 using DataVault.Transparency;
-using DataVault.Vault.Keys;
 using Microsoft.Extensions.Logging;
 
 namespace DataVault.Vault;
@@ -11,25 +7,21 @@ namespace DataVault.Vault;
 /// Signs the log's size and root. Remembers the last signed tree in a file outside the database, hashes every entry that came since, and signs only if the
 /// result is the database's root: a restored, shortened or rewritten log gets no second history signed.
 /// </summary>
-/// <remarks>One process signs at a time (a lock on a file in the home folder); the others read the newest checkpoint from the database.</remarks>
-internal sealed class CheckpointSigner : IDisposable
+/// <remarks>
+/// One process signs at a time (a lock on a file in the home folder); the others read the newest checkpoint from the database. A signer that refuses looks
+/// again from time to time and when its memory was written anew: what an operator puts right needs no restart.
+/// </remarks>
+internal sealed class CheckpointSigner(
+    LogStore store, LogMirror mirror, SignerKeys keys, VaultOptions options, TimeProvider clock, ILogger<CheckpointSigner> logger) : IDisposable
 {
-    private readonly LogStore store;
-    private readonly VaultKeyring keyring;
-    private readonly LogMirror mirror;
-    private readonly VaultOptions options;
-    private readonly VaultClock clock;
-    private readonly ILogger<CheckpointSigner> logger;
+    private static readonly TimeSpan LookAgain = TimeSpan.FromSeconds(15);
+
     private readonly SemaphoreSlim turn = new(1, 1);
     private FileStream? leadership;
-    private ECDsa? key;
-    private NoteSigner? signer;
-    private CompactRange? memory;
+    private CompactRange? remembered;
     private SignedTree? latest;
+    private (long At, FileStamp Stamp) refused;
     private string? refusal;
-
-    public CheckpointSigner(LogStore store, LogMirror mirror, VaultKeyring keyring, VaultOptions options, VaultClock clock, ILogger<CheckpointSigner> logger) =>
-        (this.store, this.mirror, this.keyring, this.options, this.clock, this.logger) = (store, mirror, keyring, options, clock, logger);
 
     /// <summary>The newest signed tree; null before the first.</summary>
     public SignedTree? Latest => Volatile.Read(ref latest);
@@ -37,13 +29,28 @@ internal sealed class CheckpointSigner : IDisposable
     /// <summary>Why the log is not signed any more; null while all is well.</summary>
     public string? Refusal => refusal ?? mirror.Trouble;
 
-    /// <summary>The key by which anybody verifies this log's checkpoints.</summary>
+    /// <summary>Whether this process is the one that signs.</summary>
+    public bool Leads => leadership is not null;
+
+    /// <summary>The newest of the keys by which anybody verifies this log's checkpoints.</summary>
     public string VerifierKey => Signer.VerifierKey;
 
     /// <summary>Also signs erasure certificates, whose text no checkpoint can be.</summary>
-    public NoteSigner Signer => signer ?? OpenKey();
-
-    private TreeFile Memory => TreeFile.OfSigner(options);
+    /// <exception cref="VaultStartException">The key cannot be opened.</exception>
+    public NoteSigner Signer
+    {
+        get
+        {
+            try
+            {
+                return keys.SignerOf(null);
+            }
+            catch (SignerRefusalException e)
+            {
+                throw new VaultStartException($"The log cannot be signed: {e.Message}.");
+            }
+        }
+    }
 
     /// <summary>Signs the log as it stands, if it has grown and this process is the one that signs.</summary>
     public async Task SignAsync(CancellationToken ct = default)
@@ -51,9 +58,14 @@ internal sealed class CheckpointSigner : IDisposable
         await turn.WaitAsync(ct);
         try
         {
-            if (refusal is not null) return;
+            if (refusal is not null && !IsTimeToLookAgain()) return;
             if (!TakeLeadership()) await FollowAsync(ct);
             else await SignGrowthAsync(ct);
+            refusal = null;
+        }
+        catch (Exception e) when (e is SignerRefusalException or FormatException)
+        {
+            Refuse(e is FormatException ? "an entry or a checkpoint in the database is not well formed" : e.Message);
         }
         finally
         {
@@ -64,28 +76,20 @@ internal sealed class CheckpointSigner : IDisposable
     public void Dispose()
     {
         leadership?.Dispose();
-        key?.Dispose();
         turn.Dispose();
     }
 
     private async Task SignGrowthAsync(CancellationToken ct)
     {
-        memory ??= await RecallAsync(ct);
+        var list = keys.List;
+        var before = remembered ??= await RecallAsync(list, ct);
         var (size, root) = await store.HeadAsync(ct);
-        if (size == memory.Size && Latest?.Size == size && root.AsSpan().SequenceEqual(memory.Root())) return;
-        if (size < memory.Size)
-        {
-            Refuse($"the log has {size} entries, fewer than the {memory.Size} that were signed: the database is an older copy");
-            return;
-        }
-
-        var extended = await ExtendAsync(memory.Clone(), size, ct);
+        if (size == before.Size && Latest?.Size == size && root.AsSpan().SequenceEqual(before.Root())) return;
+        if (size < before.Size)
+            throw new SignerRefusalException($"the log has {size} entries, fewer than the {before.Size} that were signed: the database is an older copy");
+        var extended = await ExtendAsync(before.Clone(), size, ct);
         if (extended.Size != size || !extended.Root().AsSpan().SequenceEqual(root))
-        {
-            Refuse($"the log of {size} entries does not continue the {memory.Size} that were signed");
-            return;
-        }
-
+            throw new SignerRefusalException($"the log of {size} entries does not continue the {before.Size} that were signed");
         await PublishAsync(extended, ct);
     }
 
@@ -93,16 +97,11 @@ internal sealed class CheckpointSigner : IDisposable
     private async Task PublishAsync(CompactRange tree, CancellationToken ct)
     {
         if (tree.Size == 0) return;
-        if (!await mirror.KeepAsync(tree.Size, tree.Root(), ct))
-        {
-            Refuse($"the log of {tree.Size} entries does not continue its mirror");
-            return;
-        }
-
-        Memory.Write(tree, clock.Random);
-        memory = tree;
-        var note = Signer.Sign(new Checkpoint(options.Origin, tree.Size, tree.Root()).ToText()).ToString();
-        await store.KeepCheckpointAsync(tree.Size, note, clock.Now, ct);
+        if (!await mirror.KeepAsync(tree.Size, tree.Root(), ct)) throw new SignerRefusalException($"the log of {tree.Size} entries does not continue its mirror");
+        keys.Memory.Remember(tree);
+        remembered = tree;
+        var note = keys.SignerOf(tree.Size).Sign(new Checkpoint(options.Origin, tree.Size, tree.Root()).ToText()).ToString();
+        await store.KeepCheckpointAsync(tree.Size, note, clock.GetUtcNow(), ct);
         mirror.Publish(note);
         Volatile.Write(ref latest, new SignedTree(tree.Size, Convert.ToBase64String(tree.Root())));
     }
@@ -143,40 +142,21 @@ internal sealed class CheckpointSigner : IDisposable
         }
     }
 
-    private async Task<CompactRange> RecallAsync(CancellationToken ct)
+    // A memory that is older than a checkpoint of ours came from a backup: what was signed since could be signed a second time, differently.
+    private async Task<CompactRange> RecallAsync(LogKeys list, CancellationToken ct)
     {
-        if (Memory.Read() is { } remembered) return remembered;
-        if (await store.CheckpointAsync(ct) is not null)
-            throw new VaultStartException("The log has checkpoints, but the signer's memory is gone from the home folder: restore it, the log must not be signed blindly.");
-        return CompactRange.Empty();
+        var tree = keys.Memory.Recall();
+        if (await store.CheckpointAsync(ct) is { } newest && newest.Size > tree.Size && SignedNote.TryParse(newest.Note, out var note) && list.Verify(note!))
+            throw new SignerRefusalException($"the signer's memory ends at {tree.Size} entries, but {newest.Size} were signed: restore the newer one, or state what was last signed (signer adopt)");
+        return tree;
     }
+
+    private bool IsTimeToLookAgain() => clock.GetElapsedTime(refused.At) >= LookAgain || keys.Memory.Stamp != refused.Stamp;
 
     private void Refuse(string reason)
     {
-        refusal = reason;
-        logger.LogCritical("The log is not signed any more: {Reason}.", reason);
-    }
-
-    private NoteSigner OpenKey()
-    {
-        var path = Path.Combine(options.Home, "log-signer.key");
-        using var sealing = keyring.Derive("log-signer");
-        var context = new AssociatedData(stackalloc byte[AssociatedData.Limit], "log-signer").Add(Encoding.UTF8.GetBytes(options.Origin)).Bytes;
-        if (!File.Exists(path)) DurableFile.CreateOnce(path, NewKey(sealing.Span, context), clock.Random);
-        using var pkcs8 = SealedValue.OpenSecret(sealing.Span, File.ReadAllBytes(path), context);
-        var opened = ECDsa.Create();
-        opened.ImportPkcs8PrivateKey(pkcs8.Span, out _);
-        (key, signer) = (opened, new NoteSigner(options.Origin, opened));
-        return signer;
-    }
-
-    private byte[] NewKey(ReadOnlySpan<byte> sealing, ReadOnlySpan<byte> context)
-    {
-        using var fresh = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var pkcs8 = fresh.ExportPkcs8PrivateKey();
-        var value = SealedValue.Seal(sealing, 1, 0, pkcs8, context, clock.Random);
-        CryptographicOperations.ZeroMemory(pkcs8);
-        return value;
+        if (refusal != reason) logger.LogCritical("The log is not signed any more: {Reason}.", reason);
+        (refusal, remembered, refused) = (reason, null, (clock.GetTimestamp(), keys.Memory.Stamp));
     }
 }
 

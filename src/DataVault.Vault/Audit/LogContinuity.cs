@@ -9,13 +9,14 @@ namespace DataVault.Vault;
 /// entries back that it lost, in order, and an entry that says so; then the log goes on, and no checkpoint that anybody holds is contradicted.
 /// </summary>
 internal sealed class LogContinuity(
-    VaultDatabase database, LogStore store, LogMirror mirror, AuditLog log, VaultOptions options, ILogger<LogContinuity> logger)
+    VaultDatabase database, LogStore store, LogMirror mirror, AuditLog log, SignerMemory memory, ILogger<LogContinuity> logger)
 {
     // The mirror before the database: another process appends to the database first.
     /// <exception cref="VaultStartException">The database has another log than the mirror or the signer, or lost entries that nobody else has.</exception>
     public async Task EnsureAsync(CancellationToken ct)
     {
-        var signed = TreeFile.OfSigner(options).Read() ?? CompactRange.Empty();
+        // Without its memory the signer refuses by itself, and an operator must be able to start the vault to give it back.
+        var signed = memory.TryRecall() ?? CompactRange.Empty();
         var mirrored = mirror.Read();
         var (size, root) = await store.HeadAsync(ct);
         if (size < signed.Size && mirrored.Size < signed.Size)

@@ -11,9 +11,11 @@ namespace DataVault.Vault;
 /// </summary>
 internal sealed class TreeFile(string path, string title, string origin)
 {
+    public string Path => path;
+
     /// <summary>The last tree that was signed.</summary>
     public static TreeFile OfSigner(VaultOptions options) =>
-        new(Path.Combine(options.Home, "log-signer.memory"), "datavault signer 1", options.Origin);
+        new(System.IO.Path.Combine(options.Home, "log-signer.memory"), "datavault signer 1", options.Origin);
 
     /// <summary>Null when there is no file.</summary>
     /// <exception cref="VaultStartException">The file is of another log, or damaged.</exception>
@@ -21,7 +23,7 @@ internal sealed class TreeFile(string path, string title, string origin)
     {
         if (!File.Exists(path)) return null;
         if (File.ReadAllLines(path) is not [var first, var log, var size, var frontier, var root] || first != title || log != origin)
-            throw new VaultStartException($"The file {Path.GetFileName(path)} is not of this log.");
+            throw new VaultStartException($"The file {System.IO.Path.GetFileName(path)} is not of this log.");
         try
         {
             var tree = CompactRange.Parse(long.Parse(size, CultureInfo.InvariantCulture), Convert.FromBase64String(frontier));
@@ -44,5 +46,5 @@ internal sealed class TreeFile(string path, string title, string origin)
         DurableFile.Replace(path, Encoding.ASCII.GetBytes(text), random);
     }
 
-    private string Damaged => $"The file {Path.GetFileName(path)} is damaged.";
+    private string Damaged => $"The file {System.IO.Path.GetFileName(path)} is damaged.";
 }

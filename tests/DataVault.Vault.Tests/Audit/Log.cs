@@ -35,6 +35,8 @@ internal static class Log
         return await new LogVerifier(NoteVerifier.Parse(reader.VerifierKey)).VerifyAsync(new ReaderSource(reader));
     }
 
+    public static ILogSource SourceOf(AuditReader reader) => new ReaderSource(reader);
+
     private sealed class ReaderSource(AuditReader reader) : ILogSource
     {
         public Task<string?> CheckpointAsync(CancellationToken cancellationToken) => reader.CheckpointAsync(cancellationToken);

@@ -129,16 +129,6 @@ public sealed class SignerTests
     }
 
     [Fact]
-    public async Task A_lost_memory_or_key_of_the_signer_is_noticed()
-    {
-        await using var databases = await DatabasePerClass.CreateAsync();
-        await AppendAndSignAsync(databases, 2);
-        File.Delete(Path.Combine(databases.Home, "log-signer.memory"));
-        await using var vault = await databases.StartVaultAsync();
-        await Assert.ThrowsAsync<VaultStartException>(() => vault.Get<AuditReader>().SignAsync());
-    }
-
-    [Fact]
     public async Task The_worker_signs_and_indexes_by_itself_and_begins_with_a_genesis()
     {
         await using var databases = await DatabasePerClass.CreateAsync();
