@@ -30,8 +30,8 @@ public sealed record LogEntry
     /// <summary>Most characters in a rule id.</summary>
     public const int MaxRuleLength = 64;
 
-    private const long MaxTime = 253_402_300_799_999;
-    private const int MaxListed = 1024;
+    internal const long MaxTime = 253_402_300_799_999;
+    internal const int MaxListed = 1024;
 
     private static readonly byte[] NoTag = new byte[TagSize];
 

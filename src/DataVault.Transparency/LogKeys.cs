@@ -124,15 +124,13 @@ public sealed class LogKeys : NoteVerifier
 }
 
 /// <summary>What the log itself says of its keys, gathered while its entries are replayed.</summary>
-internal sealed class SignerChain
+internal sealed class SignerChain : IEntryReader
 {
     private readonly Dictionary<long, LogEntry> _entries = [];
 
-    public void Read(long index, LogEntry entry)
-    {
-        if (entry.Type == EntryType.SignerRotate)
-            _entries[index] = entry;
-    }
+    public bool Wants(in EntryGlance entry, ReadOnlySpan<byte> encoded) => entry.Type == EntryType.SignerRotate;
+
+    public void Read(long index, ReadOnlyMemory<byte> encoded) => _entries[index] = LogEntry.Decode(encoded);
 
     /// <summary>What the list of keys says of the first <paramref name="size"/> entries, and they do not.</summary>
     public IEnumerable<string> Problems(LogKeys keys, long size)

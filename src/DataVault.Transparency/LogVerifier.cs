@@ -12,7 +12,8 @@ namespace DataVault.Transparency;
 /// <summary>Verifies a whole log against its signed checkpoint.</summary>
 public sealed class LogVerifier
 {
-    private const int BlocksAtOnce = 64;
+    // Read and hashed ahead of the block that is being added: enough to keep every core and a slow source busy.
+    private const int BlocksAhead = 64;
 
     private readonly NoteVerifier _key;
     private readonly bool _opaqueEntries;
@@ -22,19 +23,35 @@ public sealed class LogVerifier
     /// <param name="opaqueEntries">True for a log of another program, whose entries are not decoded.</param>
     public LogVerifier(NoteVerifier key, bool opaqueEntries = false) => (_key, _opaqueEntries) = (key, opaqueEntries);
 
+    /// <summary>Told now and then how many entries have been replayed.</summary>
+    public IProgress<long>? Progress { get; init; }
+
     /// <summary>Reads the whole log and reports all that is wrong with it.</summary>
     /// <param name="source">Where the log is read from.</param>
     /// <param name="earlier">Checkpoints that were seen before and that the log must continue.</param>
     /// <param name="cancellationToken">Ends the work early.</param>
-    public async Task<VerificationReport> VerifyAsync(ILogSource source, IReadOnlyList<SignedNote>? earlier = null, CancellationToken cancellationToken = default)
+    public Task<VerificationReport> VerifyAsync(ILogSource source, IReadOnlyList<SignedNote>? earlier = null, CancellationToken cancellationToken = default) =>
+        VerifyAsync(source, earlier ?? [], [], [], cancellationToken);
+
+    // The trees are what the log must continue besides, and for whose signatures the caller answers. What the readers saw counts only if nothing was found.
+    internal async Task<VerificationReport> VerifyAsync(
+        ILogSource source, IReadOnlyList<SignedNote> earlier, IReadOnlyList<Checkpoint> trees, IReadOnlyList<IEntryReader> readers, CancellationToken cancellationToken)
     {
         var problem = Open(await source.CheckpointAsync(cancellationToken), out var checkpoint);
         if (problem is not null)
             return new VerificationReport { Findings = [new LogFinding(LogFault.Checkpoint, null, null, $"the checkpoint {problem}")] };
-        var replay = new LogReplay(new SizedLog(source, checkpoint!.Size), checkpoint, _opaqueEntries, _key as LogKeys);
-        foreach (var note in earlier ?? [])
+        var chain = new SignerChain();
+        var replay = new LogReplay(new SizedLog(source, checkpoint!.Size), checkpoint, _opaqueEntries ? null : [chain, .. readers]) { Progress = Progress };
+        foreach (var note in earlier)
             Expect(note, replay);
-        return await replay.RunAsync(BlocksAtOnce, cancellationToken);
+        foreach (var tree in trees)
+            replay.Expect(tree);
+        var report = await replay.RunAsync(BlocksAhead, cancellationToken);
+        // SPEC checkpoint §7: nobody need believe the list of keys, the log itself says which key follows which. A key may have been announced since this checkpoint.
+        if (_key is not LogKeys listed || _opaqueEntries || !replay.IsAsSigned)
+            return report;
+        var findings = chain.Problems(listed, checkpoint.Size).Select(found => new LogFinding(LogFault.Keys, null, null, found));
+        return report with { Findings = [.. report.Findings.Concat(findings).Take(VerificationReport.MaxFindings)] };
     }
 
     private string? Open(string? text, out Checkpoint? checkpoint)
@@ -75,10 +92,9 @@ public sealed class LogVerifier
     };
 }
 
-/// <summary>One pass over a log: entries to root, with everything compared on the way.</summary>
-internal sealed class LogReplay(SizedLog log, Checkpoint checkpoint, bool opaqueEntries, LogKeys? keys = null)
+/// <summary>One pass over a log: entries to root, with everything compared on the way. Readers are null when the entries are not ours to decode.</summary>
+internal sealed class LogReplay(SizedLog log, Checkpoint checkpoint, IReadOnlyList<IEntryReader>? readers)
 {
-    private readonly SignerChain _chain = new();
     private readonly CompactRange _range = CompactRange.Empty();
     private readonly TileLevels _levels = new();
     private readonly List<Checkpoint> _earlier = [];
@@ -88,6 +104,11 @@ internal sealed class LogReplay(SizedLog log, Checkpoint checkpoint, bool opaque
     private long _confirmed;
     private long? _denied;
     private int _continued;
+
+    public IProgress<long>? Progress { get; init; }
+
+    /// <summary>True when the entries led to the signed root.</summary>
+    public bool IsAsSigned { get; private set; }
 
     public void Expect(Checkpoint earlier)
     {
@@ -105,17 +126,17 @@ internal sealed class LogReplay(SizedLog log, Checkpoint checkpoint, bool opaque
             _findings.Add(new LogFinding(fault, first, last, message));
     }
 
-    public async Task<VerificationReport> RunAsync(int blocksAtOnce, CancellationToken cancellationToken)
+    public async Task<VerificationReport> RunAsync(int blocksAhead, CancellationToken cancellationToken)
     {
         _earlier.Sort((a, b) => a.Size.CompareTo(b.Size));
-        var complete = await ReplayAsync(blocksAtOnce, cancellationToken);
+        var complete = await ReplayAsync(blocksAhead, cancellationToken);
         foreach (var beyond in _earlier.Where(earlier => earlier.Size > log.Size))
             Report(LogFault.EarlierCheckpoint, log.Size, beyond.Size - 1, $"the log had {beyond.Size} entries before and now ends at {log.Size}");
         IReadOnlyList<LogFinding> damage = _tileFindings;
         if (!complete || !_range.Root().AsSpan().SequenceEqual(checkpoint.Root.Span))
             damage = await new LogDamage(log, checkpoint, _confirmed, _denied).FindAsync(cancellationToken);
-        else if (keys is not null && !opaqueEntries)
-            CheckKeys(keys);
+        else
+            IsAsSigned = true;
         return new VerificationReport
         {
             Origin = checkpoint.Origin,
@@ -128,49 +149,40 @@ internal sealed class LogReplay(SizedLog log, Checkpoint checkpoint, bool opaque
         };
     }
 
-    // SPEC checkpoint §7: nobody need believe the list of keys, the log itself says which key follows which. A key may have been announced since this checkpoint.
-    private void CheckKeys(LogKeys listed)
-    {
-        foreach (var problem in _chain.Problems(listed, checkpoint.Size))
-            Report(LogFault.Keys, null, null, problem);
-    }
-
     /// <summary>False when a bundle is missing or has not its due number of entries, so that the pass could not go on.</summary>
-    private async Task<bool> ReplayAsync(int blocksAtOnce, CancellationToken cancellationToken)
+    private async Task<bool> ReplayAsync(int blocksAhead, CancellationToken cancellationToken)
     {
-        var reading = ReadAsync(0, blocksAtOnce, cancellationToken);
-        for (var first = 0L; first < log.Bundles; first += blocksAtOnce)
+        var under = new Queue<Task<LogBlock>>();
+        var next = 0L;
+        while (next < log.Bundles || under.Count > 0)
         {
-            var blocks = await reading;
-            // The next blocks are read while these are hashed.
-            reading = ReadAsync(first + blocksAtOnce, blocksAtOnce, cancellationToken);
-            Parallel.ForEach(blocks, block => block.Hash(opaqueEntries));
-            foreach (var block in blocks)
+            for (; next < log.Bundles && under.Count < blocksAhead; next++)
             {
-                if (!block.Complete)
-                    return false;
-                Add(block);
-                await CheckLevelsAsync(final: false, cancellationToken);
+                var n = next;
+                under.Enqueue(Task.Run(() => ReadAsync(n, cancellationToken), cancellationToken));
             }
+            var block = await under.Dequeue();
+            if (!block.Complete)
+            {
+                await Task.WhenAll(under);
+                return false;
+            }
+            Add(block);
+            await CheckLevelsAsync(final: false, cancellationToken);
+            if (block.First / TlogTiles.Width % 1024 == 0)
+                Progress?.Report(_range.Size);
         }
         await CheckLevelsAsync(final: true, cancellationToken);
         return true;
-    }
-
-    private async Task<LogBlock[]> ReadAsync(long first, int count, CancellationToken cancellationToken)
-    {
-        var last = Math.Min(log.Bundles, first + count);
-        var blocks = new List<Task<LogBlock>>();
-        for (var n = first; n < last; n++)
-            blocks.Add(ReadAsync(n, cancellationToken));
-        return await Task.WhenAll(blocks);
     }
 
     private async Task<LogBlock> ReadAsync(long n, CancellationToken cancellationToken)
     {
         var bundle = log.BundleAsync(n, cancellationToken);
         var tile = log.TileAsync(0, n, cancellationToken);
-        return new LogBlock(n * TlogTiles.Width, log.EntriesIn(n), await bundle, await tile);
+        var block = new LogBlock(n * TlogTiles.Width, log.EntriesIn(n), await bundle, await tile, readers ?? []);
+        block.Hash(opaqueEntries: readers is null);
+        return block;
     }
 
     private void Add(LogBlock block)
@@ -183,8 +195,8 @@ internal sealed class LogReplay(SizedLog log, Checkpoint checkpoint, bool opaque
                 _range.Append(block.Leaves.AsSpan(i * MerkleHash.Size, MerkleHash.Size));
         Compare(0, block.First / TlogTiles.Width, block.Leaves, block.Tile);
         _levels.Add(block);
-        foreach (var (index, entry) in block.Rotations)
-            _chain.Read(index, entry);
+        foreach (var (reader, index, entry) in block.Wanted)
+            reader.Read(index, entry);
         foreach (var finding in block.Findings)
             Report(finding.Fault, finding.First, finding.Last, finding.Message);
         if (block.LastTime is null)
@@ -232,73 +244,6 @@ internal sealed class LogReplay(SizedLog log, Checkpoint checkpoint, bool opaque
         if (computed.SequenceEqual(stored) || _tileFindings.Count >= VerificationReport.MaxFindings)
             return;
         _tileFindings.Add(LogDamage.TileFinding(level, n, computed, stored));
-    }
-}
-
-/// <summary>Up to 256 entries and the hash tile over them.</summary>
-internal sealed class LogBlock(long first, int count, byte[]? bundle, byte[]? tile)
-{
-    public long First => first;
-
-    public int Count => count;
-
-    public byte[]? Tile => tile;
-
-    /// <summary>True when the bundle has just the entries that its place asks for.</summary>
-    public bool Complete { get; private set; }
-
-    public byte[] Leaves { get; private set; } = [];
-
-    /// <summary>Root over the leaves of a full block.</summary>
-    public byte[] Root { get; } = new byte[MerkleHash.Size];
-
-    public List<LogFinding> Findings { get; } = [];
-
-    /// <summary>What the entries say of the log's own keys.</summary>
-    public List<(long Index, LogEntry Entry)> Rotations { get; } = [];
-
-    public long? FirstTime { get; private set; }
-
-    public long? LastTime { get; private set; }
-
-    public static string Reversed(long index) => $"entry {index} is earlier than the entry before it";
-
-    public void Hash(bool opaqueEntries)
-    {
-        Complete = bundle is not null && EntryBundle.TryDecode(bundle, out var entries) && entries.Count == count && HashAll(entries, opaqueEntries);
-    }
-
-    private bool HashAll(IReadOnlyList<ReadOnlyMemory<byte>> entries, bool opaqueEntries)
-    {
-        Leaves = new byte[count * MerkleHash.Size];
-        for (var i = 0; i < count; i++)
-        {
-            MerkleHash.Leaf(entries[i].Span, Leaves.AsSpan(i * MerkleHash.Size, MerkleHash.Size));
-            if (!opaqueEntries)
-                Check(first + i, entries[i]);
-        }
-        if (count == TlogTiles.Width)
-            MerkleHash.FoldPerfect(Leaves.ToArray(), Root);
-        return true;
-    }
-
-    private void Check(long index, ReadOnlyMemory<byte> encoded)
-    {
-        try
-        {
-            var entry = LogEntry.Decode(encoded);
-            var time = entry.Time;
-            if (entry.Type == EntryType.SignerRotate)
-                Rotations.Add((index, entry));
-            if (LastTime > time)
-                Findings.Add(new LogFinding(LogFault.TimeReversed, index, index, Reversed(index)));
-            FirstTime ??= time;
-            LastTime = time;
-        }
-        catch (FormatException exception)
-        {
-            Findings.Add(new LogFinding(LogFault.Malformed, index, index, $"entry {index} is not well formed: {exception.Message}"));
-        }
     }
 }
 

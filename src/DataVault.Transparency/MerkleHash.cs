@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 
 namespace DataVault.Transparency;
@@ -12,24 +11,15 @@ public static class MerkleHash
     /// <summary>Bytes in a hash.</summary>
     public const int Size = 32;
 
-    private const int LargestOnStack = LogEntry.MaxEncodedSize;
-
     private static readonly byte[] EmptyRoot = SHA256.HashData([]);
 
     /// <summary>Root of the tree without entries.</summary>
     public static ReadOnlySpan<byte> Empty => EmptyRoot;
 
     /// <summary>Writes the leaf hash of <paramref name="entry"/> into <paramref name="hash32"/>.</summary>
-    // Clearing the buffer first would cost a fifth of the hash; every byte that is hashed is written here.
-    [SkipLocalsInit]
-    public static void Leaf(ReadOnlySpan<byte> entry, Span<byte> hash32)
-    {
+    public static void Leaf(ReadOnlySpan<byte> entry, Span<byte> hash32) =>
         // SPEC rfc6962 §2.1: MTH({d(0)}) = SHA-256(0x00 || d(0)).
-        Span<byte> input = entry.Length <= LargestOnStack ? stackalloc byte[LargestOnStack + 1] : new byte[entry.Length + 1];
-        input[0] = 0x00;
-        entry.CopyTo(input[1..]);
-        SHA256.HashData(input[..(entry.Length + 1)], hash32);
-    }
+        Sha256.Hash(0x00, entry, default, hash32);
 
     /// <summary>The leaf hash of <paramref name="entry"/> as a new array.</summary>
     public static byte[] Leaf(ReadOnlySpan<byte> entry)
@@ -40,15 +30,9 @@ public static class MerkleHash
     }
 
     /// <summary>Writes the hash of the node over two subtrees into <paramref name="hash32"/>, which may overlap either input.</summary>
-    public static void Node(ReadOnlySpan<byte> left, ReadOnlySpan<byte> right, Span<byte> hash32)
-    {
+    public static void Node(ReadOnlySpan<byte> left, ReadOnlySpan<byte> right, Span<byte> hash32) =>
         // SPEC rfc6962 §2.1: MTH(D[n]) = SHA-256(0x01 || MTH(D[0:k]) || MTH(D[k:n])).
-        Span<byte> input = stackalloc byte[1 + (2 * Size)];
-        input[0] = 0x01;
-        left.CopyTo(input[1..]);
-        right.CopyTo(input[(1 + Size)..]);
-        SHA256.HashData(input, hash32);
-    }
+        Sha256.Hash(0x01, left, right, hash32);
 
     /// <summary>The hash of the node over two subtrees as a new array.</summary>
     public static byte[] Node(ReadOnlySpan<byte> left, ReadOnlySpan<byte> right)
