@@ -12,7 +12,14 @@ public sealed record AuditEntryView(
 /// <param name="Hashes">Audit path, leaf to root (RFC 6962 2.1.1).</param>
 /// <param name="Checkpoint">The signed note that the proof leads to.</param>
 /// <param name="Proof">The same as one C2SP tlog-proof text.</param>
-public sealed record InclusionProofView(long Index, string Entry, IReadOnlyList<string> Hashes, string Checkpoint, string Proof);
+/// <param name="Member">Of an entry about several persons: that the caller is among them; otherwise null.</param>
+public sealed record InclusionProofView(long Index, string Entry, IReadOnlyList<string> Hashes, string Checkpoint, string Proof, MembershipProofView? Member = null);
+
+/// <summary>That a person's tag is among those under the root that the entry holds (log-entry key 15). Hashes are base64.</summary>
+/// <param name="Tag">The person's tag, hexadecimal.</param>
+/// <param name="Position">Its place among the sorted tags.</param>
+/// <param name="Hashes">Audit path, leaf to root, in the tree of the tags.</param>
+public sealed record MembershipProofView(string Tag, int Position, IReadOnlyList<string> Hashes);
 
 /// <summary>The policy in force: <c>GET /v1/policy</c>.</summary>
 public sealed record PolicyView(

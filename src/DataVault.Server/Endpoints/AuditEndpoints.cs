@@ -88,7 +88,8 @@ internal static class AuditEndpoints
             throw VaultException.NotFound();
         var proof = await proofs.ProofAsync(Caller.Of(context), index, RequestIdentity.Of(context), context.RequestAborted);
         await Answer.JsonAsync(context, new InclusionProofView(
-            index, Convert.ToBase64String(proof.Entry.Span), [.. proof.Hashes.Select(hash => Convert.ToBase64String(hash))], proof.Checkpoint, proof.Text));
+            index, Convert.ToBase64String(proof.Entry.Span), [.. proof.Hashes.Select(hash => Convert.ToBase64String(hash))], proof.Checkpoint, proof.Text,
+            proof.Member is { } member ? new MembershipProofView(Hex(member.Tag), member.Position, [.. member.Hashes.Select(hash => Convert.ToBase64String(hash))]) : null));
     }
 
     private static async Task CheckpointAsync(HttpContext context, AuditReader log)

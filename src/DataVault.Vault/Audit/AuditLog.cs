@@ -91,6 +91,18 @@ internal sealed class AuditLog : IHostedService, IAsyncDisposable
             Policy = policy.VersionBytes,
         };
 
+    /// <summary>An entry that says of one person who it is, and of several their number and the root over their tags, with the list of them beside the tree.</summary>
+    public static PendingEntry Concerning(LogEntry entry, IEnumerable<ReadOnlyMemory<byte>> tags)
+    {
+        var members = BulkMembers.Of(tags);
+        return members.Count switch
+        {
+            0 => new PendingEntry(entry, null),
+            1 => new PendingEntry(entry with { Subject = members.Tags }, null),
+            _ => new PendingEntry(entry with { BulkCount = members.Count, BulkRoot = members.Root() }, null, members),
+        };
+    }
+
     /// <summary>The number that stands for an item in the log.</summary>
     public static int ItemCode(CatalogueItem item) => item.Code;
 
@@ -118,9 +130,11 @@ internal sealed class AuditLog : IHostedService, IAsyncDisposable
     /// <summary>Appends; durable when it returns. Cancelling stops the waiting, not the entry.</summary>
     /// <returns>The entry's index.</returns>
     /// <exception cref="VaultException">The queue is full or the database is away: nothing may be released.</exception>
-    public Task<long> AppendAsync(LogEntry entry, SealedDetail? detail = null, CancellationToken ct = default)
+    public Task<long> AppendAsync(LogEntry entry, SealedDetail? detail = null, CancellationToken ct = default) => AppendAsync(new PendingEntry(entry, detail), ct);
+
+    /// <inheritdoc cref="AppendAsync(LogEntry, SealedDetail?, CancellationToken)"/>
+    public Task<long> AppendAsync(PendingEntry pending, CancellationToken ct = default)
     {
-        var pending = new PendingEntry(entry, detail);
         if (!queue.Writer.TryWrite(pending)) throw VaultException.Unavailable();
         VaultMeters.Queued();
         return ct.CanBeCanceled ? pending.Appended.Task.WaitAsync(ct) : pending.Appended.Task;

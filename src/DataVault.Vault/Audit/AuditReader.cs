@@ -30,36 +30,55 @@ public sealed record AuditQuery
 
     public DateTimeOffset? Until { get; init; }
 
+    /// <summary>Otherwise the newest come first.</summary>
+    public bool OldestFirst { get; init; }
+
     public int Limit { get; init; } = 100;
 
     public string? Cursor { get; init; }
 }
+
+/// <summary>Something that entries have in common, and how many have it.</summary>
+public sealed record AuditCount(string Name, long Entries);
+
+/// <summary>How many entries match, altogether and by what they say. An entry that names several items counts for each.</summary>
+public sealed record AuditCounts(
+    long Entries, IReadOnlyList<AuditCount> Types, IReadOnlyList<AuditCount> Results, IReadOnlyList<AuditCount> Purposes, IReadOnlyList<AuditCount> Actors,
+    IReadOnlyList<AuditCount> Items, IReadOnlyList<AuditCount> Days);
 
 /// <summary>An entry with its index and the names behind its codes.</summary>
 /// <param name="Actor">Name of the application, process or roles; null when it is not known (yet).</param>
 /// <param name="ActorKind"><c>application</c>, <c>staff</c>, <c>customer</c> or <c>process</c>.</param>
 public sealed record AuditRecord(long Index, LogEntry Entry, string? Actor, string? ActorKind, IReadOnlyList<string> ItemNames);
 
-/// <summary>Newest first.</summary>
+/// <summary>In the order that was asked for.</summary>
 /// <param name="Next">Cursor of the page after this; null at the end.</param>
 public sealed record AuditPage(IReadOnlyList<AuditRecord> Entries, string? Next);
 
 /// <summary>That an entry stands in the signed log.</summary>
 /// <param name="Text">The same as one C2SP tlog-proof.</param>
-public sealed record InclusionProofData(long Index, ReadOnlyMemory<byte> Entry, IReadOnlyList<byte[]> Hashes, string Checkpoint, string Text);
+public sealed record InclusionProofData(long Index, ReadOnlyMemory<byte> Entry, IReadOnlyList<byte[]> Hashes, string Checkpoint, string Text)
+{
+    /// <summary>That a person is among those whom the entry is about; null when it names one person or none.</summary>
+    public MembershipProof? Member { get; init; }
+}
+
+/// <summary>That a tag is among those under the entry's bulk root: <see cref="BulkMembers.Verify"/>.</summary>
+public sealed record MembershipProof(ReadOnlyMemory<byte> Tag, int Position, IReadOnlyList<byte[]> Hashes);
 
 /// <summary>Reads the log: search, proofs, tiles. Whoever calls decides who may; of proofs, <see cref="EntryProofs"/> does.</summary>
 public sealed class AuditReader
 {
     private readonly VaultDatabase database;
     private readonly LogStore store;
+    private readonly LogSearch search;
     private readonly LogIndexer indexer;
     private readonly CheckpointSigner signer;
     private readonly AuditLog log;
     private readonly ReaderNames names;
 
     internal AuditReader(VaultDatabase database, LogStore store, LogIndexer indexer, CheckpointSigner signer, AuditLog log, ReaderNames names) =>
-        (this.database, this.store, this.indexer, this.signer, this.log, this.names) = (database, store, indexer, signer, log, names);
+        (this.database, this.store, search, this.indexer, this.signer, this.log, this.names) = (database, store, new LogSearch(database), indexer, signer, log, names);
 
     public string Origin => log.Origin;
 
@@ -84,21 +103,50 @@ public sealed class AuditReader
     {
         ArgumentNullException.ThrowIfNull(query);
         if (query.Limit is < 1 or > AuditQuery.MaxLimit) throw VaultException.BadRequest($"The limit is between 1 and {AuditQuery.MaxLimit}.");
+        var cursor = Cursor(query);
         await indexer.CatchUpAsync(ct);
-        await using var context = Contexts.Vault(database.Source);
-        if (await NarrowAsync(context, query, ct) is not { } narrowed) return new AuditPage([], null);
-        var indexes = await narrowed.OrderByDescending(row => row.Index).Select(row => row.Index).Take(query.Limit + 1).ToListAsync(ct);
+        if (await FilterAsync(query, ct) is not { } filter) return new AuditPage([], null);
+        var indexes = await search.ReadAsync(async connection =>
+        {
+            var range = await LogSearch.RangeAsync(connection, query.From, query.Until, ct);
+            if (cursor is { } last) range = query.OldestFirst ? range with { Low = Math.Max(range.Low, last + 1) } : range with { High = Math.Min(range.High, last) };
+            return await LogSearch.FindAsync(connection, filter, range, query.OldestFirst, query.Limit + 1, ct);
+        }, ct);
         var shown = indexes.Take(query.Limit).ToList();
         var next = indexes.Count > query.Limit ? shown[^1].ToString(CultureInfo.InvariantCulture) : null;
-        return new AuditPage(await RecordsAsync(context, shown, ct), next);
+        return new AuditPage(await RecordsAsync(shown, ct), next);
+    }
+
+    /// <summary>How many entries match; the limit and the cursor do not count.</summary>
+    public async Task<AuditCounts> CountAsync(AuditQuery query, CancellationToken ct = default)
+    {
+        ArgumentNullException.ThrowIfNull(query);
+        await indexer.CatchUpAsync(ct);
+        if (await FilterAsync(query, ct) is not { } filter) return Count(new EntryCounts([], []), []);
+        var counts = await search.ReadAsync(
+            async connection => await LogSearch.CountAsync(connection, filter, await LogSearch.RangeAsync(connection, query.From, query.Until, ct), ct), ct);
+        await using var context = Contexts.Vault(database.Source);
+        return Count(counts, (await context.Actors.ToListAsync(ct)).ToDictionary(actor => EntryShape.TagOf(actor.Tag), actor => actor.Name));
+    }
+
+    /// <summary>Everything that matches, page by page, so that any number of entries takes no more memory than one page.</summary>
+    public async IAsyncEnumerable<AuditRecord> ExportAsync(AuditQuery query, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken ct = default)
+    {
+        ArgumentNullException.ThrowIfNull(query);
+        for (var cursor = query.Cursor; ;)
+        {
+            var page = await SearchAsync(query with { Limit = AuditQuery.MaxLimit, Cursor = cursor }, ct);
+            foreach (var entry in page.Entries) yield return entry;
+            if (page.Next is null) yield break;
+            cursor = page.Next;
+        }
     }
 
     /// <summary>One entry.</summary>
     /// <exception cref="VaultException">There is none at this index.</exception>
     public async Task<AuditRecord> EntryAsync(long index, CancellationToken ct = default)
     {
-        await using var context = Contexts.Vault(database.Source);
-        return (await RecordsAsync(context, [index], ct)) is [var record] ? record : throw VaultException.NotFound();
+        return (await RecordsAsync([index], ct)) is [var record] ? record : throw VaultException.NotFound();
     }
 
     /// <summary>The detail of an entry; null when there is none, or when it was erased with the person it concerned.</summary>
@@ -165,48 +213,55 @@ public sealed class AuditReader
         return build(TlogTiles.NodeReader(size, (level, n, _) => tiles[(level, n)].Hashes));
     }
 
-    private async Task<IQueryable<EntryIndexRow>?> NarrowAsync(VaultDbContext context, AuditQuery query, CancellationToken ct)
+    private static long? Cursor(AuditQuery query)
     {
-        IQueryable<EntryIndexRow> rows = context.EntryIndex;
-        if (query.Cursor is { } cursor)
-        {
-            if (!long.TryParse(cursor, NumberStyles.None, CultureInfo.InvariantCulture, out var before)) throw VaultException.BadRequest("The cursor is not valid.");
-            rows = rows.Where(row => row.Index < before);
-        }
+        if (query.Cursor is not { } cursor) return null;
+        return long.TryParse(cursor, NumberStyles.None, CultureInfo.InvariantCulture, out var last) ? last : throw VaultException.BadRequest("The cursor is not valid.");
+    }
 
+    /// <summary>Null when nothing can match: the person is unknown or erased, or nobody of that name has acted.</summary>
+    private async Task<EntryFilter?> FilterAsync(AuditQuery query, CancellationToken ct)
+    {
+        var filter = new EntryFilter
+        {
+            Purpose = query.Purpose,
+            Item = query.Item is { } item ? AuditLog.ItemCode(item) : null,
+            Types = query.Type is { } type ? [(int)type] : null,
+            Result = query.Result is { } result ? (short)result : null,
+        };
         if (query.Subject is { } subject)
         {
             if (await names.TagAsync(subject, ct) is not { } tag) return null;
-            rows = rows.Where(row => row.SubjectTag == tag);
+            filter = filter with { Subject = EntryShape.TagOf(tag) };
         }
 
-        if (query.Actor is { } actor)
-        {
-            var tags = await ReaderNames.ActorTagsAsync(context, actor, ct);
-            rows = rows.Where(row => tags.Contains(row.ActorTag));
-        }
-
-        return Narrow(rows, query);
+        if (query.Actor is not { } actor) return filter;
+        await using var context = Contexts.Vault(database.Source);
+        var tags = await ReaderNames.ActorTagsAsync(context, actor, ct);
+        return tags.Count == 0 ? null : filter with { Actors = tags.ConvertAll(tag => EntryShape.TagOf(tag)) };
     }
 
-    private static IQueryable<EntryIndexRow> Narrow(IQueryable<EntryIndexRow> rows, AuditQuery query)
+    private AuditCounts Count(EntryCounts counts, Dictionary<Guid, string> actors)
     {
-        if (query.Purpose is { } purpose) rows = rows.Where(row => row.Purpose == purpose);
-        if (query.Item is { } item)
-        {
-            var code = AuditLog.ItemCode(item);
-            rows = rows.Where(row => row.Items.Contains(code));
-        }
-
-        if (query.Type is { } type) rows = rows.Where(row => row.Type == (int)type);
-        if (query.Result is { } result) rows = rows.Where(row => row.Result == (short)result);
-        if (query.From is { } from) rows = rows.Where(row => row.At >= from.UtcDateTime);
-        if (query.Until is { } until) rows = rows.Where(row => row.At < until.UtcDateTime);
-        return rows;
+        IReadOnlyList<AuditCount> By(Func<EntryShape, IEnumerable<string>> name) =>
+        [
+            .. counts.Shapes.SelectMany(one => name(one.Shape).Select(key => (Key: key, one.Entries))).GroupBy(one => one.Key, StringComparer.Ordinal)
+                .Select(group => new AuditCount(group.Key, group.Sum(one => one.Entries))).OrderByDescending(count => count.Entries).ThenBy(count => count.Name, StringComparer.Ordinal),
+        ];
+        return new AuditCounts(
+            counts.Shapes.Sum(one => one.Entries),
+            By(shape => [EntryTypes.NameOf((EntryType)shape.Type)]),
+            By(shape => [EntryTypes.NameOf((EntryResult)shape.Result)]),
+            By(shape => shape.Purpose.Length > 0 ? [shape.Purpose] : []),
+            By(shape => [actors.GetValueOrDefault(shape.Actor) ?? EntryShape.Hex(shape.Actor)]),
+            By(shape => shape.Items.Select(names.Item)),
+            [.. counts.Days.Select(day => new AuditCount(day.Day.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture), day.Entries))]);
     }
 
-    private async Task<IReadOnlyList<AuditRecord>> RecordsAsync(VaultDbContext context, IReadOnlyCollection<long> indexes, CancellationToken ct)
+    private async Task<IReadOnlyList<AuditRecord>> RecordsAsync(List<long> indexes, CancellationToken ct)
     {
+        if (indexes.Count == 0) return [];
+        await using var context = Contexts.Vault(database.Source);
         var entries = await store.EntriesAtAsync(indexes, ct);
         var decoded = indexes.Where(entries.ContainsKey).Select(index => (Index: index, Entry: LogEntry.Decode(entries[index]))).ToList();
         var tags = decoded.Select(d => d.Entry.Actor.ToArray()).DistinctBy(Convert.ToHexString).ToList();
@@ -238,8 +293,8 @@ internal sealed class ReaderNames(KeyRegistry keys, PolicySet policy)
         return named;
     }
 
-    public IReadOnlyList<string> Items(LogEntry entry) => [.. entry.Items.Select(Name)];
+    public IReadOnlyList<string> Items(LogEntry entry) => [.. entry.Items.Select(Item)];
 
-    private string Name(int code) =>
+    public string Item(int code) =>
         (code >= 1000 ? policy.Events.ById(code - 1000)?.Name : policy.Catalogue.ById(code)?.Name) ?? code.ToString(CultureInfo.InvariantCulture);
 }

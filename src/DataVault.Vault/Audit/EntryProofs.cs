@@ -25,7 +25,8 @@ public sealed class EntryProofs
     public async Task<InclusionProofData> ProofAsync(Recipient recipient, long index, Guid requestId, CancellationToken ct = default)
     {
         ArgumentNullException.ThrowIfNull(recipient);
-        if (MayReadAll(recipient) || await IsOwnAsync(recipient, index, ct)) return await reader.ProofAsync(index, ct);
+        if (MayReadAll(recipient)) return await reader.ProofAsync(index, ct);
+        if (await OwnAsync(recipient, index, ct) is { } own) return await reader.ProofAsync(index, ct) with { Member = own.Member };
         // Written for an index without an entry too: neither the answer nor the time that it takes tells which it was.
         await log.AppendAsync(log.Entry(EntryType.Denied, recipient, default, "", EntryResult.Denied, [], requestId), null, ct);
         throw VaultException.NotFound();
@@ -34,19 +35,23 @@ public sealed class EntryProofs
     private bool MayReadAll(Recipient recipient) =>
         recipient.Kind != RecipientKind.Customer && policy.Decisions.HasCapability(recipient.Roles, Capabilities.AuditRead);
 
-    private async Task<bool> IsOwnAsync(Recipient recipient, long index, CancellationToken ct)
+    /// <summary>Null when the entry is none of the recipient's; else the proof that they are among those whom it is about, if there are several.</summary>
+    private async Task<Own?> OwnAsync(Recipient recipient, long index, CancellationToken ct)
     {
-        if (!(await store.EntriesAtAsync([index], ct)).TryGetValue(index, out var bytes)) return false;
+        if (!(await store.EntriesAtAsync([index], ct)).TryGetValue(index, out var bytes)) return null;
         var entry = LogEntry.Decode(bytes);
         // INVARIANT: customers share one actor tag, so that an entry is theirs by its subject alone.
-        return recipient.Kind == RecipientKind.Customer
-            ? recipient.Subject is { } subject && await IsAboutAsync(entry, subject, ct)
-            : entry.Actor.Span.SequenceEqual(keys.ActorTag(recipient));
+        if (recipient.Kind != RecipientKind.Customer) return entry.Actor.Span.SequenceEqual(keys.ActorTag(recipient)) ? new Own(null) : null;
+        if (recipient.Subject is not { } subject || await keys.GetManyAsync([subject], ct) is not [var found]) return null;
+        using (found) return entry.Subject.Span.SequenceEqual(found.Tag.Span) ? new Own(null) : await AmongAsync(entry, index, found.Tag, ct);
     }
 
-    private async Task<bool> IsAboutAsync(LogEntry entry, SubjectId subject, CancellationToken ct)
+    private async Task<Own?> AmongAsync(LogEntry entry, long index, ReadOnlyMemory<byte> tag, CancellationToken ct)
     {
-        if (entry.Subject.IsEmpty || await keys.GetManyAsync([subject], ct) is not [var found]) return false;
-        using (found) return entry.Subject.Span.SequenceEqual(found.Tag.Span);
+        if (entry.BulkCount == 0 || await store.MembersAsync(index, entry, ct) is not { } members) return null;
+        var position = members.Find(tag.Span);
+        return position < 0 ? null : new Own(new MembershipProof(tag, position, members.Prove(position)));
     }
+
+    private sealed record Own(MembershipProof? Member);
 }

@@ -12,9 +12,9 @@ internal sealed record SealedDetail(SubjectId? Subject, byte[] Sealed);
 /// <summary>An entry on its way into the log, encoded by whoever appends it.</summary>
 internal sealed class PendingEntry
 {
-    public PendingEntry(LogEntry entry, SealedDetail? detail)
+    public PendingEntry(LogEntry entry, SealedDetail? detail, BulkMembers? members = null)
     {
-        (Entry, Detail) = (entry, detail);
+        (Entry, Detail, Members) = (entry, detail, members);
         Encoded = entry.Encode();
         MerkleHash.Leaf(Encoded, LeafHash);
     }
@@ -22,6 +22,9 @@ internal sealed class PendingEntry
     public LogEntry Entry { get; }
 
     public SealedDetail? Detail { get; }
+
+    /// <summary>Whom an entry about several persons is about.</summary>
+    public BulkMembers? Members { get; }
 
     public byte[] Encoded { get; private set; }
 
@@ -60,6 +63,7 @@ internal sealed class LogBatch
 {
     private readonly LogHead before;
     private readonly List<(long Index, SealedDetail Detail)> details = [];
+    private readonly List<(long Index, BulkMembers Members)> bulks = [];
 
     public LogBatch(LogHead before, IReadOnlyList<PendingEntry> entries)
     {
@@ -79,6 +83,7 @@ internal sealed class LogBatch
             entries[i].LeafHash.CopyTo(LeafHashes, i * MerkleHash.Size);
             range.Append(entries[i].LeafHash);
             if (entries[i].Detail is { } detail) details.Add((before.Size + i, detail));
+            if (entries[i].Members is { } members) bulks.Add((before.Size + i, members));
         }
 
         Count = entries.Count;
@@ -115,12 +120,15 @@ internal sealed class LogBatch
                 insert into audit.detail (index, subject_id, sealed) select d.i, d.s, d.b from unnest($10, $11, $12) as d (i, s, b), moved returning 1
             )
             """;
-        var command = new NpgsqlCommand(move + (details.Count > 0 ? detail : "") + " select count(*) from moved, kept", connection);
+        var told = details.Count > 0 ? detail : "";
+        var many = bulks.Count == 0 ? "" : $", many as (insert into audit.bulk (index, tags) select m.i, m.t from unnest({(details.Count > 0 ? "$13, $14" : "$10, $11")}) as m (i, t), moved returning 1)";
+        var command = new NpgsqlCommand(move + told + many + " select count(*) from moved, kept", connection);
         AddHead(command.Parameters);
         command.Parameters.Add(new() { Value = First });
         command.Parameters.Add(new() { Value = before.Root });
         AddEntries(command.Parameters);
         if (details.Count > 0) AddDetails(command.Parameters);
+        if (bulks.Count > 0) AddBulks(command.Parameters);
         return command;
     }
 
@@ -135,10 +143,20 @@ internal sealed class LogBatch
         AddEntries(rows.Parameters);
         batch.BatchCommands.Add(head);
         batch.BatchCommands.Add(rows);
-        if (details.Count == 0) return batch;
-        var told = new NpgsqlBatchCommand("insert into audit.detail (index, subject_id, sealed) select d.i, d.s, d.b from unnest($1, $2, $3) as d (i, s, b)");
-        AddDetails(told.Parameters);
-        batch.BatchCommands.Add(told);
+        if (details.Count > 0)
+        {
+            var told = new NpgsqlBatchCommand("insert into audit.detail (index, subject_id, sealed) select d.i, d.s, d.b from unnest($1, $2, $3) as d (i, s, b)");
+            AddDetails(told.Parameters);
+            batch.BatchCommands.Add(told);
+        }
+
+        if (bulks.Count > 0)
+        {
+            var many = new NpgsqlBatchCommand("insert into audit.bulk (index, tags) select m.i, m.t from unnest($1, $2) as m (i, t)");
+            AddBulks(many.Parameters);
+            batch.BatchCommands.Add(many);
+        }
+
         return batch;
     }
 
@@ -162,5 +180,10 @@ internal sealed class LogBatch
         parameters.Add(new() { Value = details.Select(d => d.Index).ToArray() });
         parameters.Add(new() { Value = details.Select(d => d.Detail.Subject?.Value).ToArray(), NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Uuid });
         parameters.Add(new() { Value = details.Select(d => d.Detail.Sealed).ToArray(), NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Bytea });
+    }
+    private void AddBulks(NpgsqlParameterCollection parameters)
+    {
+        parameters.Add(new() { Value = bulks.Select(b => b.Index).ToArray() });
+        parameters.Add(new() { Value = bulks.Select(b => b.Members.Tags.ToArray()).ToArray(), NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Bytea });
     }
 }

@@ -1,3 +1,4 @@
+using DataVault.Policy;
 using DataVault.Transparency;
 using Npgsql;
 using NpgsqlTypes;
@@ -5,12 +6,21 @@ using NpgsqlTypes;
 namespace DataVault.Vault;
 
 /// <summary>
-/// Fills <c>audit.entry_index</c>, <c>audit.tile</c> and <c>audit.actor</c> from the batches, off the path of requests. All three can be made again at will.
+/// Makes from the batches, off the path of requests, what searches are made on: <c>audit.entry_index</c>, <c>audit.shape</c>, <c>audit.bulk_member</c>,
+/// <c>audit.segment</c> and <c>audit.tally</c>, and beside them <c>audit.tile</c> and <c>audit.actor</c>. All can be made again at will. Also has the
+/// partitions made that the log will grow into.
 /// </summary>
 internal sealed class LogIndexer(VaultDatabase database, LogStore store, AuditLog log) : IDisposable
 {
-    private const int Step = 4096;
+    /// <summary>Of the tables' content. A migration under another number has them made again.</summary>
+    public const int Version = 1;
+
+    /// <summary>Most entries of a segment.</summary>
+    public const long SegmentLength = 65_536;
+
+    private const int Step = 32_768;
     private readonly SemaphoreSlim turn = new(1, 1);
+    private readonly ShapeBook shapes = new();
 
     /// <summary>Indexes everything that is in the log at this moment. Safe to run at the same time in several processes.</summary>
     public async Task CatchUpAsync(CancellationToken ct = default)
@@ -20,8 +30,9 @@ internal sealed class LogIndexer(VaultDatabase database, LogStore store, AuditLo
         {
             var (size, _) = await store.HeadAsync(ct);
             log.Observe(size);
+            await AddPartitionsAsync(ct);
             await NameActorsAsync(ct);
-            for (var next = await NextAsync(ct); next < size; next += Step) await IndexAsync(next, Math.Min(size, next + Step), ct);
+            while (await NextAsync(ct) < size) await StepAsync(size, ct);
             await store.KeepTilesAsync(size, ct);
         }
         finally
@@ -32,32 +43,126 @@ internal sealed class LogIndexer(VaultDatabase database, LogStore store, AuditLo
 
     public void Dispose() => turn.Dispose();
 
-    // INVARIANT: each statement adds a run of indexes that begins at or before the end of what is committed, so the index never has a gap.
-    private async Task IndexAsync(long first, long end, CancellationToken ct)
+    // INVARIANT: the row of audit.index_state is held from reading to commit, so steps of any number of processes follow each other without gap or overlap,
+    // and one that dies leaves nothing behind.
+    private async Task StepAsync(long size, CancellationToken ct)
     {
-        var rows = new List<(long Index, LogEntry Entry)>((int)(end - first));
-        await foreach (var (index, entry) in store.EntriesAsync(first, end, ct)) rows.Add((index, LogEntry.Decode(entry)));
-        await using var command = database.Source.CreateCommand(
+        await using var connection = await database.OpenAsync(ct);
+        await using var transaction = await connection.BeginTransactionAsync(ct);
+        var state = await IndexState.LockAsync(connection, ct);
+        if (state.Version != Version) throw VaultException.Unavailable(new InvalidOperationException("The log's index is of another version: migrate."));
+        var end = Math.Min(size, state.Next + Step);
+        if (end > state.Next)
+        {
+            var entries = await ReadAsync(state.Next, end, ct);
+            var codes = await shapes.CodesAsync(connection, state, entries, ct);
+            await CopyAsync(connection, entries, codes, ct);
+            await CopyMembersAsync(connection, state.Next, end, ct);
+            await CloseSegmentsAsync(connection, state, entries, ct);
+            state.Next = end;
+            await state.KeepAsync(connection, ct);
+        }
+
+        await DurabilityGuard.CommitAsync(transaction);
+    }
+
+    private async Task<IndexedEntry[]> ReadAsync(long first, long end, CancellationToken ct)
+    {
+        var encoded = new List<ReadOnlyMemory<byte>>((int)(end - first));
+        await foreach (var (index, entry) in store.EntriesAsync(first, end, ct))
+        {
+            if (index != first + encoded.Count) throw new InvalidDataException("The log has a gap.");
+            encoded.Add(entry);
+        }
+
+        if (encoded.Count != end - first) throw new InvalidDataException("The log ends before its head.");
+        var entries = new IndexedEntry[encoded.Count];
+        Parallel.For(0, entries.Length, i => entries[i] = IndexedEntry.Of(first + i, LogEntry.Decode(encoded[i])));
+        return entries;
+    }
+
+    private static async Task CopyAsync(NpgsqlConnection connection, IndexedEntry[] entries, int[] codes, CancellationToken ct)
+    {
+        await using var copy = await connection.BeginBinaryImportAsync("copy audit.entry_index (index, at, shape, subject) from stdin (format binary)", ct);
+        for (var i = 0; i < entries.Length; i++)
+        {
+            await copy.StartRowAsync(ct);
+            await copy.WriteAsync(entries[i].Index, NpgsqlDbType.Bigint, ct);
+            await copy.WriteAsync(entries[i].At, NpgsqlDbType.TimestampTz, ct);
+            await copy.WriteAsync(codes[i], NpgsqlDbType.Integer, ct);
+            if (entries[i].Subject is { } subject) await copy.WriteAsync(subject, NpgsqlDbType.Uuid, ct);
+            else await copy.WriteNullAsync(ct);
+        }
+
+        await copy.CompleteAsync(ct);
+    }
+
+    // Tags are cut out of the list where it lies: it need not come here to be turned into rows.
+    private static async Task CopyMembersAsync(NpgsqlConnection connection, long first, long end, CancellationToken ct)
+    {
+        await using var command = new NpgsqlCommand(
             """
-            insert into audit.entry_index (index, at, type, actor_tag, subject_tag, purpose, result, items)
-            select r.i, r.at, r.t, r.a, r.s, r.p, r.r, r.items::int[] from unnest($1, $2, $3, $4, $5, $6, $7, $8) as r (i, at, t, a, s, p, r, items)
-            on conflict do nothing
-            """);
-        Add(command, rows.Select(r => r.Index).ToArray(), NpgsqlDbType.Bigint);
-        Add(command, rows.Select(r => DateTimeOffset.FromUnixTimeMilliseconds(r.Entry.Time).UtcDateTime).ToArray(), NpgsqlDbType.TimestampTz);
-        Add(command, rows.Select(r => (int)r.Entry.Type).ToArray(), NpgsqlDbType.Integer);
-        Add(command, rows.Select(r => r.Entry.Actor.ToArray()).ToArray(), NpgsqlDbType.Bytea);
-        Add(command, rows.Select(r => r.Entry.Subject.IsEmpty ? null : r.Entry.Subject.ToArray()).ToArray(), NpgsqlDbType.Bytea);
-        Add(command, rows.Select(r => r.Entry.Purpose).ToArray(), NpgsqlDbType.Text);
-        Add(command, rows.Select(r => (short)r.Entry.Result).ToArray(), NpgsqlDbType.Smallint);
-        Add(command, rows.Select(r => "{" + string.Join(',', r.Entry.Items) + "}").ToArray(), NpgsqlDbType.Text);
+            insert into audit.bulk_member (subject, index)
+            select encode(substr(b.tags, n * 16 + 1, 16), 'hex')::uuid, b.index from audit.bulk b cross join lateral generate_series(0, length(b.tags) / 16 - 1) n
+            where b.index >= $1 and b.index < $2
+            """, connection);
+        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = first });
+        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = end });
         await command.ExecuteNonQueryAsync(ct);
+    }
+
+    private static async Task CloseSegmentsAsync(NpgsqlConnection connection, IndexState state, IndexedEntry[] entries, CancellationToken ct)
+    {
+        var opened = state.SegmentFirst < entries[0].Index ? await OpenedAsync(connection, state.SegmentFirst, ct) : entries[0].At;
+        foreach (var entry in entries)
+        {
+            if (entry.Index == state.SegmentFirst) opened = entry.At;
+            if (entry.Index == state.SegmentFirst || (entry.Index % SegmentLength != 0 && entry.At.Date == opened.Date)) continue;
+            await CloseAsync(connection, state.SegmentFirst, entry.Index, opened, ct);
+            (state.SegmentFirst, opened) = (entry.Index, entry.At);
+        }
+    }
+
+    private static async Task CloseAsync(NpgsqlConnection connection, long first, long end, DateTime opened, CancellationToken ct)
+    {
+        await using var batch = new NpgsqlBatch(connection)
+        {
+            BatchCommands =
+            {
+                new("insert into audit.segment (first_index, end_index, first_at, day) values ($1, $2, $3, $4)")
+                {
+                    Parameters =
+                    {
+                        new NpgsqlParameter<long> { TypedValue = first }, new NpgsqlParameter<long> { TypedValue = end },
+                        new NpgsqlParameter<DateTime> { TypedValue = opened }, new NpgsqlParameter<DateOnly> { TypedValue = DateOnly.FromDateTime(opened) },
+                    },
+                },
+                new("insert into audit.tally (first_index, shape, entries) select $1, shape, count(*) from audit.entry_index where index >= $1 and index < $2 group by shape")
+                {
+                    Parameters = { new NpgsqlParameter<long> { TypedValue = first }, new NpgsqlParameter<long> { TypedValue = end } },
+                },
+            },
+        };
+        await batch.ExecuteNonQueryAsync(ct);
+    }
+
+    private static async Task<DateTime> OpenedAsync(NpgsqlConnection connection, long first, CancellationToken ct)
+    {
+        await using var command = new NpgsqlCommand("select at from audit.entry_index where index = $1", connection);
+        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = first });
+        return (DateTime)(await command.ExecuteScalarAsync(ct))!;
     }
 
     private async Task<long> NextAsync(CancellationToken ct)
     {
-        await using var command = database.Source.CreateCommand("select coalesce(max(index) + 1, 0) from audit.entry_index");
+        await using var command = database.Source.CreateCommand("select next_index from audit.index_state");
         return (long)(await command.ExecuteScalarAsync(ct))!;
+    }
+
+    private async Task AddPartitionsAsync(CancellationToken ct)
+    {
+        await using var command = database.Source.CreateCommand("select audit.add_partitions()");
+        await command.ExecuteNonQueryAsync(ct);
     }
 
     private async Task NameActorsAsync(CancellationToken ct)
@@ -71,7 +176,40 @@ internal sealed class LogIndexer(VaultDatabase database, LogStore store, AuditLo
             await command.ExecuteNonQueryAsync(ct);
         }
     }
+}
 
-    private static void Add(NpgsqlCommand command, Array values, NpgsqlDbType type) =>
-        command.Parameters.Add(new() { Value = values, NpgsqlDbType = NpgsqlDbType.Array | type });
+/// <summary>The one row of <c>audit.index_state</c>: how far the index has come.</summary>
+internal sealed class IndexState
+{
+    public required int Version { get; init; }
+
+    /// <summary>Counts how often the index was emptied: what was known of an earlier one is not true of this.</summary>
+    public required int Generation { get; init; }
+
+    public required long Next { get; set; }
+
+    public required int NextShape { get; set; }
+
+    /// <summary>First entry that no segment counts yet.</summary>
+    public required long SegmentFirst { get; set; }
+
+    public static async Task<IndexState> LockAsync(NpgsqlConnection connection, CancellationToken ct)
+    {
+        await using var command = new NpgsqlCommand("select version, generation, next_index, next_shape, segment_first from audit.index_state where id = 1 for update", connection);
+        await using var reader = await command.ExecuteReaderAsync(ct);
+        if (!await reader.ReadAsync(ct)) throw new InvalidOperationException("The log's index has no state.");
+        return new IndexState
+        {
+            Version = reader.GetInt32(0), Generation = reader.GetInt32(1), Next = reader.GetInt64(2), NextShape = reader.GetInt32(3), SegmentFirst = reader.GetInt64(4),
+        };
+    }
+
+    public async Task KeepAsync(NpgsqlConnection connection, CancellationToken ct)
+    {
+        await using var command = new NpgsqlCommand("update audit.index_state set next_index = $1, next_shape = $2, segment_first = $3 where id = 1", connection);
+        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = Next });
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = NextShape });
+        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = SegmentFirst });
+        await command.ExecuteNonQueryAsync(ct);
+    }
 }

@@ -44,25 +44,40 @@ internal sealed class LogStore(VaultDatabase database)
         }
     }
 
-    /// <summary>Entries at scattered indexes.</summary>
+    /// <summary>Entries at scattered indexes; each batch is read once, however many of its entries are wanted.</summary>
     public async Task<IReadOnlyDictionary<long, ReadOnlyMemory<byte>>> EntriesAtAsync(IReadOnlyCollection<long> indexes, CancellationToken ct)
     {
         var found = new Dictionary<long, ReadOnlyMemory<byte>>(indexes.Count);
         await using var command = database.Source.CreateCommand(
             """
-            select w.i, b.first_index, b.entries from unnest($1) as w (i)
-            cross join lateral (select first_index, count, entries from audit.batch where first_index <= w.i order by first_index desc limit 1) b
-            where w.i < b.first_index + b.count
+            select b.first_index, b.entries, w.indexes from (
+                select f.first_index, array_agg(i) as indexes from unnest($1) as u (i)
+                cross join lateral (select first_index from audit.batch where first_index <= u.i order by first_index desc limit 1) f
+                group by f.first_index) w
+            join audit.batch b using (first_index)
             """);
         command.Parameters.Add(new() { Value = indexes.ToArray() });
         await using var reader = await command.ExecuteReaderAsync(ct);
         while (await reader.ReadAsync(ct))
         {
-            var (index, first) = (reader.GetInt64(0), reader.GetInt64(1));
-            found[index] = EntryBundle.Decode(reader.GetFieldValue<byte[]>(2))[(int)(index - first)];
+            var first = reader.GetInt64(0);
+            var entries = EntryBundle.Decode(reader.GetFieldValue<byte[]>(1));
+            foreach (var index in reader.GetFieldValue<long[]>(2).Where(index => index < first + entries.Count)) found[index] = entries[(int)(index - first)];
         }
 
         return found;
+    }
+
+    /// <summary>Whom an entry about several persons is about; null when it is not, or was written by a version that did not keep them.</summary>
+    /// <exception cref="InvalidDataException">What is kept is not what the entry's root was made of.</exception>
+    public async Task<BulkMembers?> MembersAsync(long index, LogEntry entry, CancellationToken ct)
+    {
+        await using var command = database.Source.CreateCommand("select tags from audit.bulk where index = $1");
+        command.Parameters.Add(new() { Value = index });
+        if (await command.ExecuteScalarAsync(ct) is not byte[] tags) return null;
+        return BulkMembers.TryParse(tags, out var members) && members!.AreOf(entry)
+            ? members
+            : throw new InvalidDataException($"The list of those whom entry {index} is about is not the one that it was made of.");
     }
 
     /// <summary>Hashes of a tile, or of its first <paramref name="width"/>; null beyond the end of the log.</summary>

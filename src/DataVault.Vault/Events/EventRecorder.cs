@@ -98,7 +98,7 @@ public sealed class EventRecorder
         var types = denied.Select(item => AuditLog.ItemCode(item.Draft!.Type)).Distinct().Order().ToArray();
         var entry = log.Entry(EntryType.Denied, recipient, default, denied[0].Item.Purpose, EntryResult.Denied, types, requestId);
         var known = denied.Where(item => held.ContainsKey(item.Subject)).Select(item => held[item.Subject].Tag).ToList();
-        await log.AppendAsync(known.Count == 0 ? entry : Concerning(entry, known), null, ct);
+        await log.AppendAsync(AuditLog.Concerning(entry, known), ct);
     }
 
     /// <summary>Whose facts cannot be read: nothing is decided about them, and the log says of each that it failed.</summary>
@@ -128,22 +128,16 @@ public sealed class EventRecorder
             var written = staying.Where(item => !item.IsDuplicate).ToList();
             if (written.Count == 0) return null;
             var entry = log.Entry(EntryType.EventAppend, recipient, default, written[0].Item.Purpose, EntryResult.Ok, TypesOf(written), requestId);
-            entry = Concerning(entry, [.. written.Select(item => held[item.Subject].Tag)]) with
+            entry = entry with
             {
                 Seal = EventLeaves.Digest(written.Select(item => item.Leaf)),
                 Rules = [.. written.SelectMany(item => item.Rules).Distinct().Order(StringComparer.Ordinal)],
             };
-            return (long?)await log.AppendWithinAsync(connection, transaction, [entry], ct);
+            return (long?)await log.AppendWithinAsync(connection, transaction, [AuditLog.Concerning(entry, written.Select(item => held[item.Subject].Tag))], ct);
         }, ct);
     }
 
     private static int[] TypesOf(List<PendingEvent> items) => [.. items.Select(item => AuditLog.ItemCode(item.Draft!.Type)).Distinct().Order()];
-
-    private static LogEntry Concerning(LogEntry entry, List<ReadOnlyMemory<byte>> tags)
-    {
-        var (count, root) = BulkRoot.Of(tags);
-        return count == 1 ? entry with { Subject = tags[0] } : entry with { BulkCount = count, BulkRoot = root };
-    }
 
     // A person's keys are not for several threads at once, so work is shared out by person.
     private void Seal(List<PendingEvent> open, Dictionary<SubjectId, SubjectKeys> held, BatchStamp stamp)

@@ -122,9 +122,6 @@ public sealed class AnalyticsFeed : BackgroundService
         await command.ExecuteNonQueryAsync(ct);
     }
 
-    private LogEntry Entry(FeedBatch batch)
-    {
-        var (count, root) = BulkRoot.Of(batch.Subjects.Select(subject => subject.Keys.Tag));
-        return log.Entry(EntryType.AnalyticsFeed, Feeder, default, Purpose, EntryResult.Ok, batch.Items, clock.NewId()) with { BulkCount = count, BulkRoot = root };
-    }
+    private PendingEntry Entry(FeedBatch batch) => AuditLog.Concerning(
+        log.Entry(EntryType.AnalyticsFeed, Feeder, default, Purpose, EntryResult.Ok, batch.Items, clock.NewId()), batch.Subjects.Select(subject => subject.Keys.Tag));
 }

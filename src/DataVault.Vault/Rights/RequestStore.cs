@@ -212,10 +212,7 @@ internal sealed class RequestStore(VaultDatabase database, AuditLog log, KeyRegi
             var entry = rows.Count == 1
                 ? Entry(EntryType.RequestRead, recipient, rows[0], default, requestId)
                 : log.Entry(EntryType.RequestRead, recipient, default, SubjectRequests.Purpose, EntryResult.Ok, [], requestId);
-            var (count, root) = BulkRoot.Of(held.Select(key => key.Tag));
-            if (count == 1) entry = entry with { Subject = held[0].Tag };
-            if (count > 1) entry = entry with { BulkCount = count, BulkRoot = root };
-            await log.AppendAsync(entry, null, cancellation);
+            await log.AppendAsync(AuditLog.Concerning(entry, held.Select(key => key.Tag)), cancellation);
         }
         finally
         {

@@ -10,26 +10,12 @@ internal sealed class VaultDbContext(DbContextOptions<VaultDbContext> options) :
 {
     public const string Schema = "vault";
 
-    public DbSet<EntryIndexRow> EntryIndex => Set<EntryIndexRow>();
-
     public DbSet<ActorRow> Actors => Set<ActorRow>();
 
     public DbSet<TombstoneRow> Tombstones => Set<TombstoneRow>();
 
     protected override void OnModelCreating(ModelBuilder modelBuilder)
     {
-        modelBuilder.Entity<EntryIndexRow>(e =>
-        {
-            e.ToTable("entry_index", "audit").HasKey(row => row.Index);
-            e.Property(row => row.Index).HasColumnName("index").ValueGeneratedNever();
-            e.Property(row => row.At).HasColumnName("at");
-            e.Property(row => row.Type).HasColumnName("type");
-            e.Property(row => row.ActorTag).HasColumnName("actor_tag");
-            e.Property(row => row.SubjectTag).HasColumnName("subject_tag");
-            e.Property(row => row.Purpose).HasColumnName("purpose");
-            e.Property(row => row.Result).HasColumnName("result");
-            e.Property(row => row.Items).HasColumnName("items");
-        });
         modelBuilder.Entity<ActorRow>(e =>
         {
             e.ToTable("actor", "audit").HasKey(row => row.Tag);
@@ -49,18 +35,6 @@ internal sealed class KeysDbContext(DbContextOptions<KeysDbContext> options) : D
     public DbSet<TombstoneRow> Tombstones => Set<TombstoneRow>();
 
     protected override void OnModelCreating(ModelBuilder modelBuilder) => TombstoneRow.Map(modelBuilder, Schema);
-}
-
-internal sealed class EntryIndexRow
-{
-    public long Index { get; init; }
-    public DateTime At { get; init; }
-    public int Type { get; init; }
-    public byte[] ActorTag { get; init; } = [];
-    public byte[]? SubjectTag { get; init; }
-    public string Purpose { get; init; } = "";
-    public short Result { get; init; }
-    public int[] Items { get; init; } = [];
 }
 
 internal sealed class ActorRow

@@ -44,6 +44,7 @@ public static class VaultMigrator
         await using var source = Source(admin, "vault-migrator");
         await using var held = await LockAsync(source, ct);
         await using (var context = Contexts.Vault(source)) await context.Database.MigrateAsync(ct);
+        await LogReindex.ClearIfOutdatedAsync(held, ct);
         foreach (var domain in domains) await ExecuteAsync(held, AnalyticsSchema.Sql(domain), ct);
         await ExecuteAsync(held, NarrowFunctions, ct);
         await ExecuteAsync(held, ConnectGrants(["dv_vault", "dv_issuer", "dv_analytics", .. domains.Select(AnalyticsSchema.Role)]), ct);

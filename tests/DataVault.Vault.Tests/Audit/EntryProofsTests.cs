@@ -42,6 +42,35 @@ public sealed class EntryProofsTests(StoreVault store) : IClassFixture<StoreVaul
         }
     }
 
+    [Fact]
+    public async Task Each_of_many_whom_an_entry_is_about_sees_it_in_the_own_history_and_proves_to_be_among_them()
+    {
+        var people = new List<SubjectId>();
+        for (var i = 0; i < 5; i++) people.Add(await store.AddAsync());
+        var outcome = await store.Vault.Get<EventRecorder>().AppendAsync(Ingest, [.. people.Select(person => store.Purchase(new CustomerLookup(person)))], Guid.NewGuid(), default);
+        var index = outcome.LogIndex!.Value;
+        foreach (var person in people)
+        {
+            var history = await store.Vault.Get<AccessHistory>().ListAsync(Person(person), person, 10, null, Guid.NewGuid(), default);
+            Assert.Contains(history.Items, access => access.Index == index && access.Type == "event.append");
+            var proof = await ProveAsync(Person(person), index);
+            var entry = LogEntry.Decode(proof.Entry);
+            Assert.True(BulkMembers.Verify(entry, proof.Member!.Tag.Span, proof.Member.Position, proof.Member.Hashes));
+            Assert.False(BulkMembers.Verify(entry, new byte[LogEntry.TagSize], proof.Member.Position, proof.Member.Hashes));
+        }
+
+        await AssertNotFoundAsync(Person(await store.AddAsync()), index);
+    }
+
+    [Fact]
+    public async Task A_list_of_members_that_was_altered_proves_nothing()
+    {
+        var people = new[] { await store.AddAsync(), await store.AddAsync() };
+        var outcome = await store.Vault.Get<EventRecorder>().AppendAsync(Ingest, [.. people.Select(person => store.Purchase(new CustomerLookup(person)))], Guid.NewGuid(), default);
+        await store.ExecuteAsync($"update audit.bulk set tags = set_byte(tags, 31, 255 - get_byte(tags, 31)) where index = {outcome.LogIndex}");
+        await Assert.ThrowsAsync<InvalidDataException>(() => ProveAsync(Person(people[0]), outcome.LogIndex!.Value));
+    }
+
     private async Task AssertNotFoundAsync(Recipient recipient, long index) =>
         Assert.Equal("not-found", (await Assert.ThrowsAsync<VaultException>(() => ProveAsync(recipient, index))).Slug);
 
