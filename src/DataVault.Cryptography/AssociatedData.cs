@@ -56,6 +56,22 @@ public ref struct AssociatedData
         return this;
     }
 
+    /// <summary>The label and the components that were written, for a provider whose contexts have names.</summary>
+    /// <exception cref="ArgumentException">Not of this encoding.</exception>
+    public static IReadOnlyList<byte[]> Read(ReadOnlySpan<byte> bytes)
+    {
+        var components = new List<byte[]>();
+        while (!bytes.IsEmpty)
+        {
+            if (bytes.Length < 2 || BinaryPrimitives.ReadUInt16BigEndian(bytes) is var size && bytes.Length < 2 + size)
+                throw new ArgumentException("these are no components", nameof(bytes));
+            components.Add(bytes.Slice(2, size).ToArray());
+            bytes = bytes[(2 + size)..];
+        }
+
+        return components;
+    }
+
     private void Write(scoped ReadOnlySpan<byte> component)
     {
         BinaryPrimitives.WriteUInt16BigEndian(buffer[length..], checked((ushort)component.Length));

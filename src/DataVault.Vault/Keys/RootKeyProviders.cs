@@ -49,13 +49,16 @@ internal sealed class RootKeyProviders(VaultOptions options, IRandomBytes random
             $"The vault key is wrapped by the root key {wrappedBy}, and the configured one is {Current.Name}. Set Vault__RootKey to the former, or name it as Vault__RootKey__Previous and rotate.");
     }
 
-    private static LocalRootKey Open(RootKeySource source, VaultOptions options, IRandomBytes random)
+    private static IRootKeyProvider Open(RootKeySource source, VaultOptions options, IRandomBytes random)
     {
         try
         {
             return source switch
             {
                 RootKeySource.SealedFile file => LocalRootKey.Open(file.Path ?? Path.Combine(options.Home, "root.key"), file.Passphrase, options.Development, random),
+                RootKeySource.Shares shares => RootKeyShares.Open(shares.Folder, random),
+                RootKeySource.AwsKms kms => OpenKms(kms, options.Development),
+                RootKeySource.Pkcs11 token => Pkcs11RootKey.Open(new TokenKey(token.Module, token.Token, token.Key), token.Pin, random),
                 _ => throw new VaultStartException("This kind of root key is not known."),
             };
         }
@@ -64,4 +67,10 @@ internal sealed class RootKeyProviders(VaultOptions options, IRandomBytes random
             throw new VaultStartException(e.Message);
         }
     }
+
+    // What is wrapped travels to the service and back as it is.
+    private static AwsKmsRootKey OpenKms(RootKeySource.AwsKms source, bool development) =>
+        development || source.Endpoint is null || source.Endpoint.Scheme == Uri.UriSchemeHttps
+            ? AwsKmsRootKey.Open(source)
+            : throw new RootKeyException("Outside Development the endpoint of AWS KMS is https://.");
 }
