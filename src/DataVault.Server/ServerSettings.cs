@@ -1,11 +1,15 @@
 using DataVault.Server.Database;
 using DataVault.Server.Http;
+using DataVault.Vault;
 
 namespace DataVault.Server;
 
 /// <summary>What the server is told from outside: environment variables, command line, appsettings.</summary>
 internal sealed class ServerSettings
 {
+    internal const string RootKeySection = "Vault:RootKey";
+    internal const string PreviousRootKeySection = "Vault:RootKey:Previous";
+
     private readonly IConfiguration _configuration;
 
     public ServerSettings(IConfiguration configuration, IHostEnvironment environment)
@@ -31,7 +35,12 @@ internal sealed class ServerSettings
 
     public string Origin => Text("Vault:Origin") ?? "datavault.example/log";
 
-    public string? RootPassphrase => Secret("Vault:RootPassphrase");
+    /// <exception cref="StartupException">It is incomplete or not safe outside Development.</exception>
+    public RootKeySource RootKey => new RootKeySettings(_configuration, RootKeySection, Development).Read();
+
+    /// <summary>The root key before, while a rotation is going on; null when none is configured.</summary>
+    public RootKeySource? PreviousRootKey =>
+        _configuration.GetSection(PreviousRootKeySection).Exists() ? new RootKeySettings(_configuration, PreviousRootKeySection, Development).Read() : null;
 
     public string? ConsoleSecret => Secret("Console:ClientSecret");
 
@@ -86,8 +95,7 @@ internal sealed class ServerSettings
             return;
         RequiredConnection("Vault");
         RequiredConnection("Keys");
-        if (RootPassphrase is not { Length: >= 20 })
-            throw new StartupException("Outside Development the root key is sealed: set Vault__RootPassphrase, or Vault__RootPassphraseFile, to at least 20 characters.");
+        _ = (RootKey, PreviousRootKey);
         if (ConsoleSecret is not { Length: >= 32 })
             throw new StartupException("Set Console__ClientSecret, or Console__ClientSecretFile, to at least 32 random characters.");
         if (!Address.StartsWith("https://", StringComparison.Ordinal))
@@ -100,5 +108,18 @@ internal sealed class ServerSettings
 
     // A file keeps a secret out of the environment, where other processes may see it.
     private string? Secret(string name) =>
-        Text(name) ?? (Text(name + "File") is { } file ? File.ReadAllText(file).Trim() : null);
+        Text(name) ?? ReadSecret(Text(name + "File"));
+
+    /// <exception cref="StartupException">The file is named and cannot be read.</exception>
+    internal static string? ReadSecret(string? file)
+    {
+        try
+        {
+            return file is null ? null : File.ReadAllText(file).Trim();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new StartupException($"The file {file} that a setting names cannot be read.");
+        }
+    }
 }

@@ -255,7 +255,8 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
                 Home = settings.Home,
                 Origin = settings.Origin,
                 Development = settings.Development,
-                RootKey = new RootKeySource.SealedFile { Passphrase = settings.RootPassphrase },
+                RootKey = settings.RootKey,
+                PreviousRootKey = settings.PreviousRootKey,
             },
             policy);
         services.AddSingleton<ISignInAudit, SignInAudit>();

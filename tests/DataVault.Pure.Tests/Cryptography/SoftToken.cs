@@ -16,17 +16,22 @@ internal static partial class SoftToken
     public const string OtherToken = "second";
     public const string LonelyToken = "lonely";
 
-    private static readonly Lazy<string?> Library = new(Prepare);
+    private static readonly Lazy<(string Module, string Settings)?> Library = new(Prepare);
 
     /// <summary>The module's path. Skips the test by name where SoftHSM is absent; on a build server that fails.</summary>
-    public static string Module
+    public static string Module => Found.Module;
+
+    /// <summary>The module's configuration file, for <c>SOFTHSM2_CONF</c> of another process.</summary>
+    public static string Settings => Found.Settings;
+
+    private static (string Module, string Settings) Found
     {
         get
         {
             var found = Library.Value;
             if (found is null && Environment.GetEnvironmentVariable("CI") == "true") Assert.Fail("softhsm2 is not installed.");
             Assert.SkipWhen(found is null, "softhsm2 is not installed");
-            return found!;
+            return found!.Value;
         }
     }
 
@@ -38,7 +43,7 @@ internal static partial class SoftToken
         return where;
     }
 
-    private static string? Prepare()
+    private static (string Module, string Settings)? Prepare()
     {
         var module = new[] { "/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so", "/usr/lib/aarch64-linux-gnu/softhsm/libsofthsm2.so" }
             .FirstOrDefault(File.Exists);
@@ -51,7 +56,7 @@ internal static partial class SoftToken
         // The module reads the process's own environment, which the runtime's copy does not reach.
         Assert.Equal(0, SetVariable("SOFTHSM2_CONF", settings, 1));
         foreach (var token in new[] { Token, OtherToken, LonelyToken }) Initialise(settings, token);
-        return module;
+        return (module, settings);
     }
 
     private static void Initialise(string settings, string token)
