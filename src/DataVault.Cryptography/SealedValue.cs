@@ -29,6 +29,12 @@ public static class SealedValue
 
     public static int SealedLength(int plaintextLength) => checked(plaintextLength + Overhead);
 
+    /// <summary>The key version that a sealed value names. Not to be believed before the value has been opened under it.</summary>
+    public static int KeyVersionOf(ReadOnlySpan<byte> value) => value.Length >= Overhead ? (int)BinaryPrimitives.ReadUInt32BigEndian(value[1..]) : throw DoesNotOpen();
+
+    /// <summary>The record version that a sealed value names, likewise.</summary>
+    public static long RecordVersionOf(ReadOnlySpan<byte> value) => value.Length >= Overhead ? (long)BinaryPrimitives.ReadUInt64BigEndian(value[5..]) : throw DoesNotOpen();
+
     public static int OpenedLength(int sealedLength) =>
         sealedLength >= Overhead ? sealedLength - Overhead : throw DoesNotOpen();
 

@@ -61,7 +61,7 @@ public sealed class SecretBytes : IDisposable
 /// </summary>
 internal readonly record struct PinnedSlot(byte[]? Block, int Offset)
 {
-    public const int Size = 64;
+    public const int Size = 128;
 
     // INVARIANT: a slot given back rests behind this many others, erased: a span kept too long shows zeros, not the next person's key.
     private const int Resting = 1024;

@@ -284,7 +284,7 @@ internal sealed class ReaderNames(KeyRegistry keys, PolicySet policy)
         return found?.Tag.ToArray();
     }
 
-    public async Task<SubjectKeys?> KeysAsync(SubjectId subject, CancellationToken ct) => (await keys.GetManyAsync([subject], ct)) is [var found] ? found : null;
+    public Task<SubjectKeys?> KeysAsync(SubjectId subject, CancellationToken ct) => keys.FindFreshAsync(subject, ct);
 
     public static async Task<List<byte[]>> ActorTagsAsync(VaultDbContext context, string actor, CancellationToken ct)
     {

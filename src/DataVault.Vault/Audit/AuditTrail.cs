@@ -27,8 +27,7 @@ public sealed class AuditTrail
     {
         ArgumentNullException.ThrowIfNull(recipient);
         ArgumentNullException.ThrowIfNull(purpose);
-        var found = subject is { } id ? await keys.GetManyAsync([id], ct) : [];
-        using var held = found.Count == 1 ? found[0] : null;
+        using var held = subject is { } id ? await keys.FindFreshAsync(id, ct) : null;
         var entry = log.Entry(type, recipient, held?.Tag ?? default, purpose, result, [], Uuid.Version7(clock, random));
         if (detail is null) return await log.AppendAsync(entry, null, ct);
         var (described, kept) = log.WithDetail(entry, held, Encoding.UTF8.GetBytes(detail), random);

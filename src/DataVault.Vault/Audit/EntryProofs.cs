@@ -42,7 +42,7 @@ public sealed class EntryProofs
         var entry = LogEntry.Decode(bytes);
         // INVARIANT: customers share one actor tag, so that an entry is theirs by its subject alone.
         if (recipient.Kind != RecipientKind.Customer) return entry.Actor.Span.SequenceEqual(keys.ActorTag(recipient)) ? new Own(null) : null;
-        if (recipient.Subject is not { } subject || await keys.GetManyAsync([subject], ct) is not [var found]) return null;
+        if (recipient.Subject is not { } subject || await keys.FindFreshAsync(subject, ct) is not { } found) return null;
         using (found) return entry.Subject.Span.SequenceEqual(found.Tag.Span) ? new Own(null) : await AmongAsync(entry, index, found.Tag, ct);
     }
 

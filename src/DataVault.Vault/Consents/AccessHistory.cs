@@ -50,11 +50,8 @@ public sealed class AccessHistory
 
     private async Task<ReadOnlyMemory<byte>?> TagAsync(SubjectId subject, CancellationToken ct)
     {
-        foreach (var held in await keys.GetManyAsync([subject], ct))
-        {
-            using (held) return held.Tag;
-        }
-        return null;
+        using var held = await keys.FindFreshAsync(subject, ct);
+        return held?.Tag;
     }
 
     private static string PurposeOf(Recipient recipient) => recipient.Purposes.Count > 0 ? recipient.Purposes[0] : "";

@@ -53,6 +53,7 @@ public sealed class ConsentLedger
             await DenyAsync(recipient, held.Tag, authority, requestId, ct);
             throw VaultException.NotFound();
         }
+        await keys.MatchAsync(held, record, ct);
         var entry = log.Entry(EntryType.FieldRead, recipient, held.Tag, authority, EntryResult.Ok, [], requestId);
         var current = await ReadFactsAsync(record, held, entry, ct);
         var acts = await HistoryAsync(subject, ct);

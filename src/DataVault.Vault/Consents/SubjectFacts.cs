@@ -9,7 +9,7 @@ namespace DataVault.Vault;
 /// Changes a subject's facts (consents, objections, restriction, hold) under the lock on the subject's row: whoever decides afterwards decides by
 /// the new facts. Facts are sealed with the record, so the record's version and seal follow.
 /// </summary>
-internal sealed class SubjectFacts(RecordCipher cipher, VaultClock clock)
+internal sealed class SubjectFacts(KeyRegistry registry, RecordCipher cipher, VaultClock clock)
 {
     /// <returns>The facts before and the record after; null when there is no such subject. Sealed anew even if nothing differs.</returns>
     /// <exception cref="CryptographicException">The record does not match its seal: to seal it anew would hide that.</exception>
@@ -17,6 +17,7 @@ internal sealed class SubjectFacts(RecordCipher cipher, VaultClock clock)
         NpgsqlConnection connection, NpgsqlTransaction transaction, SubjectKeys keys, Func<DecisionFacts, DecisionFacts> change, CancellationToken ct)
     {
         if (await SubjectRows.LockAsync(connection, transaction, keys.Subject, ct) is not { } record) return null;
+        await registry.MatchAsync(keys, record, ct);
         var before = Read(record, keys);
         var after = cipher.WithFacts(record, keys, record.RowVersion + 1, FactsCodec.Encode(change(before)));
         await SubjectRows.UpdateAsync(connection, transaction, after, clock.Now, ct);

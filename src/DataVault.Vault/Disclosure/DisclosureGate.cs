@@ -39,6 +39,7 @@ public sealed class DisclosureGate
         using var held = await FindKeysAsync(query.Subject, loading, ct);
         var record = await loading;
         if (held is null || record is null || OutOfReach(query.Recipient, query.Subject)) throw await NotFoundAsync(query, held, ct);
+        await keys.MatchAsync(held, record, ct);
         if (!FactsCodec.TryDecode(record.Facts, out var facts)) throw await log.FailedAsync(Failure(query, held.Tag, EntryType.FieldRead), null, ct);
         var release = Decide(query, held, record, facts);
         var logging = log.AppendAsync(release.Entry, release.Detail, ct);
@@ -101,10 +102,12 @@ public sealed class DisclosureGate
         using var held = await FindKeysAsync(subject, loading, ct);
         var record = await loading;
         if (held is null || record is null || OutOfReach(recipient, subject)) throw await NotFoundAsync(query, held, ct);
+        await keys.MatchAsync(held, record, ct);
         if (!FactsCodec.TryDecode(record.Facts, out var facts)) throw await log.FailedAsync(Failure(query, held.Tag, EntryType.EventRead), null, ct);
         var release = Decide(query, held, record, facts, EntryType.EventRead);
         var logging = log.AppendAsync(release.Entry, null, ct);
         var rows = release.Permits.Count == 0 ? [] : await EventRows.PageAsync(database, subject, release.Permits, limit + 1, position, ct);
+        await keys.HoldAsync(held, rows.Select(row => row.Sealed), ct);
         var events = TryOpenEvents(release, rows.Count > limit ? rows[..limit] : rows, out var broken);
         var index = await logging;
         if (events is null) throw await BrokenAsync(release, broken!, ct);
@@ -123,6 +126,7 @@ public sealed class DisclosureGate
         try
         {
             var records = await loading;
+            foreach (var record in records.Values.Where(record => held.ContainsKey(record.Subject))) await keys.MatchAsync(held[record.Subject], record, ct);
             var chosen = queries.Select(query => Choose(query, held.GetValueOrDefault(query.Subject), records.GetValueOrDefault(query.Subject), filter)).ToList();
             var entries = chosen.Select(one => one.Entry);
             var index = await AppendAllAsync(first is null ? [.. entries] : [first, .. entries], ct);

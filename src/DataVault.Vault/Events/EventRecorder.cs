@@ -37,6 +37,7 @@ public sealed class EventRecorder
         try
         {
             var records = await loading;
+            foreach (var record in records.Values.Where(record => held.ContainsKey(record.Subject))) await keys.MatchAsync(held[record.Subject], record, ct);
             foreach (var item in items.Where(item => item.IsOpen)) item.Error ??= Refusal(recipient, item, held, records);
             MarkRepeated(items);
             await DenyAsync(recipient, items, held, requestId, ct);
@@ -121,7 +122,7 @@ public sealed class EventRecorder
         Seal(open, held, stamp);
         return await database.RunAsync(async (connection, transaction) =>
         {
-            var staying = await KeepAsync(connection, transaction, open, ct);
+            var staying = await KeepAsync(connection, transaction, open, held, ct);
             if (staying.Count == 0) return null;
             var stored = await InsertAsync(connection, transaction, staying, stamp, ct);
             foreach (var item in staying) item.IsDuplicate = !stored.Contains((item.Subject, item.Draft!.Id));
@@ -155,12 +156,17 @@ public sealed class EventRecorder
         cipher.SealEvent(held, draft.Type, draft.Id, EventContent.Encode(draft.Source, draft.Utf8Properties));
 
     // INVARIANT: an erasure deletes the record first; whoever was erased since the look-up gets no event behind it.
-    private static async Task<List<PendingEvent>> KeepAsync(
-        NpgsqlConnection connection, NpgsqlTransaction transaction, List<PendingEvent> open, CancellationToken ct)
+    // Whose key was renewed since gets events that are sealed under the new one: what is written under an older one would be lost with it.
+    private async Task<List<PendingEvent>> KeepAsync(
+        NpgsqlConnection connection, NpgsqlTransaction transaction, List<PendingEvent> open, Dictionary<SubjectId, SubjectKeys> held, CancellationToken ct)
     {
         var kept = await SubjectRows.KeepAsync(connection, transaction, open.Select(item => item.Subject).Distinct(), ct);
-        foreach (var item in open.Where(item => !kept.Contains(item.Subject))) item.Error = VaultException.NotFound();
-        return [.. open.Where(item => item.IsOpen)];
+        foreach (var item in open.Where(item => !kept.ContainsKey(item.Subject))) item.Error = VaultException.NotFound();
+        var staying = open.Where(item => item.IsOpen).ToList();
+        var renewed = staying.Where(item => item.KeyVersion != kept[item.Subject]).ToList();
+        foreach (var subject in renewed.Select(item => item.Subject).Distinct()) await keys.MatchAsync(held[subject], kept[subject], ct);
+        Seal(renewed, held);
+        return staying;
     }
 
     private async Task<HashSet<(SubjectId, Guid)>> InsertAsync(

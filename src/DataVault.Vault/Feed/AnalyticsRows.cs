@@ -1,3 +1,4 @@
+using DataVault.Cryptography;
 using DataVault.Policy;
 using DataVault.Vault.Keys;
 using Npgsql;
@@ -24,8 +25,12 @@ internal static class AnalyticsRows
 {
     private static readonly string[] Tables = ["customer", "purchase", "interaction"];
 
-    public static IReadOnlyList<DomainPseudonym> PseudonymsOf(SubjectKeys subject, KeyRegistry keys, PolicySet policy) =>
-        [.. policy.Analytics.Select(domain => new DomainPseudonym(domain, keys.Pseudonyms(domain.Name).Pseudonym(subject.PseudonymInput())))];
+    public static IReadOnlyList<DomainPseudonym> PseudonymsOf(SubjectKeys subject, KeyRegistry keys, PolicySet policy)
+    {
+        using var input = new SecretBytes(KeyDerivation.KeySize);
+        subject.PseudonymInput(input.Span);
+        return [.. policy.Analytics.Select(domain => new DomainPseudonym(domain, keys.Pseudonyms(domain.Name).Pseudonym(input.Span)))];
+    }
 
     /// <summary>Removes every row of the person from every domain given.</summary>
     public static async Task DeleteAsync(

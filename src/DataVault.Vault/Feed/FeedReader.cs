@@ -34,6 +34,7 @@ internal sealed class FeedReader(KeyRegistry keys, RecordCipher cipher, Decider 
         var failed = new List<SubjectId>();
         var held = (await keys.GetManyAsync([.. records.Select(record => record.Subject)], ct)).ToDictionary(key => key.Subject);
         var plans = decider.Policy.Analytics.Select(domain => new DomainPlan(domain)).ToList();
+        foreach (var record in records.Where(record => held.ContainsKey(record.Subject))) await keys.MatchAsync(held[record.Subject], record, ct);
         foreach (var record in records.Where(record => held.ContainsKey(record.Subject))) Take(record, held[record.Subject], plans, subjects, failed);
         var batch = new FeedBatch(subjects, failed, plans);
         await PlanEventsAsync(connection, transaction, batch, ct);
@@ -128,9 +129,11 @@ internal sealed class FeedReader(KeyRegistry keys, RecordCipher cipher, Decider 
     private string EventKey(AnalyticsDomain domain, FedEvent one)
     {
         Span<byte> input = stackalloc byte[48];
-        one.Subject.Keys.PseudonymInput().CopyTo(input);
+        one.Subject.Keys.PseudonymInput(input);
         one.Id.TryWriteBytes(input[32..], bigEndian: true, out _);
-        return keys.Pseudonyms(domain.Name).Pseudonym(input);
+        var key = keys.Pseudonyms(domain.Name).Pseudonym(input);
+        CryptographicOperations.ZeroMemory(input);
+        return key;
     }
 
     /// <summary>What is there already is struck off the plan; what is there and should not be is noted for removal.</summary>

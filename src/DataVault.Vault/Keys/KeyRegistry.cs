@@ -20,8 +20,9 @@ internal sealed record KeyDestruction(byte[] Commitment, long PageId, int Genera
 /// page keys are wrapped under the epoch root.
 /// </summary>
 /// <remarks>
-/// INVARIANT: a cached key is used only in a request that also reads the person's row in the vault database. Erasure removes that row, so a key that another
-/// process still holds opens nothing; the notification sent on destruction only makes it forget sooner.
+/// INVARIANT: a cached key is used only in a request that also reads the person's row in the vault database, and only after
+/// <see cref="MatchAsync(SubjectKeys, SealedRecord, CancellationToken)"/>. Erasure closes that row before it destroys the key, so a key that another process
+/// still holds opens nothing; the notification sent on destruction only makes it forget sooner. Whoever reads no row asks for fresh keys.
 /// </remarks>
 internal sealed class KeyRegistry : IServiceKeys
 {
@@ -30,7 +31,7 @@ internal sealed class KeyRegistry : IServiceKeys
 
     private const string Select =
         """
-        select s.subject_id, s.key_version, s.wrapped, p.page_id, p.generation, p.epoch_id, p.wrapped
+        select s.subject_id, s.key_version, s.wrapped, p.page_id, p.generation, p.epoch_id, p.wrapped, s.other
         from keys.subject_key s join keys.page p on p.page_id = s.page_id
         """;
 
@@ -62,15 +63,50 @@ internal sealed class KeyRegistry : IServiceKeys
 
     public byte[] ActorTag(Recipient recipient) => keyring.ActorTag(recipient);
 
+    /// <summary>To be matched with the person's row before anything is opened or sealed.</summary>
     /// <exception cref="VaultException">Unknown or destroyed: not-found.</exception>
-    public async Task<SubjectKeys> GetAsync(SubjectId subject, CancellationToken ct = default)
+    public async Task<SubjectKeys> GetAsync(SubjectId subject, CancellationToken ct = default) =>
+        cache.TryGet(subject, out var wrapped, out var page) ? Unwrap(wrapped, page) : await GetFreshAsync(subject, ct);
+
+    /// <summary>As the keys database has them at this moment.</summary>
+    /// <exception cref="VaultException">Unknown or destroyed: not-found.</exception>
+    public async Task<SubjectKeys> GetFreshAsync(SubjectId subject, CancellationToken ct = default) => await FindFreshAsync(subject, ct) ?? throw VaultException.NotFound();
+
+    /// <summary>The same; null when the person is unknown or erased.</summary>
+    public async Task<SubjectKeys?> FindFreshAsync(SubjectId subject, CancellationToken ct = default) =>
+        await FetchAsync([subject], ct) is [var found] ? Unwrap(found.Wrapped, found.Page) : null;
+
+    /// <summary>Of those who exist at this moment; one round trip.</summary>
+    public async Task<IReadOnlyList<SubjectKeys>> GetManyFreshAsync(IReadOnlyList<SubjectId> subjects, CancellationToken ct = default) =>
+        (await FetchAsync(subjects, ct)).ConvertAll(found => Unwrap(found.Wrapped, found.Page));
+
+    /// <summary>Makes keys fit the row as it was just read: of the same version, and of a person whose erasure has not begun.</summary>
+    /// <exception cref="VaultException">The person is being erased: not-found.</exception>
+    /// <exception cref="StaleKeyException">The row is older than the key that opened it: read it again.</exception>
+    public ValueTask MatchAsync(SubjectKeys held, SealedRecord record, CancellationToken ct = default) => MatchAsync(held, record.KeyVersion, ct);
+
+    /// <param name="held">Perhaps from the cache.</param>
+    /// <param name="version">The version that the row names, or a value read together with it.</param>
+    /// <param name="ct">Ends the wait.</param>
+    public ValueTask MatchAsync(SubjectKeys held, int version, CancellationToken ct = default)
     {
-        if (cache.TryGet(subject, out var wrapped, out var page)) return Unwrap(wrapped, page);
-        var found = await FetchAsync([subject], ct);
-        return found.Count == 1 ? Unwrap(found[0].Wrapped, found[0].Page) : throw VaultException.NotFound();
+        if (!held.Has(version)) return RefreshAsync(held, version, ct);
+        held.Select(version);
+        return ValueTask.CompletedTask;
     }
 
-    /// <summary>Keys of those that exist, in the order asked for; one round trip.</summary>
+    /// <summary>Makes sure that keys of all versions are at hand that values name, which were read after the row.</summary>
+    public async ValueTask HoldAsync(SubjectKeys held, IEnumerable<byte[]> values, CancellationToken ct = default)
+    {
+        var selected = held.KeyVersion;
+        foreach (var version in values.Select(value => SealedValue.KeyVersionOf(value)).Distinct())
+        {
+            await MatchAsync(held, version, ct);
+            held.Select(selected);
+        }
+    }
+
+    /// <summary>Keys of those that exist, in the order asked for; one round trip. To be matched with the people's rows, like those of one.</summary>
     public async Task<IReadOnlyList<SubjectKeys>> GetManyAsync(IReadOnlyList<SubjectId> subjects, CancellationToken ct = default)
     {
         var at = new Dictionary<SubjectId, (WrappedKey Wrapped, SecretBytes Page)>(subjects.Count);
@@ -100,6 +136,7 @@ internal sealed class KeyRegistry : IServiceKeys
     {
         try
         {
+            var began = cache.Now;
             await using var connection = await database.OpenAsync(ct);
             await using var transaction = await connection.BeginTransactionAsync(ct);
             var (epoch, open) = await TakeOpenPageAsync(connection, ct);
@@ -108,7 +145,7 @@ internal sealed class KeyRegistry : IServiceKeys
             var made = MakeFresh(subjects, plan);
             await WriteAsync(connection, plan, made.ConvertAll(keys => keys.Wrapped), ct);
             await DurabilityGuard.CommitAsync(transaction);
-            Publish(plan, made);
+            Publish(plan, made, began);
             return made;
         }
         catch (Exception e) when (DatabaseFailure.IsOutage(e))
@@ -174,23 +211,35 @@ internal sealed class KeyRegistry : IServiceKeys
     /// <summary>Notifications may have been missed.</summary>
     internal void ForgetAll() => cache.Clear();
 
+    private async ValueTask RefreshAsync(SubjectKeys held, int version, CancellationToken ct)
+    {
+        cache.Remove(held.Subject);
+        var fresh = version == SubjectRows.Closed ? null : await FindFreshAsync(held.Subject, ct);
+        held.Adopt(fresh ?? throw VaultException.NotFound());
+        held.Select(version);
+    }
+
     private SubjectKeys Unwrap(WrappedKey wrapped, SecretBytes page)
     {
-        var secrets = SealedValue.OpenSecret(page.Span, wrapped.Wrapped, SubjectContext(wrapped.Subject, wrapped.PageId, wrapped.Generation, stackalloc byte[AssociatedData.Limit]));
+        var context = SubjectContext(wrapped.Subject, wrapped.PageId, wrapped.Generation, stackalloc byte[AssociatedData.Limit]);
+        if (SealedValue.KeyVersionOf(wrapped.Wrapped) != wrapped.KeyVersion) throw new CryptographicException("The wrapped key is of another version.");
+        var secrets = SealedValue.OpenSecret(page.Span, wrapped.Wrapped, context);
+        (int, SecretBytes)? other = wrapped.Other is { } two ? (SealedValue.KeyVersionOf(two), SealedValue.OpenSecret(page.Span, two, context)) : null;
         // INVARIANT: the page key must not be finalised while its span is in use.
         GC.KeepAlive(page);
-        return new SubjectKeys(secrets, logContext, wrapped);
+        return new SubjectKeys(wrapped, logContext, secrets, other);
     }
 
     private async Task<List<(WrappedKey Wrapped, SecretBytes Page)>> FetchAsync(IReadOnlyList<SubjectId> subjects, CancellationToken ct)
     {
         try
         {
+            var began = cache.Now;
             await using var command = database.Reads.CreateCommand(Select + " where s.subject_id = any($1)");
             command.Parameters.Add(new() { Value = subjects.Select(s => s.Value).ToArray() });
             await using var reader = await command.ExecuteReaderAsync(ct);
             var found = await ReadAsync(reader, ct);
-            foreach (var (wrapped, _) in found) cache.Add(wrapped);
+            foreach (var (wrapped, _) in found) cache.Add(wrapped, began);
             return found;
         }
         catch (Exception e) when (DatabaseFailure.IsOutage(e))
@@ -208,7 +257,7 @@ internal sealed class KeyRegistry : IServiceKeys
             if (!cache.TryGetPage(page, generation, out var key))
                 key = cache.AddPage(page, generation, OpenPage(page, generation, epoch, reader.GetFieldValue<byte[]>(6)));
             var subject = new SubjectId(reader.GetGuid(0));
-            found.Add((new WrappedKey(subject, reader.GetInt32(1), page, generation, reader.GetFieldValue<byte[]>(2)), key));
+            found.Add((new WrappedKey(subject, reader.GetInt32(1), page, generation, reader.GetFieldValue<byte[]>(2), reader.IsDBNull(7) ? null : reader.GetFieldValue<byte[]>(7)), key));
         }
 
         return found;
@@ -269,7 +318,7 @@ internal sealed class KeyRegistry : IServiceKeys
             var page = plan.Next();
             var secrets = SecretBytes.Random(SubjectKeys.SecretSize, random);
             var wrapped = SealedValue.Seal(page.Key.Span, 1, 0, secrets.Span, SubjectContext(subject, page.Id, page.Generation, context), random);
-            made.Add(new SubjectKeys(secrets, logContext, new WrappedKey(subject, 1, page.Id, page.Generation, wrapped)));
+            made.Add(new SubjectKeys(new WrappedKey(subject, 1, page.Id, page.Generation, wrapped, null), logContext, secrets));
         }
 
         return made;
@@ -301,10 +350,10 @@ internal sealed class KeyRegistry : IServiceKeys
         await batch.ExecuteNonQueryAsync(ct);
     }
 
-    private void Publish(PagePlan plan, List<SubjectKeys> made)
+    private void Publish(PagePlan plan, List<SubjectKeys> made, long began)
     {
         foreach (var page in plan.Pages) cache.AddPage(page.Id, page.Generation, page.Key);
-        foreach (var keys in made) cache.Add(keys.Wrapped);
+        foreach (var keys in made) cache.Add(keys.Wrapped, began);
     }
 
     private async Task<(int Epoch, List<(WrappedKey Wrapped, SecretBytes Page)> Members)> LockPageAsync(NpgsqlConnection connection, SubjectId subject, CancellationToken ct)
@@ -336,21 +385,20 @@ internal sealed class KeyRegistry : IServiceKeys
         return (epoch, await ReadAsync(reader, ct));
     }
 
-    private List<(SubjectId Subject, byte[] Wrapped)> Rewrap(IEnumerable<(WrappedKey Wrapped, SecretBytes Page)> members, Page fresh)
+    private List<WrappedKey> Rewrap(IEnumerable<(WrappedKey Wrapped, SecretBytes Page)> members, Page fresh)
     {
-        var result = new List<(SubjectId, byte[])>();
-        Span<byte> context = stackalloc byte[AssociatedData.Limit];
+        var result = new List<WrappedKey>();
         foreach (var (member, page) in members)
         {
             try
             {
-                using var secrets = SealedValue.OpenSecret(page.Span, member.Wrapped, SubjectContext(member.Subject, member.PageId, member.Generation, context));
-                result.Add((member.Subject, SealedValue.Seal(fresh.Key.Span, (uint)member.KeyVersion, 0, secrets.Span, SubjectContext(member.Subject, fresh.Id, fresh.Generation, context), random)));
+                byte[] Moved(byte[] wrapped) => Rewrap(member, wrapped, page, fresh);
+                result.Add(new WrappedKey(member.Subject, member.KeyVersion, fresh.Id, fresh.Generation, Moved(member.Wrapped), member.Other is null ? null : Moved(member.Other)));
             }
             catch (CryptographicException)
             {
                 // A row that somebody damaged opens for nobody any more; it must not keep another person's erasure from being done.
-                result.Add((member.Subject, member.Wrapped));
+                result.Add(member);
             }
 
             GC.KeepAlive(page);
@@ -359,8 +407,15 @@ internal sealed class KeyRegistry : IServiceKeys
         return result;
     }
 
+    private byte[] Rewrap(WrappedKey member, byte[] wrapped, SecretBytes page, Page fresh)
+    {
+        Span<byte> context = stackalloc byte[AssociatedData.Limit];
+        using var secrets = SealedValue.OpenSecret(page.Span, wrapped, SubjectContext(member.Subject, member.PageId, member.Generation, context));
+        return SealedValue.Seal(fresh.Key.Span, (uint)SealedValue.KeyVersionOf(wrapped), 0, secrets.Span, SubjectContext(member.Subject, fresh.Id, fresh.Generation, context), random);
+    }
+
     private async Task WriteDestructionAsync(
-        NpgsqlConnection connection, (SubjectId Subject, byte[] Hash, KeyDestruction Destruction) gone, Page fresh, List<(SubjectId Subject, byte[] Wrapped)> neighbours, CancellationToken ct)
+        NpgsqlConnection connection, (SubjectId Subject, byte[] Hash, KeyDestruction Destruction) gone, Page fresh, List<WrappedKey> neighbours, CancellationToken ct)
     {
         var d = gone.Destruction;
         await using var batch = new NpgsqlBatch(connection)
@@ -380,19 +435,25 @@ internal sealed class KeyRegistry : IServiceKeys
                 {
                     Parameters = { new() { Value = fresh.Id }, new() { Value = fresh.Generation }, new() { Value = fresh.Epoch }, new() { Value = WrapPage(fresh) }, new() { Value = neighbours.Count } },
                 },
-                new("update keys.subject_key k set wrapped = u.w from unnest($1, $2) as u (s, w) where k.subject_id = u.s")
-                {
-                    Parameters =
-                    {
-                        new() { Value = neighbours.Select(n => n.Subject.Value).ToArray() },
-                        new() { Value = neighbours.Select(n => n.Wrapped).ToArray(), NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Bytea },
-                    },
-                },
+                UpdateKeys(neighbours),
                 new($"select pg_notify('{GoneChannel}', $1)") { Parameters = { new() { Value = gone.Subject.ToString() } } },
             },
         };
         await batch.ExecuteNonQueryAsync(ct);
     }
+
+    /// <summary>Writes wrapped keys that exist already.</summary>
+    internal static NpgsqlBatchCommand UpdateKeys(IReadOnlyList<WrappedKey> keys) =>
+        new("update keys.subject_key k set key_version = u.v, wrapped = u.w, other = u.o from unnest($1, $2, $3, $4) as u (s, v, w, o) where k.subject_id = u.s")
+        {
+            Parameters =
+            {
+                new() { Value = keys.Select(k => k.Subject.Value).ToArray() },
+                new() { Value = keys.Select(k => k.KeyVersion).ToArray() },
+                new() { Value = keys.Select(k => k.Wrapped).ToArray(), NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Bytea },
+                new() { Value = keys.Select(k => k.Other).ToArray(), NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Bytea },
+            },
+        };
 
     private async Task<KeyDestruction?> FindDestructionAsync(byte[] hash, CancellationToken ct)
     {

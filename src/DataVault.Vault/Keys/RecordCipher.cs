@@ -187,7 +187,7 @@ internal sealed class RecordCipher(VaultKeyring keyring, Catalogue catalogue, IR
         var padded = new byte[SealedValue.OpenedLength(value.Length)];
         try
         {
-            keys.ClassKey(type.Class.Id, key);
+            keys.ClassKey(type.Class.Id, SealedValue.KeyVersionOf(value), key);
             SealedValue.Open(key, value, EventContext(keys.Subject, type, eventId, stackalloc byte[AssociatedData.Limit]), padded);
             return padded[..Padding.ContentLength(padded)];
         }
@@ -201,6 +201,7 @@ internal sealed class RecordCipher(VaultKeyring keyring, Catalogue catalogue, IR
     /// <exception cref="CryptographicException">Record, version and facts are not what was last written together.</exception>
     public void Verify(SealedRecord record, SubjectKeys keys)
     {
+        keys.Select(record.KeyVersion);
         Span<byte> digest = stackalloc byte[DigestSize];
         Span<byte> expected = stackalloc byte[DigestSize];
         Digest(record.Subject, record.RowVersion, record.Record, record.Facts, digest);
@@ -262,7 +263,7 @@ internal sealed class RecordCipher(VaultKeyring keyring, Catalogue catalogue, IR
     private List<GroupField> OpenGroup(SubjectKeys keys, string label, int classId, ReadOnlySpan<byte> value, byte[] buffer)
     {
         Span<byte> key = stackalloc byte[KeyDerivation.KeySize];
-        keys.ClassKey(classId, key);
+        keys.ClassKey(classId, SealedValue.KeyVersionOf(value), key);
         SealedValue.Open(key, value, GroupContext(label, keys.Subject, classId, stackalloc byte[AssociatedData.Limit]), buffer);
         CryptographicOperations.ZeroMemory(key);
         return RecordCodec.DecodeGroup(buffer.AsMemory(0, Padding.ContentLength(buffer)));

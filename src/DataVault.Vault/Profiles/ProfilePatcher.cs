@@ -51,6 +51,7 @@ internal sealed class ProfilePatcher(VaultDatabase database, KeyRegistry keys, R
         NpgsqlConnection connection, NpgsqlTransaction transaction, Change change, SubjectKeys held, CancellationToken ct)
     {
         if (await SubjectRows.LockAsync(connection, transaction, change.Subject, ct) is not { } before) return (null, VaultException.NotFound());
+        await keys.MatchAsync(held, before, ct);
         var decision = decider.Decide(change.Recipient, change.Subject, AccessAction.Update, change.Purpose, change.Draft.Items, FactsCodec.Decode(before.Facts));
         if (Refusal(decision) is { } refusal) return (null, refusal);
         if (change.IfMatch is { } version && version != before.RowVersion) throw VaultException.VersionMismatch();

@@ -29,11 +29,14 @@ internal static class SubjectRows
 {
     public const string Columns = "subject_id, row_version, key_version, record, record_seal, facts";
 
-    private const string ByIdSql = $"select {Columns} from vault.subject where subject_id = $1";
-    private const string ByIdsSql = $"select {Columns} from vault.subject where subject_id = any($1)";
+    /// <summary>The key version of a row whose person is being erased: no key has it, so the row is as if not there, whoever still holds one.</summary>
+    public const int Closed = 0;
+
+    private const string ByIdSql = $"select {Columns} from vault.subject where subject_id = $1 and key_version > 0";
+    private const string ByIdsSql = $"select {Columns} from vault.subject where subject_id = any($1) and key_version > 0";
     // A change leaves the key alone, so that appending events, which only needs the row to stay, does not wait for it.
     private const string LockSql = ByIdSql + " for no key update";
-    private const string KeepSql = "select subject_id from vault.subject where subject_id = $1 for key share";
+    private const string KeepSql = "select subject_id, key_version from vault.subject where subject_id = $1 and key_version > 0 for key share";
 
     /// <summary>The hot path: a prepared statement on a connection that concurrent reads share.</summary>
     public static async Task<SealedRecord?> FindAsync(VaultDatabase database, SubjectId subject, CancellationToken ct)
@@ -71,22 +74,33 @@ internal static class SubjectRows
     public static NpgsqlBatchCommand Lock(SubjectId subject) => new(LockSql) { Parameters = { new NpgsqlParameter<Guid> { TypedValue = subject.Value } } };
 
     /// <summary>
-    /// Keeps the rows of those who are there from being erased until the transaction ends, and tells who they are. In the order given, by key, one statement each.
+    /// Keeps the rows of those who are there from being erased or sealed anew until the transaction ends, and tells who they are and the version of each one's key.
+    /// In the order given, by key, one statement each.
     /// </summary>
-    public static async Task<HashSet<SubjectId>> KeepAsync(
+    public static async Task<Dictionary<SubjectId, int>> KeepAsync(
         NpgsqlConnection connection, NpgsqlTransaction transaction, IEnumerable<SubjectId> subjects, CancellationToken ct)
     {
         await using var batch = new NpgsqlBatch(connection, transaction);
         foreach (var subject in subjects)
             batch.BatchCommands.Add(new(KeepSql) { Parameters = { new NpgsqlParameter<Guid> { TypedValue = subject.Value } } });
         await using var reader = await batch.ExecuteReaderAsync(ct);
-        var kept = new HashSet<SubjectId>(batch.BatchCommands.Count);
+        var kept = new Dictionary<SubjectId, int>(batch.BatchCommands.Count);
         do
         {
-            while (await reader.ReadAsync(ct)) kept.Add(new SubjectId(reader.GetGuid(0)));
+            while (await reader.ReadAsync(ct)) kept.Add(new SubjectId(reader.GetGuid(0)), reader.GetInt32(1));
         }
         while (await reader.NextResultAsync(ct));
         return kept;
+    }
+
+    /// <summary>From the end of the transaction on nobody opens the row: the first act of an erasure.</summary>
+    public static async Task CloseAsync(NpgsqlConnection connection, SubjectId subject, CancellationToken ct)
+    {
+        await using var command = new NpgsqlCommand("update vault.subject set key_version = $2 where subject_id = $1", connection)
+        {
+            Parameters = { new NpgsqlParameter<Guid> { TypedValue = subject.Value }, new NpgsqlParameter<int> { TypedValue = Closed } },
+        };
+        await command.ExecuteNonQueryAsync(ct);
     }
 
     public static async Task UpdateAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, SealedRecord record, DateTimeOffset now, CancellationToken ct)

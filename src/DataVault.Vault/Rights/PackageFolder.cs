@@ -36,6 +36,14 @@ internal sealed class PackageFolder(VaultOptions options, IRandomBytes random)
     public Stream? OpenOnce(SubjectKeys held, Guid request, byte[] sealedKey) =>
         File.Exists(PathOf(request)) ? PackageFile.OpenOnce(PathOf(request), Open(held, request, sealedKey), request) : null;
 
+    /// <summary>The package's key under the selected version of the person's key.</summary>
+    public byte[]? Renewed(SubjectKeys held, Guid request, byte[]? sealedKey)
+    {
+        if (sealedKey is null || SealedValue.KeyVersionOf(sealedKey) == held.KeyVersion) return sealedKey;
+        using var key = Open(held, request, sealedKey);
+        return Seal(held, request, key);
+    }
+
     /// <summary>Every file with the request it belongs to, drafts too.</summary>
     public IReadOnlyList<(string Path, Guid Request)> Files() =>
         !Directory.Exists(folder) ? [] : [.. Directory.EnumerateFiles(folder)
@@ -51,20 +59,20 @@ internal sealed class PackageFolder(VaultOptions options, IRandomBytes random)
 
     private byte[] Seal(SubjectKeys held, Guid request, SecretBytes key)
     {
-        using var wrapping = WrappingKey(held);
+        using var wrapping = WrappingKey(held, held.KeyVersion);
         return SealedValue.Seal(wrapping.Span, (uint)held.KeyVersion, 0, key.Span, Context(stackalloc byte[AssociatedData.Limit], held, request).Bytes, random);
     }
 
     private static SecretBytes Open(SubjectKeys held, Guid request, byte[] sealedKey)
     {
-        using var wrapping = WrappingKey(held);
+        using var wrapping = WrappingKey(held, SealedValue.KeyVersionOf(sealedKey));
         return SealedValue.OpenSecret(wrapping.Span, sealedKey, Context(stackalloc byte[AssociatedData.Limit], held, request).Bytes);
     }
 
-    private static SecretBytes WrappingKey(SubjectKeys held)
+    private static SecretBytes WrappingKey(SubjectKeys held, int version)
     {
         using var note = new SecretBytes(KeyDerivation.KeySize);
-        held.NoteKey(note.Span);
+        held.NoteKey(version, note.Span);
         return KeyDerivation.Expand(note.Span, Label);
     }
 

@@ -119,7 +119,7 @@ internal sealed class SubjectLimits(RequestStore store, SubjectFacts facts, KeyR
     public async Task<RequestRow> ApplyAsync(RequestRow row, CancellationToken cancellation)
     {
         var subject = row.Subject!.Value;
-        using var held = await keys.GetAsync(subject, cancellation);
+        using var held = await keys.GetFreshAsync(subject, cancellation);
         return await store.TransactAsync(async (connection, transaction) =>
         {
             var current = await RequestStore.LockAsync(connection, row.Id, cancellation);

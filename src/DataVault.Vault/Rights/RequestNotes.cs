@@ -17,29 +17,60 @@ internal sealed class RequestNotes(KeyRegistry keys, VaultClock clock)
     public async Task<byte[]?> AddAsync(RequestRow row, string by, string? text, CancellationToken cancellation)
     {
         if (text is null || row.Subject is not { } subject) return null;
-        using var held = await keys.GetAsync(subject, cancellation);
-        var note = Seal(held, row.Id, JsonSerializer.SerializeToUtf8Bytes(new RequestNote(clock.Now, by, text)));
+        using var held = await keys.GetFreshAsync(subject, cancellation);
+        var content = JsonSerializer.SerializeToUtf8Bytes(new RequestNote(clock.Now, by, text));
+        var note = Seal(held, row.Id, content);
+        CryptographicOperations.ZeroMemory(content);
+        return Framed(note);
+    }
+
+    public async Task<IReadOnlyList<RequestNote>> ReadAsync(RequestRow row, CancellationToken cancellation)
+    {
+        if (row.Notes is null || row.Subject is not { } subject) return [];
+        using var held = await keys.GetFreshAsync(subject, cancellation);
+        var notes = new List<RequestNote>();
+        foreach (var framed in Frames(row.Notes))
+        {
+            var content = Open(held, row.Id, framed.Span);
+            notes.Add(JsonSerializer.Deserialize<RequestNote>(content)!);
+            CryptographicOperations.ZeroMemory(content);
+        }
+        return notes;
+    }
+
+    /// <summary>The same notes, all under the selected version of the person's key.</summary>
+    public byte[]? Renewed(SubjectKeys held, Guid requestId, byte[]? notes)
+    {
+        if (notes is null || Frames(notes).All(note => SealedValue.KeyVersionOf(note.Span) == held.KeyVersion)) return notes;
+        byte[] renewed = [];
+        foreach (var note in Frames(notes))
+        {
+            var content = Open(held, requestId, note.Span);
+            renewed = [.. renewed, .. Framed(Seal(held, requestId, content))];
+            CryptographicOperations.ZeroMemory(content);
+        }
+        return renewed;
+    }
+
+    public static byte[]? Joined(byte[]? notes, byte[]? added) => added is null ? notes : [.. notes ?? [], .. added];
+
+    private static byte[] Framed(byte[] note)
+    {
         var framed = new byte[4 + note.Length];
         BinaryPrimitives.WriteInt32BigEndian(framed, note.Length);
         note.CopyTo(framed, 4);
         return framed;
     }
 
-    public async Task<IReadOnlyList<RequestNote>> ReadAsync(RequestRow row, CancellationToken cancellation)
+    private static IEnumerable<ReadOnlyMemory<byte>> Frames(byte[] notes)
     {
-        if (row.Notes is null || row.Subject is not { } subject) return [];
-        using var held = await keys.GetAsync(subject, cancellation);
-        var notes = new List<RequestNote>();
-        for (ReadOnlyMemory<byte> rest = row.Notes; rest.Length > 0;)
+        for (ReadOnlyMemory<byte> rest = notes; rest.Length > 0;)
         {
             var length = BinaryPrimitives.ReadInt32BigEndian(rest.Span);
-            notes.Add(JsonSerializer.Deserialize<RequestNote>(Open(held, row.Id, rest.Slice(4, length).Span))!);
+            yield return rest.Slice(4, length);
             rest = rest[(4 + length)..];
         }
-        return notes;
     }
-
-    public static byte[]? Joined(byte[]? notes, byte[]? added) => added is null ? notes : [.. notes ?? [], .. added];
 
     private byte[] Seal(SubjectKeys held, Guid requestId, ReadOnlySpan<byte> content)
     {
@@ -53,7 +84,7 @@ internal sealed class RequestNotes(KeyRegistry keys, VaultClock clock)
     private byte[] Open(SubjectKeys held, Guid requestId, ReadOnlySpan<byte> value)
     {
         Span<byte> key = stackalloc byte[KeyDerivation.KeySize];
-        held.NoteKey(key);
+        held.NoteKey(SealedValue.KeyVersionOf(value), key);
         var content = new byte[SealedValue.OpenedLength(value.Length)];
         SealedValue.Open(key, value, Context(held.Subject, requestId, stackalloc byte[AssociatedData.Limit]), content);
         CryptographicOperations.ZeroMemory(key);

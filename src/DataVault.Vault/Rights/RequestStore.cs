@@ -45,7 +45,7 @@ internal sealed record RequestRow(Guid Id, SubjectId? Subject, string Kind, stri
 }
 
 /// <summary>Rows of requests, and the log entry that every change of one brings with it in the same transaction.</summary>
-internal sealed class RequestStore(VaultDatabase database, AuditLog log, KeyRegistry keys, VaultClock clock)
+internal sealed class RequestStore(VaultDatabase database, AuditLog log, KeyRegistry keys, RequestSecrets secrets, VaultClock clock)
 {
     private const string Columns =
         "request_id, subject_id, kind, state, jurisdiction, opened_at, due_at, extended_at, completed_at, reason, opened_by, log_index, notes, package_key, package_expires_at, work";
@@ -83,6 +83,7 @@ internal sealed class RequestStore(VaultDatabase database, AuditLog log, KeyRegi
             // INVARIANT: nothing is written behind an erasure, which deletes the person's row first.
             if (recipient.Kind == RecipientKind.Customer) await LimitAsync(connection, transaction, row.Subject!.Value, cancellation);
             else if ((await SubjectRows.KeepAsync(connection, transaction, [row.Subject!.Value], cancellation)).Count == 0) throw VaultException.NotFound();
+            row = await secrets.InForceAsync(connection, transaction, row, cancellation);
             await using (var insert = new NpgsqlCommand($"INSERT INTO vault.request ({Columns}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)", connection))
             {
                 AddValues(insert.Parameters, row);
@@ -169,6 +170,7 @@ internal sealed class RequestStore(VaultDatabase database, AuditLog log, KeyRegi
     public async Task<RequestRow> SaveAsync(
         NpgsqlConnection connection, NpgsqlTransaction transaction, RequestRow row, LogEntry entry, CancellationToken cancellation)
     {
+        row = await secrets.InForceAsync(connection, transaction, row, cancellation);
         await using (var update = new NpgsqlCommand(
             """
             UPDATE vault.request SET kind = $3, state = $4, jurisdiction = $5, opened_at = $6, due_at = $7, extended_at = $8, completed_at = $9, reason = $10,
@@ -206,7 +208,7 @@ internal sealed class RequestStore(VaultDatabase database, AuditLog log, KeyRegi
     /// <summary>A look at requests; durable when it returns. Of persons whose key is gone no tag is left to name.</summary>
     public async Task RecordLookAsync(Recipient recipient, IReadOnlyList<RequestRow> rows, Guid requestId, CancellationToken cancellation)
     {
-        var held = await keys.GetManyAsync([.. rows.Select(row => row.Subject).OfType<SubjectId>().Distinct()], cancellation);
+        var held = await keys.GetManyFreshAsync([.. rows.Select(row => row.Subject).OfType<SubjectId>().Distinct()], cancellation);
         try
         {
             var entry = rows.Count == 1
@@ -257,7 +259,7 @@ internal sealed class RequestStore(VaultDatabase database, AuditLog log, KeyRegi
 
     public async Task<byte[]> TagAsync(SubjectId subject, CancellationToken cancellation)
     {
-        using var held = await keys.GetAsync(subject, cancellation);
+        using var held = await keys.GetFreshAsync(subject, cancellation);
         return held.Tag.ToArray();
     }
 

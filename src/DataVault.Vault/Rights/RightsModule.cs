@@ -10,6 +10,7 @@ internal static class RightsModule
     {
         services.AddSingleton<RequestStore>();
         services.AddSingleton<RequestNotes>();
+        services.AddSingleton<RequestSecrets>();
         services.AddSingleton<PackageFolder>();
         services.AddSingleton<ExportSource>();
         services.AddSingleton<PackageContents>();

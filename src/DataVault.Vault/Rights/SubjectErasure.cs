@@ -58,17 +58,21 @@ internal sealed class SubjectErasure(
     // (1) The hold and the policy are asked under a lock of the person's row, so that neither changes between the question and the mark.
     private async Task<RequestRow> RequestAsync(RequestRow row, SubjectId subject, CancellationToken cancellation)
     {
-        var known = await keys.GetManyAsync([subject], cancellation);
+        var known = await keys.GetManyFreshAsync([subject], cancellation);
         if (known.Count == 0) return await CloseLeftoversAsync(row, subject, cancellation);
         using var held = known[0];
-        var (tag, commitment, input) = (held.Tag.ToArray(), held.Commitment, held.PseudonymInput());
-        var pseudonyms = policy.Analytics.ToDictionary(d => d.Schema, d => keys.Pseudonyms(d.Name).Pseudonym(input));
+        var tag = held.Tag.ToArray();
+        var pseudonyms = AnalyticsRows.PseudonymsOf(held, keys, policy).ToDictionary(p => p.Domain.Schema, p => p.Pseudonym);
         var result = await store.TransactAsync(async (connection, transaction) =>
         {
             var current = await RequestStore.LockAsync(connection, row.Id, cancellation);
             if (current.State != RequestStates.Approved || current.Work is not null) return current;
             var record = await SubjectRows.LockAsync(connection, transaction, subject, cancellation) ?? throw VaultException.NotFound();
             if (Obstacle(subject, FactsCodec.Decode(record.Facts)) is { } obstacle) return await DeferAsync(connection, transaction, current, tag, obstacle, cancellation);
+            await keys.MatchAsync(held, record, cancellation);
+            var commitment = held.Commitment;
+            // INVARIANT: whoever holds this person's key by now opens nothing with it from here on, told or not told of its destruction.
+            await SubjectRows.CloseAsync(connection, subject, cancellation);
             var entry = store.Entry(EntryType.EraseRequest, Eraser, current, tag, row.Id) with { KeyCommitment = commitment };
             var saved = await store.SaveAsync(connection, transaction, current with { Reason = null }, entry, cancellation);
             var work = new ErasureWork(tag, commitment, saved.LogIndex, pseudonyms, 0, new Dictionary<string, long>());

@@ -17,7 +17,7 @@ internal sealed class SubjectExport(
     public async Task<RequestRow> BuildAsync(RequestRow row, CancellationToken cancellation)
     {
         if (await store.FindAsync(row.Id, cancellation) is not { State: RequestStates.Approved, Subject: { } subject } current) return row;
-        using var held = await keys.GetAsync(subject, cancellation);
+        using var held = await keys.GetFreshAsync(subject, cancellation);
         var record = await source.RecordAsync(subject, cancellation);
         var decision = RightsDecision.Of(policy, Exporter, subject, AccessAction.Export, FactsCodec.Decode(record.Facts), store.Now, row.Kind == RequestKinds.Portability);
         if (!decision.Released || Decider.Unmet(decision, justification: null) is not null)
@@ -33,7 +33,7 @@ internal sealed class SubjectExport(
     {
         byte[] sealedKey = [];
         var subject = row.Subject ?? throw VaultException.NotFound();
-        using var held = await keys.GetAsync(subject, cancellation);
+        using var held = await keys.GetFreshAsync(subject, cancellation);
         await store.ChangeAsync(recipient, row.Id, current =>
         {
             if (current.PackageKey is null || current.PackageExpires <= store.Now) throw Nothing();

@@ -44,6 +44,13 @@ internal sealed class RightsWorld : IAsyncDisposable
         vaults.Add(await databases.StartVaultAsync(clock: Clock, configure: services => services.AddSingleton<ISubjectAccounts>(Accounts)));
     }
 
+    /// <summary>Another process beside the first. Without workers it listens to nothing: no notification reaches it.</summary>
+    public async Task<RunningVault> DeafProcessAsync()
+    {
+        vaults.Insert(0, await databases.StartVaultAsync(clock: Clock));
+        return vaults[0];
+    }
+
     public static Recipient Customer(SubjectId subject) =>
         new(RecipientKind.Customer, subject.ToString(), "customer", ["customer"], ["data-subject-rights"], subject);
 

@@ -212,6 +212,43 @@ public sealed class SubjectErasureTests : IAsyncLifetime
         Assert.Equal("not-found", refusal.Slug);
     }
 
+    [Theory]
+    [InlineData((int)ErasureStep.Requested)]
+    [InlineData((int)ErasureStep.KeyDestroyed)]
+    [InlineData((int)ErasureStep.RowsDeleted)]
+    public async Task A_process_that_nobody_told_serves_nothing_of_the_person_whatever_it_has_in_its_cache(int step)
+    {
+        var deaf = await world.DeafProcessAsync();
+        var support = RightsWorld.Support;
+        var query = new ReadQuery(support, ada, support.Purposes[0], null, false, Guid.NewGuid());
+        var change = new ProfilePatch(StoreVault.Object("""{"givenName": "Ada"}"""), "crm", null, "2026-01", "service-delivery");
+        NewEvent Event() => new(new CustomerLookup(Id: ada), Repository.Policy.Events.Types[0].Type, RightsWorld.Start, "shop", FullProfile.Properties(Repository.Policy.Events.Types[0]), Guid.NewGuid(), "service-delivery");
+        Assert.NotEmpty((await deaf.Get<DisclosureGate>().ReadAsync(query, default)).Fields);
+        Assert.NotEmpty((await deaf.Get<AccessHistory>().ListAsync(RightsWorld.Customer(ada), ada, 10, null, Guid.NewGuid(), default)).Items);
+        world.Vault.Get<SubjectErasure>().StepDone = done =>
+        {
+            if (done == (ErasureStep)step) throw new InvalidOperationException("cut off");
+        };
+        await EraseAsync();
+
+        var refusals = new List<Func<Task>>
+        {
+            () => deaf.Get<DisclosureGate>().ReadAsync(query, default),
+            () => deaf.Get<DisclosureGate>().ReadEventsAsync(RightsWorld.Customer(ada), ada, "data-subject-rights", null, 50, null, Guid.NewGuid(), default),
+            () => deaf.Get<ProfileEditor>().PatchAsync(RightsWorld.Ingest, ada, null, change, Guid.NewGuid(), default),
+            () => deaf.Get<ConsentLedger>().GetAsync(RightsWorld.Customer(ada), ada, Guid.NewGuid(), default),
+        };
+        foreach (var attempt in refusals) Assert.Equal("not-found", (await Assert.ThrowsAsync<VaultException>(attempt)).Slug);
+        var many = await deaf.Get<DisclosureGate>().ReadManyAsync(support, [ada, bob], support.Purposes[0], null, false, Guid.NewGuid(), default);
+        Assert.Equal("not-found", many[0].Error?.Slug);
+        Assert.NotNull(many[1].Value);
+        Assert.Equal(EventStatus.Failed, (await deaf.Get<EventRecorder>().AppendAsync(RightsWorld.Ingest, [Event()], Guid.NewGuid(), default)).Items[0].Status);
+        if (step == (int)ErasureStep.Requested) return;
+        Assert.Empty((await deaf.Get<AuditReader>().SearchAsync(new AuditQuery { Subject = ada })).Entries);
+        Assert.Equal("not-found", (await Assert.ThrowsAsync<VaultException>(() => deaf.Get<AccessHistory>().ListAsync(RightsWorld.Officer, ada, 10, null, Guid.NewGuid(), default))).Slug);
+        Assert.Equal("not-found", (await Assert.ThrowsAsync<VaultException>(() => deaf.Get<RequestStore>().TagAsync(ada, default))).Slug);
+    }
+
     private async Task<RequestView> EraseAsync()
     {
         var request = await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Erasure, ada);
@@ -237,6 +274,6 @@ public sealed class SubjectErasureTests : IAsyncLifetime
     {
         var registry = world.Vault.Get<KeyRegistry>();
         using var keys = await registry.GetAsync(subject);
-        return [.. Repository.Policy.Analytics.Select(domain => registry.Pseudonyms(domain.Name).Pseudonym(keys.PseudonymInput()))];
+        return [.. AnalyticsRows.PseudonymsOf(keys, registry, Repository.Policy).Select(p => p.Pseudonym)];
     }
 }
