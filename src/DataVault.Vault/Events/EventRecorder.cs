@@ -122,7 +122,7 @@ public sealed class EventRecorder
         Seal(open, held, stamp);
         return await database.RunAsync(async (connection, transaction) =>
         {
-            var staying = await KeepAsync(connection, transaction, open, held, ct);
+            var staying = await KeepAsync(connection, transaction, open, held, stamp, ct);
             if (staying.Count == 0) return null;
             var stored = await InsertAsync(connection, transaction, staying, stamp, ct);
             foreach (var item in staying) item.IsDuplicate = !stored.Contains((item.Subject, item.Draft!.Id));
@@ -158,14 +158,14 @@ public sealed class EventRecorder
     // INVARIANT: an erasure deletes the record first; whoever was erased since the look-up gets no event behind it.
     // Whose key was renewed since gets events that are sealed under the new one: what is written under an older one would be lost with it.
     private async Task<List<PendingEvent>> KeepAsync(
-        NpgsqlConnection connection, NpgsqlTransaction transaction, List<PendingEvent> open, Dictionary<SubjectId, SubjectKeys> held, CancellationToken ct)
+        NpgsqlConnection connection, NpgsqlTransaction transaction, List<PendingEvent> open, Dictionary<SubjectId, SubjectKeys> held, BatchStamp stamp, CancellationToken ct)
     {
         var kept = await SubjectRows.KeepAsync(connection, transaction, open.Select(item => item.Subject).Distinct(), ct);
         foreach (var item in open.Where(item => !kept.ContainsKey(item.Subject))) item.Error = VaultException.NotFound();
         var staying = open.Where(item => item.IsOpen).ToList();
         var renewed = staying.Where(item => item.KeyVersion != kept[item.Subject]).ToList();
         foreach (var subject in renewed.Select(item => item.Subject).Distinct()) await keys.MatchAsync(held[subject], kept[subject], ct);
-        Seal(renewed, held);
+        Seal(renewed, held, stamp);
         return staying;
     }
 
