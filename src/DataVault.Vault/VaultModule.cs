@@ -46,7 +46,8 @@ public static class VaultModule
         services.AddSingleton<RecordCipher>();
         services.AddSingleton<EpochRotation>();
         services.AddSingleton<RestoreGate>();
-        services.AddHostedService<VaultStartup>();
+        services.AddSingleton<VaultStartup>();
+        services.AddHostedService(p => p.GetRequiredService<VaultStartup>());
     }
 
     private static void AddAudit(IServiceCollection services)
@@ -72,6 +73,7 @@ public static class VaultModule
         services.AddSingleton(p => new AuditTrail(
             p.GetRequiredService<AuditLog>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<IRandomBytes>(), p.GetRequiredService<TimeProvider>()));
         services.AddHostedService(p => p.GetRequiredService<AuditLog>());
+        services.AddSingleton(p => new BackupLedger(p.GetRequiredService<AuditLog>(), p.GetRequiredService<VaultStartup>()));
         services.AddHostedService<LogWorker>();
         services.AddSingleton<KeyWorker>();
         services.AddHostedService(p => p.GetRequiredService<KeyWorker>());

@@ -23,7 +23,7 @@ internal sealed class VaultStartup(VaultDatabase vault, KeysDatabase keys, Vault
         }
 
         await continuity.EnsureAsync(cancellationToken);
-        await gate.PassAsync(policy.Analytics, cancellationToken);
+        await gate.PassAsync(policy.Analytics, await continuity.DestroyedEpochAsync(cancellationToken), cancellationToken);
     }
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;

@@ -26,6 +26,24 @@ internal sealed class LogContinuity(
         else await FollowAsync(mirrored, signed, size, root, ct);
     }
 
+    /// <summary>The newest key epoch whose destruction the log reports; 0 when there is none. By the index of entries, and by the entries that it has not reached.</summary>
+    public async Task<int> DestroyedEpochAsync(CancellationToken ct)
+    {
+        await using var command = database.Source.CreateCommand(
+            "select (select max(index) from audit.entry_index where type = $1), (select coalesce(max(index) + 1, 0) from audit.entry_index), (select size from audit.head where log_id = 1)");
+        command.Parameters.Add(new() { Value = (int)EntryType.EpochDestroyed });
+        var (indexed, next, size) = (await Rows.ReadAsync(command, row => (row.IsDBNull(0) ? (long?)null : row.GetInt64(0), row.GetInt64(1), row.GetInt64(2)), ct))[0];
+        var newest = 0L;
+        if (indexed is { } index && (await store.EntriesAtAsync([index], ct)).TryGetValue(index, out var known)) newest = LogEntry.Decode(known).RecordVersion;
+        await foreach (var (_, entry) in store.EntriesAsync(next, size, ct))
+        {
+            var decoded = LogEntry.Decode(entry);
+            if (decoded.Type == EntryType.EpochDestroyed) newest = Math.Max(newest, decoded.RecordVersion);
+        }
+
+        return (int)newest;
+    }
+
     // A mirror that is behind, or new, is brought up to date here, through the tree that was signed, so that what was signed is checked first.
     private async Task FollowAsync(CompactRange mirrored, CompactRange signed, long size, byte[] root, CancellationToken ct)
     {

@@ -1,6 +1,5 @@
+using System.Collections;
 using DataVault.Policy;
-using DataVault.Vault.Storage;
-using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 using NpgsqlTypes;
@@ -9,66 +8,127 @@ namespace DataVault.Vault.Keys;
 
 /// <summary>
 /// Before anything is served: compares the tombstone journal with both databases, and carries out in each what it lacks. So an erasure survives the restoring
-/// of any backup, and one that a crash cut short is finished.
+/// of any backup, of one database or both, and one that a crash cut short is finished.
 /// </summary>
+/// <remarks>
+/// Tombstones and people are streamed; what is held is the journal's index and one bit for each of its lines. INVARIANT: a database notes a tombstone only with
+/// or after what it stands for, so a gate that is killed half-way finds the rest at the next start.
+/// </remarks>
 internal sealed class RestoreGate(
     VaultDatabase vault, KeysDatabase keys, VaultKeyring keyring, KeyRegistry registry, TombstoneJournal journal, ILogger<RestoreGate> logger)
 {
+    private const int Chunk = 1000;
+
+    /// <param name="domains">Whose pseudonymised rows are made anew when people must go.</param>
+    /// <param name="destroyedEpoch">The newest epoch whose destruction the log reports; 0 when there is none.</param>
     /// <exception cref="VaultStartException">A database is too old, or the journal is not the one of this vault.</exception>
-    public async Task PassAsync(IReadOnlyList<AnalyticsDomain> domains, CancellationToken ct)
+    public async Task PassAsync(IReadOnlyList<AnalyticsDomain> domains, int destroyedEpoch, CancellationToken ct)
     {
+        // A new vault gets its first keys here.
         var vaultId = keyring.VaultId;
-        await RefuseOutdatedEpochsAsync(ct);
-        // The databases before the journal: an erasure that runs in another process reaches the journal first.
-        var inKeys = await TombstonesAsync(Contexts.Keys(keys.Source), c => c.Tombstones, ct);
-        var inVault = await TombstonesAsync(Contexts.Vault(vault.Source), c => c.Tombstones, ct);
-        var written = await journal.ReadAllAsync(vaultId, ct);
-        RefuseLostJournal(written, inKeys, inVault);
-        var lackedByKeys = written.Where(t => !inKeys.Contains(Name(t))).ToDictionary(Name);
-        var lackedByVault = written.Where(t => !inVault.Contains(Name(t))).ToDictionary(Name);
-        if (lackedByKeys.Count > 0) await ReplayOnKeysAsync(lackedByKeys, ct);
-        if (lackedByVault.Count > 0) await ReplayOnVaultAsync(lackedByVault, domains, ct);
+        await RefuseOutdatedEpochsAsync(destroyedEpoch, ct);
+        await journal.CatchUpAsync(vaultId, ct);
+        var lackedByKeys = await LackedAsync(keys, "select subject_hash from keys.tombstone", ct);
+        var lackedByVault = await LackedAsync(vault, "select subject_hash from vault.tombstone", ct);
+        if (lackedByKeys.HasAnySet()) await ReplayOnKeysAsync(lackedByKeys, ct);
+        if (lackedByVault.HasAnySet()) await ReplayOnVaultAsync(lackedByVault, domains, ct);
     }
 
-    private async Task ReplayOnKeysAsync(Dictionary<string, Tombstone> lacked, CancellationToken ct)
+    /// <summary>The journal's lines that a database has not carried out.</summary>
+    private async Task<BitArray> LackedAsync(DatabaseConnections database, string tombstones, CancellationToken ct)
     {
-        var subjects = await FindAsync(keys, "select subject_id from keys.subject_key", lacked, ct);
-        foreach (var (subject, tombstone) in subjects) await registry.DestroyRowAsync(subject, tombstone, ct);
-        foreach (var tombstone in lacked.Values.Except(subjects.Select(s => s.Tombstone)))
+        var lacked = new BitArray(journal.Count, true);
+        await foreach (var hash in StreamAsync(database, tombstones, row => row.GetFieldValue<byte[]>(0), ct))
         {
-            await using var command = keys.Source.CreateCommand(
-                $"insert into keys.tombstone (subject_hash, commitment, page_id, generation, epoch_id, at) values ($1, $2, 0, 0, ({VaultKeyring.SelectCurrentEpoch}), $3) on conflict do nothing");
-            command.Parameters.Add(new() { Value = tombstone.SubjectHash });
-            command.Parameters.Add(new() { Value = tombstone.Commitment });
-            command.Parameters.Add(new() { Value = tombstone.At.UtcDateTime });
-            await command.ExecuteNonQueryAsync(ct);
+            var line = journal.Find(hash);
+            if (line < 0) line = await FindNewAsync(hash, ct);
+            if (line < lacked.Count) lacked[line] = false;
         }
 
-        logger.LogWarning("The keys database lacked {Lacked} erasures of the journal; {Found} keys were destroyed again.", lacked.Count, subjects.Count);
+        return lacked;
     }
 
-    private async Task ReplayOnVaultAsync(Dictionary<string, Tombstone> lacked, IReadOnlyList<AnalyticsDomain> domains, CancellationToken ct)
+    // An erasure that runs in another process reaches the journal before the database, but perhaps after our first look.
+    private async Task<int> FindNewAsync(byte[] hash, CancellationToken ct)
     {
-        var subjects = await FindAsync(vault, "select subject_id from vault.subject", lacked, ct);
-        await using var connection = await vault.OpenAsync(ct);
-        await using var transaction = await connection.BeginTransactionAsync(ct);
-        if (subjects.Count > 0)
+        await journal.CatchUpAsync(keyring.VaultId, ct);
+        var line = journal.Find(hash);
+        return line >= 0
+            ? line
+            : throw new VaultStartException("The tombstone journal lacks erasures that a database has carried out: put the whole journal back into the home folder.");
+    }
+
+    private async Task ReplayOnKeysAsync(BitArray lacked, CancellationToken ct)
+    {
+        var found = await FindAsync(keys, "select subject_id from keys.subject_key", lacked, ct);
+        foreach (var some in found.Chunk(Chunk))
         {
-            foreach (var (subject, tombstone) in subjects) await EventLeaves.BuryAsync(connection, transaction, subject, tombstone.Commitment, ct);
-            await DeleteRowsAsync(connection, subjects.ConvertAll(s => s.Subject.Value), ct);
-            await RebuildAnalyticsAsync(connection, domains, ct);
+            var tombstones = await journal.ReadAsync([.. some.Select(f => f.Line)], ct);
+            foreach (var (person, tombstone) in some.Zip(tombstones)) await registry.DestroyRowAsync(person.Subject, tombstone, ct);
         }
 
-        await using var command = new NpgsqlCommand("insert into vault.tombstone (subject_hash, at) select u.h, u.a from unnest($1, $2) as u (h, a) on conflict do nothing", connection);
-        command.Parameters.Add(new() { Value = lacked.Values.Select(t => t.SubjectHash).ToArray(), NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Bytea });
-        command.Parameters.Add(new() { Value = lacked.Values.Select(t => t.At.UtcDateTime).ToArray() });
+        foreach (var some in Lines(lacked).Chunk(Chunk)) await NoteInKeysAsync(await journal.ReadAsync(some, ct), ct);
+        logger.LogWarning("The keys database lacked {Lacked} erasures of the journal; {Found} keys were destroyed again.", Lines(lacked).Count(), found.Count);
+    }
+
+    private async Task NoteInKeysAsync(IReadOnlyList<Tombstone> tombstones, CancellationToken ct)
+    {
+        await using var command = keys.Source.CreateCommand(
+            $"""
+            insert into keys.tombstone (subject_hash, commitment, page_id, generation, epoch_id, at)
+            select u.h, u.c, 0, 0, ({VaultKeyring.SelectCurrentEpoch}), u.a from unnest($1, $2, $3) as u (h, c, a) on conflict do nothing
+            """);
+        command.Parameters.Add(Bytes(tombstones.Select(t => t.SubjectHash)));
+        command.Parameters.Add(Bytes(tombstones.Select(t => t.Commitment)));
+        command.Parameters.Add(new() { Value = tombstones.Select(t => t.At.UtcDateTime).ToArray() });
         await command.ExecuteNonQueryAsync(ct);
-        await DurabilityGuard.CommitAsync(transaction);
-        logger.LogWarning("The vault database lacked {Lacked} erasures of the journal; the rows of {Found} people were deleted again.", lacked.Count, subjects.Count);
     }
+
+    // The analytics first: a gate that is killed in between finds fewer people to erase at the next start, perhaps none, and would leave those rows.
+    private async Task ReplayOnVaultAsync(BitArray lacked, IReadOnlyList<AnalyticsDomain> domains, CancellationToken ct)
+    {
+        var found = await FindAsync(vault, "select subject_id from vault.subject", lacked, ct);
+        if (found.Count > 0) await InTransactionAsync((connection, _) => RebuildAnalyticsAsync(connection, domains, ct), ct);
+        foreach (var some in found.Chunk(Chunk))
+        {
+            var tombstones = await journal.ReadAsync([.. some.Select(f => f.Line)], ct);
+            await InTransactionAsync(
+                async (connection, transaction) =>
+                {
+                    foreach (var (person, tombstone) in some.Zip(tombstones)) await EventLeaves.BuryAsync(connection, transaction, person.Subject, tombstone.Commitment, ct);
+                    await DeleteRowsAsync(connection, [.. some.Select(f => f.Subject.Value)], ct);
+                    await NoteInVaultAsync(connection, tombstones, ct);
+                },
+                ct);
+        }
+
+        foreach (var some in Lines(lacked).Chunk(Chunk))
+        {
+            var tombstones = await journal.ReadAsync(some, ct);
+            await InTransactionAsync((connection, _) => NoteInVaultAsync(connection, tombstones, ct), ct);
+        }
+
+        logger.LogWarning("The vault database lacked {Lacked} erasures of the journal; the rows of {Found} people were deleted again.", Lines(lacked).Count(), found.Count);
+    }
+
+    private static async Task NoteInVaultAsync(NpgsqlConnection connection, IReadOnlyList<Tombstone> tombstones, CancellationToken ct)
+    {
+        await using var command = new NpgsqlCommand("insert into vault.tombstone (subject_hash, at) select u.h, u.a from unnest($1, $2) as u (h, a) on conflict do nothing", connection);
+        command.Parameters.Add(Bytes(tombstones.Select(t => t.SubjectHash)));
+        command.Parameters.Add(new() { Value = tombstones.Select(t => t.At.UtcDateTime).ToArray() });
+        await command.ExecuteNonQueryAsync(ct);
+    }
+
+    private Task<bool> InTransactionAsync(Func<NpgsqlConnection, NpgsqlTransaction, Task> work, CancellationToken ct) => vault.RunAsync(
+        async (connection, transaction) =>
+        {
+            await work(connection, transaction);
+            return true;
+        },
+        ct);
 
     // Every table that is keyed by a person, whichever they are by now. Requests stay: they hold no values and say how far an erasure has come.
-    private static async Task DeleteRowsAsync(NpgsqlConnection connection, List<Guid> subjects, CancellationToken ct)
+    private static async Task DeleteRowsAsync(NpgsqlConnection connection, Guid[] subjects, CancellationToken ct)
     {
         var tables = new List<string>();
         await using (var list = new NpgsqlCommand(
@@ -83,7 +143,7 @@ internal sealed class RestoreGate(
 
         foreach (var table in tables)
         {
-            await using var command = new NpgsqlCommand($"delete from {table} where subject_id = any($1)", connection) { Parameters = { new() { Value = subjects.ToArray() } } };
+            await using var command = new NpgsqlCommand($"delete from {table} where subject_id = any($1)", connection) { Parameters = { new() { Value = subjects } } };
             await command.ExecuteNonQueryAsync(ct);
         }
     }
@@ -95,56 +155,55 @@ internal sealed class RestoreGate(
         {
             foreach (var table in AnalyticsSchema.Tables(domain))
             {
-                await using var command = new NpgsqlCommand($"delete from {table}", connection);
+                await using var command = new NpgsqlCommand($"delete from {table}", connection) { CommandTimeout = 0 };
                 await command.ExecuteNonQueryAsync(ct);
             }
         }
 
         await using var enqueue = new NpgsqlCommand(
-            "insert into vault.feed_queue (subject_id, enqueued_at) select subject_id, now() from vault.subject on conflict do nothing", connection);
+            "insert into vault.feed_queue (subject_id, enqueued_at) select subject_id, now() from vault.subject on conflict do nothing", connection) { CommandTimeout = 0 };
         await enqueue.ExecuteNonQueryAsync(ct);
     }
 
-    private async Task<List<(SubjectId Subject, Tombstone Tombstone)>> FindAsync(
-        DatabaseConnections database, string everybody, Dictionary<string, Tombstone> lacked, CancellationToken ct)
+    private async Task<List<(SubjectId Subject, int Line)>> FindAsync(DatabaseConnections database, string everybody, BitArray lacked, CancellationToken ct)
     {
-        var found = new List<(SubjectId, Tombstone)>();
-        await using var command = database.Source.CreateCommand(everybody);
-        await using var reader = await command.ExecuteReaderAsync(ct);
-        while (await reader.ReadAsync(ct))
+        var found = new List<(SubjectId, int)>();
+        await foreach (var subject in StreamAsync(database, everybody, row => new SubjectId(row.GetGuid(0)), ct))
         {
-            var subject = new SubjectId(reader.GetGuid(0));
-            if (lacked.TryGetValue(Convert.ToHexString(keyring.TombstoneHash(subject)), out var tombstone)) found.Add((subject, tombstone));
+            var line = journal.Find(keyring.TombstoneHash(subject));
+            if (line >= 0 && line < lacked.Count && lacked[line]) found.Add((subject, line));
         }
 
         return found;
     }
 
-    private async Task RefuseOutdatedEpochsAsync(CancellationToken ct)
+    // What opens is not enough: slots may have been put back together with the database, and the log remembers what was destroyed.
+    private async Task RefuseOutdatedEpochsAsync(int destroyedEpoch, CancellationToken ct)
     {
         var used = new HashSet<int>();
-        await using var command = keys.Source.CreateCommand($"select epoch_id from keys.page union {VaultKeyring.SelectCurrentEpoch}");
-        await using (var reader = await command.ExecuteReaderAsync(ct))
-        {
-            while (await reader.ReadAsync(ct)) used.Add(reader.GetInt32(0));
-        }
-
+        await foreach (var epoch in StreamAsync(keys, $"select epoch_id from keys.page union {VaultKeyring.SelectCurrentEpoch}", row => row.GetInt32(0), ct)) used.Add(epoch);
+        if (used.Count > 0 && used.Min() <= destroyedEpoch)
+            throw new VaultStartException($"The keys database is outdated: it uses key epoch {used.Min()}, and the log says that the epochs up to {destroyedEpoch} were destroyed.");
         // Opening a root whose slot is gone throws: the database is a copy from before that destruction.
         foreach (var epoch in used) keyring.EpochRoot(epoch).Dispose();
     }
 
-    private static void RefuseLostJournal(IReadOnlyList<Tombstone> written, HashSet<string> inKeys, HashSet<string> inVault)
+    private static async IAsyncEnumerable<T> StreamAsync<T>(
+        DatabaseConnections database, string sql, Func<NpgsqlDataReader, T> read, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken ct)
     {
-        var known = written.Select(Name).ToHashSet();
-        if (!inKeys.IsSubsetOf(known) || !inVault.IsSubsetOf(known))
-            throw new VaultStartException("The tombstone journal lacks erasures that a database has carried out: put the whole journal back into the home folder.");
+        await using var command = database.Source.CreateCommand(sql);
+        command.CommandTimeout = 0;
+        await using var reader = await command.ExecuteReaderAsync(ct);
+        while (await reader.ReadAsync(ct)) yield return read(reader);
     }
 
-    private static async Task<HashSet<string>> TombstonesAsync<TContext>(TContext context, Func<TContext, IQueryable<TombstoneRow>> rows, CancellationToken ct)
-        where TContext : DbContext
+    private static IEnumerable<int> Lines(BitArray bits)
     {
-        await using (context) return (await rows(context).Select(t => t.SubjectHash).ToListAsync(ct)).Select(Convert.ToHexString).ToHashSet();
+        for (var line = 0; line < bits.Count; line++)
+        {
+            if (bits[line]) yield return line;
+        }
     }
 
-    private static string Name(Tombstone tombstone) => Convert.ToHexString(tombstone.SubjectHash);
+    private static NpgsqlParameter Bytes(IEnumerable<byte[]> values) => new() { Value = values.ToArray(), NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Bytea };
 }

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
@@ -19,11 +20,16 @@ internal sealed class TombstoneJournal(string home) : IDisposable
 {
     private const int LineSize = 16 + 1 + 64 + 1 + 64 + 1 + 16 + 1 + 64 + 1;
     private const int ChainAt = LineSize - 65;
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+    private const int LinesAtOnce = 1024;
     private readonly string path = Path.Combine(home, "tombstones.journal");
     private readonly SemaphoreSlim gate = new(1, 1);
 
-    public bool Exists => File.Exists(path);
+    // The line of each erasure, by the first half of its hash: 2^64 erasures are needed before two are alike. Forty bytes for each.
+    private readonly Dictionary<UInt128, int> lines = [];
+    private byte[] chain = [];
+
+    /// <summary>Lines that this process has read.</summary>
+    public int Count => lines.Count;
 
     /// <summary>Appends and flushes to disk; a tombstone that is there already is not written twice.</summary>
     // INVARIANT: returns only when the line is on disk; the caller touches the key after that and never before.
@@ -32,13 +38,16 @@ internal sealed class TombstoneJournal(string home) : IDisposable
         await gate.WaitAsync(ct);
         try
         {
-            await using var file = await TakeAsync(ct);
-            DropTornLine(file);
-            var known = Read(file, vaultId, out var chain);
-            if (known.Any(t => t.SubjectHash.AsSpan().SequenceEqual(tombstone.SubjectHash))) return;
+            await using var file = await DurableFile.TakeAsync(path, ct);
+            CatchUp(file, vaultId);
+            if (lines.ContainsKey(NameOf(tombstone.SubjectHash))) return;
+            // A line cut short by a crash was never acknowledged: no key had been touched for it.
+            file.SetLength((long)Count * LineSize);
             file.Seek(0, SeekOrigin.End);
-            file.Write(Line(known.Count, tombstone, chain));
+            var line = Line(Count, tombstone, chain);
+            file.Write(line);
             file.Flush(flushToDisk: true);
+            Note(line);
         }
         finally
         {
@@ -46,57 +55,87 @@ internal sealed class TombstoneJournal(string home) : IDisposable
         }
     }
 
+    /// <summary>Reads and checks what has come since the last look, whoever wrote it.</summary>
     /// <exception cref="VaultStartException">A line was changed, removed or inserted, or the journal is of another vault.</exception>
-    public async Task<IReadOnlyList<Tombstone>> ReadAllAsync(Guid vaultId, CancellationToken ct)
+    public async Task CatchUpAsync(Guid vaultId, CancellationToken ct)
     {
-        if (!Exists) return [];
-        await using var file = await TakeAsync(ct);
-        return Read(file, vaultId, out _);
-    }
-
-    private async Task<FileStream> TakeAsync(CancellationToken ct)
-    {
-        DurableFile.EnsureFolder(Path.GetDirectoryName(path)!);
-        for (var waited = TimeSpan.Zero; ; waited += TimeSpan.FromMilliseconds(20))
+        await gate.WaitAsync(ct);
+        try
         {
-            try
-            {
-                return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-            }
-            catch (IOException) when (waited < Patience)
-            {
-                await Task.Delay(20, ct);
-            }
+            if (!File.Exists(path)) return;
+            await using var file = await DurableFile.TakeAsync(path, ct);
+            CatchUp(file, vaultId);
+        }
+        finally
+        {
+            gate.Release();
         }
     }
 
-    public void Dispose() => gate.Dispose();
+    /// <summary>The line of a person's erasure among those that have been read; -1 when there is none.</summary>
+    public int Find(ReadOnlySpan<byte> subjectHash) => lines.GetValueOrDefault(NameOf(subjectHash), -1);
 
-    // A line cut short by a crash was never acknowledged: no key had been touched for it.
-    private static void DropTornLine(FileStream file) => file.SetLength(file.Length / LineSize * LineSize);
-
-    private static List<Tombstone> Read(FileStream file, Guid vaultId, out byte[] chain)
+    /// <summary>The tombstones on some lines, in the order asked for.</summary>
+    public async Task<IReadOnlyList<Tombstone>> ReadAsync(IReadOnlyCollection<int> wanted, CancellationToken ct)
     {
-        chain = SHA256.HashData([.. "datavault/v1/tombstones"u8, .. vaultId.ToByteArray(bigEndian: true)]);
-        var found = new List<Tombstone>();
+        if (wanted.Count == 0) return [];
+        await using var file = await DurableFile.TakeAsync(path, ct);
         var line = new byte[LineSize];
-        file.Seek(0, SeekOrigin.Begin);
-        while (file.Length - file.Position >= LineSize)
+        var found = new List<Tombstone>(wanted.Count);
+        foreach (var number in wanted)
         {
+            file.Seek((long)number * LineSize, SeekOrigin.Begin);
             file.ReadExactly(line);
-            found.Add(Parse(line, found.Count, ref chain));
+            found.Add(Parse(line));
         }
 
         return found;
     }
 
-    private static Tombstone Parse(byte[] line, int sequence, ref byte[] chain)
+    /// <exception cref="VaultStartException">A line was changed, removed or inserted, or the journal is of another vault.</exception>
+    public async Task<IReadOnlyList<Tombstone>> ReadAllAsync(Guid vaultId, CancellationToken ct)
     {
-        chain = SHA256.HashData([.. chain, .. line.AsSpan(0, ChainAt)]);
+        await CatchUpAsync(vaultId, ct);
+        return await ReadAsync([.. Enumerable.Range(0, Count)], ct);
+    }
+
+    public void Dispose() => gate.Dispose();
+
+    private void CatchUp(FileStream file, Guid vaultId)
+    {
+        if (chain.Length == 0) chain = SHA256.HashData([.. "datavault/v1/tombstones"u8, .. vaultId.ToByteArray(bigEndian: true)]);
+        if (file.Length < (long)Count * LineSize) throw new VaultStartException($"The tombstone journal had {Count} lines and has fewer now: put the whole journal back.");
+        file.Seek((long)Count * LineSize, SeekOrigin.Begin);
+        var block = new byte[LinesAtOnce * LineSize];
+        for (var read = file.ReadAtLeast(block, block.Length, throwOnEndOfStream: false); read >= LineSize; read = file.ReadAtLeast(block, block.Length, throwOnEndOfStream: false))
+        {
+            for (var at = 0; at + LineSize <= read; at += LineSize) Check(block.AsSpan(at, LineSize));
+        }
+    }
+
+    private void Check(ReadOnlySpan<byte> line)
+    {
+        var next = Chained(chain, line);
+        Span<byte> expected = stackalloc byte[17 + 64 + 1];
+        Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{Count:x16} {Convert.ToHexStringLower(next)}\n"), expected);
+        if (!line.StartsWith(expected[..17]) || !line[ChainAt..].SequenceEqual(expected[17..]))
+            throw new VaultStartException($"The tombstone journal is damaged at line {Count + 1}, or belongs to another vault.");
+        Note(line);
+    }
+
+    private void Note(ReadOnlySpan<byte> line)
+    {
+        if (!lines.TryAdd(NameOf(Parse(line).SubjectHash), Count)) throw new VaultStartException($"The tombstone journal repeats an erasure at line {Count + 1}.");
+        chain = Chained(chain, line);
+    }
+
+    private static byte[] Chained(byte[] before, ReadOnlySpan<byte> line) => SHA256.HashData([.. before, .. line[..ChainAt]]);
+
+    private static UInt128 NameOf(ReadOnlySpan<byte> subjectHash) => BinaryPrimitives.ReadUInt128BigEndian(subjectHash);
+
+    private static Tombstone Parse(ReadOnlySpan<byte> line)
+    {
         var text = Encoding.ASCII.GetString(line);
-        var expected = string.Create(CultureInfo.InvariantCulture, $"{sequence:x16} ");
-        if (!text.StartsWith(expected, StringComparison.Ordinal) || text[ChainAt..^1] != Convert.ToHexStringLower(chain))
-            throw new VaultStartException($"The tombstone journal is damaged at line {sequence + 1}, or belongs to another vault.");
         var milliseconds = long.Parse(text.AsSpan(16 + 1 + 64 + 1 + 64 + 1, 16), NumberStyles.HexNumber, CultureInfo.InvariantCulture);
         return new Tombstone(
             Convert.FromHexString(text.AsSpan(17, 64)), Convert.FromHexString(text.AsSpan(82, 64)), DateTimeOffset.FromUnixTimeMilliseconds(milliseconds));
@@ -108,6 +147,6 @@ internal sealed class TombstoneJournal(string home) : IDisposable
             CultureInfo.InvariantCulture,
             $"{sequence:x16} {Convert.ToHexStringLower(t.SubjectHash)} {Convert.ToHexStringLower(t.Commitment)} {t.At.ToUnixTimeMilliseconds():x16} ");
         var bytes = Encoding.ASCII.GetBytes(body);
-        return [.. bytes, .. Encoding.ASCII.GetBytes(Convert.ToHexStringLower(SHA256.HashData([.. chain, .. bytes]))), (byte)'\n'];
+        return [.. bytes, .. Encoding.ASCII.GetBytes(Convert.ToHexStringLower(Chained(chain, bytes))), (byte)'\n'];
     }
 }
