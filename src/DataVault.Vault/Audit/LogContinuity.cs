@@ -11,6 +11,9 @@ namespace DataVault.Vault;
 internal sealed class LogContinuity(
     VaultDatabase database, LogStore store, LogMirror mirror, AuditLog log, SignerMemory memory, ILogger<LogContinuity> logger)
 {
+    // Far less than the partitions that are made ahead.
+    private const long RoomEvery = 1 << 20;
+
     // The mirror before the database: another process appends to the database first.
     /// <exception cref="VaultStartException">The database has another log than the mirror or the signer, or lost entries that nobody else has.</exception>
     public async Task EnsureAsync(CancellationToken ct)
@@ -30,7 +33,10 @@ internal sealed class LogContinuity(
     public async Task<int> DestroyedEpochAsync(CancellationToken ct)
     {
         await using var command = database.Source.CreateCommand(
-            "select (select max(index) from audit.entry_index where type = $1), (select coalesce(max(index) + 1, 0) from audit.entry_index), (select size from audit.head where log_id = 1)");
+            """
+            select (select max(e.index) from audit.shape s join audit.entry_index e on e.shape = s.code where s.type = $1),
+                (select next_index from audit.index_state), (select size from audit.head where log_id = 1)
+            """);
         command.Parameters.Add(new() { Value = (int)EntryType.EpochDestroyed });
         var (indexed, next, size) = (await Rows.ReadAsync(command, row => (row.IsDBNull(0) ? (long?)null : row.GetInt64(0), row.GetInt64(1), row.GetInt64(2)), ct))[0];
         var newest = 0L;
@@ -66,7 +72,11 @@ internal sealed class LogContinuity(
         await using var transaction = await connection.BeginTransactionAsync(ct);
         if (await LockAsync(connection, transaction, size, ct) is not { } head) return;
         await foreach (var chunk in mirror.EntriesAsync(size, mirrored.Size, ct).Chunk(TlogTiles.Width).WithCancellation(ct))
+        {
             head = await WriteAsync(connection, transaction, head, [.. chunk.Select(entry => LogEntry.Decode(entry))], ct);
+            if (head.Size % RoomEvery < TlogTiles.Width) await MakeRoomAsync(connection, transaction, ct);
+        }
+
         if (!head.Root.AsSpan().SequenceEqual(mirrored.Root()))
             throw new VaultStartException("The entries of the log's mirror do not lead to its own root: put its folder back from a copy.");
         // SPEC log-entry §9
@@ -93,6 +103,12 @@ internal sealed class LogContinuity(
         await using var write = batch.Write(connection, transaction);
         await write.ExecuteNonQueryAsync(ct);
         return batch.After;
+    }
+
+    private static async Task MakeRoomAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, CancellationToken ct)
+    {
+        await using var command = new NpgsqlCommand("select audit.add_partitions()", connection, transaction);
+        await command.ExecuteNonQueryAsync(ct);
     }
 
     private async Task PutCheckpointBackAsync(long now, CancellationToken ct)
