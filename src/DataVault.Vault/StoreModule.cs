@@ -21,9 +21,7 @@ internal static class StoreModule
         services.AddSingleton<FeedReader>();
         AddDoors(services);
         AddFeed(services);
-        services.AddSingleton(p => new VaultCheck(
-            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeysDatabase>(), p.GetRequiredService<VaultKeyring>(),
-            p.GetRequiredService<TombstoneJournal>(), p.GetRequiredService<PackageFolder>()));
+        AddChecks(services);
     }
 
     // Their constructors are internal: outside this assembly they are had from the container only.
@@ -42,6 +40,19 @@ internal static class StoreModule
             p.GetRequiredService<PolicySet>(), p.GetRequiredService<SubjectFacts>(), p.GetRequiredService<VaultClock>()));
         services.AddSingleton(p => new AccessHistory(
             p.GetRequiredService<AuditReader>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<PolicySet>()));
+    }
+
+    private static void AddChecks(IServiceCollection services)
+    {
+        services.AddSingleton(p => new RecordsManifests(
+            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<RecordCipher>(),
+            p.GetRequiredService<CheckpointSigner>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<VaultClock>()));
+        services.AddSingleton(p => new VaultCheck(
+            p.GetRequiredService<VaultDatabase>(),
+            run => new KeyCheck(run, p.GetRequiredService<KeysDatabase>(), p.GetRequiredService<VaultKeyring>(), p.GetRequiredService<TombstoneJournal>()),
+            run => new RowCheck(run, p.GetRequiredService<PackageFolder>()),
+            run => new PeopleCheck(run, p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<RecordCipher>(), p.GetRequiredService<PolicySet>()),
+            run => new RecordsCheck(run, p.GetRequiredService<RecordsManifests>(), p.GetRequiredService<AuditReader>(), p.GetRequiredService<VaultOptions>())));
     }
 
     private static void AddFeed(IServiceCollection services)

@@ -13,8 +13,8 @@ internal sealed class KeyCheck(CheckRun run, KeysDatabase keys, VaultKeyring key
     {
         run.Step("Keys and tombstones");
         // In this order, a person made or erased while the check runs is no finding: a key comes before its record, and a tombstone before the key goes.
-        var records = (await run.ListAsync("select subject_id from vault.subject", row => row.GetGuid(0), ct)).ToHashSet();
-        var done = await run.ListAsync("select subject_hash from vault.tombstone", row => Convert.ToHexString(row.GetFieldValue<byte[]>(0)), ct);
+        var records = (await run.Snapshot.ListAsync("select subject_id from vault.subject", row => row.GetGuid(0), ct)).ToHashSet();
+        var done = await run.Snapshot.ListAsync("select subject_hash from vault.tombstone", row => Convert.ToHexString(row.GetFieldValue<byte[]>(0)), ct);
         await using var connection = await keys.OpenAsync(ct);
         await using var transaction = await connection.BeginTransactionAsync(System.Data.IsolationLevel.RepeatableRead, ct);
         var keyed = await ReadAsync(connection, "select subject_id, page_id from keys.subject_key", row => (Subject: row.GetGuid(0), Page: row.GetInt64(1)), ct);

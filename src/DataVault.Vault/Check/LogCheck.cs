@@ -20,20 +20,20 @@ internal sealed class LogCheck(CheckRun run)
     private readonly Dictionary<long, byte[]> details = [];
     private readonly Dictionary<string, List<long>> toldOf = [];
     private readonly HashSet<string> erased = [];
+    private readonly List<(long From, long To)> restores = [];
     private long lastTime;
 
     /// <summary>Entries that a row says it was logged by, for those who check these rows.</summary>
     public Dictionary<long, LogEntry?> Wanted { get; } = [];
 
-    /// <param name="each">Sees every entry, in order.</param>
-    public async Task RunAsync(Action<long, LogEntry, ReadOnlyMemory<byte>> each, CancellationToken ct)
+    public async Task RunAsync(CancellationToken ct)
     {
-        var head = (await run.ListAsync(LogHead.Select, row => (Size: row.GetInt64(0), Root: row.GetFieldValue<byte[]>(1), Frontier: row.GetFieldValue<byte[]>(2), Last: row.GetInt64(3)), ct))[0];
+        var head = (await run.Snapshot.ListAsync(LogHead.Select, row => (Size: row.GetInt64(0), Root: row.GetFieldValue<byte[]>(1), Frontier: row.GetFieldValue<byte[]>(2), Last: row.GetInt64(3)), ct))[0];
         run.Step($"The log: {head.Size:N0} entries");
         await LoadAsync(ct);
-        await using var told = run.RowsAsync("select index, sha256(sealed) from audit.detail order by index", row => (Index: row.GetInt64(0), Hash: row.GetFieldValue<byte[]>(1)), ct).GetAsyncEnumerator(ct);
+        await using var told = run.Snapshot.RowsAsync("select index, sha256(sealed) from audit.detail order by index", row => (Index: row.GetInt64(0), Hash: row.GetFieldValue<byte[]>(1)), ct).GetAsyncEnumerator(ct);
         var more = await told.MoveNextAsync();
-        await foreach (var (first, count, entries, leaves) in run.RowsAsync("select first_index, count, entries, leaf_hashes from audit.batch order by first_index", Batch, ct))
+        await foreach (var (first, count, entries, leaves) in run.Snapshot.RowsAsync("select first_index, count, entries, leaf_hashes from audit.batch order by first_index", Batch, ct))
         {
             if (first != range.Size)
             {
@@ -42,7 +42,7 @@ internal sealed class LogCheck(CheckRun run)
             }
 
             for (; more && told.Current.Index < first + count; more = await told.MoveNextAsync()) details[told.Current.Index] = told.Current.Hash;
-            if (!Take(first, count, entries, leaves, each)) return;
+            if (!Take(first, count, entries, leaves)) return;
             if (range.Size / 1_000_000 > first / 1_000_000) run.Step($"The log: {range.Size:N0} of {head.Size:N0} entries");
         }
 
@@ -59,16 +59,16 @@ internal sealed class LogCheck(CheckRun run)
 
     private async Task LoadAsync(CancellationToken ct)
     {
-        await foreach (var (level, n, hashes) in run.RowsAsync("select level, n, hashes from audit.tile", row => (row.GetInt32(0), row.GetInt64(1), row.GetFieldValue<byte[]>(2)), ct))
+        await foreach (var (level, n, hashes) in run.Snapshot.RowsAsync("select level, n, hashes from audit.tile", row => (row.GetInt32(0), row.GetInt64(1), row.GetFieldValue<byte[]>(2)), ct))
             tiles[(level, n)] = SHA256.HashData(hashes);
-        await foreach (var (size, note) in run.RowsAsync("select size, note from audit.checkpoint", row => (row.GetInt64(0), row.GetString(1)), ct))
+        await foreach (var (size, note) in run.Snapshot.RowsAsync("select size, note from audit.checkpoint", row => (row.GetInt64(0), row.GetString(1)), ct))
         {
             if (SignedNote.TryParse(note, out var parsed) && Checkpoint.TryParse(parsed!.Text, out var checkpoint) && checkpoint!.Size == size) signed[size] = checkpoint.Root.ToArray();
             else run.Wrong(Name, $"the checkpoint of {size} entries is not a signed note of that size");
         }
     }
 
-    private bool Take(long first, int count, byte[] bundle, byte[] leaves, Action<long, LogEntry, ReadOnlyMemory<byte>> each)
+    private bool Take(long first, int count, byte[] bundle, byte[] leaves)
     {
         if (!EntryBundle.TryDecode(bundle, out var entries) || entries.Count != count || leaves.Length != count * MerkleHash.Size)
         {
@@ -81,7 +81,7 @@ internal sealed class LogCheck(CheckRun run)
         {
             MerkleHash.Leaf(entries[i].Span, leaf);
             if (!leaves.AsSpan(i * MerkleHash.Size, MerkleHash.Size).SequenceEqual(leaf)) run.Wrong(Name, $"entry {first + i} does not hash to the leaf beside it");
-            Look(first + i, entries[i], each);
+            Look(first + i, entries[i]);
             range.Append(leaf);
             Tile(0, leaf);
             if (signed.Remove(range.Size, out var root) && !root.AsSpan().SequenceEqual(range.Root()))
@@ -91,7 +91,7 @@ internal sealed class LogCheck(CheckRun run)
         return true;
     }
 
-    private void Look(long index, ReadOnlyMemory<byte> encoded, Action<long, LogEntry, ReadOnlyMemory<byte>> each)
+    private void Look(long index, ReadOnlyMemory<byte> encoded)
     {
         try
         {
@@ -100,8 +100,8 @@ internal sealed class LogCheck(CheckRun run)
             lastTime = entry.Time;
             if (Wanted.ContainsKey(index)) Wanted[index] = entry;
             Detail(index, entry);
+            if (entry is { Type: EntryType.RestoreDeclared, Reference: { } from }) restores.Add((from, index));
             if (entry.Type == EntryType.EraseExecuted) erased.Add(Convert.ToHexString(entry.Subject.Span));
-            each(index, entry, encoded);
         }
         catch (FormatException)
         {
@@ -147,6 +147,6 @@ internal sealed class LogCheck(CheckRun run)
         foreach (var size in signed.Keys) run.Wrong(Name, $"a checkpoint signs {size} entries, more than there are");
         foreach (var index in details.Keys) run.Wrong("details", $"a detail is of entry {index}, which does not exist or names none");
         foreach (var (whose, indexes) in toldOf.Where(one => !erased.Contains(one.Key)))
-            foreach (var index in indexes) run.Wrong("details", $"the detail of entry {index} is gone, and {(whose.Length == 0 ? "no person's" : "not by an erasure of the person")}");
+            foreach (var index in indexes.Where(index => !restores.Exists(restore => index >= restore.From && index < restore.To))) run.Wrong("details", $"the detail of entry {index} is gone, and {(whose.Length == 0 ? "no person's" : "not by an erasure of the person")}");
     }
 }

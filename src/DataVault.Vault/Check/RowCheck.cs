@@ -22,7 +22,7 @@ internal sealed class RowCheck(CheckRun run, PackageFolder packages)
     public async Task RunAsync(LogCheck log, CancellationToken ct)
     {
         run.Step("Rows of people");
-        foreach (var table in await run.ListAsync(SubjectTables, row => row.GetString(0), ct)) await StrayAsync(table, ct);
+        foreach (var table in await run.Snapshot.ListAsync(SubjectTables, row => row.GetString(0), ct)) await StrayAsync(table, ct);
         await FactsAsync(ct);
         await LoadRequestsAsync(ct);
         foreach (var request in requests) log.Wanted.TryAdd(request.LogIndex, null);
@@ -38,7 +38,7 @@ internal sealed class RowCheck(CheckRun run, PackageFolder packages)
 
     private async Task StrayAsync(string table, CancellationToken ct)
     {
-        var stray = await run.ListAsync(
+        var stray = await run.Snapshot.ListAsync(
             $"select t.subject_id, count(*) from {table} t where t.subject_id is not null and not exists (select from vault.subject s where s.subject_id = t.subject_id) group by 1 order by 1",
             row => (Subject: row.GetGuid(0), Count: row.GetInt64(1)), ct);
         foreach (var (subject, count) in stray) run.Wrong("rows", $"{table} has {count} rows of {subject}, who has no record");
@@ -46,7 +46,7 @@ internal sealed class RowCheck(CheckRun run, PackageFolder packages)
 
     private async Task FactsAsync(CancellationToken ct)
     {
-        await foreach (var (subject, version, facts, record) in run.RowsAsync(
+        await foreach (var (subject, version, facts, record) in run.Snapshot.RowsAsync(
             "select subject_id, row_version, facts, record from vault.subject", row => (row.GetGuid(0), row.GetInt64(1), row.GetFieldValue<byte[]>(2), row.GetFieldValue<byte[]>(3)), ct))
         {
             run.Count("records", 1);
@@ -68,7 +68,7 @@ internal sealed class RowCheck(CheckRun run, PackageFolder packages)
         }
     }
 
-    private async Task LoadRequestsAsync(CancellationToken ct) => requests.AddRange(await run.ListAsync(
+    private async Task LoadRequestsAsync(CancellationToken ct) => requests.AddRange(await run.Snapshot.ListAsync(
         """
         select request_id, kind, state, log_index, true, false from vault.request
         union all select request_id, kind, state, log_index, false, certificate is not null from vault.closed_request

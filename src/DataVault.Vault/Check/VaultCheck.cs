@@ -1,5 +1,3 @@
-using DataVault.Vault.Keys;
-
 namespace DataVault.Vault;
 
 /// <summary>
@@ -9,13 +7,14 @@ namespace DataVault.Vault;
 public sealed class VaultCheck
 {
     private readonly VaultDatabase database;
-    private readonly KeysDatabase keys;
-    private readonly VaultKeyring keyring;
-    private readonly TombstoneJournal journal;
-    private readonly PackageFolder packages;
+    private readonly Func<CheckRun, KeyCheck> keys;
+    private readonly Func<CheckRun, RowCheck> rows;
+    private readonly Func<CheckRun, PeopleCheck> people;
+    private readonly Func<CheckRun, RecordsCheck> records;
 
-    internal VaultCheck(VaultDatabase database, KeysDatabase keys, VaultKeyring keyring, TombstoneJournal journal, PackageFolder packages) =>
-        (this.database, this.keys, this.keyring, this.journal, this.packages) = (database, keys, keyring, journal, packages);
+    internal VaultCheck(
+        VaultDatabase database, Func<CheckRun, KeyCheck> keys, Func<CheckRun, RowCheck> rows, Func<CheckRun, PeopleCheck> people, Func<CheckRun, RecordsCheck> records) =>
+        (this.database, this.keys, this.rows, this.people, this.records) = (database, keys, rows, people, records);
 
     /// <param name="options">How far to go.</param>
     /// <param name="progress">Told what is being looked at.</param>
@@ -23,13 +22,20 @@ public sealed class VaultCheck
     public async Task<CheckReport> RunAsync(CheckOptions options, Action<string>? progress = null, CancellationToken ct = default)
     {
         ArgumentNullException.ThrowIfNull(options);
-        await using var run = await CheckRun.BeginAsync(database, progress ?? (static _ => { }), ct);
-        await new KeyCheck(run, keys, keyring, journal).RunAsync(ct);
+        await using var snapshot = await VaultSnapshot.TakeAsync(database, ct);
+        var run = new CheckRun(snapshot, progress ?? (static _ => { }));
+        await keys(run).RunAsync(ct);
         var log = new LogCheck(run);
-        var rows = new RowCheck(run, packages);
-        await rows.RunAsync(log, ct);
-        await log.RunAsync(static (_, _, _) => { }, ct);
-        rows.CompareWith(log);
+        var asked = rows(run);
+        await asked.RunAsync(log, ct);
+        await log.RunAsync(ct);
+        asked.CompareWith(log);
+        if (options.Deep)
+        {
+            await people(run).RunAsync(ct);
+            await records(run).RunAsync(ct);
+        }
+
         return run.Report();
     }
 }

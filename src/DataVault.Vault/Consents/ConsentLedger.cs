@@ -34,6 +34,8 @@ public sealed record ConsentStatement(string Purpose, string State, string? Noti
 /// </summary>
 public sealed class ConsentLedger
 {
+    internal const string ActsSql = "select subject_id, purpose_id, state, at, notice_version, channel, expires, log_index from vault.consent_event";
+
     private readonly VaultDatabase database;
     private readonly KeyRegistry keys;
     private readonly AuditLog log;
@@ -224,19 +226,20 @@ public sealed class ConsentLedger
     private async Task<ILookup<int, ConsentAct>> HistoryAsync(SubjectId subject, CancellationToken ct)
     {
         await using var command = database.Reads.CreateCommand(
-            "select purpose_id, state, at, notice_version, channel, expires, log_index from vault.consent_event where subject_id = $1 order by sequence desc");
+            ActsSql + " where subject_id = $1 order by sequence desc");
         command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = subject.Value });
-        var acts = await Rows.ReadAsync(command, row => (Purpose: row.GetInt32(0), Act: ReadAct(row)), ct);
+        var acts = await Rows.ReadAsync(command, row => (Purpose: row.GetInt32(1), Act: ReadAct(row, 2)), ct);
         return acts.ToLookup(act => act.Purpose, act => act.Act);
     }
 
-    private static ConsentAct ReadAct(NpgsqlDataReader reader) => new(
-        NameOf((ConsentStatus)reader.GetInt16(1)),
-        new DateTimeOffset(reader.GetDateTime(2)),
-        reader.IsDBNull(3) ? null : reader.GetString(3),
-        reader.IsDBNull(4) ? "" : reader.GetString(4),
-        reader.IsDBNull(5) ? null : new DateTimeOffset(reader.GetDateTime(5)),
-        reader.GetInt64(6));
+    /// <param name="at">Ordinal of the state; the other columns follow as <see cref="ActsSql"/> has them.</param>
+    internal static ConsentAct ReadAct(NpgsqlDataReader reader, int at) => new(
+        NameOf((ConsentStatus)reader.GetInt16(at)),
+        new DateTimeOffset(reader.GetDateTime(at + 1)),
+        reader.IsDBNull(at + 2) ? null : reader.GetString(at + 2),
+        reader.IsDBNull(at + 3) ? "" : reader.GetString(at + 3),
+        reader.IsDBNull(at + 4) ? null : new DateTimeOffset(reader.GetDateTime(at + 4)),
+        reader.GetInt64(at + 5));
 
     private ConsentView View(Purpose purpose, DecisionFacts facts, IEnumerable<ConsentAct> acts)
     {

@@ -209,6 +209,50 @@ internal sealed class RecordCipher(VaultKeyring keyring, Catalogue catalogue, IR
         if (!CryptographicOperations.FixedTimeEquals(expected, record.RecordSeal)) throw new CryptographicException("The record does not match its seal.");
     }
 
+    /// <summary>Whether a record matches its seal and every group of it opens. Nothing of what opens leaves this method.</summary>
+    public bool IsIntact(SealedRecord record, SubjectKeys keys) => Holds(() =>
+    {
+        Verify(record, keys);
+        TryGroups(keys, "field", record.Record);
+    });
+
+    /// <summary>The same of a history row.</summary>
+    public bool IsIntactHistory(SubjectKeys keys, byte[] history) => Holds(() => TryGroups(keys, "history", history));
+
+    /// <summary>The same of an event.</summary>
+    public bool IsIntactEvent(SubjectKeys keys, EventTypeDefinition type, Guid eventId, byte[] value) => Holds(() =>
+    {
+        Span<byte> key = stackalloc byte[KeyDerivation.KeySize];
+        keys.ClassKey(type.Class.Id, key);
+        var padded = new byte[SealedValue.OpenedLength(value.Length)];
+        SealedValue.Open(key, value, EventContext(keys.Subject, type, eventId, stackalloc byte[AssociatedData.Limit]), padded);
+        CryptographicOperations.ZeroMemory(key);
+        CryptographicOperations.ZeroMemory(padded);
+    });
+
+    private void TryGroups(SubjectKeys keys, string label, byte[] packed)
+    {
+        foreach (var (classId, value) in RecordCodec.Unpack(packed))
+        {
+            var buffer = new byte[SealedValue.OpenedLength(value.Length)];
+            OpenGroup(keys, label, classId, value.Span, buffer);
+            CryptographicOperations.ZeroMemory(buffer);
+        }
+    }
+
+    private static bool Holds(Action open)
+    {
+        try
+        {
+            open();
+            return true;
+        }
+        catch (Exception e) when (e is CryptographicException or InvalidDataException)
+        {
+            return false;
+        }
+    }
+
     private SealedRecord Complete(SubjectKeys keys, long rowVersion, byte[] record, byte[] facts)
     {
         Span<byte> digest = stackalloc byte[DigestSize];

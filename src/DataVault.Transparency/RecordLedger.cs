@@ -1,0 +1,138 @@
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+
+namespace DataVault.Transparency;
+
+/// <summary>What the log says that a vault should hold: the newest state of every record, and what belongs to it.</summary>
+internal sealed class RecordLedger(long until) : IEntryReader
+{
+    private readonly Dictionary<UInt128, Person> _people = [];
+    private readonly Dictionary<Hash, long> _batches = [];
+    private readonly Dictionary<Hash, long> _gone = [];
+    private readonly Dictionary<long, ConsentAct> _consents = [];
+    private readonly List<(long From, long To)> _restores = [];
+
+    /// <summary>The first entry that knows of single events, history rows and consent acts.</summary>
+    private long _boundFrom = long.MaxValue;
+
+    public IReadOnlyDictionary<UInt128, Person> People => _people;
+
+    public Dictionary<Hash, long> Batches => _batches;
+
+    public Dictionary<Hash, long> Gone => _gone;
+
+    public Dictionary<long, ConsentAct> Consents => _consents;
+
+    /// <summary>True when some events were appended before the log knew of single ones.</summary>
+    public bool HasUnboundEvents { get; private set; }
+
+    public bool Wants(in EntryGlance entry, ReadOnlySpan<byte> encoded) => entry.Result == EntryResult.Ok
+        && (entry.Type is EntryType.KeyCreate or EntryType.EraseExecuted or EntryType.EventAppend or EntryType.ConsentChange or EntryType.RestoreDeclared
+            || (entry.SubjectAt > 0 && entry.Has(10) && entry.Has(11)));
+
+    public void Read(long index, ReadOnlyMemory<byte> encoded)
+    {
+        if (index >= until)
+            return;
+        var entry = LogEntry.Decode(encoded);
+        var isWrite = !entry.Seal.IsEmpty && entry.RecordVersion > 0 && !entry.Subject.IsEmpty;
+        switch (entry.Type)
+        {
+            case EntryType.KeyCreate when !entry.Subject.IsEmpty: Of(entry).BornAt ??= index; break;
+            case EntryType.EraseExecuted: Erase(index, entry); break;
+            case EntryType.EventAppend: Append(index, entry); break;
+            case EntryType.RestoreDeclared when entry.Reference is { } from: _restores.Add((from, index)); break;
+            case EntryType.ConsentChange when !entry.DetailHash.IsEmpty && !entry.Subject.IsEmpty:
+                _boundFrom = Math.Min(_boundFrom, index);
+                _consents[index] = new ConsentAct(TagOf(entry), Hash.Of(entry.DetailHash.Span));
+                break;
+        }
+        if (isWrite)
+            Write(index, entry);
+    }
+
+    /// <summary>SPEC log-entry §9: what a declared restore says is not in the database any more.</summary>
+    public bool IsLost(long index) => _restores.Exists(restore => index >= restore.From && index < restore.To);
+
+    /// <summary>True when the database was restored after this entry, so that not all that the entry tells of need have been there a second time.</summary>
+    public bool IsBeforeRestore(long index) => _restores.Exists(restore => index < restore.To);
+
+    public bool IsBound(long index) => index >= _boundFrom;
+
+    /// <summary>The state that the record should be in; null when it should not be there.</summary>
+    public State? Expected(Person person)
+    {
+        for (var at = person.Writes.Count - 1; at >= 0; at--)
+        {
+            var write = person.Writes[at];
+            if (person.ErasedAt is { } erased && write.Index < erased)
+                return null;
+            if (!IsLost(write.Index))
+                return write;
+        }
+        return null;
+    }
+
+    private void Erase(long index, LogEntry entry)
+    {
+        if (!entry.Subject.IsEmpty)
+            Of(entry).ErasedAt = index;
+        if (!entry.Seal.IsEmpty && entry.RecordVersion == 0)
+            _gone[Hash.Of(entry.Seal.Span)] = index;
+    }
+
+    private void Append(long index, LogEntry entry)
+    {
+        if (entry.Seal.IsEmpty)
+        {
+            HasUnboundEvents = true;
+            return;
+        }
+        _boundFrom = Math.Min(_boundFrom, index);
+        _batches[Hash.Of(entry.Seal.Span)] = index;
+    }
+
+    private void Write(long index, LogEntry entry)
+    {
+        var person = Of(entry);
+        person.Writes.Add(new State(index, entry.RecordVersion, Hash.Of(entry.Seal.Span)));
+        if (entry.Type != EntryType.RecordWrite || entry.DetailHash.IsEmpty)
+            return;
+        _boundFrom = Math.Min(_boundFrom, index);
+        (person.History ??= []).Add(new State(index, entry.RecordVersion - 1, Hash.Of(entry.DetailHash.Span)));
+    }
+
+    private Person Of(LogEntry entry)
+    {
+        ref var person = ref CollectionsMarshal.GetValueRefOrAddDefault(_people, TagOf(entry), out _);
+        return person ??= new Person();
+    }
+
+    private static UInt128 TagOf(LogEntry entry) => BinaryPrimitives.ReadUInt128BigEndian(entry.Subject.Span);
+
+    /// <summary>A state of a record, or a row of its history, and the entry that tells of it.</summary>
+    public readonly record struct State(long Index, long Version, Hash Seal);
+
+    /// <summary>A consent act that an entry tells of.</summary>
+    public readonly record struct ConsentAct(UInt128 Tag, Hash Hash);
+
+    /// <summary>32 bytes as a value.</summary>
+    public readonly record struct Hash(UInt128 High, UInt128 Low)
+    {
+        public static Hash Of(ReadOnlySpan<byte> bytes) => new(BinaryPrimitives.ReadUInt128BigEndian(bytes), BinaryPrimitives.ReadUInt128BigEndian(bytes[16..]));
+    }
+
+    /// <summary>What the log says of one person.</summary>
+    public sealed class Person
+    {
+        public long? BornAt { get; set; }
+
+        public long? ErasedAt { get; set; }
+
+        public List<State> Writes { get; } = new(1);
+
+        public List<State>? History { get; set; }
+
+        public bool IsSeen { get; set; }
+    }
+}
