@@ -18,6 +18,7 @@ public sealed class KeyDerivation : IDisposable
 
     private const int BlockSize = HMACSHA512.HashSizeInBytes;
     private const int InfoLimit = 256;
+    private const int OutputLimit = 255 * BlockSize;
     private readonly IncrementalHash keyed;
 
     public KeyDerivation(ReadOnlySpan<byte> key)
@@ -38,6 +39,7 @@ public sealed class KeyDerivation : IDisposable
     /// <summary>RFC 5869 §2.3 with <paramref name="info"/> as it is.</summary>
     internal void ExpandInfo(ReadOnlySpan<byte> info, Span<byte> output)
     {
+        if (output.Length > OutputLimit) throw new ArgumentException("HKDF-Expand gives no more than 255 blocks", nameof(output));
         Span<byte> block = stackalloc byte[BlockSize];
         Span<byte> counter = stackalloc byte[1];
         var previous = 0;

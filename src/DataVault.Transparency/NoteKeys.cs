@@ -190,14 +190,16 @@ internal sealed class EcdsaNoteVerifier : KeyVerifier
         }
     }
 
-    private protected override NoteCheck CheckSignature(ReadOnlySpan<byte> text, ReadOnlySpan<byte> signature)
+    private protected override NoteCheck CheckSignature(ReadOnlySpan<byte> text, ReadOnlySpan<byte> signature) =>
+        IsSignedBy(_spki, text, signature) ? NoteCheck.Valid : NoteCheck.Invalid;
+
+    internal static bool IsSignedBy(byte[] spki, ReadOnlySpan<byte> text, ReadOnlySpan<byte> signature)
     {
         if (!IsStrictDer(signature))
-            return NoteCheck.Invalid;
+            return false;
         using var key = ECDsa.Create();
-        key.ImportSubjectPublicKeyInfo(_spki, out _);
-        var valid = key.VerifyData(text, signature, HashAlgorithmName.SHA256, DSASignatureFormat.Rfc3279DerSequence);
-        return valid ? NoteCheck.Valid : NoteCheck.Invalid;
+        key.ImportSubjectPublicKeyInfo(spki, out _);
+        return key.VerifyData(text, signature, HashAlgorithmName.SHA256, DSASignatureFormat.Rfc3279DerSequence);
     }
 
     /// <summary>
