@@ -1,11 +1,12 @@
 using System.Runtime.InteropServices;
 using DataVault.Server;
+using DataVault.Server.Backup;
 using DataVault.Server.Database;
 using DataVault.Vault;
 using Npgsql;
 
 using var stop = new CancellationTokenSource();
-var unsound = false;
+var (unsound, aside) = (false, false);
 void Stop(PosixSignalContext signal)
 {
     signal.Cancel = true;
@@ -17,10 +18,12 @@ using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
 try
 {
     // What is not a command of ours is configuration (--Vault:Home=…).
-    string[] command = args.TakeWhile(argument => !argument.StartsWith('-')).ToArray();
+    string[] command = args.TakeWhile(argument => argument == "-" || !argument.StartsWith('-')).ToArray();
+    // Their streams may pass through standard output, and what was cut off is a failure.
+    aside = command is ["backup" or "restore", ..];
     var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args[command.Length..], ContentRootPath = AppContext.BaseDirectory });
     var settings = new ServerSettings(builder.Configuration, builder.Environment);
-    var startup = new Startup(builder, settings, Startup.LoadPolicy(settings), Console.WriteLine);
+    var startup = new Startup(builder, settings, Startup.LoadPolicy(settings), aside ? Console.Error.WriteLine : Console.WriteLine) { LogsAside = aside };
     await (command switch
     {
         [] => startup.ServeAsync(stop.Token),
@@ -28,17 +31,40 @@ try
         ["administrator", var email] => startup.CreateAdministratorAsync(email, stop.Token),
         ["check"] => CheckAsync(deep: false),
         ["check", "deep"] => CheckAsync(deep: true),
-        _ => throw new StartupException("Commands: none to serve; migrate; administrator EMAIL; check [deep]."),
+        ["backup", "verify", var file] => Backups().VerifyAsync(file, stop.Token),
+        ["backup", "list", var folder] => Task.Run(() => Backups().List(folder)),
+        ["backup", var part, var to] => Backups().BackUpAsync(PartOf(part), to, stop.Token),
+        ["restore", var part, var from] => RestoreAsync(PartOf(part), from, null),
+        ["restore", var part, var from, "replacing", var name] => RestoreAsync(PartOf(part), from, name),
+        _ => throw new StartupException(
+            "Commands: none to serve; migrate; administrator EMAIL; check [deep]; backup data|keys TO; backup verify FILE; backup list FOLDER; restore data|keys FROM [replacing NAME]."),
     });
     return unsound ? 1 : 0;
+
+    BackupCommands Backups() => new(startup.Visit(), settings, TimeProvider.System, Console.Error.WriteLine);
+
+    Task RestoreAsync(BackupPart part, string from, string? replacing) =>
+        new RestoreCommand(startup.Visit(), settings, TimeProvider.System, Console.Error.WriteLine).RestoreAsync(part, from, replacing, stop.Token);
+
+    static BackupPart PartOf(string word) => word switch
+    {
+        "data" => BackupPart.Data,
+        "keys" => BackupPart.Keys,
+        _ => throw new StartupException("A vault has two parts: data and keys."),
+    };
 
     async Task CheckAsync(bool deep) => unsound = !await startup.CheckAsync(deep, stop.Token);
 }
 catch (OperationCanceledException) when (stop.IsCancellationRequested)
 {
-    return 0;
+    return aside ? 2 : 0;
 }
-catch (Exception e) when (e is StartupException or VaultStartException)
+catch (IOException e) when (aside)
+{
+    await Console.Error.WriteLineAsync($"A file cannot be read or written: {e.Message}");
+    return 2;
+}
+catch (Exception e) when (e is StartupException or VaultStartException or BackupException)
 {
     await Console.Error.WriteLineAsync(e.Message);
     return 2;

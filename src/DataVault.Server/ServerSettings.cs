@@ -42,6 +42,21 @@ internal sealed class ServerSettings
     public RootKeySource? PreviousRootKey =>
         _configuration.GetSection(PreviousRootKeySection).Exists() ? new RootKeySettings(_configuration, PreviousRootKeySection, Development).Read() : null;
 
+    /// <summary>Folder of the log's mirror; null for one in the home folder.</summary>
+    public string? LogMirror => Text("Vault:LogMirror") is { } folder ? Path.GetFullPath(folder) : null;
+
+    /// <summary>What opens the backups of a part. The two differ, so that whoever finds one can read nothing.</summary>
+    /// <exception cref="StartupException">It is absent, short, or the other part's too.</exception>
+    public string BackupPassphrase(BackupPart part)
+    {
+        var name = part == BackupPart.Data ? "Data" : "Keys";
+        if (Secret($"Backup:{name}Passphrase") is not { Length: >= 20 } passphrase)
+            throw new StartupException($"Set Backup__{name}Passphrase, or Backup__{name}PassphraseFile, to at least 20 characters.");
+        if (Secret("Backup:DataPassphrase") == Secret("Backup:KeysPassphrase"))
+            throw new StartupException("The backups of data and of keys need different passphrases: one must not open both.");
+        return passphrase;
+    }
+
     public string? ConsoleSecret => Secret("Console:ClientSecret");
 
     public string? Collector => Text("OTEL_EXPORTER_OTLP_ENDPOINT");

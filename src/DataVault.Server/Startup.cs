@@ -5,6 +5,7 @@ using DataVault.Analytics;
 using DataVault.Console;
 using DataVault.Issuer;
 using DataVault.Policy;
+using DataVault.Server.Backup;
 using DataVault.Server.Database;
 using DataVault.Server.Endpoints;
 using DataVault.Server.Http;
@@ -23,9 +24,11 @@ internal sealed record DatabaseConnections(string Vault, string Keys, string Iss
         return new(vault, settings.RequiredConnection("Keys"), settings.Connection("Issuer") ?? vault, settings.Connection("Analytics") ?? vault);
     }
 
-    public static DatabaseConnections Embedded(EmbeddedPostgres postgres) => new(
-        postgres.ConnectionString("vault", "dv_vault_app"), postgres.ConnectionString("keys", "dv_keys_app"),
-        postgres.ConnectionString("vault", "dv_issuer_app"), postgres.ConnectionString("vault", "dv_analytics_app"));
+    public static DatabaseConnections Embedded(EmbeddedPostgres postgres) => Embedded(postgres.ConnectionString);
+
+    /// <param name="connection">Gives the connection string of a database for a role.</param>
+    public static DatabaseConnections Embedded(Func<string, string, string> connection) =>
+        new(connection("vault", "dv_vault_app"), connection("keys", "dv_keys_app"), connection("vault", "dv_issuer_app"), connection("vault", "dv_analytics_app"));
 
     /// <summary>Each login with the groups it needs; one that serves two parts gets the groups of both.</summary>
     public IEnumerable<ServerLogin> Logins() =>
@@ -35,6 +38,9 @@ internal sealed record DatabaseConnections(string Vault, string Keys, string Iss
 /// <summary>The composition root: reads the settings, brings the databases up, wires the parts, serves until told to stop.</summary>
 internal sealed class Startup(WebApplicationBuilder builder, ServerSettings settings, PolicySet policy, Action<string> print)
 {
+    /// <summary>Standard output carries something else than words.</summary>
+    public bool LogsAside { get; init; }
+
     public static PolicySet LoadPolicy(ServerSettings settings)
     {
         var folder = settings.PoliciesFolder();
@@ -128,6 +134,13 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
             print($"WRONG {finding}");
         print(report.Ok ? "The databases, the log, the journal and the packages agree." : "The vault is not sound.");
         return report.Ok;
+    }
+
+    /// <summary>For commands that work on the databases and go.</summary>
+    public VaultVisit Visit()
+    {
+        settings.RefuseUnsafe();
+        return new VaultVisit(settings, StartPostgresAsync, connections => Build(connections, settings.ConsoleSecret ?? ""));
     }
 
     private void RefuseTakenPort()
@@ -236,7 +249,12 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
     private void AddLogging(ILoggingBuilder logging)
     {
         logging.ClearProviders();
-        logging.AddConsole(console => console.FormatterName = settings.Development ? PlainLog.FormatName : JsonLog.FormatName);
+        logging.AddConsole(console =>
+        {
+            console.FormatterName = settings.Development ? PlainLog.FormatName : JsonLog.FormatName;
+            if (LogsAside)
+                console.LogToStandardErrorThreshold = LogLevel.Trace;
+        });
         logging.AddConsoleFormatter<JsonLog, ConsoleFormatterOptions>();
         logging.AddConsoleFormatter<PlainLog, ConsoleFormatterOptions>();
         // The framework's own lines at Information hold URLs with their queries.
@@ -253,6 +271,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
                 DataConnection = connections.Vault,
                 KeysConnection = connections.Keys,
                 Home = settings.Home,
+                LogMirror = settings.LogMirror,
                 Origin = settings.Origin,
                 Development = settings.Development,
                 RootKey = settings.RootKey,

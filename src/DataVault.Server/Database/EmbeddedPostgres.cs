@@ -83,8 +83,19 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
     }
 
     /// <summary>Connection string of a database for a login role, over the socket.</summary>
-    public string ConnectionString(string database, string role) =>
-        new NpgsqlConnectionStringBuilder { Host = Socket, Port = Port, Database = database, Username = role }.ConnectionString;
+    public string ConnectionString(string database, string role) => ConnectionString(Socket, Port, database, role);
+
+    /// <summary>The same for the cluster of a folder that another process of ours runs at this moment; null when there is none.</summary>
+    public static Func<string, string, string>? FindRunning(string home)
+    {
+        var file = Path.Combine(RememberedCluster(home) ?? Path.Combine(Path.GetFullPath(home), "postgres"), "data", "postmaster.pid");
+        if (!File.Exists(file) || File.ReadAllLines(file) is not [_, _, _, var port, var socket, ..])
+            return null;
+        return (database, role) => ConnectionString(socket, int.Parse(port, CultureInfo.InvariantCulture), database, role);
+    }
+
+    private static string ConnectionString(string socket, int port, string database, string role) =>
+        new NpgsqlConnectionStringBuilder { Host = socket, Port = port, Database = database, Username = role }.ConnectionString;
 
     /// <summary>Restarts the database whenever its process is gone, waiting longer after each failure, until cancelled.</summary>
     public async Task SuperviseAsync(Action<string> report, CancellationToken cancellation)

@@ -59,6 +59,22 @@ internal sealed partial class PostgresBinaries
         return wanted is null ? found.MaxBy(b => b.Version) : found.Find(b => b.Version == wanted);
     }
 
+    /// <summary>The folder of the newest <c>pg_dump</c> and <c>pg_restore</c>, not older than the server; they come without a server too.</summary>
+    /// <exception cref="StartupException">One line saying what to install.</exception>
+    public static async Task<string> FindToolsAsync(string searchPath, int major, CancellationToken cancellation)
+    {
+        var path = searchPath.Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries);
+        var newest = (Version: major - 1, Folder: "");
+        foreach (var folder in Folders(searchPath).Concat(path).Where(f => File.Exists(Path.Combine(f, "pg_dump")) && File.Exists(Path.Combine(f, "pg_restore"))))
+        {
+            if (await VersionOfAsync(Path.Combine(folder, "pg_dump"), cancellation) is { } version && version > newest.Version)
+                newest = (version, folder);
+        }
+        return newest.Folder.Length > 0
+            ? newest.Folder
+            : throw new StartupException($"pg_dump and pg_restore of PostgreSQL {major} or later are needed here: install PostgreSQL's client programs (Debian, Ubuntu: apt-get install postgresql-client).");
+    }
+
     private static IEnumerable<string> Folders(string searchPath)
     {
         foreach (var entry in searchPath.Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries))
@@ -90,11 +106,14 @@ internal sealed partial class PostgresBinaries
     {
         if (!new[] { "postgres", "initdb", "pg_ctl" }.All(p => File.Exists(Path.Combine(folder, p))))
             return null;
-        var answer = await Command.RunAsync(Path.Combine(folder, "postgres"), ["--version"], cancellation);
+        return await VersionOfAsync(Path.Combine(folder, "postgres"), cancellation) is { } version ? new PostgresBinaries(folder, version) : null;
+    }
+
+    private static async Task<int?> VersionOfAsync(string program, CancellationToken cancellation)
+    {
+        var answer = await Command.RunAsync(program, ["--version"], cancellation);
         var match = VersionPattern().Match(answer.Output);
-        return answer.Succeeded && match.Success
-            ? new PostgresBinaries(folder, int.Parse(match.Groups[1].ValueSpan, CultureInfo.InvariantCulture))
-            : null;
+        return answer.Succeeded && match.Success ? int.Parse(match.Groups[1].ValueSpan, CultureInfo.InvariantCulture) : null;
     }
 
     [GeneratedRegex(@"\(PostgreSQL\) (\d+)")]

@@ -95,9 +95,9 @@ internal sealed class Provisioning(string vaultAdministrator, string keysAdminis
         await command.ExecuteNonQueryAsync(cancellation);
     }
 
-    private static string Identifier(string name) => $"\"{name.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
+    internal static string Identifier(string name) => $"\"{name.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
 
-    private static string Literal(string text) => $"'{text.Replace("'", "''", StringComparison.Ordinal)}'";
+    internal static string Literal(string text) => $"'{text.Replace("'", "''", StringComparison.Ordinal)}'";
 }
 
 /// <summary>The server's logins must not be able to do more than their groups allow.</summary>

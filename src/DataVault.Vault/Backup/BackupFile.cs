@@ -3,6 +3,9 @@ using DataVault.Cryptography;
 
 namespace DataVault.Vault;
 
+/// <summary>A backup that cannot be used: what is wrong with it.</summary>
+public sealed class BackupException(string message) : Exception(message);
+
 /// <summary>Writes and reads the encrypted stream of a backup: facts first, then what PostgreSQL's own tool gave. Nothing is ever held whole, or on disk in clear.</summary>
 public static class BackupFile
 {
@@ -44,8 +47,28 @@ public static class BackupFile
     /// <param name="begin">Gets the facts and gives where the dump goes; throws to refuse.</param>
     /// <param name="progress">Told how many bytes of the dump are handed on.</param>
     /// <param name="ct">Ends the work early.</param>
-    /// <exception cref="BackupFormatException">The container is damaged; what was handed on is not to be used.</exception>
+    /// <exception cref="BackupException">The container is damaged; what was handed on is not to be used.</exception>
     public static async Task<BackupFacts> OpenAsync(
+        Stream source, string passphrase, Func<BackupFacts, Task<Stream>> begin, IProgress<long> progress, CancellationToken ct)
+    {
+        try
+        {
+            return await ReadAsync(source, passphrase, begin, progress, ct);
+        }
+        catch (BackupFormatException e)
+        {
+            throw new BackupException(e.Message);
+        }
+    }
+
+    /// <summary>Gives a file that was read again its name, for good.</summary>
+    public static void Keep(string unfinished, string file)
+    {
+        File.Move(unfinished, file, overwrite: false);
+        DurableFile.FlushFolder(Path.GetDirectoryName(Path.GetFullPath(file))!);
+    }
+
+    private static async Task<BackupFacts> ReadAsync(
         Stream source, string passphrase, Func<BackupFacts, Task<Stream>> begin, IProgress<long> progress, CancellationToken ct)
     {
         ArgumentNullException.ThrowIfNull(begin);

@@ -60,7 +60,7 @@ internal static class DurableFile
     }
 
     // A file's name is the folder's content: until the folder is on disk, a power cut may bring the old name, or none.
-    private static void FlushFolder(string folder)
+    public static void FlushFolder(string folder)
     {
         if (OperatingSystem.IsWindows()) return;
         using var handle = new SafeFileHandle(Open([.. Encoding.UTF8.GetBytes(folder), 0], 0), ownsHandle: true);

@@ -1,0 +1,139 @@
+using DataVault.Server.Database;
+using DataVault.Vault;
+using Npgsql;
+
+namespace DataVault.Server.Backup;
+
+/// <summary>
+/// The command <c>restore</c>: into a database beside the one that is wanted, which takes its name in one step when everything has been read, restored and
+/// counted. Cut off at any moment, it leaves what was there before. What was erased since the backup is erased again by the next start, before it serves.
+/// </summary>
+internal sealed class RestoreCommand(VaultVisit visit, ServerSettings settings, TimeProvider clock, Action<string> print)
+{
+    private const string InUse = "55006";
+
+    /// <param name="part">Which database.</param>
+    /// <param name="from">A file, or <c>-</c> for standard input.</param>
+    /// <param name="replacing">Name of the database that may be lost; null when it must be absent or empty.</param>
+    /// <param name="stop">Ends the work early.</param>
+    public async Task RestoreAsync(BackupPart part, string from, string? replacing, CancellationToken stop)
+    {
+        var passphrase = settings.BackupPassphrase(part);
+        await using var source = from == "-" ? System.Console.OpenStandardInput() : File.OpenRead(from);
+        await visit.AloneAsync(async databases =>
+        {
+            var wanted = new NpgsqlConnectionStringBuilder(databases.Administrator(part)) { Pooling = false };
+            await using var cluster = await OpenAsync(wanted, "postgres", stop);
+            var exists = await RefuseFullAsync(cluster, wanted, part, replacing, stop);
+            var beside = new NpgsqlConnectionStringBuilder(wanted.ConnectionString) { Database = wanted.Database + "_restoring" };
+            var facts = await FillAsync(source, part, passphrase, cluster, beside, stop);
+            await CompareAsync(facts, beside, stop);
+            await TakeNameAsync(cluster, wanted.Database!, beside.Database!, exists);
+            print($"Restored {BackupCommands.Describe(facts)}.");
+            print("Now start the server (on outside databases, run migrate before): it carries out the erasures since, and puts the log's newer entries back, before it serves.");
+        }, stop);
+    }
+
+    private async Task<BackupFacts> FillAsync(
+        Stream source, BackupPart part, string passphrase, NpgsqlConnection cluster, NpgsqlConnectionStringBuilder beside, CancellationToken stop)
+    {
+        var tools = await PostgresTools.FindAsync(settings.SearchPath, cluster.PostgreSqlVersion.Major, stop);
+        PostgresTool? tool = null;
+        try
+        {
+            var facts = await BackupFile.OpenAsync(source, passphrase, async said =>
+            {
+                Refuse(said, part);
+                print($"Restoring {BackupCommands.Describe(said)}");
+                await PrepareAsync(cluster, beside.Database!, said.Roles, stop);
+                tool = PostgresTool.Restore(tools, beside.ConnectionString);
+                return tool.Input;
+            }, new BackupProgress("restored", clock, print), stop);
+            await tool!.EndAsync();
+            return facts;
+        }
+        catch (IOException) when (tool is not null)
+        {
+            // The pipe broke because the tool gave up: it says why.
+            throw new StartupException($"pg_restore failed: {await tool.LastErrorAsync()}");
+        }
+        finally
+        {
+            if (tool is not null)
+                await tool.DisposeAsync();
+        }
+    }
+
+    private void Refuse(BackupFacts said, BackupPart part)
+    {
+        if (said.Part != part)
+            throw new StartupException($"This is a backup of {BackupFacts.NameOf(said.Part)}, not of {BackupFacts.NameOf(part)}.");
+        if (said.Outdated(settings.Home) is { } outdated)
+            throw new StartupException("This backup is of no use. " + outdated);
+    }
+
+    // What a restore that was cut off left behind goes first.
+    private static async Task PrepareAsync(NpgsqlConnection cluster, string beside, IReadOnlyList<string> roles, CancellationToken stop)
+    {
+        await RunAsync(cluster, $"drop database if exists {Provisioning.Identifier(beside)}", stop);
+        await RunAsync(cluster, $"create database {Provisioning.Identifier(beside)} encoding 'UTF8' template template0", stop);
+        foreach (var role in roles)
+            await RunAsync(cluster, $"do $$ begin if not exists (select from pg_roles where rolname = {Provisioning.Literal(role)}) then create role {Provisioning.Identifier(role)} nologin; end if; end $$", stop);
+    }
+
+    private static async Task CompareAsync(BackupFacts facts, NpgsqlConnectionStringBuilder beside, CancellationToken stop)
+    {
+        await using var restored = await OpenAsync(beside, beside.Database!, stop);
+        if (facts.Difference(await BackupFacts.ReadAsync(facts.Part, restored, stop)) is { } difference)
+            throw new StartupException($"The restored database is not what was backed up: {difference}.");
+    }
+
+    private static async Task<bool> RefuseFullAsync(
+        NpgsqlConnection cluster, NpgsqlConnectionStringBuilder wanted, BackupPart part, string? replacing, CancellationToken stop)
+    {
+        await using var command = new NpgsqlCommand("select 1 from pg_database where datname = $1", cluster) { Parameters = { new() { Value = wanted.Database! } } };
+        if (await command.ExecuteScalarAsync(stop) is null)
+            return false;
+        await using var there = await OpenAsync(wanted, wanted.Database!, stop);
+        await using var count = new NpgsqlCommand("select count(*) from pg_class c where c.relkind in ('r', 'p') and c.relnamespace::regnamespace::text not in ('pg_catalog', 'information_schema')", there);
+        var tables = (long)(await count.ExecuteScalarAsync(stop))!;
+        if (tables > 0 && replacing != wanted.Database)
+            throw new StartupException($"The database {wanted.Database} holds {tables} tables. To lose them: restore {BackupFacts.NameOf(part)} FROM replacing {wanted.Database}");
+        return true;
+    }
+
+    // INVARIANT: both names change in one transaction, so there is always exactly one database of the wanted name, the old one or the new.
+    private static async Task TakeNameAsync(NpgsqlConnection cluster, string wanted, string beside, bool exists)
+    {
+        var replaced = wanted + "_replaced";
+        try
+        {
+            await RunAsync(cluster, $"drop database if exists {Provisioning.Identifier(replaced)}", CancellationToken.None);
+            await using (var transaction = await cluster.BeginTransactionAsync())
+            {
+                if (exists)
+                    await RunAsync(cluster, $"alter database {Provisioning.Identifier(wanted)} rename to {Provisioning.Identifier(replaced)}", CancellationToken.None);
+                await RunAsync(cluster, $"alter database {Provisioning.Identifier(beside)} rename to {Provisioning.Identifier(wanted)}", CancellationToken.None);
+                await transaction.CommitAsync();
+            }
+            await RunAsync(cluster, $"drop database if exists {Provisioning.Identifier(replaced)}", CancellationToken.None);
+        }
+        catch (PostgresException e) when (e.SqlState == InUse)
+        {
+            throw new StartupException($"Somebody is connected to the database {wanted}: stop the servers and whoever else works on it, and restore again.");
+        }
+    }
+
+    private static async Task<NpgsqlConnection> OpenAsync(NpgsqlConnectionStringBuilder settings, string database, CancellationToken stop)
+    {
+        var connection = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(settings.ConnectionString) { Database = database, Pooling = false }.ConnectionString);
+        await connection.OpenAsync(stop);
+        return connection;
+    }
+
+    private static async Task RunAsync(NpgsqlConnection connection, string statement, CancellationToken stop)
+    {
+        await using var command = new NpgsqlCommand(statement, connection) { CommandTimeout = 0 };
+        await command.ExecuteNonQueryAsync(stop);
+    }
+}
