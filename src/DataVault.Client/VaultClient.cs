@@ -91,6 +91,9 @@ public sealed class VaultClient(HttpClient http, TokenSource? tokens = null, Vau
     public Task<Found> SearchAsync(SearchCustomers search, CancellationToken cancellation = default) =>
         AskAsync<SearchCustomers, Found>("/v1/customers/search", search, cancellation);
 
+    /// <summary>What the planner says of the blind indexes.</summary>
+    public Task<IndexReportView> IndexesAsync(CancellationToken cancellation = default) => GetAsync<IndexReportView>(new Query("/v1/indexes"), cancellation);
+
     /// <summary>Up to 1,000 creates or reads with one result per item. Reads, and creates with an idempotency key, are repeated when the vault is busy.</summary>
     public Task<BatchResult> BatchAsync(CustomerBatch batch, string? idempotencyKey = null, CancellationToken cancellation = default)
     {

@@ -33,6 +33,70 @@ public sealed class BlindIndexKey(ReadOnlySpan<byte> key) : IDisposable
 }
 
 /// <summary>
+/// One epoch of a blind index: a random key of its own, from which each partition's key is derived, and how many bits of a term are stored. The partition of
+/// a person is a keyed hash of their id, so that who reads the database cannot sort terms by partition. Thread-safe.
+/// </summary>
+public sealed class BlindIndexEpoch : IDisposable
+{
+    private readonly BlindIndexKey[] partitions;
+    private readonly KeyedHashes? members;
+
+    /// <param name="key">32 random bytes; they live until the epoch's terms are deleted.</param>
+    /// <param name="bits">Bits of each stored term, 1 to 128.</param>
+    /// <param name="partitionCount">Keys that people are spread over.</param>
+    public BlindIndexEpoch(ReadOnlySpan<byte> key, int bits, int partitionCount)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(bits, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(bits, BlindIndexKey.TermSize * 8);
+        ArgumentOutOfRangeException.ThrowIfLessThan(partitionCount, 1);
+        Bits = bits;
+        partitions = new BlindIndexKey[partitionCount];
+        for (var number = 0; number < partitionCount; number++)
+        {
+            using var derived = KeyDerivation.Expand(key, "index-partition", KeyDerivation.Context(number));
+            partitions[number] = new BlindIndexKey(derived.Span);
+        }
+
+        if (partitionCount == 1) return;
+        using var member = KeyDerivation.Expand(key, "index-member");
+        members = new KeyedHashes(member.Span);
+    }
+
+    /// <summary>An index whose one key is used as it is, at full length: what a vault had before there were epochs.</summary>
+    public BlindIndexEpoch(BlindIndexKey key) => (partitions, Bits) = ([key], BlindIndexKey.TermSize * 8);
+
+    public int Bits { get; }
+
+    public int Partitions => partitions.Length;
+
+    /// <summary>The partition of a person.</summary>
+    /// <param name="subject">16 bytes of the person's id, in network order.</param>
+    public int PartitionOf(ReadOnlySpan<byte> subject)
+    {
+        if (members is null) return 0;
+        Span<byte> digest = stackalloc byte[8];
+        members.Compute(subject, digest);
+        return (int)(System.Buffers.Binary.BinaryPrimitives.ReadUInt64BigEndian(digest) % (ulong)partitions.Length);
+    }
+
+    /// <summary>The first <see cref="Bits"/> of the keyed hash, in as few bytes as hold them; the bits left over are zero.</summary>
+    public byte[] Term(ReadOnlySpan<byte> normalised, int partition)
+    {
+        Span<byte> full = stackalloc byte[BlindIndexKey.TermSize];
+        partitions[partition].Term(normalised, full);
+        var term = full[..((Bits + 7) / 8)].ToArray();
+        if (Bits % 8 != 0) term[^1] &= (byte)(0xFF << (8 - Bits % 8));
+        return term;
+    }
+
+    public void Dispose()
+    {
+        foreach (var partition in partitions) partition.Dispose();
+        members?.Dispose();
+    }
+}
+
+/// <summary>
 /// The key of one pseudonym domain: <c>base32(HMAC-SHA-256(key, "datavault/v1/pseudonym" ‖ 00 ‖ input)[..20])</c>, 32 lower-case letters and digits.
 /// Two domains cannot be joined, and without the person's own secret (the input) nobody computes it again. Thread-safe.
 /// </summary>

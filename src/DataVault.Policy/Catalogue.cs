@@ -31,7 +31,7 @@ public enum ValueType
     EnumerationList,
 }
 
-/// <summary>How a field can be found by its value, over a blind index.</summary>
+/// <summary>The blind index that a field declares by itself, of its whole value at full length. More are declared apart: <see cref="IndexDefinition"/>.</summary>
 public enum FieldIndex
 {
     None,
@@ -216,10 +216,12 @@ public sealed class Catalogue
     private readonly FrozenDictionary<string, FieldDefinition> byName;
     private readonly FrozenDictionary<int, FieldDefinition> byId;
     private readonly FrozenDictionary<int, FieldClass> classes;
+    private readonly FrozenDictionary<int, IndexDefinition> indexes;
 
-    internal Catalogue(IReadOnlyList<FieldDefinition> fields, IReadOnlyList<FieldClass> classes)
+    internal Catalogue(IReadOnlyList<FieldDefinition> fields, IReadOnlyList<FieldClass> classes, IReadOnlyList<IndexDefinition> indexes)
     {
-        (Fields, Classes) = (fields, classes);
+        (Fields, Classes, Indexes) = (fields, classes, indexes);
+        this.indexes = indexes.ToFrozenDictionary(index => index.Id);
         byName = fields.ToFrozenDictionary(field => field.Name, StringComparer.Ordinal);
         byId = fields.ToFrozenDictionary(field => field.Id);
         this.classes = classes.ToFrozenDictionary(item => item.Id);
@@ -231,9 +233,17 @@ public sealed class Catalogue
     /// <summary>Classes of fields and of events, by id.</summary>
     public IReadOnlyList<FieldClass> Classes { get; }
 
+    /// <summary>Blind indexes, by id: those that fields declare themselves and those declared apart.</summary>
+    public IReadOnlyList<IndexDefinition> Indexes { get; }
+
     public FieldDefinition? Find(string name) => byName.GetValueOrDefault(name);
 
     public FieldDefinition? ById(int id) => byId.GetValueOrDefault(id);
+
+    public IndexDefinition? IndexById(int id) => indexes.GetValueOrDefault(id);
+
+    /// <summary>Whether some index holds this field, alone or with others.</summary>
+    public bool IsIndexed(CatalogueItem item) => item is FieldDefinition field && Indexes.Any(index => index.Parts.Any(part => part.Field.Id == field.Id));
 
     public FieldClass? ClassById(int id) => classes.GetValueOrDefault(id);
 }

@@ -21,6 +21,7 @@ internal sealed class PolicyLint(PolicySet policy)
         Purposes();
         Roles();
         Items();
+        Indexes();
         Domains();
         Cases();
         return [.. findings.Distinct().OrderBy(finding => finding.File, StringComparer.Ordinal).ThenBy(finding => finding.Line)];
@@ -99,7 +100,7 @@ internal sealed class PolicyLint(PolicySet policy)
     private void SearchWithoutIndex(Rule rule)
     {
         if (rule.Forbids || !rule.Actions.Contains(AccessAction.Search)) return;
-        foreach (var item in rule.Items.Where(item => item is not FieldDefinition { Index: not FieldIndex.None })) Find(rule, $"permits to search by {item.Name}, which has no index");
+        foreach (var item in rule.Items.Where(item => !policy.Catalogue.IsIndexed(item))) Find(rule, $"permits to search by {item.Name}, which has no index");
     }
 
     private void SpecialWithoutGround(Rule rule)
@@ -151,6 +152,29 @@ internal sealed class PolicyLint(PolicySet policy)
 
         foreach (var rule in policy.Retention.Where(rule => policy.Items.All(item => item.Retention != rule.Name))) Find("retention.yaml", $"nothing is kept by {rule.Name}");
         foreach (var unused in policy.Catalogue.Classes.Where(one => policy.Items.All(item => item.Class != one))) Find("catalogue.yaml", $"the class {unused.Name} is empty");
+    }
+
+    // A few values that everybody knows: their terms tell the values to whoever counts them. Beside another field they say little.
+    private static bool IsTelling(FieldDefinition field) =>
+        field.IsSpecialCategory || field.Rules.Type is ValueType.Boolean or ValueType.Enumeration or ValueType.EnumerationList or ValueType.Country or ValueType.Language;
+
+    private void Indexes()
+    {
+        foreach (var index in policy.Catalogue.Indexes.Where(index => index.Parts.All(part => IsTelling(part.Field))))
+        {
+            var what = index.Parts.Any(part => part.Field.IsSpecialCategory) ? "a special category" : "few known values";
+            Find("catalogue.yaml", $"the index {index.Name} holds {what} alone: the stored terms would tell them; index it together with another field");
+        }
+
+        foreach (var index in policy.Catalogue.Indexes.Where(index => index.IsUnique && index.Parts[0].Field.Rules.IsList))
+        {
+            Find("catalogue.yaml", $"the index {index.Name} is unique over a list: one person's items would take those of others");
+        }
+
+        foreach (var group in policy.Catalogue.Indexes.GroupBy(index => index.Signature.TrimEnd('!')).Where(group => group.Count() > 1))
+        {
+            Find("catalogue.yaml", $"the indexes {string.Join(" and ", group.Select(index => index.Name))} hold the same");
+        }
     }
 
     private bool Reachable(CatalogueItem item, AccessAction action) =>

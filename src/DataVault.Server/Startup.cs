@@ -340,6 +340,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         PolicyEndpoints.Map(app);
         AnalyticsEndpoints.Map(app);
         AdministrationEndpoints.Map(app);
+        IndexEndpoints.Map(app);
         app.MapIssuer();
         app.MapConsole();
     }

@@ -10,7 +10,7 @@ public enum EntryType : ushort
     FieldRead = 17, RecordWrite = 18, RecordDelete = 19, Export = 20, Search = 21, Denied = 22, PolicyChange = 26, RoleChange = 27,
     ConsentChange = 31, EventAppend = 32, EventRead = 33, RequestChange = 34, SignIn = 35, SignInFailed = 36, AuditRead = 37,
     ClientChange = 38, AccountChange = 39, AnalyticsFeed = 40, AnalyticsQuery = 41, TokenIssued = 42, PolicyQuestion = 43, StatusRead = 44,
-    RequestRead = 45, HoldChange = 46, LogPrune = 50, ImpactReport = 53,
+    RequestRead = 45, HoldChange = 46, IndexChange = 48, LogPrune = 50, ImpactReport = 53,
     SignerRotate = 49, Timestamp = 52, SignerAdopt = 54,
     RestoreDeclared = 47, BackupMade = 51,
 #pragma warning restore CS1591
@@ -67,6 +67,7 @@ public static class EntryTypes
         [EntryType.RequestRead] = "request.read",
         [EntryType.LogPrune] = "log.prune",
         [EntryType.ImpactReport] = "impact.report",
+        [EntryType.IndexChange] = "index.change",
         [EntryType.HoldChange] = "hold.change",
         [EntryType.SignerRotate] = "signer.rotate",
         [EntryType.Timestamp] = "timestamp",

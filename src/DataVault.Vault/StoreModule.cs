@@ -15,6 +15,7 @@ internal static class StoreModule
         services.AddSingleton<Decider>();
         services.AddSingleton<ReleaseForms>();
         services.AddSingleton<SubjectFacts>();
+        services.AddSingleton<CandidateFinder>();
         services.AddSingleton<CustomerLookups>();
         services.AddSingleton<ProfileBatch>();
         services.AddSingleton<ProfilePatcher>();
@@ -32,6 +33,8 @@ internal static class StoreModule
         services.AddSingleton(p => new DisclosureGate(
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<RecordCipher>(),
             p.GetRequiredService<AuditLog>(), p.GetRequiredService<Decider>(), p.GetRequiredService<ReleaseForms>()));
+        services.AddSingleton(p => new CustomerSearch(
+            p.GetRequiredService<DisclosureGate>(), p.GetRequiredService<CandidateFinder>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<Decider>()));
         services.AddSingleton(p => new EventRecorder(
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<RecordCipher>(),
             p.GetRequiredService<AuditLog>(), p.GetRequiredService<Decider>(), p.GetRequiredService<CustomerLookups>()));

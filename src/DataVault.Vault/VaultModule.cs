@@ -1,5 +1,6 @@
 using DataVault.Cryptography;
 using DataVault.Policy;
+using DataVault.Vault.Indexes;
 using DataVault.Vault.Keys;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -48,6 +49,7 @@ public static class VaultModule
         services.AddSingleton<RestoreGate>();
         services.AddSingleton<VaultStartup>();
         services.AddHostedService(p => p.GetRequiredService<VaultStartup>());
+        IndexModule.AddIndexes(services);
     }
 
     private static void AddAudit(IServiceCollection services)

@@ -37,6 +37,18 @@ public sealed class VaultOptions
     /// <summary>Subjects whose wrapped keys are kept in memory.</summary>
     public int KeyCacheLimit { get; init; } = 100_000;
 
+    /// <summary>How many records a search over a truncated index may open to find those that match; a wider question is refused.</summary>
+    public int SearchCandidates { get; init; } = 2_000;
+
+    /// <summary>Age at which the key of a blind index is replaced, and its terms with it.</summary>
+    public TimeSpan IndexEpochLength { get; init; } = TimeSpan.FromDays(90);
+
+    /// <summary>People whose terms are made again in one transaction of a background re-index.</summary>
+    public int IndexBatch { get; init; } = 250;
+
+    /// <summary>Share of the time that a background re-index works; the rest of it, other work goes first.</summary>
+    public double IndexShare { get; init; } = 0.5;
+
     /// <summary>Age at which a new epoch root takes over.</summary>
     public TimeSpan EpochLength { get; init; } = TimeSpan.FromHours(24);
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using DataVault.Policy;
 using DataVault.Vault;
+using DataVault.Vault.Indexes;
 using DataVault.Vault.Keys;
 using Npgsql;
 
@@ -66,7 +67,7 @@ internal static class LookupBenchmark
         }
 
         await LineAsync("index on e-mail", "vault.identifier_pkey", "customer_email_idx");
-        await LineAsync("index on telephone", "vault.search_term_term", "customer_phone_idx");
+        await LineAsync("index on telephone", "vault.search_term_bucket", "customer_phone_idx");
         await LineAsync("records with their key", "vault.subject", "customer");
     }
 
@@ -76,6 +77,7 @@ internal static class LookupBenchmark
 
         private readonly VaultDatabase database = vault.Vault.Get<VaultDatabase>();
         private readonly KeyRegistry keys = vault.Vault.Get<KeyRegistry>();
+        private readonly IndexPlans plans = vault.Vault.Get<IndexPlans>();
         private readonly RecordCipher cipher = vault.Vault.Get<RecordCipher>();
         private readonly Decider decider = vault.Vault.Get<Decider>();
         private readonly PolicySet policy = vault.Vault.Get<PolicySet>();
@@ -83,7 +85,8 @@ internal static class LookupBenchmark
 
         public async Task<int> FindAsync(string email)
         {
-            var search = SubjectSearch.Parse(new Dictionary<string, string> { ["email"] = email }, policy.Catalogue, keys);
+            var conditions = SubjectSearch.Read(new Dictionary<string, SearchCondition> { ["email"] = SearchCondition.Equal(email) }, policy.Catalogue);
+            var search = SubjectSearch.Over(await plans.CurrentAsync(CancellationToken.None), conditions);
             var record = (await search.FindAsync(database, 1, CancellationToken.None))[0];
             using var held = await keys.GetAsync(record.Subject);
             var decision = decider.Decide(Support, record.Subject, AccessAction.Read, "customer-support", items, FactsCodec.Decode(record.Facts));

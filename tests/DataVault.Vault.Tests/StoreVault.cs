@@ -20,6 +20,8 @@ public sealed class StoreVault : DatabasePerClass, IAsyncLifetime
 
     internal DisclosureGate Gate => Vault.Get<DisclosureGate>();
 
+    internal CustomerSearch Search => Vault.Get<CustomerSearch>();
+
     internal ProfileEditor Editor => Vault.Get<ProfileEditor>();
 
     internal EventRecorder Recorder => Vault.Get<EventRecorder>();
@@ -72,6 +74,10 @@ public sealed class StoreVault : DatabasePerClass, IAsyncLifetime
 
     internal Task<Disclosure> ReadAsync(Recipient recipient, SubjectId subject, string purpose, params string[] items) =>
         Gate.ReadAsync(new ReadQuery(recipient, subject, purpose, items.Length == 0 ? null : Items(items), false, Guid.NewGuid()), default);
+
+    /// <summary>What customer service finds by the whole value of one field.</summary>
+    internal Task<SearchOutcome> FindAsync(string field, string value, params string[] items) => Search.SearchAsync(
+        Support, "customer-support", new Dictionary<string, SearchCondition> { [field] = SearchCondition.Equal(value) }, items.Length == 0 ? null : Items(items), 20, Guid.NewGuid(), default);
 
     internal static IReadOnlyList<RequestedItem> Items(params string[] names) =>
         [.. names.Select(name => RequestedItem.TryParse(name, Policy.Catalogue, Policy.Events, out var item) ? item : throw new ArgumentException(name))];

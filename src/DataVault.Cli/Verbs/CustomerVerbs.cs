@@ -43,16 +43,19 @@ internal static class CustomerVerbs
         var email = new Option<string?>("--email") { Description = "E-mail address (- reads it from standard input)." };
         var phone = new Option<string?>("--phone") { Description = "Phone number, E.164 (- reads it from standard input)." };
         var number = new Option<string?>("--number") { Description = "Customer number (- reads it from standard input)." };
+        var name = new Option<string?>("--family-name") { Description = "Family name; Hop* finds all that begin so (- reads it from standard input)." };
+        var birth = new Option<string?>("--birth-date") { Description = "Date of birth, YYYY-MM-DD; together with the family name (- reads it from standard input)." };
         var purpose = Purpose();
         var fields = new Option<string?>("--fields", "-f") { Description = "Fields to release of what is found." };
         return new Verb(
-            "search", "Find customers by exact e-mail, phone or number.",
+            "search", "Find customers by e-mail, phone, number, or name and date of birth.",
+            "datavault customer search --family-name 'Hop*' --purpose customer-support -f givenName,familyName",
             "datavault customer search --number 17850 --purpose customer-support -f country",
             "echo ada@example.com | datavault customer search --email - -p customer-support")
-            .With(email, phone, number, purpose, fields)
+            .With(email, phone, number, name, birth, purpose, fields)
             .Does(context, async (session, cancellation) =>
             {
-                var where = Terms(session, ("email", email), ("phone", phone), ("customerNumber", number));
+                var where = Terms(session, ("email", email), ("phone", phone), ("customerNumber", number), ("familyName", name), ("birthDate", birth));
                 var vault = session.Open(s_readers, session.Parsed.GetValue(purpose));
                 var question = new SearchCustomers(session.PurposeOr(session.Parsed.GetValue(purpose)), where, Split(session.Parsed.GetValue(fields)));
                 var found = await vault.SearchAsync(question, cancellation);
@@ -93,15 +96,16 @@ internal static class CustomerVerbs
 
     private static string Say(JsonElement value) => value.ValueKind == JsonValueKind.String ? value.GetString()! : value.GetRawText();
 
-    private static Dictionary<string, string> Terms(Session session, params (string Name, Option<string?> Option)[] terms)
+    private static Dictionary<string, SearchTerm> Terms(Session session, params (string Name, Option<string?> Option)[] terms)
     {
-        var where = new Dictionary<string, string>();
+        var where = new Dictionary<string, SearchTerm>();
         foreach (var (name, option) in terms)
         {
             if (session.Parsed.GetValue(option) is not { } value) continue;
-            where[name] = value == "-" ? session.Host.Input.ReadLine()?.Trim() ?? "" : value;
+            var text = value == "-" ? session.Host.Input.ReadLine()?.Trim() ?? "" : value;
+            where[name] = name == "familyName" && text.EndsWith('*') ? new SearchTerm(Prefix: text[..^1]) : text;
         }
-        return where.Count > 0 ? where : throw new UsageException("Whom to look for? Give --email, --phone or --number.");
+        return where.Count > 0 ? where : throw new UsageException("Whom to look for? Give --email, --phone, --number, or --family-name.");
     }
 
     private static Dictionary<string, JsonElement> Fields(Session session, string given)

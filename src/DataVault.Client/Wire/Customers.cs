@@ -58,10 +58,14 @@ public sealed record Disclosed(
     Receipt Receipt,
     IReadOnlyDictionary<string, Provenance>? Provenance = null);
 
-/// <summary>Body of <c>POST /v1/customers/search</c>: exact look-up over blind indexes; every term must match.</summary>
+/// <summary>Body of <c>POST /v1/customers/search</c>: look-up over blind indexes; every term must match.</summary>
+/// <param name="Purpose">What the search is for.</param>
+/// <param name="Where">Field to what is asked of it.</param>
+/// <param name="Fields">What to show of those found; all that may be shown if absent.</param>
+/// <param name="Limit">How many may be found, 1 to 100; 20 if absent. More that match are an error, not a page.</param>
 public sealed record SearchCustomers(
     string Purpose,
-    IReadOnlyDictionary<string, string> Where,
+    IReadOnlyDictionary<string, SearchTerm> Where,
     IReadOnlyList<string>? Fields = null,
     int? Limit = null);
 

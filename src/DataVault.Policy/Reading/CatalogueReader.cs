@@ -12,7 +12,7 @@ internal sealed class CatalogueReader(IReadOnlyList<RetentionRule> retention)
 
     public Catalogue Catalogue(Section? section)
     {
-        if (section is null) return new Catalogue([], []);
+        if (section is null) return new Catalogue([], [], []);
         ReadClasses(section);
         var drafts = new List<Func<int, FieldDefinition>>();
         var ids = new List<(int Id, int Draft)>();
@@ -25,8 +25,10 @@ internal sealed class CatalogueReader(IReadOnlyList<RetentionRule> retention)
             drafts.Add(draft);
         }
 
+        List<FieldDefinition> fields = [.. ids.Order().Select((pair, ordinal) => drafts[pair.Draft](ordinal))];
+        var indexes = new IndexReader(fields).Indexes(section);
         section.Done();
-        return new Catalogue([.. ids.Order().Select((pair, ordinal) => drafts[pair.Draft](ordinal))], classes);
+        return new Catalogue(fields, classes, indexes);
     }
 
     public TrackingPlan Events(Section? section, int firstOrdinal)

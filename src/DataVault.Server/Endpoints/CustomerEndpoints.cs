@@ -50,9 +50,9 @@ internal static class CustomerEndpoints
             },
             AccessRule.Anyone);
         routes.MapPost("/v1/customers/search", SearchAsync).Takes<SearchCustomers>().Gives<Found>().As(
-            new("searchCustomers", Tag, "Look a customer up by e-mail, phone or number; every term must match")
+            new("searchCustomers", Tag, "Look customers up by what is known of them; every term must match, and an index must answer")
             {
-                RequestExample = JsonNode.Parse("""{ "purpose": "customer-support", "where": { "email": "ada@example.com" }, "fields": ["givenName", "email.masked"] }"""),
+                RequestExample = JsonNode.Parse("""{ "purpose": "customer-support", "where": { "familyName": { "prefix": "hopp" }, "email": "grace@example.com" }, "fields": ["givenName", "email.masked"] }"""),
                 Problems = ["unknown-field", "unknown-purpose", "invalid-fields"],
             },
             AccessRule.NotCustomers);
@@ -105,7 +105,7 @@ internal static class CustomerEndpoints
         await Answer.JsonAsync(context, View(written));
     }
 
-    private static async Task SearchAsync(HttpContext context, DisclosureGate gate, PolicySet policy)
+    private static async Task SearchAsync(HttpContext context, CustomerSearch search, PolicySet policy)
     {
         var body = await RequestBody.ReadAsync<SearchCustomers>(context, RequestBody.Small);
         var call = new CallReader(context, policy);
@@ -113,8 +113,8 @@ internal static class CustomerEndpoints
             throw ProblemException.Member("/where", "out-of-range", $"1 to {MostTerms} terms may be given.");
         if (body.Limit is < 1 or > MostResults)
             throw ProblemException.Member("/limit", "out-of-range", $"The limit lies between 1 and {MostResults}.");
-        var found = await gate.SearchAsync(
-            call.Caller, call.Purpose(body.Purpose), body.Where, call.Items(body.Fields), body.Limit ?? 20, call.RequestId, call.Cancellation);
+        var found = await search.SearchAsync(
+            call.Caller, call.Purpose(body.Purpose), body.Where.ToDictionary(term => term.Key, term => Condition(term.Value)), call.Items(body.Fields), body.Limit ?? 20, call.RequestId, call.Cancellation);
         if (found.Refused is { } reason)
             throw new ProblemException("forbidden", $"The search is refused: {reason}. Log entry {found.LogIndex}.");
         await DisclosureWriter.AnswerAsync(context, json =>
@@ -127,6 +127,18 @@ internal static class CustomerEndpoints
             DisclosureWriter.WriteReceipt(json, found.LogIndex);
             json.WriteEndObject();
         });
+    }
+
+    private static SearchCondition Condition(SearchTerm? term)
+    {
+        if (term is null) return SearchCondition.Equal(null);
+        (SearchComparison Comparison, string? Text)[] given =
+        [
+            (SearchComparison.Equal, term.Value), (SearchComparison.Prefix, term.Prefix), (SearchComparison.Year, term.Year), (SearchComparison.Postcode, term.Postcode),
+        ];
+        return given.Where(one => one.Text is not null).ToList() is [var one]
+            ? new SearchCondition(one.Comparison, one.Text)
+            : throw ProblemException.Member("/where", "one-of", "A term is a text, or exactly one of prefix, year and postcode.");
     }
 
     private static async Task BatchAsync(HttpContext context, DisclosureGate gate, ProfileEditor editor, PolicySet policy)

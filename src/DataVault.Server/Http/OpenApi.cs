@@ -24,6 +24,8 @@ internal static class OpenApi
         {
             if (context.JsonTypeInfo.Type == typeof(CustomerReference))
                 DescribeCustomer(schema);
+            else if (context.JsonTypeInfo.Type == typeof(SearchTerm))
+                DescribeSearchTerm(schema);
             return Task.CompletedTask;
         });
         options.AddOperationTransformer(async (operation, context, cancellation) =>
@@ -45,6 +47,21 @@ internal static class OpenApi
             {
                 Type = JsonSchemaType.Object,
                 Properties = new Dictionary<string, IOpenApiSchema> { ["id"] = Text("uuid"), ["email"] = Text(), ["phone"] = Text(), ["customerNumber"] = Text() },
+            },
+        ];
+    }
+
+    private static void DescribeSearchTerm(OpenApiSchema schema)
+    {
+        OpenApiSchema Text() => new() { Type = JsonSchemaType.String };
+        schema.Description = "The whole value in any spelling, or one of prefix, year of a date, postcode of an address.";
+        schema.AnyOf =
+        [
+            Text(),
+            new OpenApiSchema
+            {
+                Type = JsonSchemaType.Object,
+                Properties = new Dictionary<string, IOpenApiSchema> { ["prefix"] = Text(), ["year"] = Text(), ["postcode"] = Text() },
             },
         ];
     }

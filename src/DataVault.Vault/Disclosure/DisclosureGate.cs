@@ -18,7 +18,6 @@ namespace DataVault.Vault;
 public sealed class DisclosureGate
 {
     public const int MaxSubjects = 1_000;
-    public const int MaxFound = 100;
     public const int MaxEvents = 500;
 
     private readonly VaultDatabase database;
@@ -59,36 +58,6 @@ public sealed class DisclosureGate
         return (await ReadAllAsync(queries, loading, static _ => true, null, ct)).Results;
     }
 
-    /// <summary>
-    /// Finds by exact look-up over blind indexes: every term must match. Being allowed to search says nothing of what is shown of those found.
-    /// The search is an entry, and so is each record shown.
-    /// </summary>
-    public async Task<SearchOutcome> SearchAsync(
-        Recipient recipient, string purpose, IReadOnlyDictionary<string, string> where, IReadOnlyList<RequestedItem>? items, int limit, Guid requestId, CancellationToken ct)
-    {
-        decider.Purpose(purpose);
-        if (limit is < 1 or > MaxFound) throw VaultException.BadRequest($"The limit is between 1 and {MaxFound}.");
-        var search = SubjectSearch.Parse(where, decider.Policy.Catalogue, keys);
-        if (search.Fields.FirstOrDefault(field => !decider.Policy.Decisions.CouldPermit(recipient, AccessAction.Search, purpose, field.Item)) is { } refused)
-        {
-            var reason = decider.Decide(recipient, default, AccessAction.Search, purpose, [refused], DecisionFacts.None).OverallReason;
-            var denial = log.Entry(EntryType.Denied, recipient, default, purpose, EntryResult.Denied, search.LogIds, requestId);
-            return new SearchOutcome([], await log.AppendAsync(denial, null, ct), reason ?? Reasons.NotPermitted);
-        }
-        var found = await search.FindAsync(database, limit + 1, ct);
-        if (found.Count > limit) throw VaultException.BadRequest("More customers match than were asked for; search by something narrower.");
-        var queries = found.Select(record => new ReadQuery(recipient, record.Subject, purpose, items, Provenance: false, requestId)).ToList();
-        var entry = log.Entry(EntryType.Search, recipient, default, purpose, EntryResult.Ok, search.LogIds, requestId);
-        bool MayFind(DecidedFacts at)
-        {
-            var decision = decider.Decide(recipient, at.Subject, AccessAction.Search, purpose, search.Fields, at.Facts);
-            return decision.Permits.Count == search.Fields.Count && Decider.Unmet(decision, null) is null;
-        }
-        var loaded = Task.FromResult(found.ToDictionary(record => record.Subject));
-        var (index, results) = await ReadAllAsync(queries, loaded, MayFind, entry, ct);
-        return new SearchOutcome([.. results.Select(result => result.Value).OfType<Disclosure>()], index);
-    }
-
     /// <summary>A page of a customer's events, newest first; one entry per page.</summary>
     public async Task<EventPage> ReadEventsAsync(
         Recipient recipient, SubjectId subject, string purpose, IReadOnlyList<EventTypeDefinition>? types, int limit, string? cursor, Guid requestId, CancellationToken ct)
@@ -119,7 +88,7 @@ public sealed class DisclosureGate
     /// Reads all of them; the entries are appended in one go, after the one given first, and nothing is opened before they are durable.
     /// Those that the filter drops are as if not there. Returns the index of the first entry.
     /// </summary>
-    private async Task<(long FirstIndex, IReadOnlyList<ItemResult<Disclosure>> Results)> ReadAllAsync(
+    internal async Task<(long FirstIndex, IReadOnlyList<ItemResult<Disclosure>> Results)> ReadAllAsync(
         IReadOnlyList<ReadQuery> queries, Task<Dictionary<SubjectId, SealedRecord>> loading, Func<DecidedFacts, bool> filter, LogEntry? first, CancellationToken ct)
     {
         var held = (await keys.GetManyAsync([.. queries.Select(query => query.Subject).Distinct()], ct)).ToDictionary(key => key.Subject);
@@ -276,7 +245,7 @@ public sealed class DisclosureGate
 
     private Task<VaultException> BrokenAsync(Release release, CryptographicException cause, CancellationToken ct) => log.FailedAsync(release.Entry, cause, ct);
 
-    private readonly record struct DecidedFacts(SubjectId Subject, DecisionFacts Facts);
+    internal readonly record struct DecidedFacts(SubjectId Subject, DecisionFacts Facts);
 
     private sealed record Contents(IReadOnlyList<ReleasedField> Fields, IReadOnlyList<WithheldField> Withheld);
 

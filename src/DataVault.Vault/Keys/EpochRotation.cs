@@ -11,7 +11,7 @@ internal sealed record EpochChange(int Epoch, byte[] Commitment);
 /// Replaces the epoch root and destroys old ones. A replaced root is kept for <see cref="VaultOptions.EpochRetention"/>, so that a recent backup of the
 /// keys database is of use; a destroyed one makes every older copy of that database worthless, which is what makes erasures final.
 /// </summary>
-internal sealed class EpochRotation(KeysDatabase database, VaultKeyring keyring, KeyRegistry registry, VaultOptions options, TimeProvider clock)
+internal sealed class EpochRotation(KeysDatabase database, VaultKeyring keyring, KeyRegistry registry, IndexKeys indexKeys, VaultOptions options, TimeProvider clock)
 {
     /// <summary>Pages wrapped in one transaction: their rows are locked for some milliseconds, everybody else's stay free.</summary>
     public const int Chunk = 256;
@@ -60,6 +60,7 @@ internal sealed class EpochRotation(KeysDatabase database, VaultKeyring keyring,
         // Pages that an erasure has locked come later; when only such are left, they are waited for one by one.
         var pages = await ReadPagesAsync(connection, current, $"limit {Chunk} for update skip locked", ct);
         if (pages.Count == 0) pages = await ReadPagesAsync(connection, current, "limit 1 for update", ct);
+        if (pages.Count == 0) await RewrapIndexesAsync(connection, current, ct);
         if (pages.Count == 0) await CompleteAsync(connection, current, ct);
         else await RewrapAsync(connection, current, pages, ct);
         await DurabilityGuard.CommitAsync(transaction);
@@ -79,6 +80,7 @@ internal sealed class EpochRotation(KeysDatabase database, VaultKeyring keyring,
         await ExecuteAsync(connection, "lock table keys.page in share row exclusive mode", ct);
         var (current, _) = await CurrentAsync(connection, ct);
         while (await ReadPagesAsync(connection, current, $"limit {Chunk}", ct) is { Count: > 0 } late) await RewrapAsync(connection, current, late, ct);
+        await RewrapIndexesAsync(connection, current, ct);
         var gone = await MarkDestroyedAsync(connection, ct);
         await DurabilityGuard.CommitAsync(transaction);
         // All of them, not only those of this turn: a crash after the commit leaves a slot behind, and another process may have destroyed some.
@@ -114,6 +116,12 @@ internal sealed class EpochRotation(KeysDatabase database, VaultKeyring keyring,
             },
         };
         await update.ExecuteNonQueryAsync(ct);
+    }
+
+    private async Task RewrapIndexesAsync(NpgsqlConnection connection, int epoch, CancellationToken ct)
+    {
+        using var root = keyring.EpochRoot(epoch);
+        await indexKeys.RewrapAsync(connection, epoch, root, ct);
     }
 
     private static async Task<List<(long Id, int Generation, int Epoch, byte[] Wrapped)>> ReadPagesAsync(NpgsqlConnection connection, int below, string how, CancellationToken ct)

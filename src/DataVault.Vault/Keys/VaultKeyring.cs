@@ -8,7 +8,7 @@ using Npgsql;
 namespace DataVault.Vault.Keys;
 
 /// <summary>
-/// The keys of the vault itself that are not the vault key: what is derived from the named roots, the keys of blind indexes by epoch, and the epoch roots.
+/// The keys of the vault itself that are not the vault key: what is derived from the named roots, and the epoch roots.
 /// Opened at first use; nothing here belongs to one person.
 /// </summary>
 internal sealed class VaultKeyring(KeysDatabase database, VaultKeys vaultKeys, VaultOptions options, IRandomBytes random, TimeProvider clock) : IServiceKeys, IDisposable
@@ -23,7 +23,7 @@ internal sealed class VaultKeyring(KeysDatabase database, VaultKeys vaultKeys, V
     private readonly Lock opening = new();
     private readonly Lock epochs = new();
     private readonly Dictionary<int, SecretBytes> epochRoots = [];
-    private readonly ConcurrentDictionary<(int Index, int Epoch), BlindIndexKey> indexes = new();
+    private readonly ConcurrentDictionary<int, BlindIndexKey> indexes = new();
     private readonly ConcurrentDictionary<string, PseudonymKey> pseudonyms = new(StringComparer.Ordinal);
     private readonly EpochSlots slots = new(options.Home, random);
     private Opened? opened;
@@ -34,30 +34,12 @@ internal sealed class VaultKeyring(KeysDatabase database, VaultKeys vaultKeys, V
 
     public SecretBytes Derive(string label) => KeyDerivation.Expand(Keys.Service.Span, "service", Encoding.UTF8.GetBytes(label));
 
-    /// <summary>Blind index of a field as it was before indexes had epochs (epoch 0); <paramref name="indexId"/> is the field's id.</summary>
-    public BlindIndexKey Index(int indexId) => Index(indexId, 0);
-
-    /// <summary>
-    /// Blind index of a field in one epoch. Epoch 0 is derived from the index root; every later one is a random key of its own in
-    /// <c>keys.index_epoch</c>, so that it can be destroyed.
-    /// </summary>
-    /// <exception cref="VaultStartException">The epoch was destroyed, or never was.</exception>
-    public BlindIndexKey Index(int indexId, int epoch) => indexes.GetOrAdd((indexId, epoch), at =>
+    /// <summary>Blind index of a field as it was before indexes had epochs; every later epoch has a random key of its own (<see cref="IndexKeys"/>).</summary>
+    public BlindIndexKey Index(int indexId) => indexes.GetOrAdd(indexId, id =>
     {
-        using var key = at.Epoch == 0 ? KeyDerivation.Expand(Keys.Index.Span, "blind-index", KeyDerivation.Context(at.Index)) : OpenIndexEpoch(at.Index, at.Epoch);
+        using var key = KeyDerivation.Expand(Keys.Index.Span, "blind-index", KeyDerivation.Context(id));
         return new BlindIndexKey(key.Span);
     });
-
-    /// <summary>A fresh key for one index and epoch, wrapped for its row in <c>keys.index_epoch</c>.</summary>
-    public byte[] NewIndexEpoch(int indexId, int epoch)
-    {
-        using var key = SecretBytes.Random(KeyDerivation.KeySize, random);
-        using var wrapping = KeyDerivation.Expand(Keys.Index.Span, "index-wrap");
-        return SealedValue.Seal(wrapping.Span, 1, 0, key.Span, IndexContext(indexId, epoch), random);
-    }
-
-    /// <summary>Lets go of the key of an index epoch that was destroyed. Somebody may be computing a term: the finaliser erases it after them.</summary>
-    public void ForgetIndex(int indexId, int epoch) => indexes.TryRemove((indexId, epoch), out _);
 
     // INVARIANT: the pseudonym root is held apart: opened here, for one domain of the feed, and not kept.
     public PseudonymKey Pseudonyms(string domain) => pseudonyms.GetOrAdd(domain, name =>
@@ -201,20 +183,6 @@ internal sealed class VaultKeyring(KeysDatabase database, VaultKeys vaultKeys, V
         half.Span.CopyTo(both.Span[KeyDerivation.KeySize..]);
         return KeyDerivation.Expand(both.Span, "epoch", KeyDerivation.Context(epoch));
     }
-
-    private SecretBytes OpenIndexEpoch(int indexId, int epoch)
-    {
-        using var connection = database.Source.OpenConnection();
-        using var command = new NpgsqlCommand("select wrapped from keys.index_epoch where index_id = $1 and epoch = $2", connection)
-        {
-            Parameters = { new() { Value = indexId }, new() { Value = epoch } },
-        };
-        if (command.ExecuteScalar() is not byte[] wrapped) throw new VaultStartException($"Epoch {epoch} of the index {indexId} has no key: it was destroyed or never was.");
-        using var wrapping = KeyDerivation.Expand(Keys.Index.Span, "index-wrap");
-        return SealedValue.OpenSecret(wrapping.Span, wrapped, IndexContext(indexId, epoch));
-    }
-
-    private byte[] IndexContext(int indexId, int epoch) => new AssociatedData(stackalloc byte[AssociatedData.Limit], "index-key").Add(VaultId).Add(indexId).Add(epoch).Bytes.ToArray();
 
     private static byte[] EpochContext(Guid vaultId, int epoch) => new AssociatedData(stackalloc byte[AssociatedData.Limit], "epoch").Add(vaultId).Add(epoch).Bytes.ToArray();
 

@@ -1,4 +1,5 @@
 using DataVault.Policy;
+using DataVault.Vault.Indexes;
 using DataVault.Vault.Keys;
 
 namespace DataVault.Vault;
@@ -28,17 +29,26 @@ internal sealed class PendingCustomer(NewCustomer item, SubjectId subject)
 
     public DecisionFacts Facts => new(Draft!.Consents, [], Restricted: false, OnHold: false);
 
-    public IEnumerable<(SubjectId Subject, LookupTerm Term)> TermsOf(FieldIndex index) =>
-        Terms.Where(term => term.Field.Index == index).Select(term => (subject, term));
+    public IEnumerable<(SubjectId Subject, LookupTerm Term)> Identifiers => Terms.Where(term => term.Index.IsUnique).Select(term => (subject, term));
 
-    public void Accept(ProfileDraft draft, Decision decision, IReadOnlyList<LookupTerm> terms) => (Draft, Decision, Terms) = (draft, decision, terms);
+    public IEnumerable<(SubjectId Subject, LookupTerm Term)> SharedTerms => Terms.Where(term => !term.Index.IsUnique).Select(term => (subject, term));
+
+    public void Accept(ProfileDraft draft, Decision decision) => (Draft, Decision) = (draft, decision);
+
+    /// <summary>Makes the terms of this plan; again when the plan has changed.</summary>
+    public void MakeTerms(IndexPlan plan)
+    {
+        if (!IsOpen) return;
+        var values = Draft!.Values.Where(value => value.Utf8Json is not null).ToDictionary(value => value.Field, value => value.Utf8Json);
+        Terms = [.. plan.Holding(values.Keys).SelectMany(index => LookupTerms.Of(index, subject, values.GetValueOrDefault))];
+    }
 
     /// <summary>The first of its identifiers that is among the given ones makes it a conflict.</summary>
     public void RefuseIfTaken(Func<UInt128, bool> isTaken)
     {
-        foreach (var (_, term) in TermsOf(FieldIndex.Unique))
+        foreach (var (_, term) in Identifiers)
         {
-            if (isTaken(term.Number)) Error ??= VaultException.Conflict(term.Field.Name);
+            if (isTaken(term.Number)) Error ??= VaultException.Conflict(term.Index.Parts[0].Field.Name);
         }
     }
 

@@ -1,5 +1,6 @@
 using DataVault.Policy;
 using DataVault.Transparency;
+using DataVault.Vault.Indexes;
 using DataVault.Vault.Keys;
 using Npgsql;
 
@@ -14,7 +15,7 @@ namespace DataVault.Vault;
 /// Keys are made only for those whose identifiers are theirs, so importing twice makes none. A crash in between leaves keys that open nothing, and
 /// nothing else. One refused item does not stop the others.
 /// </summary>
-internal sealed class ProfileBatch(VaultDatabase database, KeyRegistry keys, RecordCipher cipher, AuditLog log, Decider decider, IdempotencyStore idempotency)
+internal sealed class ProfileBatch(IndexPlans plans, KeyRegistry keys, RecordCipher cipher, AuditLog log, Decider decider, IdempotencyStore idempotency)
 {
     private const string Jurisdiction = "eu";
     private const int FirstVersion = 1;
@@ -28,7 +29,6 @@ internal sealed class ProfileBatch(VaultDatabase database, KeyRegistry keys, Rec
     {
         var items = PrepareAll(recipient, customers);
         await DenyAsync(recipient, items, requestId, ct);
-        RefuseRepeated(items);
         if (Open(items).Count == 0 && key is null) return items;
         try
         {
@@ -59,7 +59,7 @@ internal sealed class ProfileBatch(VaultDatabase database, KeyRegistry keys, Rec
             var draft = ProfileDraft.Read(customer, decider.Policy, decider.Clock.Now);
             var facts = new DecisionFacts(draft.Consents, [], false, false);
             var decision = decider.Decide(recipient, item.Subject, AccessAction.Create, customer.Purpose, draft.Items, facts);
-            item.Accept(draft, decision, [.. draft.Values.Where(IsIndexed).SelectMany(value => LookupTerms.Of(value.Field, value.Utf8Json!, keys.Index(value.Field.Id)))]);
+            item.Accept(draft, decision);
             item.Error = Refusal(recipient, item);
         }
         catch (VaultException e)
@@ -68,8 +68,6 @@ internal sealed class ProfileBatch(VaultDatabase database, KeyRegistry keys, Rec
         }
         return item;
     }
-
-    private static bool IsIndexed(DraftValue value) => value.Field.Index != FieldIndex.None && value.Utf8Json is not null;
 
     private VaultException? Refusal(Recipient recipient, PendingCustomer item)
     {
@@ -89,13 +87,20 @@ internal sealed class ProfileBatch(VaultDatabase database, KeyRegistry keys, Rec
         await log.AppendAsync(entry, null, ct);
     }
 
+    private static void MakeTerms(List<PendingCustomer> items, IndexPlan plan)
+    {
+        if (items.Count < ParallelFrom) items.ForEach(item => item.MakeTerms(plan));
+        else Parallel.ForEach(items, item => item.MakeTerms(plan));
+        RefuseRepeated(items);
+    }
+
     private static void RefuseRepeated(List<PendingCustomer> items)
     {
         var claimed = new HashSet<UInt128>();
         foreach (var item in items.Where(item => item.IsOpen))
         {
             item.RefuseIfTaken(claimed.Contains);
-            if (item.IsOpen) claimed.UnionWith(item.TermsOf(FieldIndex.Unique).Select(claim => claim.Term.Number));
+            if (item.IsOpen) claimed.UnionWith(item.Identifiers.Select(claim => claim.Term.Number));
         }
     }
 
@@ -122,10 +127,10 @@ internal sealed class ProfileBatch(VaultDatabase database, KeyRegistry keys, Rec
     }
 
     private Task<bool> StoreAsync(Recipient recipient, List<PendingCustomer> items, IdempotencyKey? key, Guid requestId, CancellationToken ct) =>
-        database.RunAsync(async (connection, transaction) =>
+        plans.WriteAsync(plan => MakeTerms(items, plan), async (plan, connection, transaction) =>
         {
             if (key is not null && !await idempotency.TryClaimAsync(connection, transaction, key, ct)) return false;
-            var losers = await ClaimAsync(connection, transaction, items, ct);
+            var losers = await ClaimAsync(connection, transaction, plan, items, ct);
             var open = Open(items);
             await MakeKeysAsync(open, ct);
             SealAll(open);
@@ -136,10 +141,11 @@ internal sealed class ProfileBatch(VaultDatabase database, KeyRegistry keys, Rec
         }, ct);
 
     /// <returns>Those that somebody else was quicker with, or had already.</returns>
-    private static async Task<List<PendingCustomer>> ClaimAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, List<PendingCustomer> items, CancellationToken ct)
+    private static async Task<List<PendingCustomer>> ClaimAsync(
+        NpgsqlConnection connection, NpgsqlTransaction transaction, IndexPlan plan, List<PendingCustomer> items, CancellationToken ct)
     {
         var open = Open(items);
-        var claimed = await ProfileTables.ClaimAsync(connection, transaction, open.SelectMany(item => item.TermsOf(FieldIndex.Unique)), ct);
+        var claimed = await ProfileTables.ClaimAsync(connection, transaction, plan, open.SelectMany(item => item.Identifiers), ct);
         open.ForEach(item => item.RefuseIfTaken(term => !claimed.Contains(term)));
         return [.. open.Where(item => !item.IsOpen)];
     }
@@ -157,12 +163,12 @@ internal sealed class ProfileBatch(VaultDatabase database, KeyRegistry keys, Rec
         var now = decider.Clock.Now;
         if (losers.Count > 0)
         {
-            batch.BatchCommands.Add(ProfileTables.Release(losers.Select(item => item.Subject), losers.SelectMany(item => item.Terms).Select(term => term.Field.Id).Distinct()));
+            batch.BatchCommands.Add(ProfileTables.Release(losers.Select(item => item.Subject), losers.SelectMany(item => item.Terms).Select(term => term.Index.Id).Distinct()));
         }
         if (open.Count > 0)
         {
             batch.BatchCommands.Add(SubjectRows.Insert([.. open.Select(item => item.Record!)], Jurisdiction, now));
-            var terms = open.SelectMany(item => item.TermsOf(FieldIndex.Equality)).ToList();
+            var terms = open.SelectMany(item => item.SharedTerms).ToList();
             if (terms.Count > 0) batch.BatchCommands.Add(ProfileTables.AddTerms(terms));
             batch.BatchCommands.Add(FeedQueue.EnqueueNew(open.Select(item => item.Subject), now));
         }

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using DataVault.Policy;
 using DataVault.Transparency;
+using DataVault.Vault.Indexes;
 using DataVault.Vault.Keys;
 using Npgsql;
 
@@ -10,7 +11,7 @@ namespace DataVault.Vault;
 /// Changes one customer under the lock on the subject's row. Only the class groups that the change touches are opened; what it replaces goes, sealed,
 /// to the history.
 /// </summary>
-internal sealed class ProfilePatcher(VaultDatabase database, KeyRegistry keys, RecordCipher cipher, AuditLog log, Decider decider)
+internal sealed class ProfilePatcher(IndexPlans plans, IndexedValues indexed, KeyRegistry keys, RecordCipher cipher, AuditLog log, Decider decider)
 {
     public async Task<WriteOutcome> PatchAsync(Recipient recipient, SubjectId subject, long? ifMatch, ProfilePatch patch, Guid requestId, CancellationToken ct)
     {
@@ -21,7 +22,8 @@ internal sealed class ProfilePatcher(VaultDatabase database, KeyRegistry keys, R
         if (held is null) throw await DeniedAsync(change, default, VaultException.NotFound(), ct);
         try
         {
-            var (outcome, refusal) = await database.RunAsync((connection, transaction) => ApplyAsync(connection, transaction, change, held, ct), ct);
+            var (outcome, refusal) = await plans.WriteAsync(
+                static _ => { }, (plan, connection, transaction) => ApplyAsync(connection, transaction, plan, change, held, ct), ct);
             return outcome ?? throw await DeniedAsync(change, held.Tag, refusal!, ct);
         }
         catch (VaultException e) when (e.Slug == "conflict")
@@ -48,17 +50,19 @@ internal sealed class ProfilePatcher(VaultDatabase database, KeyRegistry keys, R
     private sealed record Change(Recipient Recipient, SubjectId Subject, long? IfMatch, string Purpose, ProfileDraft Draft, Guid RequestId);
 
     private async Task<(WriteOutcome?, VaultException?)> ApplyAsync(
-        NpgsqlConnection connection, NpgsqlTransaction transaction, Change change, SubjectKeys held, CancellationToken ct)
+        NpgsqlConnection connection, NpgsqlTransaction transaction, IndexPlan plan, Change change, SubjectKeys held, CancellationToken ct)
     {
         if (await SubjectRows.LockAsync(connection, transaction, change.Subject, ct) is not { } before) return (null, VaultException.NotFound());
         await keys.MatchAsync(held, before, ct);
+        // Before anything is opened: what is opened is erased with this attempt, and a stale plan means another one.
+        if (Touched(plan, change).Any()) await IndexPlans.HoldAsync(connection, transaction, plan, ct);
         var decision = decider.Decide(change.Recipient, change.Subject, AccessAction.Update, change.Purpose, change.Draft.Items, FactsCodec.Decode(before.Facts));
         if (Refusal(decision) is { } refusal) return (null, refusal);
         if (change.IfMatch is { } version && version != before.RowVersion) throw VaultException.VersionMismatch();
         using var content = cipher.OpenForUpdate(before, held, decision.Permits);
         Edit(content, change.Draft, decision.Permits);
         var after = cipher.Seal(held, before.RowVersion + 1, content, before.Facts);
-        await ReindexAsync(connection, transaction, change, ct);
+        await ReindexAsync(connection, transaction, plan, change, (before, held), ct);
         var history = content.Replaced.Count > 0 ? cipher.SealHistory(held, before.RowVersion, content) : null;
         var now = decider.Clock.Now;
         await WriteAsync(connection, transaction, (before, after), history, now, ct);
@@ -76,25 +80,36 @@ internal sealed class ProfilePatcher(VaultDatabase database, KeyRegistry keys, R
         }
     }
 
-    private async Task ReindexAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, Change change, CancellationToken ct)
+    private static IEnumerable<LiveIndex> Touched(IndexPlan plan, Change change) => plan.Holding([.. change.Draft.Values.Select(value => value.Field)]);
+
+    private async Task ReindexAsync(
+        NpgsqlConnection connection, NpgsqlTransaction transaction, IndexPlan plan, Change change, (SealedRecord Before, SubjectKeys Keys) person, CancellationToken ct)
     {
-        var indexed = change.Draft.Values.Where(value => value.Field.Index != FieldIndex.None).ToList();
-        if (indexed.Count == 0) return;
-        int[] fields = [.. indexed.Select(value => value.Field.Id)];
-        var terms = indexed.Where(value => value.Utf8Json is not null)
-            .SelectMany(value => LookupTerms.Of(value.Field, value.Utf8Json!, keys.Index(value.Field.Id))).Select(term => (change.Subject, Term: term)).ToList();
+        var changed = change.Draft.Values.ToDictionary(value => value.Field, value => value.Utf8Json);
+        var touched = Touched(plan, change).ToList();
+        if (touched.Count == 0) return;
+        using var others = indexed.Open(person.Before, person.Keys, [.. touched.SelectMany(index => index.Definition.Parts).Select(part => part.Field).Except(changed.Keys).Distinct()]);
+        var terms = touched.SelectMany(index => LookupTerms.Of(index, change.Subject, field => changed.TryGetValue(field, out var value) ? value : others.Find(field)))
+            .Select(term => (change.Subject, Term: term)).ToList();
+        int[] indexes = [.. touched.Select(index => index.Definition.Id)];
         await using var batch = new NpgsqlBatch(connection, transaction)
         {
-            BatchCommands = { ProfileTables.Release([change.Subject], fields), ProfileTables.RemoveTerms(change.Subject, fields) },
+            BatchCommands = { ProfileTables.Release([change.Subject], indexes), ProfileTables.RemoveTerms(change.Subject, indexes) },
         };
-        var shared = terms.Where(term => term.Term.Field.Index == FieldIndex.Equality).ToList();
+        var shared = terms.Where(term => !term.Term.Index.IsUnique).ToList();
         if (shared.Count > 0) batch.BatchCommands.Add(ProfileTables.AddTerms(shared));
         await batch.ExecuteNonQueryAsync(ct);
-        var claims = terms.Where(term => term.Term.Field.Index == FieldIndex.Unique).ToList();
-        var claimed = await ProfileTables.ClaimAsync(connection, transaction, claims, ct);
+        await ClaimAsync(connection, transaction, plan, [.. terms.Where(term => term.Term.Index.IsUnique)], ct);
+    }
+
+    private static async Task ClaimAsync(
+        NpgsqlConnection connection, NpgsqlTransaction transaction, IndexPlan plan, List<(SubjectId Subject, LookupTerm Term)> claims, CancellationToken ct)
+    {
+        if (claims.Count == 0) return;
+        var claimed = await ProfileTables.ClaimAsync(connection, transaction, plan, claims, ct);
         foreach (var (_, term) in claims)
         {
-            if (!claimed.Contains(term.Number)) throw VaultException.Conflict(term.Field.Name);
+            if (!claimed.Contains(term.Number)) throw VaultException.Conflict(term.Index.Parts[0].Field.Name);
         }
     }
 

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
 using DataVault.Policy;
+using DataVault.Vault.Indexes;
 using Npgsql;
 
 namespace DataVault.Vault;
@@ -9,24 +10,38 @@ namespace DataVault.Vault;
 internal static class ProfileTables
 {
     /// <summary>
-    /// Claims unique identifiers. Returned are those that are claimed now; a missing one is somebody else's. Claims are made in the order of the terms,
-    /// so that two writers never wait for each other.
+    /// Holds the plan, then claims unique identifiers, in one round trip. Returned are those that are claimed now; a missing one is somebody else's. Claims are
+    /// made in the order of the terms, so that two writers never wait for each other.
     /// </summary>
+    /// <exception cref="StaleIndexPlanException">The terms were made by a plan that is not in force any more.</exception>
     public static async Task<HashSet<UInt128>> ClaimAsync(
-        NpgsqlConnection connection, NpgsqlTransaction transaction, IEnumerable<(SubjectId Subject, LookupTerm Term)> claims, CancellationToken ct)
+        NpgsqlConnection connection, NpgsqlTransaction transaction, IndexPlan plan, IEnumerable<(SubjectId Subject, LookupTerm Term)> claims, CancellationToken ct)
     {
+        await using var batch = new NpgsqlBatch(connection, transaction);
+        foreach (var hold in IndexPlans.Hold()) batch.BatchCommands.Add(hold);
         var sorted = claims.OrderBy(claim => claim.Term.Number).ToList();
-        if (sorted.Count == 0) return [];
-        await using var command = new NpgsqlCommand(
-            """
-            insert into vault.identifier (lookup, index_id, subject_id) select * from unnest($1, $2, $3)
-            on conflict (lookup) do nothing returning lookup
-            """, connection, transaction);
-        command.Parameters.Add(new NpgsqlParameter<byte[][]> { TypedValue = [.. sorted.Select(claim => claim.Term.Term)] });
-        command.Parameters.Add(new NpgsqlParameter<int[]> { TypedValue = [.. sorted.Select(claim => claim.Term.Field.Id)] });
-        command.Parameters.Add(new NpgsqlParameter<Guid[]> { TypedValue = [.. sorted.Select(claim => claim.Subject.Value)] });
-        return [.. await Rows.ReadAsync(command, row => LookupTerm.NumberOf(row.GetFieldValue<byte[]>(0)), ct)];
+        if (sorted.Count > 0) batch.BatchCommands.Add(Claim(sorted));
+        await using var reader = await batch.ExecuteReaderAsync(ct);
+        await IndexPlans.ThrowIfStaleAsync(reader, plan, ct);
+        var claimed = new HashSet<UInt128>(sorted.Count);
+        while (sorted.Count > 0 && await reader.ReadAsync(ct)) claimed.Add(LookupTerm.NumberOf(reader.GetFieldValue<byte[]>(0)));
+        return claimed;
     }
+
+    public static NpgsqlBatchCommand Claim(IReadOnlyList<(SubjectId Subject, LookupTerm Term)> sorted) =>
+        new("""
+            insert into vault.identifier (lookup, index_id, subject_id, epoch) select * from unnest($1, $2, $3, $4)
+            on conflict (lookup) do nothing returning lookup
+            """)
+        {
+            Parameters =
+            {
+                new NpgsqlParameter<byte[][]> { TypedValue = [.. sorted.Select(claim => claim.Term.Term)] },
+                new NpgsqlParameter<int[]> { TypedValue = [.. sorted.Select(claim => claim.Term.Index.Id)] },
+                new NpgsqlParameter<Guid[]> { TypedValue = [.. sorted.Select(claim => claim.Subject.Value)] },
+                new NpgsqlParameter<int[]> { TypedValue = [.. sorted.Select(claim => claim.Term.Epoch)] },
+            },
+        };
 
     public static NpgsqlBatchCommand Release(IEnumerable<SubjectId> subjects, IEnumerable<int> indexes) =>
         new("delete from vault.identifier where subject_id = any($1) and index_id = any($2)")
@@ -45,13 +60,14 @@ internal static class ProfileTables
         };
 
     public static NpgsqlBatchCommand AddTerms(IReadOnlyList<(SubjectId Subject, LookupTerm Term)> terms) =>
-        new("insert into vault.search_term (subject_id, index_id, term) select * from unnest($1, $2, $3) on conflict do nothing")
+        new("insert into vault.search_term (subject_id, index_id, term, epoch) select * from unnest($1, $2, $3, $4) on conflict do nothing")
         {
             Parameters =
             {
                 new NpgsqlParameter<Guid[]> { TypedValue = [.. terms.Select(term => term.Subject.Value)] },
-                new NpgsqlParameter<int[]> { TypedValue = [.. terms.Select(term => term.Term.Field.Id)] },
+                new NpgsqlParameter<int[]> { TypedValue = [.. terms.Select(term => term.Term.Index.Id)] },
                 new NpgsqlParameter<byte[][]> { TypedValue = [.. terms.Select(term => term.Term.Term)] },
+                new NpgsqlParameter<int[]> { TypedValue = [.. terms.Select(term => term.Term.Epoch)] },
             },
         };
 

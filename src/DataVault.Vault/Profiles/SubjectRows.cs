@@ -139,6 +139,10 @@ internal static class SubjectRows
             },
         };
 
-    internal static SealedRecord Read(NpgsqlDataReader row) => new(
-        new SubjectId(row.GetGuid(0)), row.GetInt64(1), row.GetInt32(2), row.GetFieldValue<byte[]>(3), row.GetFieldValue<byte[]>(4), row.GetFieldValue<byte[]>(5));
+    internal static SealedRecord Read(NpgsqlDataReader row) => Read(row, 0);
+
+    /// <summary>The same where the columns begin further on.</summary>
+    internal static SealedRecord Read(NpgsqlDataReader row, int at) => new(
+        new SubjectId(row.GetGuid(at)), row.GetInt64(at + 1), row.GetInt32(at + 2), row.GetFieldValue<byte[]>(at + 3), row.GetFieldValue<byte[]>(at + 4),
+        row.GetFieldValue<byte[]>(at + 5));
 }

@@ -176,7 +176,7 @@ public sealed class DisclosureTests(StoreVault store) : IClassFixture<StoreVault
         Assert.Equal(("unavailable", sound), (results[0].Error!.Slug, results[1].Value!.Id));
         Assert.Equal(EntryResult.Error, (await store.EntriesAsync(broken))[^1].Entry.Result);
         var before = (await store.EntriesAsync(broken)).Count(entry => entry.Entry.Result == EntryResult.Error);
-        var found = await store.Gate.SearchAsync(Support, "customer-support", new Dictionary<string, string> { ["phone"] = phone }, Items("givenName"), 10, Guid.NewGuid(), default);
+        var found = await store.FindAsync("phone", phone, "givenName");
         Assert.Equal(sound, Assert.Single(found.Results).Id);
         Assert.Equal(before + 1, (await store.EntriesAsync(broken)).Count(entry => entry.Entry.Result == EntryResult.Error));
     }

@@ -79,13 +79,12 @@ public sealed class SearchTests(StoreVault store) : IClassFixture<StoreVault>
     }
 
     private Task<SearchOutcome> SearchAsync(Recipient recipient, string purpose, Dictionary<string, string> where, params string[] items) =>
-        store.Gate.SearchAsync(recipient, purpose, where, items.Length == 0 ? null : Items(items), 20, Guid.NewGuid(), default);
+        store.Search.SearchAsync(recipient, purpose, where.ToDictionary(term => term.Key, term => SearchCondition.Equal(term.Value)), items.Length == 0 ? null : Items(items), 20, Guid.NewGuid(), default);
 
     [Fact]
     public async Task A_term_without_a_value_is_a_bad_value()
     {
-        var error = await Assert.ThrowsAsync<VaultException>(() => store.Gate.SearchAsync(
-            Support, "customer-support", new Dictionary<string, string> { ["email"] = null! }, null, 10, Guid.NewGuid(), default));
+        var error = await Assert.ThrowsAsync<VaultException>(() => SearchAsync(Support, "customer-support", new() { ["email"] = null! }));
         Assert.Equal("invalid-fields", error.Slug);
     }
 }

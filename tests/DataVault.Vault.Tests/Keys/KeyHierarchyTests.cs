@@ -71,26 +71,6 @@ public sealed class KeyHierarchyTests
         await Assert.ThrowsAsync<VaultStartException>(() => databases.StartVaultAsync());
     }
 
-    [Fact]
-    public async Task An_index_epoch_has_a_random_key_and_is_gone_with_its_row()
-    {
-        await using var databases = await DatabasePerClass.CreateAsync();
-        byte[] term;
-        await using (var vault = await databases.StartVaultAsync())
-        {
-            var keyring = vault.Get<VaultKeyring>();
-            await databases.Cluster.ExecuteAsync(
-                databases.KeysName, $"insert into keys.index_epoch (index_id, epoch, state, wrapped, created_at) values (4, 1, 'current', '\\x{Convert.ToHexString(keyring.NewIndexEpoch(4, 1))}', now())");
-            term = keyring.Index(4, 1).Term("ada");
-            Assert.NotEqual(keyring.Index(4).Term("ada"), term);
-        }
-
-        await using (var second = await databases.StartVaultAsync()) Assert.Equal(term, second.Get<VaultKeyring>().Index(4, 1).Term("ada"));
-        await databases.Cluster.ExecuteAsync(databases.KeysName, "update keys.index_epoch set wrapped = null");
-        await using var third = await databases.StartVaultAsync();
-        Assert.Throws<VaultStartException>(() => third.Get<VaultKeyring>().Index(4, 1));
-    }
-
     private static byte[] Derived(SecretBytes key, string label, ReadOnlySpan<byte> context)
     {
         using var derived = KeyDerivation.Expand(key.Span, label, context);

@@ -109,7 +109,7 @@ public sealed class ProfileTests(StoreVault store) : IClassFixture<StoreVault>
         Assert.Equal(("\"Lovelace\"", null, "\"Ada\"", "[\"tea\"]"), (Value(disclosure, "familyName"), Value(disclosure, "phone"), Value(disclosure, "preferredName"), Value(disclosure, "interests")));
         Assert.Equal(2, disclosure.Version);
         Assert.Equal(1, await store.CountAsync($"select count(*) from vault.history where subject_id = '{subject}' and row_version = 1"));
-        Assert.Empty((await store.Gate.SearchAsync(Support, "customer-support", new Dictionary<string, string> { ["phone"] = "+491700000010" }, null, 5, Guid.NewGuid(), default)).Results);
+        Assert.Empty((await store.FindAsync("phone", "+491700000010")).Results);
     }
 
     [Fact]
@@ -128,7 +128,7 @@ public sealed class ProfileTests(StoreVault store) : IClassFixture<StoreVault>
         Assert.Equal("conflict", (await Assert.ThrowsAsync<VaultException>(() => PatchAsync(other, 1, """{"email":"first.owner@example.com"}"""))).Slug);
         await PatchAsync(subject, 1, """{"email":"second.owner@example.com"}""");
         await PatchAsync(other, 1, """{"email":"first.owner@example.com"}""");
-        var found = await store.Gate.SearchAsync(Support, "customer-support", new Dictionary<string, string> { ["email"] = "first.owner@example.com" }, null, 5, Guid.NewGuid(), default);
+        var found = await store.FindAsync("email", "first.owner@example.com");
         Assert.Equal(other, Assert.Single(found.Results).Id);
     }
 

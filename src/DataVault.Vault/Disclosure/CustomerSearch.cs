@@ -1,0 +1,120 @@
+using System.Security.Cryptography;
+using DataVault.Policy;
+using DataVault.Transparency;
+using DataVault.Vault.Indexes;
+using DataVault.Vault.Keys;
+
+namespace DataVault.Vault;
+
+/// <summary>Finds customers by what is known of them, and shows of those found what the policy allows.</summary>
+public sealed class CustomerSearch
+{
+    public const int MaxFound = 100;
+
+    private readonly DisclosureGate gate;
+    private readonly CandidateFinder finder;
+    private readonly AuditLog log;
+    private readonly Decider decider;
+
+    internal CustomerSearch(DisclosureGate gate, CandidateFinder finder, AuditLog log, Decider decider) =>
+        (this.gate, this.finder, this.log, this.decider) = (gate, finder, log, decider);
+
+    /// <summary>
+    /// Finds over blind indexes: every condition must hold. Being allowed to search says nothing of what is shown of those found.
+    /// The search is an entry, and so is each record shown; of who shares a bucket and does not match, nothing leaves and nothing is counted.
+    /// </summary>
+    /// <exception cref="VaultException">invalid-fields when no index answers, invalid-request when too many match, unavailable.</exception>
+    public async Task<SearchOutcome> SearchAsync(
+        Recipient recipient, string purpose, IReadOnlyDictionary<string, SearchCondition> where, IReadOnlyList<RequestedItem>? items, int limit, Guid requestId, CancellationToken ct)
+    {
+        decider.Purpose(purpose);
+        if (limit is < 1 or > MaxFound) throw VaultException.BadRequest($"The limit is between 1 and {MaxFound}.");
+        var conditions = SubjectSearch.Read(where, decider.Policy.Catalogue);
+        int[] fields = [.. conditions.Keys.Select(AuditLog.ItemCode)];
+        if (conditions.Keys.FirstOrDefault(field => !decider.Policy.Decisions.CouldPermit(recipient, AccessAction.Search, purpose, field)) is { } refused)
+        {
+            var reason = decider.Decide(recipient, default, AccessAction.Search, purpose, [new(refused, null)], DecisionFacts.None).OverallReason;
+            var denial = log.Entry(EntryType.Denied, recipient, default, purpose, EntryResult.Denied, fields, requestId);
+            return new SearchOutcome([], await log.AppendAsync(denial, null, ct), reason ?? Reasons.NotPermitted);
+        }
+
+        var found = await finder.FindAsync(recipient, purpose, conditions, limit, ct);
+        if (found.Count > limit) throw VaultException.BadRequest("More customers match than were asked for; search by something narrower.");
+        var queries = found.Select(record => new ReadQuery(recipient, record.Subject, purpose, items, Provenance: false, requestId)).ToList();
+        var entry = log.Entry(EntryType.Search, recipient, default, purpose, EntryResult.Ok, fields, requestId);
+        bool MayFind(DisclosureGate.DecidedFacts at) => finder.Permits(recipient, purpose, at, [.. conditions.Keys]) is not null;
+        var (index, results) = await gate.ReadAllAsync(queries, Task.FromResult(found.ToDictionary(record => record.Subject)), MayFind, entry, ct);
+        return new SearchOutcome([.. results.Select(result => result.Value).OfType<Disclosure>()], index);
+    }
+}
+
+/// <summary>
+/// Finds whose terms match, and, where a term is not the whole value, opens what was searched by to see whose value does. Opened is against permits to search,
+/// so what may not be searched by is not opened, and it is forgotten at once.
+/// </summary>
+internal sealed class CandidateFinder(VaultDatabase database, IndexPlans plans, KeyRegistry keys, RecordCipher cipher, Decider decider, VaultOptions options)
+{
+    /// <summary>Those who match; one more than <paramref name="limit"/> may be among them.</summary>
+    public Task<List<SealedRecord>> FindAsync(
+        Recipient recipient, string purpose, Dictionary<FieldDefinition, SearchCondition> conditions, int limit, CancellationToken ct) =>
+        plans.WithPlanAsync(
+            async plan =>
+            {
+                var search = SubjectSearch.Over(plan, conditions);
+                if (search.IsExact) return await search.FindAsync(database, limit, ct);
+                var candidates = await search.FindAsync(database, options.SearchCandidates, ct);
+                if (candidates.Count > options.SearchCandidates)
+                    throw VaultException.BadRequest($"More than {options.SearchCandidates} customers would have to be looked at; search by something narrower, or by a further field.");
+                return await KeepMatchesAsync(recipient, purpose, search, candidates, ct);
+            },
+            ct);
+
+    /// <summary>Permits to search by all of these fields of one person; null when not all may be.</summary>
+    public IReadOnlyList<FieldPermit>? Permits(Recipient recipient, string purpose, DisclosureGate.DecidedFacts at, IReadOnlyList<FieldDefinition> fields)
+    {
+        var decision = decider.Decide(recipient, at.Subject, AccessAction.Search, purpose, [.. fields.Select(field => new RequestedItem(field, null))], at.Facts);
+        return decision.Permits.Count == fields.Count && Decider.Unmet(decision, null) is null ? decision.Permits : null;
+    }
+
+    private async Task<List<SealedRecord>> KeepMatchesAsync(Recipient recipient, string purpose, SubjectSearch search, List<SealedRecord> candidates, CancellationToken ct)
+    {
+        var held = await HoldAsync(candidates, ct);
+        try
+        {
+            return [.. candidates.Where(record => held.TryGetValue(record.Subject, out var key) && IsMatch(recipient, purpose, search, record, key))];
+        }
+        finally
+        {
+            foreach (var key in held.Values) key.Dispose();
+        }
+    }
+
+    private async Task<Dictionary<SubjectId, SubjectKeys>> HoldAsync(List<SealedRecord> candidates, CancellationToken ct)
+    {
+        try
+        {
+            return await IndexedValues.HoldAsync(keys, candidates, ct);
+        }
+        catch (StaleKeyException)
+        {
+            // The rows are older than the keys: search again, as when the plan has changed.
+            throw new StaleIndexPlanException();
+        }
+    }
+
+    // What cannot be read is kept: reading it says so in the log, and shows nothing.
+    private bool IsMatch(Recipient recipient, string purpose, SubjectSearch search, SealedRecord record, SubjectKeys key)
+    {
+        if (!FactsCodec.TryDecode(record.Facts, out var facts)) return true;
+        if (Permits(recipient, purpose, new(record.Subject, facts), search.Fields) is not { } permits) return false;
+        try
+        {
+            using var opened = cipher.Open(record, key, permits);
+            return search.IsMetBy(opened);
+        }
+        catch (CryptographicException)
+        {
+            return true;
+        }
+    }
+}
