@@ -50,6 +50,9 @@ public sealed record AuditFilter
     /// <summary>Before.</summary>
     public DateTimeOffset? To { get; init; }
 
+    /// <summary>Otherwise the newest come first.</summary>
+    public bool OldestFirst { get; init; }
+
     /// <summary>At most so many entries (1 to 1,000).</summary>
     public int? Limit { get; init; }
 
@@ -209,12 +212,33 @@ public sealed class VaultClient(HttpClient http, TokenSource? tokens = null, Vau
 
     // ---- the transparency log --------------------------------------------------------------------------------------
 
-    /// <summary>Log entries, newest first.</summary>
+    /// <summary>Log entries, newest first unless asked otherwise.</summary>
     public Task<Page<AuditEntryView>> AuditEntriesAsync(AuditFilter filter, CancellationToken cancellation = default) =>
         GetAsync<Page<AuditEntryView>>(
             new Query("/v1/audit/entries").Add("customer", filter.Customer?.ToString()).Add("actor", filter.Actor).Add("purpose", filter.Purpose)
                 .Add("field", filter.Field).Add("type", filter.Type).Add("result", filter.Result)
-                .Add("from", Instant(filter.From)).Add("to", Instant(filter.To)).Page(filter.Limit, filter.Cursor), cancellation);
+                .Add("from", Instant(filter.From)).Add("to", Instant(filter.To)).Add("order", filter.OldestFirst ? "oldest" : null)
+                .Page(filter.Limit, filter.Cursor), cancellation);
+
+    /// <summary>How many log entries match, by type, result, purpose, actor, field and day.</summary>
+    public Task<AuditCountsView> CountAuditEntriesAsync(AuditQuestion question, CancellationToken cancellation = default) =>
+        AskAsync<AuditQuestion, AuditCountsView>("/v1/audit/counts", question, cancellation);
+
+    /// <summary>All log entries that match, as a file; the caller disposes the stream.</summary>
+    public Task<Stream> ExportAuditEntriesAsync(AuditQuestion question, CancellationToken cancellation = default) =>
+        FileAsync("/v1/audit/export", question, cancellation);
+
+    /// <summary>Whom and what a credential, an actor, a purpose or a stretch of time concerned.</summary>
+    public Task<ImpactView> ImpactAsync(ImpactQuestion question, CancellationToken cancellation = default) =>
+        AskAsync<ImpactQuestion, ImpactView>("/v1/audit/impact", question, cancellation);
+
+    /// <summary>The people concerned, by tag, and with <see cref="ImpactQuestion.Resolve"/> by customer id.</summary>
+    public Task<Page<ImpactPersonView>> ImpactPeopleAsync(ImpactQuestion question, CancellationToken cancellation = default) =>
+        AskAsync<ImpactQuestion, Page<ImpactPersonView>>("/v1/audit/impact/people", question, cancellation);
+
+    /// <summary>The people concerned as CSV; the caller disposes the stream.</summary>
+    public Task<Stream> ExportImpactPeopleAsync(ImpactQuestion question, CancellationToken cancellation = default) =>
+        FileAsync("/v1/audit/impact/export", question, cancellation);
 
     /// <summary>The inclusion proof of an entry, with the checkpoint that it leads to: of own acts, about oneself, or with <c>audit.read</c> any.</summary>
     public Task<InclusionProofView> ProofAsync(long index, CancellationToken cancellation = default) =>
@@ -324,6 +348,13 @@ public sealed class VaultClient(HttpClient http, TokenSource? tokens = null, Vau
         _wire.AskAsync<TAnswer>(VaultCall.Send(HttpMethod.Post, path, question, repeatable: true), cancellation);
 
     // Short lists come as one page.
+    private async Task<Stream> FileAsync<TBody>(string path, TBody question, CancellationToken cancellation)
+    {
+        var call = VaultCall.Send(HttpMethod.Post, path, question, repeatable: false) with { Accept = "text/csv, application/x-ndjson, application/problem+json" };
+        var response = await _wire.SendAsync(call, cancellation);
+        return await response.Content.ReadAsStreamAsync(cancellation);
+    }
+
     private async Task<IReadOnlyList<T>> ListAsync<T>(Query query, CancellationToken cancellation)
     {
         var answer = await GetAsync<JsonElement>(query, cancellation);

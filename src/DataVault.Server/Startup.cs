@@ -337,6 +337,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         RequestEndpoints.Map(app);
         MeEndpoints.Map(app);
         AuditEndpoints.Map(app);
+        AuditReportEndpoints.Map(app);
         PolicyEndpoints.Map(app);
         AnalyticsEndpoints.Map(app);
         AdministrationEndpoints.Map(app);

@@ -17,12 +17,13 @@ internal static class AuditEndpoints
     public static void Map(IEndpointRouteBuilder routes)
     {
         routes.MapGet("/v1/audit/entries", SearchAsync).Gives<Page<AuditEntryView>>().As(
-            new("searchEntries", Tag, "Log entries, newest first")
+            new("searchEntries", Tag, "Log entries, newest first or oldest first")
             {
                 Query =
                 [
-                    new("customer", "About this customer."), new("actor", "Name of the application, or a tag."), new("purpose", "Purpose named."), new("field", "Field concerned."),
+                    new("customer", "About this customer."), new("actor", "Name of the application, or a tag."), new("purpose", "Purpose named."), new("field", "Field concerned, or event: and an event type."),
                     new("type", "Such as field.read."), new("result", "ok, denied or error."), new("from", "Not before (RFC 3339)."), new("to", "Before (RFC 3339)."),
+                    new("order", "newest (the standard) or oldest first."),
                     QueryParameter.Limit, QueryParameter.Cursor,
                 ],
                 Problems = ["unknown-field", "unknown-purpose"],
@@ -45,17 +46,18 @@ internal static class AuditEndpoints
     private static async Task SearchAsync(HttpContext context, AuditReader log, PolicySet policy, AuditTrail trail)
     {
         var call = new CallReader(context, policy);
-        var query = QueryReader.Of(context, "customer", "actor", "purpose", "field", "type", "result", "from", "to", "limit", "cursor");
+        var query = QueryReader.Of(context, "customer", "actor", "purpose", "field", "type", "result", "from", "to", "order", "limit", "cursor");
         var sought = new AuditQuery
         {
             Subject = query.Id("customer") is { } customer ? new SubjectId(customer) : null,
             Actor = query.Text("actor"),
             Purpose = query.Text("purpose") is { } purpose ? call.Purpose(purpose) : null,
-            Item = query.Text("field") is { } field ? call.Items([field])![0].Item : null,
+            Item = query.Text("field") is { } field ? AuditReportEndpoints.Item(policy, field) : null,
             Type = Type(query),
             Result = query.OneOf("result", "ok", "denied", "error") is { } result ? Enum.Parse<EntryResult>(result, ignoreCase: true) : null,
             From = query.Instant("from"),
             Until = query.Instant("to"),
+            OldestFirst = query.OneOf("order", "newest", "oldest") == "oldest",
             Limit = query.Limit(50, LargestPage),
             Cursor = query.Text("cursor"),
         };

@@ -219,7 +219,7 @@ public sealed class AuditReader
         return long.TryParse(cursor, NumberStyles.None, CultureInfo.InvariantCulture, out var last) ? last : throw VaultException.BadRequest("The cursor is not valid.");
     }
 
-    /// <summary>Null when nothing can match: the person is unknown or erased, or nobody of that name has acted.</summary>
+    /// <summary>Null when nothing can match: the person is unknown or erased.</summary>
     private async Task<EntryFilter?> FilterAsync(AuditQuery query, CancellationToken ct)
     {
         var filter = new EntryFilter
@@ -235,10 +235,7 @@ public sealed class AuditReader
             filter = filter with { Subject = EntryShape.TagOf(tag) };
         }
 
-        if (query.Actor is not { } actor) return filter;
-        await using var context = Contexts.Vault(database.Source);
-        var tags = await ReaderNames.ActorTagsAsync(context, actor, ct);
-        return tags.Count == 0 ? null : filter with { Actors = tags.ConvertAll(tag => EntryShape.TagOf(tag)) };
+        return query.Actor is { } actor ? filter with { Actors = await names.ActorsAsync(actor, ct) } : filter;
     }
 
     private AuditCounts Count(EntryCounts counts, Dictionary<Guid, string> actors)
@@ -275,7 +272,7 @@ public sealed class AuditReader
 }
 
 /// <summary>Between the log's codes and the names that people use.</summary>
-internal sealed class ReaderNames(KeyRegistry keys, PolicySet policy)
+internal sealed class ReaderNames(VaultDatabase database, KeyRegistry keys, PolicySet policy)
 {
     /// <summary>Null when the person is unknown or erased: nobody can compute the tag then.</summary>
     public async Task<byte[]?> TagAsync(SubjectId subject, CancellationToken ct)
@@ -286,15 +283,24 @@ internal sealed class ReaderNames(KeyRegistry keys, PolicySet policy)
 
     public Task<SubjectKeys?> KeysAsync(SubjectId subject, CancellationToken ct) => keys.FindFreshAsync(subject, ct);
 
-    public static async Task<List<byte[]>> ActorTagsAsync(VaultDbContext context, string actor, CancellationToken ct)
+    /// <summary>Tags of all who bear a name, and of the credential (client or account id, or process) of that name; of a tag itself, that.</summary>
+    public async Task<List<Guid>> ActorsAsync(string actor, CancellationToken ct)
     {
-        var named = await context.Actors.Where(a => a.Name == actor).Select(a => a.Tag).ToListAsync(ct);
-        if (actor.Length == 2 * LogEntry.TagSize && actor.All(char.IsAsciiHexDigit)) named.Add(Convert.FromHexString(actor));
-        return named;
+        await using var context = Contexts.Vault(database.Source);
+        var tags = (await context.Actors.Where(a => a.Name == actor).Select(a => a.Tag).ToListAsync(ct)).ConvertAll(tag => EntryShape.TagOf(tag));
+        if (TryTag(actor) is { } tagged) tags.Add(tagged);
+        foreach (var kind in new[] { RecipientKind.Application, RecipientKind.Staff, RecipientKind.Process })
+            tags.Add(EntryShape.TagOf(keys.ActorTag(new Recipient(kind, actor, actor, [], []))));
+        return tags;
     }
+
+    /// <summary>A tag written as 32 hexadecimal digits.</summary>
+    public static Guid? TryTag(string text) =>
+        text.Length == 2 * LogEntry.TagSize && text.All(char.IsAsciiHexDigit) ? EntryShape.TagOf(Convert.FromHexString(text)) : null;
+
+    public CatalogueItem? Definition(int code) => code >= 1000 ? policy.Events.ById(code - 1000) : policy.Catalogue.ById(code);
 
     public IReadOnlyList<string> Items(LogEntry entry) => [.. entry.Items.Select(Item)];
 
-    public string Item(int code) =>
-        (code >= 1000 ? policy.Events.ById(code - 1000)?.Name : policy.Catalogue.ById(code)?.Name) ?? code.ToString(CultureInfo.InvariantCulture);
+    public string Item(int code) => Definition(code)?.Name ?? code.ToString(CultureInfo.InvariantCulture);
 }

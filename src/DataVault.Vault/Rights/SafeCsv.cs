@@ -30,6 +30,9 @@ internal sealed class SafeCsv : IDisposable
         writer.WriteLine();
     }
 
+    /// <summary>What was written so far is in the stream.</summary>
+    public void Flush() => writer.Flush();
+
     public void Dispose() => writer.Dispose();
 
     // Leading = + - @ start a formula, TAB and CR are skipped on the way to one; the full-width forms count as the plain ones.

@@ -1,0 +1,100 @@
+namespace DataVault.Client.Wire;
+
+/// <summary>What to count or to export of the log; members left null do not narrow.</summary>
+public sealed record AuditQuestion
+{
+    /// <summary>Entries about this customer, also those about several.</summary>
+    public Guid? Customer { get; init; }
+
+    /// <summary>Name of an application or role, a client or account id, or a tag.</summary>
+    public string? Actor { get; init; }
+
+    /// <summary>Purpose named.</summary>
+    public string? Purpose { get; init; }
+
+    /// <summary>Field, or <c>event:</c> and an event type.</summary>
+    public string? Field { get; init; }
+
+    /// <summary>Entry type, such as <c>field.read</c>.</summary>
+    public string? Type { get; init; }
+
+    /// <summary><c>ok</c>, <c>denied</c> or <c>error</c>.</summary>
+    public string? Result { get; init; }
+
+    /// <summary>Not before.</summary>
+    public DateTimeOffset? From { get; init; }
+
+    /// <summary>Before.</summary>
+    public DateTimeOffset? To { get; init; }
+
+    /// <summary>Of an export: the oldest entry first.</summary>
+    public bool OldestFirst { get; init; }
+
+    /// <summary>Of an export: <c>csv</c>, or <c>ocsf</c> for one event of the Open Cybersecurity Schema Framework to a line.</summary>
+    public string? Format { get; init; }
+}
+
+/// <summary>How many entries match, altogether and by what they say; an entry that names several fields counts for each.</summary>
+public sealed record AuditCountsView(
+    long Entries, IReadOnlyList<NamedCount> Types, IReadOnlyList<NamedCount> Results, IReadOnlyList<NamedCount> Purposes, IReadOnlyList<NamedCount> Actors,
+    IReadOnlyList<NamedCount> Fields, IReadOnlyList<NamedCount> Days);
+
+/// <summary>How many there are of something.</summary>
+public sealed record NamedCount(string Name, long Entries);
+
+/// <summary>Whose misuse to look into; at least one member other than the paging narrows.</summary>
+public sealed record ImpactQuestion
+{
+    /// <summary>Credential (client or account id), name of an application or role, or a tag.</summary>
+    public string? Actor { get; init; }
+
+    /// <summary>Purpose named.</summary>
+    public string? Purpose { get; init; }
+
+    /// <summary>Not before.</summary>
+    public DateTimeOffset? From { get; init; }
+
+    /// <summary>Before.</summary>
+    public DateTimeOffset? To { get; init; }
+
+    /// <summary>Of the list: also find out who the people are, as far as they were not erased.</summary>
+    public bool Resolve { get; init; }
+
+    /// <summary>Of the list: most people on a page.</summary>
+    public int? Limit { get; init; }
+
+    /// <summary>Of the list: the next of the page before.</summary>
+    public string? Cursor { get; init; }
+}
+
+/// <summary>What somebody saw, changed and was refused.</summary>
+/// <param name="Size">Entries of the log that the figures are from.</param>
+/// <param name="First">The first disclosure.</param>
+/// <param name="Last">The last.</param>
+/// <param name="Disclosures">Entries by which data left the vault in a readable form.</param>
+/// <param name="Unattributed">Those among them that name no person.</param>
+/// <param name="Searches">Searches and figures, which disclose that somebody is there.</param>
+/// <param name="Changes">Changes made.</param>
+/// <param name="Denied">Tries that were refused.</param>
+/// <param name="People">Distinct persons whose data was disclosed.</param>
+/// <param name="ErasedSince">Those who were erased since.</param>
+/// <param name="SpecialPeople">Those of whom a special category was disclosed.</param>
+/// <param name="Fields">By field and event type.</param>
+/// <param name="Categories">By category of personal data.</param>
+/// <param name="Types">Entries of all types.</param>
+/// <param name="Purposes">Entries by purpose.</param>
+/// <param name="Days">Disclosures by day.</param>
+public sealed record ImpactView(
+    long Size, DateTimeOffset? First, DateTimeOffset? Last, long Disclosures, long Unattributed, long Searches, long Changes, long Denied,
+    long People, long ErasedSince, long SpecialPeople, IReadOnlyList<ImpactFieldView> Fields, IReadOnlyList<ImpactCategoryView> Categories,
+    IReadOnlyList<NamedCount> Types, IReadOnlyList<NamedCount> Purposes, IReadOnlyList<NamedCount> Days);
+
+/// <summary>A field or event type that was disclosed.</summary>
+public sealed record ImpactFieldView(string Name, string Category, bool Special, long Disclosures, long People);
+
+/// <summary>A category of personal data.</summary>
+public sealed record ImpactCategoryView(string Name, bool Special, long People);
+
+/// <summary>A person concerned, by tag; <paramref name="Customer"/> is null when nobody asked who it is, or the person was erased.</summary>
+public sealed record ImpactPersonView(
+    string Tag, Guid? Customer, bool Erased, long Disclosures, DateTimeOffset First, DateTimeOffset Last, IReadOnlyList<string> Fields, bool Special);

@@ -1,0 +1,63 @@
+using System.Globalization;
+using DataVault.Transparency;
+
+namespace DataVault.Vault;
+
+/// <summary>
+/// Entries and persons concerned as a table for a spreadsheet. Written piece by piece, so that any number of rows takes the memory of a few; harmless to
+/// open (a cell that a spreadsheet would run as a formula is neutralised).
+/// </summary>
+public static class AuditCsv
+{
+    private const int Piece = 500;
+
+    public static Task WriteAsync(Stream target, IAsyncEnumerable<AuditRecord> entries, CancellationToken ct) => WriteAsync(
+        target, ["index", "at", "type", "result", "actor", "actorTag", "subjectTag", "persons", "purpose", "fields", "rules", "requestId", "policy"], entries, Row, ct);
+
+    public static Task WriteAsync(Stream target, IAsyncEnumerable<ImpactPerson> people, CancellationToken ct) => WriteAsync(
+        target, ["tag", "customer", "erased", "disclosures", "first", "last", "special", "fields"], people, Row, ct);
+
+    private static async Task WriteAsync<T>(Stream target, IReadOnlyList<string> headings, IAsyncEnumerable<T> items, Func<T, IReadOnlyList<string>> row, CancellationToken ct)
+    {
+        using var buffer = new MemoryStream();
+        using var csv = new SafeCsv(buffer, headings);
+        var waiting = 0;
+        await foreach (var item in items.WithCancellation(ct))
+        {
+            csv.Row(row(item));
+            if (++waiting % Piece == 0) await FlushAsync(csv, buffer, target, ct);
+        }
+
+        await FlushAsync(csv, buffer, target, ct);
+    }
+
+    private static async Task FlushAsync(SafeCsv csv, MemoryStream buffer, Stream target, CancellationToken ct)
+    {
+        csv.Flush();
+        await target.WriteAsync(buffer.GetBuffer().AsMemory(0, (int)buffer.Length), ct);
+        buffer.SetLength(0);
+    }
+
+    private static IReadOnlyList<string> Row(AuditRecord record)
+    {
+        var entry = record.Entry;
+        return
+        [
+            Number(record.Index), At(DateTimeOffset.FromUnixTimeMilliseconds(entry.Time)), EntryTypes.NameOf(entry.Type), EntryTypes.NameOf(entry.Result), record.Actor ?? "",
+            Hex(entry.Actor), Hex(entry.Subject), entry.BulkCount > 0 ? Number(entry.BulkCount) : "", entry.Purpose, string.Join(' ', record.ItemNames),
+            string.Join(' ', entry.Rules), Hex(entry.RequestId), Hex(entry.Policy),
+        ];
+    }
+
+    private static IReadOnlyList<string> Row(ImpactPerson person) =>
+    [
+        person.Tag, person.Customer?.ToString() ?? "", person.Erased ? "yes" : "no", Number(person.Disclosures), At(person.First), At(person.Last),
+        person.Special ? "yes" : "no", string.Join(' ', person.Items),
+    ];
+
+    private static string Hex(ReadOnlyMemory<byte> bytes) => Convert.ToHexStringLower(bytes.Span);
+
+    private static string Number(long number) => number.ToString(CultureInfo.InvariantCulture);
+
+    private static string At(DateTimeOffset at) => at.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,129 @@
+using System.Text;
+using DataVault.Policy;
+using DataVault.Testing;
+using DataVault.Transparency;
+using DataVault.Vault.Keys;
+using DataVault.Vault.Tests.Keys;
+using Xunit;
+
+namespace DataVault.Vault.Tests.Audit;
+
+public sealed class BreachImpactTests : IAsyncLifetime
+{
+    private static readonly Recipient Stolen = new(RecipientKind.Application, "stolen-key", "Newsletter", ["marketing"], ["marketing"]);
+    private static readonly DateTimeOffset Begin = new(2026, 5, 4, 8, 0, 0, TimeSpan.Zero);
+    private readonly ManualClock clock = new(Begin);
+    private readonly List<(SubjectId Subject, ReadOnlyMemory<byte> Tag)> people = [];
+    private DatabasePerClass databases = null!;
+    private RunningVault vault = null!;
+
+    private BreachImpact Impact => vault.Get<BreachImpact>();
+
+    public async ValueTask InitializeAsync()
+    {
+        databases = await DatabasePerClass.CreateAsync();
+        vault = await databases.StartVaultAsync(clock: clock);
+        foreach (var keys in await vault.Get<KeyRegistry>().CreateAsync([.. Enumerable.Range(0, 200).Select(_ => People.NewId())]))
+        {
+            using (keys) people.Add((keys.Subject, keys.Tag));
+        }
+
+        await PlantAsync();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await vault.DisposeAsync();
+        await databases.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Whom_and_what_a_stolen_credential_saw_is_counted_exactly()
+    {
+        var report = await Impact.ReportAsync(new ImpactQuery { Actor = "stolen-key" });
+        // 137 single reads, three of them twice, and one entry about five more.
+        Assert.Equal((142, 142, 0, 2, 1), (report.People, report.Disclosures, report.ErasedSince, report.Denied, report.Searches));
+        Assert.Equal((1, 1), (report.Unattributed, report.Changes));
+        Assert.Equal((Begin.AddHours(1), Begin.AddHours(2)), (report.First, report.Last));
+        Assert.Equal(137, Of(report, "email").People);
+        Assert.Equal(140, Of(report, "email").Disclosures);
+        Assert.Equal(40, Of(report, "dietaryRequirements").People);
+        Assert.Equal(5, Of(report, "phone").People);
+        Assert.Equal(40, report.SpecialPeople);
+        Assert.Equal(Repository.Policy.Catalogue.Find("email")!.Category, Of(report, "email").Category);
+        Assert.Equal(137, report.Categories.Single(category => category.Name == Of(report, "email").Category).People);
+
+        Assert.Equal(report.People, (await Impact.ReportAsync(new ImpactQuery { Actor = "Newsletter" })).People);
+        Assert.Equal(60, (await Impact.ReportAsync(new ImpactQuery { Actor = "Support desk" })).People);
+        Assert.Equal(0, (await Impact.ReportAsync(new ImpactQuery { Actor = "nobody" })).People);
+        Assert.Equal(60, (await Impact.ReportAsync(new ImpactQuery { Until = Begin.AddMinutes(59) })).People);
+        Assert.Equal(142, (await Impact.ReportAsync(new ImpactQuery { From = Begin.AddHours(1), Purpose = "marketing" })).People);
+        Assert.Equal("invalid-request", (await Assert.ThrowsAsync<VaultException>(() => Impact.ReportAsync(new ImpactQuery()))).Slug);
+    }
+
+    [Fact]
+    public async Task The_people_are_listed_page_by_page_and_found_by_name_unless_they_were_erased()
+    {
+        var erased = people[0];
+        await AppendAsync(EntryType.EraseExecuted, LogWorker.Keeper, EntryResult.Ok, [erased], "");
+        await vault.Get<KeyRegistry>().DestroyAsync(erased.Subject);
+        var found = new List<ImpactPerson>();
+        for (string? cursor = null; ;)
+        {
+            var page = await Impact.PeopleAsync(new ImpactQuery { Actor = "stolen-key" }, resolve: true, 50, cursor);
+            found.AddRange(page.People);
+            if ((cursor = page.Next) is null) break;
+        }
+
+        Assert.Equal(142, found.Count);
+        Assert.Equal(142, found.DistinctBy(person => person.Tag).Count());
+        var gone = found.Single(person => person.Erased);
+        Assert.Equal((Convert.ToHexStringLower(erased.Tag.Span), null, 2L), (gone.Tag, gone.Customer, gone.Disclosures));
+        foreach (var person in found.Where(person => !person.Erased))
+            Assert.Equal(person.Tag, Convert.ToHexStringLower(people.Single(known => known.Subject == person.Customer).Tag.Span));
+        Assert.Equal(39, found.Count(person => person is { Special: true, Erased: false }));
+        Assert.Equal(1, (await Impact.ReportAsync(new ImpactQuery { Actor = "stolen-key" })).ErasedSince);
+    }
+
+    [Fact]
+    public async Task Exports_are_tables_that_nothing_in_them_can_turn_into_formulas()
+    {
+        var evil = new Recipient(RecipientKind.Application, "evil", "=HYPERLINK(\"x\")", ["marketing"], ["marketing"]);
+        await AppendAsync(EntryType.FieldRead, evil, EntryResult.Ok, [people[3]], "marketing", "email");
+        using var entries = new MemoryStream();
+        await AuditCsv.WriteAsync(entries, vault.Get<AuditReader>().ExportAsync(new AuditQuery { OldestFirst = true }), default);
+        var lines = Encoding.UTF8.GetString(entries.ToArray()).TrimEnd().Split("\r\n");
+        Assert.Equal(await People.CountAsync(vault, "audit.entry_index"), lines.Length - 1);
+        Assert.Contains("\"'=HYPERLINK(\"\"x\"\")\"", lines[^1], StringComparison.Ordinal);
+        Assert.StartsWith("0,2026-05-04T08:00:00.000Z,field.read,ok,Support desk,", lines[1], StringComparison.Ordinal);
+
+        using var list = new MemoryStream();
+        await AuditCsv.WriteAsync(list, Impact.ExportAsync(new ImpactQuery { Actor = "stolen-key" }, resolve: true), default);
+        Assert.Equal(143, Encoding.UTF8.GetString(list.ToArray()).TrimEnd().Split("\r\n").Length);
+    }
+
+    private static ImpactItem Of(ImpactReport report, string field) => report.Items.Single(item => item.Name == field);
+
+    private async Task PlantAsync()
+    {
+        for (var i = 0; i < 60; i++) await AppendAsync(EntryType.FieldRead, Log.Desk, EntryResult.Ok, [people[i + 100]], "customer-support", "email", "givenName");
+        clock.Advance(TimeSpan.FromHours(1));
+        for (var i = 0; i < 137; i++) await AppendAsync(EntryType.FieldRead, Stolen, EntryResult.Ok, [people[i]], "marketing", i < 40 ? ["email", "dietaryRequirements"] : ["email"]);
+        clock.Advance(TimeSpan.FromHours(1));
+        for (var i = 0; i < 3; i++) await AppendAsync(EntryType.FieldRead, Stolen, EntryResult.Ok, [people[i]], "marketing", "email");
+        await AppendAsync(EntryType.Export, Stolen, EntryResult.Ok, people[190..195], "marketing", "phone");
+        await AppendAsync(EntryType.FieldRead, Stolen, EntryResult.Ok, [], "marketing");
+        await AppendAsync(EntryType.Denied, Stolen, EntryResult.Denied, [people[199]], "marketing", "dietaryRequirements");
+        await AppendAsync(EntryType.FieldRead, Stolen, EntryResult.Denied, [people[198]], "marketing", "dietaryRequirements");
+        await AppendAsync(EntryType.FieldRead, Stolen, EntryResult.Error, [people[197]], "marketing", "dietaryRequirements");
+        await AppendAsync(EntryType.Search, Stolen, EntryResult.Ok, [], "marketing", "email");
+        await AppendAsync(EntryType.RecordWrite, Stolen, EntryResult.Ok, [people[196]], "marketing", "email");
+    }
+
+    private async Task AppendAsync(EntryType type, Recipient actor, EntryResult result, List<(SubjectId Subject, ReadOnlyMemory<byte> Tag)> about, string purpose, params string[] fields)
+    {
+        var log = vault.Get<AuditLog>();
+        var entry = log.Entry(type, actor, default, purpose, result, [.. fields.Select(field => People.Field(field).Id)]);
+        await log.AppendAsync(AuditLog.Concerning(entry, about.Select(person => person.Tag)));
+    }
+}
