@@ -33,7 +33,7 @@ public sealed class WallTests
     {
         foreach (var (assembly, allowed) in Walls.Allowed)
         {
-            var project = assembly == "datavault" ? "DataVault.Cli" : assembly;
+            var project = Walls.ProjectOf(assembly);
             var listed = XDocument.Parse(Repository.Read($"src/{project}/{project}.csproj")).Descendants("ProjectReference")
                 .Select(reference => Path.GetFileNameWithoutExtension((string)reference.Attribute("Include")!));
 
@@ -44,7 +44,7 @@ public sealed class WallTests
     [Fact]
     public void No_source_project_escapes_the_table() =>
         Assert.Equal(
-            Walls.Allowed.Keys.Select(name => name == "datavault" ? "DataVault.Cli" : name).Order(),
+            Walls.Allowed.Keys.Select(Walls.ProjectOf).Order(),
             Directory.EnumerateDirectories(Path.Combine(Repository.Root, "src")).Select(folder => Path.GetFileName(folder)!).Order());
 
     [Fact]

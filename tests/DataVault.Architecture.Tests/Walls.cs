@@ -25,6 +25,15 @@ internal static class Walls
             "DataVault.Analytics", "DataVault.Console",
         ],
         ["datavault"] = ["DataVault.Client", "DataVault.Policy", "DataVault.Transparency", "DataVault.Cryptography"],
+        ["datavault-verify"] = ["DataVault.Transparency"],
+    };
+
+    /// <summary>The folder of an assembly's project; programs are named otherwise than their projects.</summary>
+    public static string ProjectOf(string assembly) => assembly switch
+    {
+        "datavault" => "DataVault.Cli",
+        "datavault-verify" => "DataVault.Verifier",
+        _ => assembly,
     };
 
     /// <summary>Outside assemblies that an assembly must not see, by prefix.</summary>
@@ -37,6 +46,7 @@ internal static class Walls
         ["DataVault.Vault"] = ["Microsoft.AspNetCore", "System.Net.Http"],
         ["DataVault.Console"] = ["Npgsql", "Microsoft.EntityFrameworkCore"],
         ["datavault"] = ["Npgsql", "Microsoft.EntityFrameworkCore", "Microsoft.AspNetCore"],
+        ["datavault-verify"] = ["Npgsql", "Microsoft.EntityFrameworkCore", "Microsoft.AspNetCore", "System.Net"],
     };
 
     /// <summary>What the assembly in <paramref name="file"/> sees and must not.</summary>

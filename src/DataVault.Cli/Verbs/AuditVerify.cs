@@ -1,8 +1,4 @@
-using System.Globalization;
 using System.Net;
-using System.Text.Encodings.Web;
-using System.Text.Json;
-using System.Text.Json.Serialization;
 using DataVault.Client;
 using DataVault.Transparency;
 
@@ -30,14 +26,6 @@ internal static class AuditVerify
     // The verifier reads ahead; a vault has others to answer too.
     private const int RequestsAtOnce = 4;
 
-    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
-    {
-        WriteIndented = true,
-        // Base64 stays legible; the output is for terminals and programs, never for a page.
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.KebabCaseLower) },
-    };
-
     private const string Refused =
         "The entry bundles need a credential with audit.read, such as a compliance officer's: give --client and --secret-file, or --token-file, "
         + "or run where .vault/first-run.json of this vault is. Without one, verify a copy of the tiles with --log DIRECTORY.";
@@ -50,7 +38,7 @@ internal static class AuditVerify
             var earlier = options.Checkpoints.Select(ReadCheckpoint).ToList();
             using var turns = new SemaphoreSlim(RequestsAtOnce);
             var report = await verifier.VerifyAsync(Open(options, http, turns), earlier, cancellationToken);
-            await output.WriteLineAsync(options.Json ? ToJson(report) : ToText(report));
+            await output.WriteLineAsync(options.Json ? VerificationText.Json(report) : VerificationText.Describe(report));
             return report.Ok ? Sound : Bad;
         }
         catch (UsageException exception)
@@ -68,49 +56,12 @@ internal static class AuditVerify
         return Usage;
     }
 
-    internal static string ToText(VerificationReport report)
-    {
-        var text = new List<string>();
-        if (report.Origin.Length > 0)
-            text.Add($"log         {report.Origin}");
-        if (!report.Root.IsEmpty)
-            text.Add(string.Create(CultureInfo.InvariantCulture, $"checkpoint  {report.Size:N0} entries, root {Convert.ToBase64String(report.Root.Span)}"));
-        if (report is { FirstTime: { } first, LastTime: { } last })
-            text.Add($"period      {Time(first)} to {Time(last)}");
-        if (report.EarlierCheckpoints > 0)
-            text.Add($"continues   {report.EarlierCheckpoints} earlier checkpoint{(report.EarlierCheckpoints == 1 ? "" : "s")}");
-        text.AddRange(report.Findings.Select(finding => $"BAD         {finding.Message}"));
-        if (report.Findings.Count == VerificationReport.MaxFindings)
-            text.Add("            and perhaps more");
-        text.Add(report.Ok
-            ? "OK          every entry is as signed"
-            : report.FirstBadIndex is { } index ? $"FAILED      the first bad entry is {index}" : "FAILED      the log cannot be trusted");
-        return string.Join(Environment.NewLine, text);
-    }
-
-    private static string ToJson(VerificationReport report) => JsonSerializer.Serialize(
-        new
-        {
-            report.Ok,
-            report.Origin,
-            report.Size,
-            Root = Convert.ToBase64String(report.Root.Span),
-            report.EarlierCheckpoints,
-            From = report.FirstTime is { } first ? Time(first) : null,
-            To = report.LastTime is { } last ? Time(last) : null,
-            report.FirstBadIndex,
-            report.Problem,
-            report.Findings,
-        },
-        Json);
-
-    private static string Time(long milliseconds) =>
-        DateTimeOffset.FromUnixTimeMilliseconds(milliseconds).ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
-
     internal static NoteVerifier ReadKey(string key)
     {
-        var line = File.Exists(key) ? File.ReadAllText(key).Trim() : key;
-        return NoteVerifier.TryParse(line, out var verifier) ? verifier! : throw new UsageException("--key is neither a verifier key (name+hash+base64) nor a file that holds one.");
+        var text = File.Exists(key) ? File.ReadAllText(key) : key;
+        return NoteVerifier.TryParseFile(text, out var verifier)
+            ? verifier!
+            : throw new UsageException("--key is neither a verifier key (name+hash+base64), nor a file with one, with the list of a log's keys, or with a trust policy.");
     }
 
     private static SignedNote ReadCheckpoint(string file)

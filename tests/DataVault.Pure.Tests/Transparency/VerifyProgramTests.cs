@@ -1,0 +1,129 @@
+using System.Security.Cryptography;
+using DataVault.Transparency;
+using DataVault.Verifier;
+using Xunit;
+
+namespace DataVault.Pure.Tests.Transparency;
+
+/// <summary>The verifier as an auditor uses it: files in, words and an exit code out.</summary>
+public sealed class VerifyProgramTests : IDisposable
+{
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("verify-program-");
+    private readonly StringWriter _output = new();
+    private readonly StringWriter _error = new();
+
+    public void Dispose() => _folder.Delete(recursive: true);
+
+    [Fact]
+    public async Task A_sound_log_ends_in_0_and_an_altered_one_in_1_with_the_first_bad_entry()
+    {
+        var entries = MemoryLog.Entries(700);
+        Assert.Equal(0, await RunAsync("replay", Save(MemoryLog.Of(entries), "sound")));
+        Assert.Contains("every entry is as signed", _output.ToString(), StringComparison.Ordinal);
+
+        var altered = MemoryLog.Of(entries);
+        entries[300][20] ^= 1;
+        altered.WriteEntries(entries);
+        Assert.Equal(1, await RunAsync("replay", Save(altered, "altered"), "--json"));
+        Assert.Contains("\"firstBadIndex\": 300", _output.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Wrong_usage_ends_in_2_and_what_cannot_be_read_in_3()
+    {
+        Assert.Equal(2, await RunAsync("replay"));
+        Assert.Equal(2, await RunAsync("no-such-verb"));
+        Assert.Equal(2, await VerifyCommand.RunAsync(Desk(), ["replay", _folder.FullName, "--key", "nonsense"]));
+        Assert.Equal(3, await RunAsync("replay", Path.Combine(_folder.FullName, "not-there")));
+        Assert.Equal(3, await RunAsync("note", Path.Combine(_folder.FullName, "not-there")));
+        Assert.Equal(3, await RunAsync("certificate", Write("empty", "")));
+    }
+
+    [Fact]
+    public async Task Two_peoples_checkpoints_are_told_apart_from_a_fork()
+    {
+        var entries = MemoryLog.Entries(900);
+        var log = Save(MemoryLog.Of(entries), "log");
+        var early = Write("early", MemoryLog.Of(entries[..400]).Note);
+        var late = Write("late", MemoryLog.Of(entries).Note);
+        var other = entries[..400];
+        other[17] = MemoryLog.Entry(17, new Random(99)).Encode();
+        var forked = Write("forked", MemoryLog.Of(other).Note);
+
+        Assert.Equal(0, await RunAsync("compare", late, late));
+        Assert.Equal(0, await RunAsync("compare", late, early, "--log", log));
+        Assert.Equal(1, await RunAsync("compare", late, early));
+        Assert.Contains("UNPROVED", _output.ToString(), StringComparison.Ordinal);
+        Assert.Equal(1, await RunAsync("compare", early, forked));
+        Assert.Equal(1, await RunAsync("compare", forked, late, "--log", log));
+        Assert.Contains("FORK", _output.ToString(), StringComparison.Ordinal);
+        Assert.Equal(1, await RunAsync("compare", early, Write("stranger", MemoryLog.Of(entries[..2]).Note.Replace("vault.example", "other.example", StringComparison.Ordinal))));
+    }
+
+    [Fact]
+    public async Task A_consistency_proof_stands_in_for_the_tiles()
+    {
+        var entries = MemoryLog.Entries(900);
+        var (early, late) = (Write("early", MemoryLog.Of(entries[..400]).Note), Write("late", MemoryLog.Of(entries).Note));
+        var hashes = entries.ConvertAll(entry => SHA256.HashData([0, .. entry]));
+        var proof = ConsistencyProof.Build(400, 900, (height, index) => MemoryLog.NaiveRoot(hashes, (int)(index << height), (int)((index + 1) << height)));
+        Assert.Equal(0, await RunAsync("consistency", early, late, "--proof", Write("proof", string.Join('\n', proof.Select(Convert.ToBase64String)))));
+        Assert.Equal(1, await RunAsync("consistency", early, late, "--proof", Write("false", string.Join('\n', proof.Skip(1).Select(Convert.ToBase64String)))));
+        Assert.Equal(3, await RunAsync("consistency", early, late, "--proof", Write("noise", "?")));
+    }
+
+    [Fact]
+    public async Task A_persons_history_is_every_entry_with_their_tag()
+    {
+        var tag = Enumerable.Repeat((byte)7, 16).ToArray();
+        var random = new Random(3);
+        var entries = Enumerable.Range(0, 600).Select(i => (i % 97 == 5 ? MemoryLog.Entry(i, random) with { Subject = tag } : MemoryLog.Entry(i, random)).Encode()).ToList();
+        var log = Save(MemoryLog.Of(entries), "log");
+        Assert.Equal(0, await RunAsync("history", "--tag", Convert.ToHexString(tag), "--log", log));
+        Assert.Contains("7 entries", _output.ToString(), StringComparison.Ordinal);
+        Assert.Contains("       102  ", _output.ToString(), StringComparison.Ordinal);
+        Assert.Equal(2, await RunAsync("history", "--tag", "07", "--log", log));
+    }
+
+    [Fact]
+    public async Task A_proof_of_an_entry_and_a_notes_signature_are_checked()
+    {
+        var entries = MemoryLog.Entries(5);
+        var log = MemoryLog.Of(entries);
+        var hashes = entries.ConvertAll(entry => SHA256.HashData([0, .. entry]));
+        var path = InclusionProof.Build(3, 5, (height, index) => MemoryLog.NaiveRoot(hashes, (int)(index << height), (int)((index + 1) << height)));
+        Assert.True(SignedNote.TryParse(log.Note, out var note));
+        var proof = Write("3.tlog-proof", new TlogProof(3, path, note!, entries[3]).ToString());
+        Assert.Equal(0, await RunAsync("inclusion", proof));
+        Assert.Equal(1, await RunAsync("inclusion", proof, Write("false.tlog-proof", new TlogProof(2, path, note!, entries[3]).ToString())));
+        Assert.Equal(0, await RunAsync("note", Write("checkpoint", log.Note)));
+        Assert.Equal(1, await RunAsync("note", Write("changed", log.Note.Replace("\n5\n", "\n6\n", StringComparison.Ordinal))));
+    }
+
+    private Desk Desk() => new(_output, _error, progress: false);
+
+    private async Task<int> RunAsync(params string[] arguments)
+    {
+        using var desk = Desk();
+        return await VerifyCommand.RunAsync(desk, [.. arguments, "--key", MemoryLog.Signer.VerifierKey]);
+    }
+
+    private string Write(string name, string text)
+    {
+        var path = Path.Combine(_folder.FullName, name);
+        File.WriteAllText(path, text);
+        return path;
+    }
+
+    private string Save(MemoryLog log, string name)
+    {
+        foreach (var (file, bytes) in log.Files)
+        {
+            var path = Path.Combine(_folder.FullName, name, file);
+            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+            File.WriteAllBytes(path, bytes);
+        }
+        File.WriteAllText(Path.Combine(_folder.FullName, name, "checkpoint"), log.Note);
+        return Path.Combine(_folder.FullName, name);
+    }
+}
