@@ -45,6 +45,9 @@ internal sealed class BenchmarkVault : IAsyncDisposable
         return new BenchmarkVault(databases, vault, settings);
     }
 
+    /// <summary>Connection to the vault's database as its owner.</summary>
+    public string VaultAdmin => databases.VaultAdmin;
+
     /// <summary>Runs as the owner of the vault's database.</summary>
     public Task AsOwnerAsync(string sql) => databases.Cluster.ExecuteAsync(databases.VaultName, sql);
 

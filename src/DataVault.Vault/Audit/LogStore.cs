@@ -9,6 +9,7 @@ namespace DataVault.Vault;
 internal sealed class LogStore(VaultDatabase database)
 {
     private const int TileBytes = TlogTiles.Width * MerkleHash.Size;
+    private const int TilesAtOnce = 64;
 
     private const string Batches =
         """
@@ -101,9 +102,10 @@ internal sealed class LogStore(VaultDatabase database)
         for (var level = 0; TlogTiles.HashesAt(level, size) >= TlogTiles.Width; level++)
         {
             var full = TlogTiles.HashesAt(level, size) / TlogTiles.Width;
-            for (var n = await NextTileAsync(level, ct); n < full; n++)
+            for (var n = await NextTileAsync(level, ct); n < full; n += TilesAtOnce)
             {
-                if (await TileAsync(level, n, TlogTiles.Width, ct) is { } hashes) await KeepAsync(level, n, hashes, ct);
+                var count = (int)Math.Min(TilesAtOnce, full - n);
+                if (await TilesAsync(level, n, count, ct) is { } tiles) await KeepAsync(level, n, tiles, ct);
             }
         }
     }
@@ -178,13 +180,33 @@ internal sealed class LogStore(VaultDatabase database)
         return (long)(await command.ExecuteScalarAsync(ct))!;
     }
 
-    private async Task KeepAsync(int level, long n, byte[] hashes, CancellationToken ct)
+    /// <summary>Full tiles that follow each other; null when the log has not all of them.</summary>
+    private async Task<byte[][]?> TilesAsync(int level, long first, int count, CancellationToken ct)
     {
-        if (hashes.Length != TileBytes) throw new ArgumentException("not a full tile", nameof(hashes));
-        await using var command = database.Source.CreateCommand("insert into audit.tile (level, n, hashes) values ($1, $2, $3) on conflict do nothing");
+        if (level == 0)
+        {
+            var leaves = await LeavesAsync(first * TlogTiles.Width, count * TlogTiles.Width, ct);
+            return leaves is null ? null : [.. leaves.Chunk(TileBytes)];
+        }
+
+        var tiles = new byte[count][];
+        for (var i = 0; i < count; i++)
+        {
+            if (await TileAsync(level, first + i, TlogTiles.Width, ct) is not { } tile) return null;
+            tiles[i] = tile;
+        }
+
+        return tiles;
+    }
+
+    private async Task KeepAsync(int level, long first, byte[][] tiles, CancellationToken ct)
+    {
+        if (tiles.Any(tile => tile.Length != TileBytes)) throw new ArgumentException("not a full tile", nameof(tiles));
+        await using var command = database.Source.CreateCommand(
+            "insert into audit.tile (level, n, hashes) select $1, t.n, t.hashes from unnest($2, $3) as t (n, hashes) on conflict do nothing");
         command.Parameters.Add(new() { Value = level });
-        command.Parameters.Add(new() { Value = n });
-        command.Parameters.Add(new() { Value = hashes, NpgsqlDbType = NpgsqlDbType.Bytea });
+        command.Parameters.Add(new() { Value = Enumerable.Range(0, tiles.Length).Select(i => first + i).ToArray() });
+        command.Parameters.Add(new() { Value = tiles, NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Bytea });
         await command.ExecuteNonQueryAsync(ct);
     }
 }
