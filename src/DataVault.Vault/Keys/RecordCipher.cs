@@ -105,7 +105,7 @@ internal sealed class RecordCipher(VaultKeyring keyring, Catalogue catalogue, IR
     public byte[] Digest(SealedRecord record)
     {
         var digest = new byte[DigestSize];
-        Digest(record.Subject, record.RowVersion, record.Record, record.Facts, digest);
+        Digest(keyring.VaultId, record.Subject, record.RowVersion, record.Record, record.Facts, digest);
         return digest;
     }
 
@@ -204,7 +204,7 @@ internal sealed class RecordCipher(VaultKeyring keyring, Catalogue catalogue, IR
         keys.Select(record.KeyVersion);
         Span<byte> digest = stackalloc byte[DigestSize];
         Span<byte> expected = stackalloc byte[DigestSize];
-        Digest(record.Subject, record.RowVersion, record.Record, record.Facts, digest);
+        Digest(keyring.VaultId, record.Subject, record.RowVersion, record.Record, record.Facts, digest);
         keys.RecordSeal(digest, expected);
         if (!CryptographicOperations.FixedTimeEquals(expected, record.RecordSeal)) throw new CryptographicException("The record does not match its seal.");
     }
@@ -256,20 +256,20 @@ internal sealed class RecordCipher(VaultKeyring keyring, Catalogue catalogue, IR
     private SealedRecord Complete(SubjectKeys keys, long rowVersion, byte[] record, byte[] facts)
     {
         Span<byte> digest = stackalloc byte[DigestSize];
-        Digest(keys.Subject, rowVersion, record, facts, digest);
+        Digest(keyring.VaultId, keys.Subject, rowVersion, record, facts, digest);
         var seal = new byte[DigestSize];
         keys.RecordSeal(digest, seal);
         return new SealedRecord(keys.Subject, rowVersion, keys.KeyVersion, record, seal, facts);
     }
 
-    private void Digest(SubjectId subject, long rowVersion, ReadOnlySpan<byte> record, ReadOnlySpan<byte> facts, Span<byte> digest)
+    internal static void Digest(Guid vaultId, SubjectId subject, long rowVersion, ReadOnlySpan<byte> record, ReadOnlySpan<byte> facts, Span<byte> digest)
     {
         var prefix = "datavault/v1/seal\0"u8;
         var buffer = ArrayPool<byte>.Shared.Rent(prefix.Length + 16 + 16 + 8 + 4 + record.Length + facts.Length);
         var span = buffer.AsSpan();
         prefix.CopyTo(span);
         var at = prefix.Length;
-        keyring.VaultId.TryWriteBytes(span[at..], bigEndian: true, out _);
+        vaultId.TryWriteBytes(span[at..], bigEndian: true, out _);
         subject.Value.TryWriteBytes(span[(at + 16)..], bigEndian: true, out _);
         BinaryPrimitives.WriteInt64BigEndian(span[(at + 32)..], rowVersion);
         BinaryPrimitives.WriteInt32BigEndian(span[(at + 40)..], record.Length);

@@ -211,7 +211,7 @@ internal ref struct VarintReader(ReadOnlyMemory<byte> source)
 
     public ReadOnlyMemory<byte> Block() => Take(Count());
 
-    public ReadOnlyMemory<byte>? BlockPlusOne() => Count() is var length and > 0 ? Take(length - 1) : null;
+    public ReadOnlyMemory<byte>? BlockPlusOne() => Count() is var length and > 0 ? Take(length - 1) : (ReadOnlyMemory<byte>?)null;
 
     private ReadOnlyMemory<byte> Take(int length)
     {
