@@ -40,6 +40,7 @@ public sealed class BlindIndexEpoch : IDisposable
 {
     private readonly BlindIndexKey[] partitions;
     private readonly KeyedHashes? members;
+    private readonly bool isBorrowed;
 
     /// <param name="key">32 random bytes; they live until the epoch's terms are deleted.</param>
     /// <param name="bits">Bits of each stored term, 1 to 128.</param>
@@ -62,8 +63,8 @@ public sealed class BlindIndexEpoch : IDisposable
         members = new KeyedHashes(member.Span);
     }
 
-    /// <summary>An index whose one key is used as it is, at full length: what a vault had before there were epochs.</summary>
-    public BlindIndexEpoch(BlindIndexKey key) => (partitions, Bits) = ([key], BlindIndexKey.TermSize * 8);
+    /// <summary>An index whose one key is used as it is, at full length: what a vault had before there were epochs. The key stays the caller's.</summary>
+    public BlindIndexEpoch(BlindIndexKey key) => (partitions, Bits, isBorrowed) = ([key], BlindIndexKey.TermSize * 8, true);
 
     public int Bits { get; }
 
@@ -91,6 +92,7 @@ public sealed class BlindIndexEpoch : IDisposable
 
     public void Dispose()
     {
+        if (isBorrowed) return;
         foreach (var partition in partitions) partition.Dispose();
         members?.Dispose();
     }

@@ -70,6 +70,12 @@ internal sealed class ServerSettings
     public bool BehindTlsProxy => _configuration.GetValue("Vault:BehindTlsProxy", false);
 
     /// <summary>Customers of the sample; 0 for none.</summary>
+    public TimeSpan IndexEpochLength => _configuration.GetValue("Vault:IndexEpochLength", TimeSpan.FromDays(90));
+
+    public double IndexShare => _configuration.GetValue("Vault:IndexShare", 0.5);
+
+    public int SearchCandidates => _configuration.GetValue("Vault:SearchCandidates", 2_000);
+
     public int SampleCustomers => _configuration.GetValue("Vault:SampleCustomers", SampleData.DefaultCustomers);
 
     public int PasswordIterations => _configuration.GetValue("Issuer:PasswordIterations", 600_000);

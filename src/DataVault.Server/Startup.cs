@@ -276,6 +276,9 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
                 Development = settings.Development,
                 RootKey = settings.RootKey,
                 PreviousRootKey = settings.PreviousRootKey,
+                IndexEpochLength = settings.IndexEpochLength,
+                IndexShare = settings.IndexShare,
+                SearchCandidates = settings.SearchCandidates,
             },
             policy);
         services.AddSingleton<ISignInAudit, SignInAudit>();

@@ -11,9 +11,24 @@ public static class Repository
         : throw new InvalidOperationException("The tests do not run inside the repository.");
 
     /// <summary>The policy that ships.</summary>
-    public static PolicySet Policy { get; } = PolicySet.Load(Directory
+    public static PolicySet Policy { get; } = PolicySet.Load(PolicyFiles());
+
+    /// <summary>The policy that ships, with one text of one of its files replaced by another.</summary>
+    public static PolicySet ChangedPolicy(params (string File, string Text, string With)[] changes)
+    {
+        var files = PolicyFiles();
+        foreach (var (file, text, with) in changes)
+        {
+            if (!files[file].Contains(text, StringComparison.Ordinal)) throw new InvalidOperationException($"{file} has no such text: {text}");
+            files[file] = files[file].Replace(text, with, StringComparison.Ordinal);
+        }
+
+        return PolicySet.Load(files);
+    }
+
+    private static Dictionary<string, string> PolicyFiles() => Directory
         .EnumerateFiles(Path.Combine(Root, "policies"), "*", SearchOption.AllDirectories)
-        .ToDictionary(path => Path.GetRelativePath(Path.Combine(Root, "policies"), path).Replace('\\', '/'), File.ReadAllText, StringComparer.Ordinal));
+        .ToDictionary(path => Path.GetRelativePath(Path.Combine(Root, "policies"), path).Replace('\\', '/'), File.ReadAllText, StringComparer.Ordinal);
 
     private static string? FindUpwards(string path)
     {

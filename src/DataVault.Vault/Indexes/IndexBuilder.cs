@@ -115,6 +115,7 @@ internal sealed class IndexBuilder(VaultDatabase database, IndexPlans plans, Ind
     private static async Task ClaimAsync(
         NpgsqlConnection connection, NpgsqlTransaction transaction, IndexPlan plan, List<(SubjectId Subject, LookupTerm Term)> terms, CancellationToken ct)
     {
+        if (terms.GroupBy(term => term.Term.Number).Any(group => group.Select(term => term.Subject).Distinct().Skip(1).Any())) throw new HeldTwiceException();
         var claimed = await ProfileTables.ClaimAsync(connection, transaction, plan, terms, ct);
         var missing = terms.Where(term => !claimed.Contains(term.Term.Number)).ToList();
         if (missing.Count == 0) return;
