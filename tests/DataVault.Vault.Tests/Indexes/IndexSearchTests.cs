@@ -33,7 +33,7 @@ public sealed class IndexSearchTests
         await using var vault = await IndexWorld.StartAsync(databases);
         var people = await IndexWorld.AddAsync(vault, Enumerable.Range(0, 10).Select(number => IndexWorld.Person(number)));
         var li = (await IndexWorld.AddAsync(vault, [IndexWorld.Person(10, "Li")]))[0];
-        Assert.Equal([people[0], people[1]], (await IndexWorld.FindAsync(vault, ("familyName", Prefix("HOP")))).Order(Comparer));
+        Assert.Equal(new[] { people[0], people[1] }.Order(Comparer), (await IndexWorld.FindAsync(vault, ("familyName", Prefix("HOP")))).Order(Comparer));
         Assert.Equal([people[1]], await IndexWorld.FindAsync(vault, ("familyName", Prefix("hopk"))));
         Assert.Equal([li], await IndexWorld.FindAsync(vault, ("familyName", Equal("li"))));
         var error = await Assert.ThrowsAsync<VaultException>(() => IndexWorld.FindAsync(vault, ("familyName", Prefix("ho"))));
