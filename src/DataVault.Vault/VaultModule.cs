@@ -46,10 +46,28 @@ public static class VaultModule
         services.AddSingleton<IServiceKeys>(provider => provider.GetRequiredService<KeyRegistry>());
         services.AddSingleton<RecordCipher>();
         services.AddSingleton<EpochRotation>();
+        AddRotations(services);
         services.AddSingleton<RestoreGate>();
         services.AddSingleton<VaultStartup>();
         services.AddHostedService(p => p.GetRequiredService<VaultStartup>());
         IndexModule.AddIndexes(services);
+    }
+
+    private static void AddRotations(IServiceCollection services)
+    {
+        services.AddSingleton<RotationStore>();
+        services.AddSingleton<RotationSteps>();
+        services.AddSingleton<RotationRunner>();
+        services.AddSingleton<EpochTurn>();
+        services.AddSingleton<EpochJob>();
+        services.AddSingleton<VaultKeyRotation>();
+        services.AddSingleton<IRotation>(p => p.GetRequiredService<EpochJob>());
+        services.AddSingleton<IRotation>(p => p.GetRequiredService<VaultKeyRotation>());
+        services.AddSingleton<IRotation, RootRotation>();
+        services.AddSingleton(p => new PersonRenewal(
+            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<RecordCipher>(), p.GetRequiredService<AuditLog>(),
+            p.GetRequiredService<PolicySet>().Events, p.GetRequiredService<VaultClock>()));
+        services.AddSingleton<IRotation, SubjectRotation>();
     }
 
     private static void AddAudit(IServiceCollection services)
@@ -83,5 +101,6 @@ public static class VaultModule
         services.AddHostedService<LogWorker>();
         services.AddSingleton<KeyWorker>();
         services.AddHostedService(p => p.GetRequiredService<KeyWorker>());
+        services.AddHostedService(p => p.GetRequiredService<RotationRunner>());
     }
 }

@@ -54,4 +54,24 @@ public sealed class VaultOptions
 
     /// <summary>How long a replaced epoch root is kept: a backup of the keys database is of use no longer than this.</summary>
     public TimeSpan EpochRetention { get; init; } = TimeSpan.FromDays(7);
+
+    /// <summary>How much of one worker's time a rotation takes; the rest of it is rest.</summary>
+    public double RotationShare { get; init; } = 0.25;
+
+    /// <summary>How long a person's former key is still kept after all values were sealed under the new one: no read lasts longer.</summary>
+    public TimeSpan RenewalGrace { get; init; } = TimeSpan.FromMinutes(10);
+
+    public KeyAges KeyAges { get; init; } = new();
+}
+
+/// <summary>Ages from which the rotation of a level is said to be due. Nothing but epochs rotates by itself.</summary>
+public sealed record KeyAges
+{
+    public TimeSpan Root { get; init; } = TimeSpan.FromDays(365);
+
+    public TimeSpan Vault { get; init; } = TimeSpan.FromDays(365);
+
+    public TimeSpan Subjects { get; init; } = TimeSpan.FromDays(730);
+
+    public TimeSpan Index { get; init; } = TimeSpan.FromDays(365);
 }

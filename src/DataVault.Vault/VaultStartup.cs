@@ -95,24 +95,16 @@ internal sealed class LogWorker(
 }
 
 /// <summary>Turns key epochs over and listens for keys that other processes destroyed.</summary>
-internal sealed class KeyWorker(
-    KeysDatabase database, KeyRegistry registry, EpochRotation epochs, AuditLog log, TimeProvider clock, ILogger<KeyWorker> logger) : BackgroundService
+internal sealed class KeyWorker(KeysDatabase database, KeyRegistry registry, EpochTurn epochs, TimeProvider clock, ILogger<KeyWorker> logger) : BackgroundService
 {
     private static readonly TimeSpan Rhythm = TimeSpan.FromMinutes(30);
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(2);
 
     /// <summary>One turn: a new epoch if it is time, old ones destroyed, both entered in the log.</summary>
-    public async Task TurnEpochsAsync(bool now, CancellationToken ct)
-    {
-        if (await epochs.RotateAsync(now, ct) is { } begun) await EnterAsync(EntryType.KeyRotate, begun, ct);
-        foreach (var gone in await epochs.DestroyOldAsync(ct)) await EnterAsync(EntryType.EpochDestroyed, gone, ct);
-    }
+    public Task TurnEpochsAsync(bool now, CancellationToken ct) => epochs.RunAsync(now, ct);
 
     protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(
         RepeatAsync(ListenAsync, Pause, stoppingToken), RepeatAsync(ct => TurnEpochsAsync(false, ct), Rhythm, stoppingToken));
-
-    private Task<long> EnterAsync(EntryType type, EpochChange change, CancellationToken ct) =>
-        log.AppendAsync(log.Entry(type, LogWorker.Keeper, default, "", EntryResult.Ok, []) with { KeyCommitment = change.Commitment, RecordVersion = change.Epoch }, null, ct);
 
     private async Task ListenAsync(CancellationToken ct)
     {

@@ -50,12 +50,11 @@ public sealed class ConsentLedger
     {
         var authority = await AuthoriseAsync(recipient, subject, requestId, ct);
         using var held = await KeysAsync(recipient, subject, authority, requestId, ct);
-        if (await SubjectRows.FindAsync(database, subject, ct) is not { } record)
+        if (await SubjectRows.FindAsync(database, subject, ct) is not { } found || await keys.FitAsync(held, found, database, ct) is not { } record)
         {
             await DenyAsync(recipient, held.Tag, authority, requestId, ct);
             throw VaultException.NotFound();
         }
-        await keys.MatchAsync(held, record, ct);
         var entry = log.Entry(EntryType.FieldRead, recipient, held.Tag, authority, EntryResult.Ok, [], requestId);
         var current = await ReadFactsAsync(record, held, entry, ct);
         var acts = await HistoryAsync(subject, ct);

@@ -36,9 +36,8 @@ public sealed class DisclosureGate
         decider.Purpose(query.Purpose);
         var loading = SubjectRows.FindAsync(database, query.Subject, ct);
         using var held = await FindKeysAsync(query.Subject, loading, ct);
-        var record = await loading;
+        var record = await FitAsync(held, await loading, ct);
         if (held is null || record is null || OutOfReach(query.Recipient, query.Subject)) throw await NotFoundAsync(query, held, ct);
-        await keys.MatchAsync(held, record, ct);
         if (!FactsCodec.TryDecode(record.Facts, out var facts)) throw await log.FailedAsync(Failure(query, held.Tag, EntryType.FieldRead), null, ct);
         var release = Decide(query, held, record, facts);
         var logging = log.AppendAsync(release.Entry, release.Detail, ct);
@@ -69,9 +68,8 @@ public sealed class DisclosureGate
         var query = new ReadQuery(recipient, subject, purpose, items, Provenance: false, requestId);
         var loading = SubjectRows.FindAsync(database, subject, ct);
         using var held = await FindKeysAsync(subject, loading, ct);
-        var record = await loading;
+        var record = await FitAsync(held, await loading, ct);
         if (held is null || record is null || OutOfReach(recipient, subject)) throw await NotFoundAsync(query, held, ct);
-        await keys.MatchAsync(held, record, ct);
         if (!FactsCodec.TryDecode(record.Facts, out var facts)) throw await log.FailedAsync(Failure(query, held.Tag, EntryType.EventRead), null, ct);
         var release = Decide(query, held, record, facts, EntryType.EventRead);
         var logging = log.AppendAsync(release.Entry, null, ct);
@@ -95,7 +93,7 @@ public sealed class DisclosureGate
         try
         {
             var records = await loading;
-            foreach (var record in records.Values.Where(record => held.ContainsKey(record.Subject))) await keys.MatchAsync(held[record.Subject], record, ct);
+            foreach (var key in held.Values) await FitAsync(key, records, ct);
             var chosen = queries.Select(query => Choose(query, held.GetValueOrDefault(query.Subject), records.GetValueOrDefault(query.Subject), filter)).ToList();
             var entries = chosen.Select(one => one.Entry);
             var index = await AppendAllAsync(first is null ? [.. entries] : [first, .. entries], ct);
@@ -211,6 +209,16 @@ public sealed class DisclosureGate
         };
 
     private static bool OutOfReach(Recipient recipient, SubjectId subject) => recipient.Kind == RecipientKind.Customer && recipient.Subject != subject;
+
+    private ValueTask<SealedRecord?> FitAsync(SubjectKeys? held, SealedRecord? record, CancellationToken ct) =>
+        held is null || record is null ? ValueTask.FromResult<SealedRecord?>(null) : keys.FitAsync(held, record, database, ct);
+
+    private async ValueTask FitAsync(SubjectKeys held, Dictionary<SubjectId, SealedRecord> records, CancellationToken ct)
+    {
+        if (!records.TryGetValue(held.Subject, out var record)) return;
+        if (await keys.FitAsync(held, record, database, ct) is { } fitting) records[held.Subject] = fitting;
+        else records.Remove(held.Subject);
+    }
 
     private async Task<SubjectKeys?> FindKeysAsync(SubjectId subject, Task alongside, CancellationToken ct)
     {

@@ -37,7 +37,11 @@ public sealed class EventRecorder
         try
         {
             var records = await loading;
-            foreach (var record in records.Values.Where(record => held.ContainsKey(record.Subject))) await keys.MatchAsync(held[record.Subject], record, ct);
+            foreach (var record in records.Values.Where(record => held.ContainsKey(record.Subject)).ToList())
+            {
+                if (await keys.FitAsync(held[record.Subject], record, database, ct) is { } fitting) records[record.Subject] = fitting;
+                else records.Remove(record.Subject);
+            }
             foreach (var item in items.Where(item => item.IsOpen)) item.Error ??= Refusal(recipient, item, held, records);
             MarkRepeated(items);
             await DenyAsync(recipient, items, held, requestId, ct);

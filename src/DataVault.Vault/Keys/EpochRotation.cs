@@ -16,38 +16,39 @@ internal sealed class EpochRotation(KeysDatabase database, VaultKeyring keyring,
     /// <summary>Pages wrapped in one transaction: their rows are locked for some milliseconds, everybody else's stay free.</summary>
     public const int Chunk = 256;
 
-    /// <summary>Starts a new epoch when the current one is old enough, or at once if <paramref name="now"/>, and wraps every page under it. Null when there was nothing to do.</summary>
-    public async Task<EpochChange?> RotateAsync(bool now, CancellationToken ct)
+    /// <summary>The current epoch, and whether it is old enough for the next to take over.</summary>
+    public async Task<(int Current, bool IsDue)> LookAsync(CancellationToken ct)
     {
-        var begun = await BeginAsync(now, ct);
-        // Also when none began: a process that was stopped may have left pages behind.
-        while (await RewrapChunkAsync(ct) > 0)
-        {
-        }
-
-        return begun;
+        await using var connection = await database.OpenAsync(ct);
+        var (current, started) = await CurrentAsync(connection, ct);
+        return (current, clock.GetUtcNow() - started >= options.EpochLength);
     }
 
-    /// <summary>The new epoch alone. From now on new pages are wrapped under it; <see cref="RewrapChunkAsync"/> brings the others after.</summary>
-    public async Task<EpochChange?> BeginAsync(bool now, CancellationToken ct)
+    /// <summary>
+    /// Begins an epoch, unless it has begun; its commitment. From now on new pages are wrapped under it; <see cref="RewrapChunkAsync"/> brings the others after.
+    /// </summary>
+    public async Task<byte[]> BeginAsync(int epoch, CancellationToken ct)
     {
         await using var connection = await database.OpenAsync(ct);
         await using var transaction = await connection.BeginTransactionAsync(ct);
         await ExecuteAsync(connection, "lock table keys.epoch in share row exclusive mode", ct);
-        var (current, started) = await CurrentAsync(connection, ct);
-        if (!now && clock.GetUtcNow() - started < options.EpochLength) return null;
+        await using (var begun = new NpgsqlCommand("select commitment from keys.epoch where epoch_id = $1", connection) { Parameters = { new() { Value = epoch } } })
+        {
+            if (await begun.ExecuteScalarAsync(ct) is byte[] known) return known;
+        }
+
         var version = VaultKeys.CurrentVersion(connection);
-        var (wrapped, commitment) = keyring.NewEpoch(current + 1, version);
+        var (wrapped, commitment) = keyring.NewEpoch(epoch, version);
         await using var insert = new NpgsqlCommand("insert into keys.epoch (epoch_id, wrapped, commitment, created_at, vault_key_version) values ($1, $2, $3, $4, $5)", connection)
         {
             Parameters =
             {
-                new() { Value = current + 1 }, new() { Value = wrapped }, new() { Value = commitment }, new() { Value = clock.GetUtcNow().UtcDateTime }, new() { Value = version },
+                new() { Value = epoch }, new() { Value = wrapped }, new() { Value = commitment }, new() { Value = clock.GetUtcNow().UtcDateTime }, new() { Value = version },
             },
         };
         await insert.ExecuteNonQueryAsync(ct);
         await DurabilityGuard.CommitAsync(transaction);
-        return new EpochChange(current + 1, commitment);
+        return commitment;
     }
 
     /// <summary>Wraps some of the pages that are still under an older root. Zero when none is left; the epoch is complete then.</summary>
@@ -65,6 +66,14 @@ internal sealed class EpochRotation(KeysDatabase database, VaultKeyring keyring,
         else await RewrapAsync(connection, current, pages, ct);
         await DurabilityGuard.CommitAsync(transaction);
         return pages.Count;
+    }
+
+    /// <summary>Pages that are still under an older root.</summary>
+    public async Task<long> BehindAsync(int epoch, CancellationToken ct)
+    {
+        await using var command = database.Source.CreateCommand("select count(*) from keys.page where epoch_id < $1");
+        command.Parameters.Add(new() { Value = epoch });
+        return (long)(await command.ExecuteScalarAsync(ct))!;
     }
 
     /// <summary>Destroys the roots that were replaced longer ago than the retention.</summary>

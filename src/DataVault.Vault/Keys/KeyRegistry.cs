@@ -24,10 +24,12 @@ internal sealed record KeyDestruction(byte[] Commitment, long PageId, int Genera
 /// <see cref="MatchAsync(SubjectKeys, SealedRecord, CancellationToken)"/>. Erasure closes that row before it destroys the key, so a key that another process
 /// still holds opens nothing; the notification sent on destruction only makes it forget sooner. Whoever reads no row asks for fresh keys.
 /// </remarks>
-internal sealed class KeyRegistry : IServiceKeys
+internal sealed partial class KeyRegistry : IServiceKeys
 {
     public const int PageSize = 256;
     public const string GoneChannel = "datavault_key_gone";
+
+    private const int FitAttempts = 3;
 
     private const string Select =
         """
@@ -95,15 +97,27 @@ internal sealed class KeyRegistry : IServiceKeys
         return ValueTask.CompletedTask;
     }
 
-    /// <summary>Makes sure that keys of all versions are at hand that values name, which were read after the row.</summary>
+    /// <summary>For a row that was read without a lock: the row that fits the keys, read again if it was renewed in between; null when the person is gone.</summary>
+    /// <exception cref="VaultException">Unavailable: it is renewed faster than it can be read.</exception>
+    public ValueTask<SealedRecord?> FitAsync(SubjectKeys held, SealedRecord record, VaultDatabase vault, CancellationToken ct = default)
+    {
+        if (!held.Has(record.KeyVersion)) return FitAgainAsync(held, record, vault, ct);
+        held.Select(record.KeyVersion);
+        return ValueTask.FromResult<SealedRecord?>(record);
+    }
+
+    /// <summary>Sees to it that keys of all versions are at hand that values name which were read after the row. One that cannot be had is missed when the value is opened.</summary>
     public async ValueTask HoldAsync(SubjectKeys held, IEnumerable<byte[]> values, CancellationToken ct = default)
     {
         var selected = held.KeyVersion;
-        foreach (var version in values.Select(value => SealedValue.KeyVersionOf(value)).Distinct())
+        foreach (var version in values.Select(value => SealedValue.KeyVersionOf(value)).Distinct().Where(version => !held.Has(version)).ToList())
         {
-            await MatchAsync(held, version, ct);
-            held.Select(selected);
+            if (await FindFreshAsync(held.Subject, ct) is not { } fresh) return;
+            if (fresh.Has(version) && fresh.Has(selected)) held.Adopt(fresh);
+            else fresh.Dispose();
         }
+
+        held.Select(selected);
     }
 
     /// <summary>Keys of those that exist, in the order asked for; one round trip. To be matched with the people's rows, like those of one.</summary>
@@ -210,6 +224,31 @@ internal sealed class KeyRegistry : IServiceKeys
 
     /// <summary>Notifications may have been missed.</summary>
     internal void ForgetAll() => cache.Clear();
+
+    private async ValueTask<SealedRecord?> FitAgainAsync(SubjectKeys held, SealedRecord record, VaultDatabase vault, CancellationToken ct)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                await MatchAsync(held, record, ct);
+                return record;
+            }
+            catch (VaultException e) when (e.Slug == "not-found")
+            {
+                return null;
+            }
+            catch (StaleKeyException) when (attempt < FitAttempts)
+            {
+                if (await SubjectRows.FindAsync(vault, held.Subject, ct) is not { } again) return null;
+                record = again;
+            }
+            catch (StaleKeyException e)
+            {
+                throw VaultException.Unavailable(e);
+            }
+        }
+    }
 
     private async ValueTask RefreshAsync(SubjectKeys held, int version, CancellationToken ct)
     {

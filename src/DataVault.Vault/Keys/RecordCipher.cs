@@ -198,6 +198,20 @@ internal sealed class RecordCipher(VaultKeyring keyring, Catalogue catalogue, IR
         }
     }
 
+    /// <summary>The same record under another version of the person's key; nothing in clear leaves. Its version stays, its seal is another.</summary>
+    public SealedRecord Renewed(SealedRecord record, SubjectKeys keys, int version)
+    {
+        Verify(record, keys);
+        var groups = RenewedGroups(record.Record, keys, "field", version);
+        keys.Select(version);
+        return Complete(keys, record.RowVersion, groups, record.Facts);
+    }
+
+    public byte[] RenewedHistory(byte[] history, SubjectKeys keys, int version) => RenewedGroups(history, keys, "history", version);
+
+    public byte[] RenewedEvent(ReadOnlySpan<byte> value, SubjectKeys keys, EventTypeDefinition type, Guid eventId, int version) =>
+        Renewed(value, keys, type.Class.Id, version, EventContext(keys.Subject, type, eventId, stackalloc byte[AssociatedData.Limit]));
+
     /// <exception cref="CryptographicException">Record, version and facts are not what was last written together.</exception>
     public void Verify(SealedRecord record, SubjectKeys keys)
     {
@@ -260,6 +274,36 @@ internal sealed class RecordCipher(VaultKeyring keyring, Catalogue catalogue, IR
         var seal = new byte[DigestSize];
         keys.RecordSeal(digest, seal);
         return new SealedRecord(keys.Subject, rowVersion, keys.KeyVersion, record, seal, facts);
+    }
+
+    private byte[] RenewedGroups(byte[] packed, SubjectKeys keys, string label, int version)
+    {
+        var groups = new List<(int ClassId, ReadOnlyMemory<byte> Sealed)>();
+        Span<byte> context = stackalloc byte[AssociatedData.Limit];
+        foreach (var (classId, value) in RecordCodec.Unpack(packed))
+            groups.Add((classId, Renewed(value.Span, keys, classId, version, GroupContext(label, keys.Subject, classId, context))));
+        return RecordCodec.Pack(groups);
+    }
+
+    // The padding stays as it is, and so does the record version that the value names.
+    private byte[] Renewed(ReadOnlySpan<byte> value, SubjectKeys keys, int classId, int version, ReadOnlySpan<byte> context)
+    {
+        Span<byte> key = stackalloc byte[KeyDerivation.KeySize];
+        var length = SealedValue.OpenedLength(value.Length);
+        var buffer = ArrayPool<byte>.Shared.Rent(length);
+        try
+        {
+            keys.ClassKey(classId, SealedValue.KeyVersionOf(value), key);
+            SealedValue.Open(key, value, context, buffer.AsSpan(0, length));
+            keys.ClassKey(classId, version, key);
+            return SealedValue.Seal(key, (uint)version, (ulong)SealedValue.RecordVersionOf(value), buffer.AsSpan(0, length), context, random);
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(key);
+            CryptographicOperations.ZeroMemory(buffer.AsSpan(0, length));
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
     }
 
     internal static void Digest(Guid vaultId, SubjectId subject, long rowVersion, ReadOnlySpan<byte> record, ReadOnlySpan<byte> facts, Span<byte> digest)

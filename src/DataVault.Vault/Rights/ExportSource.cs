@@ -15,12 +15,15 @@ internal sealed record ExportedChange(long ReplacedIn, DateTimeOffset ReplacedAt
 internal sealed record ExportedConsent(string Purpose, string State, DateTimeOffset At, string? Notice, string? Channel, DateTimeOffset? Expires, long LogIndex);
 
 /// <summary>Reads for a package, page by page, and opens only what a permit of the export names.</summary>
-internal sealed class ExportSource(VaultDatabase database, RecordCipher cipher, PolicySet policy)
+internal sealed class ExportSource(VaultDatabase database, KeyRegistry registry, RecordCipher cipher, PolicySet policy)
 {
     private const int Page = 500;
 
-    public async Task<SealedRecord> RecordAsync(SubjectId subject, CancellationToken cancellation) =>
-        await SubjectRows.FindAsync(database, subject, cancellation) ?? throw VaultException.NotFound();
+    /// <summary>The record, fitting the keys.</summary>
+    public async Task<SealedRecord> RecordAsync(SubjectKeys held, CancellationToken cancellation) =>
+        await SubjectRows.FindAsync(database, held.Subject, cancellation) is { } found && await registry.FitAsync(held, found, database, cancellation) is { } record
+            ? record
+            : throw VaultException.NotFound();
 
     /// <summary>The current values; the caller disposes them.</summary>
     public OpenedRecord Open(SealedRecord record, SubjectKeys keys, IReadOnlyList<FieldPermit> permits) => cipher.Open(record, keys, permits);
@@ -38,7 +41,9 @@ internal sealed class ExportSource(VaultDatabase database, RecordCipher cipher, 
         await using var reader = await command.ExecuteReaderAsync(cancellation);
         while (await reader.ReadAsync(cancellation))
         {
-            using var opened = cipher.OpenHistory(keys, reader.GetFieldValue<byte[]>(2), permits);
+            var sealedChange = reader.GetFieldValue<byte[]>(2);
+            await registry.HoldAsync(keys, RecordCodec.Unpack(sealedChange).Select(group => group.Sealed.ToArray()), cancellation);
+            using var opened = cipher.OpenHistory(keys, sealedChange, permits);
             foreach (var field in opened)
                 yield return new ExportedChange(reader.GetInt64(0), reader.GetFieldValue<DateTimeOffset>(1), field);
         }
@@ -98,7 +103,9 @@ internal sealed class ExportSource(VaultDatabase database, RecordCipher cipher, 
         while (await reader.ReadAsync(cancellation))
         {
             var (id, permit) = (reader.GetGuid(0), permits[reader.GetInt32(1)]);
-            var content = EventContent.Decode(cipher.OpenEvent(keys, permit, id, reader.GetFieldValue<byte[]>(4)));
+            var sealedEvent = reader.GetFieldValue<byte[]>(4);
+            await registry.HoldAsync(keys, [sealedEvent], cancellation);
+            var content = EventContent.Decode(cipher.OpenEvent(keys, permit, id, sealedEvent));
             page.Add(new ExportedEvent(id, (EventTypeDefinition)permit.Item, reader.GetFieldValue<DateTimeOffset>(2), reader.GetFieldValue<DateTimeOffset>(3), content));
         }
         return page;

@@ -1,3 +1,4 @@
+using DataVault.Policy;
 using DataVault.Vault.Keys;
 using Npgsql;
 
@@ -7,7 +8,7 @@ namespace DataVault.Vault;
 /// What a request holds sealed under the person's key: its notes and the key of its package. Both were sealed before the row was locked; when the person's
 /// key was renewed in between they are sealed anew here, for what is written under an older version would be lost with it.
 /// </summary>
-internal sealed class RequestSecrets(KeyRegistry keys, RequestNotes notes, PackageFolder packages)
+internal sealed class RequestSecrets(VaultDatabase database, KeyRegistry keys, RequestNotes notes, PackageFolder packages)
 {
     /// <summary>The row with its secrets under the version that is in force until the transaction ends.</summary>
     public async Task<RequestRow> InForceAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, RequestRow row, CancellationToken ct)
@@ -20,7 +21,23 @@ internal sealed class RequestSecrets(KeyRegistry keys, RequestNotes notes, Packa
         return Renewed(held, row);
     }
 
-    /// <summary>The row with its secrets under the selected version.</summary>
-    public RequestRow Renewed(SubjectKeys held, RequestRow row) =>
+    /// <summary>Seals the secrets of people's requests anew under the version that each one's record is sealed under.</summary>
+    public async Task RenewAsync(IReadOnlyList<SubjectId> people, CancellationToken ct)
+    {
+        await using var command = database.Source.CreateCommand("select request_id from vault.request where subject_id = any($1) and (notes is not null or package_key is not null)");
+        command.Parameters.Add(new NpgsqlParameter<Guid[]> { TypedValue = [.. people.Select(p => p.Value)] });
+        foreach (var request in await Rows.ReadAsync(command, row => row.GetGuid(0), ct))
+        {
+            await database.RunAsync(async (connection, transaction) =>
+            {
+                if (await RequestStore.TryLockAsync(connection, request, ct) is not { } row) return false;
+                var renewed = await InForceAsync(connection, transaction, row, ct);
+                await RequestStore.WriteSecretsAsync(connection, renewed, ct);
+                return true;
+            }, ct);
+        }
+    }
+
+    private RequestRow Renewed(SubjectKeys held, RequestRow row) =>
         row with { Notes = notes.Renewed(held, row.Id, row.Notes), PackageKey = packages.Renewed(held, row.Id, row.PackageKey) };
 }

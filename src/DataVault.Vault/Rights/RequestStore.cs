@@ -184,10 +184,24 @@ internal sealed class RequestStore(VaultDatabase database, AuditLog log, KeyRegi
         return await LoggedAsync(connection, transaction, row, [entry], cancellation);
     }
 
-    public static async Task<RequestRow> LockAsync(NpgsqlConnection connection, Guid id, CancellationToken cancellation)
+    public static async Task<RequestRow> LockAsync(NpgsqlConnection connection, Guid id, CancellationToken cancellation) =>
+        await TryLockAsync(connection, id, cancellation) ?? throw VaultException.NotFound();
+
+    /// <summary>Of a locked row, what is sealed under the person's key.</summary>
+    public static async Task WriteSecretsAsync(NpgsqlConnection connection, RequestRow row, CancellationToken cancellation)
+    {
+        await using var command = new NpgsqlCommand("UPDATE vault.request SET notes = $2, package_key = $3 WHERE request_id = $1", connection)
+        {
+            Parameters = { new() { Value = row.Id }, Optional(row.Notes, NpgsqlDbType.Bytea), Optional(row.PackageKey, NpgsqlDbType.Bytea) },
+        };
+        await command.ExecuteNonQueryAsync(cancellation);
+    }
+
+    /// <summary>Null once the person has been erased.</summary>
+    public static async Task<RequestRow?> TryLockAsync(NpgsqlConnection connection, Guid id, CancellationToken cancellation)
     {
         await using var command = new NpgsqlCommand($"{Open} WHERE request_id = $1 FOR UPDATE", connection) { Parameters = { new() { Value = id } } };
-        return (await ReadAsync(command, cancellation)).FirstOrDefault() ?? throw VaultException.NotFound();
+        return (await ReadAsync(command, cancellation)).FirstOrDefault();
     }
 
     public Task<T> TransactAsync<T>(Func<NpgsqlConnection, NpgsqlTransaction, Task<T>> work, CancellationToken cancellation) =>

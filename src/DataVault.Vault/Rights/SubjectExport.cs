@@ -18,7 +18,7 @@ internal sealed class SubjectExport(
     {
         if (await store.FindAsync(row.Id, cancellation) is not { State: RequestStates.Approved, Subject: { } subject } current) return row;
         using var held = await keys.GetFreshAsync(subject, cancellation);
-        var record = await source.RecordAsync(subject, cancellation);
+        var record = await source.RecordAsync(held, cancellation);
         var decision = RightsDecision.Of(policy, Exporter, subject, AccessAction.Export, FactsCodec.Decode(record.Facts), store.Now, row.Kind == RequestKinds.Portability);
         if (!decision.Released || Decider.Unmet(decision, justification: null) is not null)
             throw await store.DeniedAsync(Exporter, subject, VaultException.Forbidden(), row.Id, cancellation);

@@ -164,7 +164,7 @@ public sealed class RestoreTests
         await using var vault = await databases.StartVaultAsync(clock: clock);
         await People.CreateAsync(vault, "ada@example.com");
         var (epochs, slot) = (vault.Get<EpochRotation>(), Path.Combine(databases.Home, "epochs", "1.slot"));
-        await epochs.RotateAsync(now: true, default);
+        await vault.Get<EpochTurn>().RunAsync(now: true, default);
         var kept = await File.ReadAllBytesAsync(slot);
         clock.Advance(databases.Options().EpochRetention + TimeSpan.FromMinutes(1));
         await epochs.DestroyOldAsync(default);

@@ -38,10 +38,15 @@ internal sealed class RightsWorld : IAsyncDisposable
     }
 
     /// <summary>A new process on the same databases and home; the one before has ended, whatever it was doing.</summary>
-    public async Task RestartAsync()
+    public async Task RestartAsync(RootKeySource? rootKey = null, RootKeySource? previous = null)
     {
         if (vaults.Count > 0) await Vault.DisposeAsync();
-        vaults.Add(await databases.StartVaultAsync(clock: Clock, configure: services => services.AddSingleton<ISubjectAccounts>(Accounts)));
+        var given = databases.Options();
+        var options = rootKey is null ? given : new VaultOptions
+        {
+            DataConnection = given.DataConnection, KeysConnection = given.KeysConnection, Home = given.Home, Development = true, RootKey = rootKey, PreviousRootKey = previous,
+        };
+        vaults.Add(await databases.StartVaultAsync(clock: Clock, configure: services => services.AddSingleton<ISubjectAccounts>(Accounts), options: options));
     }
 
     /// <summary>Another process beside the first. Without workers it listens to nothing: no notification reaches it.</summary>
@@ -106,6 +111,16 @@ internal sealed class RightsWorld : IAsyncDisposable
         await using var source = NpgsqlDataSource.Create(databases.VaultAdmin);
         return await ListAsync(source, sql);
     }
+
+    /// <summary>The same of the database <c>keys</c>.</summary>
+    public async Task<IReadOnlyList<string>> KeysListAsync(string sql)
+    {
+        await using var source = NpgsqlDataSource.Create(databases.KeysAdmin);
+        return await ListAsync(source, sql);
+    }
+
+    /// <summary>What an administrator of the database might do to it.</summary>
+    public Task VaultSqlAsync(string sql) => databases.Cluster.ExecuteAsync(databases.VaultName, sql);
 
     public async ValueTask DisposeAsync()
     {

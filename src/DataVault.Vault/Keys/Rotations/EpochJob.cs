@@ -1,0 +1,64 @@
+using System.Globalization;
+using DataVault.Transparency;
+using Npgsql;
+
+namespace DataVault.Vault.Keys;
+
+/// <summary>A new epoch as a rotation: the root first, then the pages, chunk by chunk.</summary>
+internal sealed class EpochJob(KeysDatabase database, EpochRotation epochs, AuditLog log) : IRotation
+{
+    public string Level => RotationLevels.Epoch;
+
+    public async Task<RotationPlan> PlanAsync(string? target, CancellationToken ct)
+    {
+        if (target is not null) throw VaultException.BadRequest("The next epoch has no other name.");
+        await using var command = database.Source.CreateCommand("select (select max(epoch_id) from keys.epoch), (select count(*) from keys.page)");
+        var (current, pages) = (await Rows.ReadAsync(command, row => (row.GetInt32(0), row.GetInt64(1)), ct))[0];
+        return new RotationPlan((current + 1).ToString(CultureInfo.InvariantCulture), pages);
+    }
+
+    public async Task<RotationStep> StepAsync(RotationJob job, CancellationToken ct)
+    {
+        var target = int.Parse(job.View.Target, CultureInfo.InvariantCulture);
+        if (job.Cursor is null)
+        {
+            // Done again after a crash in between, it begins nothing and makes the entry once more.
+            var entry = log.Entry(EntryType.KeyRotate, LogWorker.Keeper, default, "", EntryResult.Ok, []);
+            await log.AppendAsync(entry with { KeyCommitment = await epochs.BeginAsync(target, ct), RecordVersion = target }, null, ct);
+            return new RotationStep(0, RotationStore.Cursor(target), Finished: false);
+        }
+
+        var finished = await epochs.RewrapChunkAsync(ct) == 0;
+        return new RotationStep(job.View.Total - (finished ? 0 : await epochs.BehindAsync(target, ct)), job.Cursor, finished);
+    }
+}
+
+/// <summary>What the clock asks of epochs: the next one when the current is old enough, the end of those that were kept long enough.</summary>
+internal sealed class EpochTurn(EpochRotation epochs, EpochJob job, RotationStore store, RotationRunner runner, VaultKeyRotation vaultKey, AuditLog log)
+{
+    public async Task RunAsync(bool now, CancellationToken ct)
+    {
+        if (now || (await epochs.LookAsync(ct)).IsDue) await BeginAsync(ct);
+        await runner.DriveAsync(RotationLevels.Epoch, rest: false, ct);
+        foreach (var gone in await epochs.DestroyOldAsync(ct))
+        {
+            var entry = log.Entry(EntryType.EpochDestroyed, LogWorker.Keeper, default, "", EntryResult.Ok, []);
+            await log.AppendAsync(entry with { KeyCommitment = gone.Commitment, RecordVersion = gone.Epoch }, null, ct);
+        }
+
+        await vaultKey.ForgetAsync(ct);
+    }
+
+    private async Task BeginAsync(CancellationToken ct)
+    {
+        try
+        {
+            await store.InsertAsync(RotationLevels.Epoch, await job.PlanAsync(null, ct), ct);
+        }
+        catch (VaultException e) when (e.Slug == "invalid-state")
+        {
+            // Another process was quicker: there is one such rotation, and this process helps with it.
+            return;
+        }
+    }
+}
