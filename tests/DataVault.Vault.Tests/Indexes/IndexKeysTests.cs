@@ -67,12 +67,12 @@ public sealed class IndexKeysTests
     {
         for (var turn = 0; turn < 2; turn++)
         {
-            await vault.Get<EpochRotation>().RotateAsync(now: true, default);
+            await vault.Get<EpochTurn>().RunAsync(now: true, default);
             clock.Advance(TimeSpan.FromDays(30));
         }
 
-        await vault.Get<EpochRotation>().RotateAsync(now: true, default);
-        Assert.NotEmpty(await vault.Get<EpochRotation>().DestroyOldAsync(default));
+        await vault.Get<EpochTurn>().RunAsync(now: true, default);
+        Assert.True(await vault.Get<KeyRegistry>().IsEpochDestroyedAsync(1));
     }
 
     private static async Task<string?> TermAsync(RunningVault vault, int epoch)
