@@ -168,8 +168,8 @@ public sealed class CommandLineTests : IDisposable
         await File.WriteAllTextAsync(Path.Combine(_folder, "log.vkey"), MemoryLog.Signer.VerifierKey);
 
         Assert.Equal(0, await CheckAsync(text));
-        Assert.Equal(0, await CheckAsync(certificate.ExecutionProof.ToString()));
-        Assert.Equal(1, await CheckAsync(text.Replace("executed 90 ", "executed 91 ", StringComparison.Ordinal)));
+        Assert.Equal(0, await CheckAsync(certificate.Proofs.Execution.ToString()));
+        Assert.Equal(1, await CheckAsync(text.Replace("executed 60 ", "executed 61 ", StringComparison.Ordinal)));
         Assert.Equal(2, await CheckAsync("something else"));
         Assert.Empty(_vault.Calls);
     }

@@ -7,6 +7,7 @@ public sealed class ProofFileTests
 {
     private static readonly byte[] Subject = [.. Enumerable.Repeat((byte)7, 16)];
     private static readonly byte[] Commitment = [.. Enumerable.Repeat((byte)9, 32)];
+    private static readonly DateTimeOffset BornAt = DateTimeOffset.FromUnixTimeMilliseconds(1_690_000_000_123);
     private static readonly DateTimeOffset RequestedAt = DateTimeOffset.FromUnixTimeMilliseconds(1_700_000_000_123);
     private static readonly DateTimeOffset ExecutedAt = DateTimeOffset.FromUnixTimeMilliseconds(1_700_000_900_456);
 
@@ -59,21 +60,47 @@ public sealed class ProofFileTests
     }
 
     [Fact]
-    public void An_erasure_certificate_survives_its_text_and_verifies_offline()
+    public void A_certificate_of_the_first_version_still_verifies()
     {
-        var certificate = Certificate();
+        var folder = Path.Combine(Policy.PolicyTexts.ShippedFolder(), "..", "tests", "vectors", "erasure-certificate");
+        var text = File.ReadAllText(Path.Combine(folder, "v1.txt"));
+        Assert.True(ErasureCertificate.TryParse(text, out var certificate));
+        Assert.Equal(text, certificate!.ToString());
+        Assert.Null(certificate.Verify(NoteVerifier.Parse(File.ReadAllText(Path.Combine(folder, "log.vkey")).TrimEnd())));
+        Assert.Equal((1, false, 40L, 90L), (certificate.Statement.Version, certificate.Statement.IsFinal, certificate.Statement.RequestedIndex, certificate.Statement.ExecutedIndex));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void An_erasure_certificate_survives_its_text_and_verifies_offline(bool final)
+    {
+        var certificate = Certificate(final);
         Assert.True(ErasureCertificate.TryParse(certificate.ToString(), out var parsed));
         Assert.Equal(certificate.ToString(), parsed!.ToString());
         Assert.Null(parsed.Verify(MemoryLog.Verifier));
-        Assert.Equal((40, 90), (parsed.Statement.RequestedIndex, parsed.Statement.ExecutedIndex));
+        Assert.Equal((40, 60, final), (parsed.Statement.RequestedIndex, parsed.Statement.ExecutedIndex, parsed.Statement.IsFinal));
         Assert.Equal([KeyValuePair.Create("fields", 18L), KeyValuePair.Create("analytics-rows", 3L)], parsed.Statement.Erased);
-        Assert.Equal((RequestedAt, ExecutedAt), (parsed.Statement.RequestedAt, parsed.Statement.ExecutedAt));
+        Assert.Equal([KeyValuePair.Create("look-up-keys", 2L)], parsed.Statement.Residuals);
+        Assert.Equal((RequestedAt, ExecutedAt, new LogPlace(10, BornAt)), (parsed.Statement.RequestedAt, parsed.Statement.ExecutedAt, parsed.Statement.Born!.Value));
+        Assert.Equal(final ? new LogPlace(80, ExecutedAt.AddDays(8)) : null, parsed.Statement.Destroyed);
+    }
+
+    [Fact]
+    public void A_birth_that_the_log_no_longer_keeps_is_left_out_and_not_made_up()
+    {
+        var entries = Entries(static (_, entry) => entry);
+        var statement = Statement(final: false) with { Born = null };
+        var certificate = ErasureCertificate.Issue(statement, MemoryLog.Signer, new ErasureProofs(Prove(entries, 40), Prove(entries, 60)));
+        Assert.True(ErasureCertificate.TryParse(certificate.ToString(), out var parsed));
+        Assert.Null(parsed!.Verify(MemoryLog.Verifier));
+        Assert.Throws<ArgumentException>(() => ErasureCertificate.Issue(Statement(final: false), MemoryLog.Signer, parsed.Proofs));
     }
 
     [Fact]
     public void Any_changed_character_of_a_certificate_is_noticed()
     {
-        var text = Certificate().ToString();
+        var text = Certificate(final: true).ToString();
         for (var i = 0; i < text.Length; i++)
         {
             var changed = string.Concat(text.AsSpan(0, i), text[i] == '1' ? "3" : "1", text.AsSpan(i + 1));
@@ -84,19 +111,36 @@ public sealed class ProofFileTests
     [Fact]
     public void A_certificate_whose_entries_say_something_else_is_refused()
     {
-        Func<LogEntry, LogEntry>[] requests =
+        Func<LogEntry, LogEntry>[] any = [entry => entry with { Type = EntryType.RequestChange }, entry => entry with { Result = EntryResult.Denied }, entry => entry with { Time = entry.Time + 1 }];
+        Func<LogEntry, LogEntry> person = entry => entry with { Subject = new byte[16] };
+        Func<LogEntry, LogEntry> key = entry => entry with { KeyCommitment = new byte[32] };
+        Func<LogEntry, LogEntry> epoch = entry => entry with { RecordVersion = 3 };
+        Func<LogEntry, LogEntry> answer = entry => entry with { Reference = 41 };
+        (int Index, Func<LogEntry, LogEntry>[] Changes)[] cases =
         [
-            entry => entry with { Type = EntryType.RequestChange },
-            entry => entry with { Result = EntryResult.Denied },
-            entry => entry with { Subject = new byte[16] },
-            entry => entry with { Time = entry.Time + 1 },
+            (10, [.. any, person, key]), (40, [.. any, person]), (60, [.. any, person, key, epoch, answer, entry => entry with { Reference = null }, entry => entry with { Items = [1] }]),
+            (80, [.. any, epoch]), (90, [.. any, person, key, epoch, answer]),
         ];
-        foreach (var change in requests)
-            Assert.NotNull(Certificate(request: change).Verify(MemoryLog.Verifier));
-        Func<LogEntry, LogEntry>[] executions = [.. requests, entry => entry with { KeyCommitment = new byte[32] }, entry => entry with { Reference = 41 }];
-        foreach (var change in executions)
-            Assert.NotNull(Certificate(execution: change).Verify(MemoryLog.Verifier));
-        Assert.Null(Certificate(execution: entry => entry with { Reference = null }).Verify(MemoryLog.Verifier));
+        foreach (var (index, changes) in cases)
+        {
+            foreach (var change in changes)
+                Assert.NotNull(Certificate(final: true, (at, entry) => at == index ? change(entry) : entry).Verify(MemoryLog.Verifier));
+        }
+    }
+
+    [Fact]
+    public void A_key_that_lives_again_after_its_destruction_contradicts_the_certificate()
+    {
+        var certificate = Certificate(final: true);
+        LogEntry Entry(EntryType type) => new() { Type = type, Subject = Subject, KeyCommitment = Commitment };
+        Assert.Null(certificate.Contradiction(10, Entry(EntryType.KeyCreate)));
+        Assert.Null(certificate.Contradiction(60, Entry(EntryType.EraseExecuted)));
+        Assert.Null(certificate.Contradiction(90, Entry(EntryType.EraseFinal)));
+        Assert.Null(certificate.Contradiction(95, Entry(EntryType.KeyCreate) with { KeyCommitment = new byte[32] }));
+        Assert.Contains("another birth", certificate.Contradiction(11, Entry(EntryType.KeyCreate)));
+        Assert.Contains("destroyed before", certificate.Contradiction(50, Entry(EntryType.EraseExecuted)));
+        Assert.Contains("destroyed key again", certificate.Contradiction(95, Entry(EntryType.KeyCreate)));
+        Assert.Contains("destroyed key again", certificate.Contradiction(95, Entry(EntryType.KeyRotate)));
     }
 
     [Fact]
@@ -110,8 +154,8 @@ public sealed class ProofFileTests
     [Fact]
     public void A_statement_outside_its_limits_is_not_signed()
     {
-        var good = Statement();
-        var proof = Prove(MemoryLog.Entries(2), 1);
+        var good = Statement(final: true);
+        var proofs = Certificate(final: true).Proofs;
         ErasureStatement[] bad =
         [
             good with { SubjectTag = Commitment },
@@ -119,38 +163,58 @@ public sealed class ProofFileTests
             good with { Log = "a log" },
             good with { Erased = [KeyValuePair.Create("Two words", 1L)] },
             good with { Erased = [KeyValuePair.Create("fields", -1L)] },
+            good with { Residuals = [KeyValuePair.Create("fields", -1L)] },
+            good with { Epoch = 0 },
+            good with { Version = 1 },
+            good with { Version = 3 },
+            good with { Born = good.Final },
+            good with { Destroyed = null },
+            good with { Final = good.Born },
         ];
-        Assert.All(bad, statement => Assert.Throws<ArgumentException>(() => ErasureCertificate.Issue(statement, MemoryLog.Signer, proof, proof)));
+        Assert.All(bad, statement => Assert.Throws<ArgumentException>(() => ErasureCertificate.Issue(statement, MemoryLog.Signer, proofs)));
     }
 
-    private static ErasureStatement Statement() => new()
+    private static ErasureStatement Statement(bool final) => new()
     {
         Log = MemoryLog.Origin,
         Request = Guid.Parse("0199f3a0-5c1e-7b2a-8c3d-4e5f60718293"),
         SubjectTag = Subject,
         KeyCommitment = Commitment,
+        Born = new LogPlace(10, BornAt),
         RequestedIndex = 40,
         RequestedAt = RequestedAt,
-        ExecutedIndex = 90,
+        ExecutedIndex = 60,
         ExecutedAt = ExecutedAt,
+        Epoch = 7,
+        FinalAt = ExecutedAt.AddDays(8),
+        Destroyed = final ? new LogPlace(80, ExecutedAt.AddDays(8)) : null,
+        Final = final ? new LogPlace(90, ExecutedAt.AddDays(8)) : null,
         Erased = [KeyValuePair.Create("fields", 18L), KeyValuePair.Create("analytics-rows", 3L)],
+        Residuals = [KeyValuePair.Create("look-up-keys", 2L)],
         IssuedAt = ExecutedAt.AddSeconds(1),
     };
 
-    internal static ErasureCertificate Certificate(Func<LogEntry, LogEntry>? request = null, Func<LogEntry, LogEntry>? execution = null)
+    internal static ErasureCertificate Certificate(bool final = false, Func<int, LogEntry, LogEntry>? change = null)
     {
-        var requested = new LogEntry { Type = EntryType.EraseRequest, Time = RequestedAt.ToUnixTimeMilliseconds(), Subject = Subject };
-        var executed = requested with
-        {
-            Type = EntryType.EraseExecuted,
-            Time = ExecutedAt.ToUnixTimeMilliseconds(),
-            KeyCommitment = Commitment,
-            Reference = 40,
-        };
+        var entries = Entries(change ?? (static (_, entry) => entry));
+        var proofs = new ErasureProofs(Prove(entries, 40), Prove(entries, 60)) { Birth = Prove(entries, 10) };
+        if (final) proofs = proofs with { Destruction = Prove(entries, 80), Final = Prove(entries, 90) };
+        return ErasureCertificate.Issue(Statement(final), MemoryLog.Signer, proofs);
+    }
+
+    private static List<byte[]> Entries(Func<int, LogEntry, LogEntry> change)
+    {
+        var about = new LogEntry { Type = EntryType.KeyCreate, Time = BornAt.ToUnixTimeMilliseconds(), Subject = Subject, KeyCommitment = Commitment };
+        var executed = about with { Type = EntryType.EraseExecuted, Time = ExecutedAt.ToUnixTimeMilliseconds(), RecordVersion = 7, Reference = 40 };
+        var last = ExecutedAt.AddDays(8).ToUnixTimeMilliseconds();
         var entries = MemoryLog.Entries(100);
-        entries[40] = (request?.Invoke(requested) ?? requested).Encode();
-        entries[90] = (execution?.Invoke(executed) ?? executed).Encode();
-        return ErasureCertificate.Issue(Statement(), MemoryLog.Signer, Prove(entries, 40), Prove(entries, 90));
+        void Put(int index, LogEntry entry) => entries[index] = change(index, entry).Encode();
+        Put(10, about);
+        Put(40, about with { Type = EntryType.EraseRequest, Time = RequestedAt.ToUnixTimeMilliseconds() });
+        Put(60, executed);
+        Put(80, new LogEntry { Type = EntryType.EpochDestroyed, Time = last, RecordVersion = 7 });
+        Put(90, executed with { Type = EntryType.EraseFinal, Time = last, Reference = 60 });
+        return entries;
     }
 
     private static TlogProof Prove(List<byte[]> entries, int index)
