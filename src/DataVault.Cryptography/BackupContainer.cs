@@ -127,13 +127,17 @@ public sealed class BackupReader : IDisposable
     public string Part { get; }
 
     /// <summary>Reads the header.</summary>
+    /// <param name="source">Stays open.</param>
+    /// <param name="passphrase">Gives what opens a part; it may refuse.</param>
+    /// <param name="cancellationToken">Ends the work early.</param>
     /// <exception cref="BackupFormatException">It is no container, or the passphrase does not open it.</exception>
-    public static async Task<BackupReader> OpenAsync(Stream source, string passphrase, CancellationToken cancellationToken = default)
+    public static async Task<BackupReader> OpenAsync(Stream source, Func<string, string> passphrase, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(source);
+        ArgumentNullException.ThrowIfNull(passphrase);
         var header = await ReadHeaderAsync(source, cancellationToken);
         if (header.Split('\n') is not [BackupContainer.Title, var part, var stretching, var value, ""]) throw new BackupFormatException("This is not a backup.");
-        using var fileKey = Unwrap(part, stretching, value, passphrase);
+        using var fileKey = Unwrap(part, stretching, value, passphrase(part));
         return new BackupReader(source, part, BackupContainer.ChunkKey(fileKey, header));
     }
 

@@ -81,6 +81,27 @@ public sealed class ServerProcess : IAsyncDisposable
         return await RunAsync(start);
     }
 
+    /// <summary>Runs a command of the server on this home, beside the server or after its end, and gives its exit code and output.</summary>
+    public Task<(int ExitCode, string Output)> CommandAsync(params string[] arguments)
+    {
+        var start = StartInfo();
+        foreach (var argument in arguments)
+            start.ArgumentList.Add(argument);
+        return RunAsync(start);
+    }
+
+    /// <summary>The same through a shell, for what stands around a command: pipes and limits. <c>"$@"</c> is the command.</summary>
+    public Task<(int ExitCode, string Output)> ShellAsync(string script, params string[] arguments)
+    {
+        var start = StartInfo();
+        string[] command = [start.FileName, .. start.ArgumentList, .. arguments];
+        start.ArgumentList.Clear();
+        start.FileName = "bash";
+        foreach (var argument in new[] { "-c", script, "bash" }.Concat(command))
+            start.ArgumentList.Add(argument);
+        return RunAsync(start);
+    }
+
     /// <summary>Starts the process again on the same home after it has ended.</summary>
     public async Task RestartAsync()
     {

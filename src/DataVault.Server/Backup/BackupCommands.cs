@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text.Json;
 using DataVault.Server.Database;
 using DataVault.Vault;
+using Microsoft.Win32.SafeHandles;
 using Npgsql;
 
 namespace DataVault.Server.Backup;
@@ -48,7 +49,7 @@ internal sealed class BackupCommands(VaultVisit visit, ServerSettings settings, 
     public async Task VerifyAsync(string file, CancellationToken stop)
     {
         var tools = await PostgresTools.FindAsync(settings.SearchPath, PostgresBinaries.OldestVersion, stop);
-        var facts = await ReadAgainAsync(file, settings.BackupPassphrase(PartOf(file)), tools, stop);
+        var facts = await ReadAgainAsync(file, tools, stop);
         if (ManifestOf(file) is { } manifest && (manifest.Bytes, manifest.Sha256) != await MeasureAsync(file, stop))
             throw new StartupException($"{file} is whole, but not the file that its manifest is of.");
         print($"{file} is whole: {Describe(facts)}");
@@ -78,14 +79,15 @@ internal sealed class BackupCommands(VaultVisit visit, ServerSettings settings, 
         await using var tool = PostgresTool.Dump(tools, connection, snapshot);
         if (file is null)
         {
-            await using var output = System.Console.OpenStandardOutput();
+            // Not the console's own stream: that one takes a reader who went away for success.
+            await using var output = new FileStream(new SafeFileHandle(1, ownsHandle: false), FileAccess.Write);
             await SealAsync(facts, tool, output, passphrase, stop);
             print("Written. What came out of the pipe has not been read again: run backup verify on it.");
             return;
         }
 
         await WriteAsync(facts, tool, file, passphrase, stop);
-        await KeepAsync(facts, file, passphrase, tools, stop);
+        await KeepAsync(facts, file, tools, stop);
     }
 
     private async Task WriteAsync(BackupFacts facts, PostgresTool tool, string file, string passphrase, CancellationToken stop)
@@ -99,17 +101,20 @@ internal sealed class BackupCommands(VaultVisit visit, ServerSettings settings, 
             await SealAsync(facts, tool, output, passphrase, stop);
             output.Flush(flushToDisk: true);
         }
-        catch
+        catch (Exception e)
         {
             File.Delete(Unfinished(file));
+            // What .NET makes of EFBIG.
+            if (e is ArgumentOutOfRangeException)
+                throw new IOException("The file system, or a limit of this process, takes no file of this size.");
             throw;
         }
     }
 
     // INVARIANT: a file bears its name only after it has been read again from end to end.
-    private async Task KeepAsync(BackupFacts facts, string file, string passphrase, PostgresTools tools, CancellationToken stop)
+    private async Task KeepAsync(BackupFacts facts, string file, PostgresTools tools, CancellationToken stop)
     {
-        await ReadAgainAsync(Unfinished(file), passphrase, tools, stop);
+        await ReadAgainAsync(Unfinished(file), tools, stop);
         var (bytes, hash) = await MeasureAsync(Unfinished(file), stop);
         BackupFile.Keep(Unfinished(file), file);
         var manifest = new BackupManifest(Path.GetFileName(file), bytes, hash, clock.GetUtcNow(), facts);
@@ -120,11 +125,11 @@ internal sealed class BackupCommands(VaultVisit visit, ServerSettings settings, 
     private Task<byte[]> SealAsync(BackupFacts facts, PostgresTool tool, Stream output, string passphrase, CancellationToken stop) =>
         BackupFile.SealAsync(facts, tool.Output, tool.EndAsync, output, passphrase, new BackupProgress("sealed", clock, print), stop);
 
-    private async Task<BackupFacts> ReadAgainAsync(string file, string passphrase, PostgresTools tools, CancellationToken stop)
+    private async Task<BackupFacts> ReadAgainAsync(string file, PostgresTools tools, CancellationToken stop)
     {
         await using var input = File.OpenRead(file);
         await using var tool = PostgresTool.Read(tools);
-        var facts = await BackupFile.OpenAsync(input, passphrase, _ => Task.FromResult(tool.Input), new BackupProgress("read again", clock, print), stop);
+        var facts = await BackupFile.OpenAsync(input, settings.BackupPassphrase, _ => Task.FromResult(tool.Input), new BackupProgress("read again", clock, print), stop);
         await tool.EndAsync();
         return facts;
     }
@@ -150,12 +155,6 @@ internal sealed class BackupCommands(VaultVisit visit, ServerSettings settings, 
     }
 
     private static string Unfinished(string file) => file + ".unfinished";
-
-    private static BackupPart PartOf(string file)
-    {
-        var part = File.ReadLines(file).Skip(1).FirstOrDefault();
-        return part switch { "data" => BackupPart.Data, "keys" => BackupPart.Keys, _ => throw new StartupException($"{file} is not a backup.") };
-    }
 
     private static BackupManifest? ManifestOf(string file) =>
         File.Exists(file + ".json") ? JsonSerializer.Deserialize<BackupManifest>(File.ReadAllText(file + ".json"), Json) : null;

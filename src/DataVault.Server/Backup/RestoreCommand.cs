@@ -18,7 +18,6 @@ internal sealed class RestoreCommand(VaultVisit visit, ServerSettings settings, 
     /// <param name="stop">Ends the work early.</param>
     public async Task RestoreAsync(BackupPart part, string from, string? replacing, CancellationToken stop)
     {
-        var passphrase = settings.BackupPassphrase(part);
         await using var source = from == "-" ? System.Console.OpenStandardInput() : File.OpenRead(from);
         await visit.AloneAsync(async databases =>
         {
@@ -26,7 +25,7 @@ internal sealed class RestoreCommand(VaultVisit visit, ServerSettings settings, 
             await using var cluster = await OpenAsync(wanted, "postgres", stop);
             var exists = await RefuseFullAsync(cluster, wanted, part, replacing, stop);
             var beside = new NpgsqlConnectionStringBuilder(wanted.ConnectionString) { Database = wanted.Database + "_restoring" };
-            var facts = await FillAsync(source, part, passphrase, cluster, beside, stop);
+            var facts = await FillAsync(source, part, cluster, beside, stop);
             await CompareAsync(facts, beside, stop);
             await TakeNameAsync(cluster, wanted.Database!, beside.Database!, exists);
             print($"Restored {BackupCommands.Describe(facts)}.");
@@ -35,15 +34,15 @@ internal sealed class RestoreCommand(VaultVisit visit, ServerSettings settings, 
     }
 
     private async Task<BackupFacts> FillAsync(
-        Stream source, BackupPart part, string passphrase, NpgsqlConnection cluster, NpgsqlConnectionStringBuilder beside, CancellationToken stop)
+        Stream source, BackupPart part, NpgsqlConnection cluster, NpgsqlConnectionStringBuilder beside, CancellationToken stop)
     {
         var tools = await PostgresTools.FindAsync(settings.SearchPath, cluster.PostgreSqlVersion.Major, stop);
         PostgresTool? tool = null;
         try
         {
-            var facts = await BackupFile.OpenAsync(source, passphrase, async said =>
+            var facts = await BackupFile.OpenAsync(source, found => PassphraseOf(part, found), async said =>
             {
-                Refuse(said, part);
+                Refuse(said);
                 print($"Restoring {BackupCommands.Describe(said)}");
                 await PrepareAsync(cluster, beside.Database!, said.Roles, stop);
                 tool = PostgresTool.Restore(tools, beside.ConnectionString);
@@ -64,10 +63,12 @@ internal sealed class RestoreCommand(VaultVisit visit, ServerSettings settings, 
         }
     }
 
-    private void Refuse(BackupFacts said, BackupPart part)
+    private string PassphraseOf(BackupPart part, BackupPart found) => found == part
+        ? settings.BackupPassphrase(part)
+        : throw new StartupException($"This is a backup of {BackupFacts.NameOf(found)}, not of {BackupFacts.NameOf(part)}.");
+
+    private void Refuse(BackupFacts said)
     {
-        if (said.Part != part)
-            throw new StartupException($"This is a backup of {BackupFacts.NameOf(said.Part)}, not of {BackupFacts.NameOf(part)}.");
         if (said.Outdated(settings.Home) is { } outdated)
             throw new StartupException("This backup is of no use. " + outdated);
     }

@@ -43,13 +43,13 @@ public static class BackupFile
 
     /// <summary>Opens a backup and hands its dump on.</summary>
     /// <param name="source">Read to its end.</param>
-    /// <param name="passphrase">What opens it.</param>
+    /// <param name="passphrase">Gives what opens a part; it may refuse.</param>
     /// <param name="begin">Gets the facts and gives where the dump goes; throws to refuse.</param>
     /// <param name="progress">Told how many bytes of the dump are handed on.</param>
     /// <param name="ct">Ends the work early.</param>
     /// <exception cref="BackupException">The container is damaged; what was handed on is not to be used.</exception>
     public static async Task<BackupFacts> OpenAsync(
-        Stream source, string passphrase, Func<BackupFacts, Task<Stream>> begin, IProgress<long> progress, CancellationToken ct)
+        Stream source, Func<BackupPart, string> passphrase, Func<BackupFacts, Task<Stream>> begin, IProgress<long> progress, CancellationToken ct)
     {
         try
         {
@@ -69,10 +69,10 @@ public static class BackupFile
     }
 
     private static async Task<BackupFacts> ReadAsync(
-        Stream source, string passphrase, Func<BackupFacts, Task<Stream>> begin, IProgress<long> progress, CancellationToken ct)
+        Stream source, Func<BackupPart, string> passphrase, Func<BackupFacts, Task<Stream>> begin, IProgress<long> progress, CancellationToken ct)
     {
         ArgumentNullException.ThrowIfNull(begin);
-        using var reader = await BackupReader.OpenAsync(source, passphrase, ct);
+        using var reader = await BackupReader.OpenAsync(source, part => passphrase(PartOf(part)), ct);
         var facts = Facts(reader.Part, await reader.ReadAsync(ct) ?? []);
         var sink = await begin(facts);
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
@@ -94,6 +94,13 @@ public static class BackupFile
 
         return facts;
     }
+
+    private static BackupPart PartOf(string name) => name switch
+    {
+        "data" => BackupPart.Data,
+        "keys" => BackupPart.Keys,
+        _ => throw new BackupFormatException("This is not a backup."),
+    };
 
     private static BackupFacts Facts(string part, byte[] chunk)
     {

@@ -1,0 +1,208 @@
+using System.Net;
+using System.Text.Json;
+using DataVault.Testing;
+using DataVault.Transparency;
+using Npgsql;
+
+namespace DataVault.Server.Tests.Deaths;
+
+/// <summary>
+/// The drill: back up, erase, go on, restore, start. Whoever was erased stays unreadable, everybody else reads as of the backup, the log goes on without a fork.
+/// </summary>
+public sealed class DrillTests : IAsyncLifetime
+{
+    private static readonly Dictionary<string, string> Settings = new()
+    {
+        ["Vault__SampleCustomers"] = "12",
+        ["Backup__DataPassphrase"] = "the data of the drill lie here",
+        ["Backup__KeysPassphrase"] = "its keys are under another word",
+    };
+
+    private readonly RunningServer _server = new();
+    private string _folder = "";
+
+    private ServerProcess Process => _server.Process;
+
+    public async ValueTask InitializeAsync()
+    {
+        _server.Attach(await ServerProcess.StartAsync(Settings));
+        _folder = Directory.CreateDirectory(Path.Combine(Path.GetDirectoryName(Process.Home)!, "backups")).FullName;
+    }
+
+    public async ValueTask DisposeAsync() => await _server.DisposeAsync();
+
+    [Fact]
+    public async Task Whatever_is_restored_the_erased_stay_unreadable_all_others_read_and_the_log_goes_on()
+    {
+        var kept = await _server.CreateCustomerAsync("kept@example.com", "Kept");
+        var gone = await _server.CreateCustomerAsync("gone@example.com", "Gone");
+        var early = await SignedAsync();
+        var (data, keys) = (await BackUpAsync("data"), await BackUpAsync("keys"));
+        var certificate = await EraseAsync(gone);
+        var later = await _server.CreateCustomerAsync("later@example.com", "Later");
+        var late = await SignedAsync();
+        Assert.Equal(2, (await Process.CommandAsync("restore", "data", data, "replacing", "vault")).ExitCode);
+        await Process.StopAsync();
+
+        await RestoreAsync("data", data, "vault");
+        await RestoreAsync("keys", keys, "keys");
+        await Process.RestartAsync();
+        await AssertAsync(kept, gone, later, certificate, early, late);
+        Assert.True((await EntriesAsync("restore.declared")).Count == 1, "the log does not say that a copy was restored");
+
+        await Process.StopAsync();
+        await RestoreAsync("data", data, "vault");
+        await Process.RestartAsync();
+        await AssertAsync(kept, gone, later, certificate, early, late);
+        await Process.StopAsync();
+        var (sound, said) = await Process.CommandAsync("check");
+        Assert.True(sound == 0, said);
+
+        // The keys alone: whoever came since has a record and no key, and that is named.
+        await RestoreAsync("keys", keys, "keys");
+        await Process.RestartAsync();
+        await AssertAsync(kept, gone, later, certificate, early, late);
+        await Process.StopAsync();
+        var (unsound, named) = await Process.CommandAsync("check");
+        Assert.True(unsound == 1 && named.Contains("has a record and no key", StringComparison.Ordinal), named);
+        await Process.RestartAsync();
+    }
+
+    [Fact]
+    public async Task A_backup_that_was_changed_cut_off_or_is_of_the_other_part_is_refused_and_what_was_there_stays()
+    {
+        var kept = await _server.CreateCustomerAsync("kept@example.com", "Kept");
+        var (data, keys) = (await BackUpAsync("data"), await BackUpAsync("keys"));
+        var bytes = await File.ReadAllBytesAsync(data);
+        await File.WriteAllBytesAsync(data + ".short", bytes[..^10]);
+        bytes[bytes.Length / 2] ^= 1;
+        await File.WriteAllBytesAsync(data + ".changed", bytes);
+        foreach (var bad in new[] { data + ".short", data + ".changed" })
+        {
+            var (verified, said) = await Process.CommandAsync("backup", "verify", bad);
+            Assert.True(verified == 2 && said.Contains("The backup is", StringComparison.Ordinal), said);
+        }
+
+        Assert.Equal(0, (await Process.CommandAsync("backup", "verify", data)).ExitCode);
+        var (_, listed) = await Process.CommandAsync("backup", "list", _folder);
+        Assert.Contains("The oldest backup of keys that can be restored is of", listed, StringComparison.Ordinal);
+        Assert.All(Directory.EnumerateFiles(_folder), file => Assert.DoesNotContain("kept@example.com", File.ReadAllText(file), StringComparison.OrdinalIgnoreCase));
+
+        await Process.StopAsync();
+        Assert.Contains("holds", await RefusedAsync("restore", "data", data), StringComparison.Ordinal);
+        Assert.Contains("holds", await RefusedAsync("restore", "data", data, "replacing", "keys"), StringComparison.Ordinal);
+        Assert.Contains("not of data", await RefusedAsync("restore", "data", keys, "replacing", "vault"), StringComparison.Ordinal);
+        Assert.Contains("cut off", await RefusedAsync("restore", "data", data + ".short", "replacing", "vault"), StringComparison.Ordinal);
+        Assert.Contains("changed", await RefusedAsync("restore", "data", data + ".changed", "replacing", "vault"), StringComparison.Ordinal);
+        await Process.RestartAsync();
+        Assert.Equal("Kept", await NameAsync(kept));
+    }
+
+    [Fact]
+    public async Task A_backup_or_restore_that_is_killed_cut_off_or_without_room_leaves_nothing_half_done_and_is_done_again()
+    {
+        var kept = await _server.CreateCustomerAsync("kept@example.com", "Kept");
+        var (full, noRoom) = await Process.ShellAsync("trap '' XFSZ; export DOTNET_EnableWriteXorExecute=0; ulimit -f 64; exec \"$@\"", "backup", "data", _folder);
+        Assert.True(full == 2 && noRoom.Contains("cannot be read or written", StringComparison.Ordinal), $"{full}: {noRoom}");
+        Assert.Empty(Directory.EnumerateFiles(_folder));
+        var (device, noSpace) = await Process.ShellAsync("exec \"$@\" >/dev/full", "backup", "keys", "-");
+        Assert.True(device == 2 && noSpace.Contains("cannot be read or written", StringComparison.Ordinal), $"{device}: {noSpace}");
+        var (broken, _) = await Process.ShellAsync("set -o pipefail; \"$@\" | head -c 5000 >/dev/null", "backup", "data", "-");
+        Assert.NotEqual(0, broken);
+        var made = (await EntriesAsync("backup.made")).Select(e => e.GetProperty("result").GetString()).ToList();
+        Assert.Equal(["error", "ok", "error", "ok", "error", "ok"], made);
+
+        // Through pipes, the restore killed with its tool at work.
+        var piped = Path.Combine(_folder, "piped.dvb");
+        Assert.Equal(0, (await Process.ShellAsync($"\"$@\" >'{piped}'", "backup", "data", "-")).ExitCode);
+        Assert.Equal(0, (await Process.CommandAsync("backup", "verify", piped)).ExitCode);
+        await Process.StopAsync();
+        var half = $"(head -c 60000 '{piped}'; sleep 600) | \"$@\" & restore=$!; until [ \"$(pgrep -f 'dbname=vault_restoring' -P $restore)\" ]; do sleep 0.05; done; kill -KILL $restore; wait $restore 2>/dev/null; kill %1 2>/dev/null; exit 0";
+        await Process.ShellAsync(half, "restore", "data", "-", "replacing", "vault");
+        await Process.RestartAsync();
+        Assert.Equal("Kept", await NameAsync(kept));
+        await Process.StopAsync();
+        var (exitCode, output) = await Process.ShellAsync($"cat '{piped}' | \"$@\"", "restore", "data", "-", "replacing", "vault");
+        Assert.True(exitCode == 0, output);
+        await Process.RestartAsync();
+        Assert.Equal("Kept", await NameAsync(kept));
+        await using var cluster = new NpgsqlConnection(Process.DatabaseConnection("postgres"));
+        await cluster.OpenAsync();
+        await using var left = new NpgsqlCommand("select count(*) from pg_database where datname ~ '_(restoring|replaced)$'", cluster);
+        Assert.Equal(0L, await left.ExecuteScalarAsync());
+    }
+
+    private async Task AssertAsync(Guid kept, Guid gone, Guid later, string certificate, SignedNote early, SignedNote late)
+    {
+        Assert.Equal("Kept", await NameAsync(kept));
+        foreach (var absent in new[] { gone, later })
+        {
+            using var answer = await _server.SendAsync("support-desk", HttpMethod.Get, $"/v1/customers/{absent}?purpose=customer-support");
+            Assert.Equal("not-found", await RunningServer.SlugAsync(answer));
+        }
+
+        var next = await _server.CreateCustomerAsync($"next{Guid.NewGuid():N}@example.com", "Next");
+        Assert.Equal("Next", await NameAsync(next));
+        var now = await SignedAsync();
+        var key = NoteVerifier.Parse((await _server.Http.GetStringAsync("/audit/key")).Trim());
+        var report = await new LogVerifier(key).VerifyAsync(new ServerLog(_server), [early, late, now]);
+        Assert.True(report.Ok, string.Join("; ", report.Findings.Select(f => f.Message)));
+        Assert.Equal(3, report.EarlierCheckpoints);
+        var mirrored = await new LogVerifier(key).VerifyAsync(new TileDirectory(Path.Combine(Process.Home, "log-mirror")), [early, late]);
+        Assert.True(mirrored.Ok, string.Join("; ", mirrored.Findings.Select(f => f.Message)));
+        Assert.True(ErasureCertificate.TryParse(certificate, out var read));
+        Assert.Null(read!.Verify(key));
+    }
+
+    private async Task<string> BackUpAsync(string part)
+    {
+        var (exitCode, output) = await Process.CommandAsync("backup", part, _folder);
+        Assert.True(exitCode == 0, output);
+        return Assert.Single(Directory.EnumerateFiles(_folder, part + "-*.dvb"));
+    }
+
+    private async Task RestoreAsync(string part, string file, string database)
+    {
+        var (exitCode, output) = await Process.CommandAsync("restore", part, file, "replacing", database);
+        Assert.True(exitCode == 0, output);
+    }
+
+    private async Task<string> RefusedAsync(params string[] command)
+    {
+        var (exitCode, output) = await Process.CommandAsync(command);
+        Assert.True(exitCode == 2, output);
+        return output;
+    }
+
+    private async Task<string?> NameAsync(Guid customer) =>
+        (await _server.JsonAsync("support-desk", HttpMethod.Get, $"/v1/customers/{customer}?purpose=customer-support&fields=givenName")).GetProperty("fields").GetProperty("givenName").GetString();
+
+    private async Task<IReadOnlyList<JsonElement>> EntriesAsync(string type) =>
+        [.. (await _server.JsonAsync("compliance-officer", HttpMethod.Get, $"/v1/audit/entries?type={type}")).GetProperty("items").EnumerateArray()];
+
+    // A checkpoint over everything that is in the log at this moment.
+    private async Task<SignedNote> SignedAsync()
+    {
+        var size = (await _server.JsonAsync("compliance-officer", HttpMethod.Get, "/v1/audit/entries?limit=1")).GetProperty("items")[0].GetProperty("index").GetInt64();
+        SignedNote? note = null;
+        await Waiting.UntilAsync("the log is signed", async () =>
+            await new ServerLog(_server).CheckpointAsync(default) is { } text && SignedNote.TryParse(text, out note) && Checkpoint.TryParse(note!.Text, out var tree) && tree!.Size > size);
+        return note!;
+    }
+
+    private async Task<string> EraseAsync(Guid customer)
+    {
+        var request = (await _server.JsonAsync("compliance-officer", HttpMethod.Post, "/v1/requests", new { kind = "erasure", customer }, HttpStatusCode.Created)).GetProperty("id").GetGuid();
+        await _server.JsonAsync("compliance-officer", HttpMethod.Post, $"/v1/requests/{request}/verify", new { });
+        await _server.JsonAsync("compliance-officer", HttpMethod.Post, $"/v1/requests/{request}/approve", new { });
+        var certificate = "";
+        await Waiting.UntilAsync("the certificate is there", async () =>
+        {
+            using var answer = await _server.Http.GetAsync($"/certificates/{request}");
+            if (answer.IsSuccessStatusCode)
+                certificate = await answer.Content.ReadAsStringAsync();
+            return answer.IsSuccessStatusCode;
+        });
+        return certificate;
+    }
+}
