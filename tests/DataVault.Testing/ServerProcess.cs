@@ -90,6 +90,16 @@ public sealed class ServerProcess : IAsyncDisposable
         return RunAsync(start);
     }
 
+    /// <summary>Starts a command of the server on this home and leaves its input to the caller.</summary>
+    public Process BeginCommand(params string[] arguments)
+    {
+        var start = StartInfo();
+        foreach (var argument in arguments)
+            start.ArgumentList.Add(argument);
+        start.RedirectStandardInput = true;
+        return Process.Start(start)!;
+    }
+
     /// <summary>The same through a shell, for what stands around a command: pipes and limits. <c>"$@"</c> is the command.</summary>
     public Task<(int ExitCode, string Output)> ShellAsync(string script, params string[] arguments)
     {
