@@ -19,12 +19,12 @@ public sealed class KeyDerivation : IDisposable
     private const int BlockSize = HMACSHA512.HashSizeInBytes;
     private const int InfoLimit = 256;
     private const int OutputLimit = 255 * BlockSize;
-    private readonly IncrementalHash keyed;
+    private readonly HmacSha512 keyed;
 
     public KeyDerivation(ReadOnlySpan<byte> key)
     {
         RefuseShort(key);
-        keyed = IncrementalHash.CreateHMAC(HashAlgorithmName.SHA512, key);
+        keyed = new HmacSha512(key);
     }
 
     /// <summary>Fills <paramref name="output"/> from the key held.</summary>
@@ -46,10 +46,7 @@ public sealed class KeyDerivation : IDisposable
         for (var done = 0; done < output.Length; done += BlockSize)
         {
             counter[0]++;
-            keyed.AppendData(block[..previous]);
-            keyed.AppendData(info);
-            keyed.AppendData(counter);
-            keyed.GetHashAndReset(block);
+            keyed.Compute(block[..previous], info, counter, block);
             previous = BlockSize;
             var take = Math.Min(BlockSize, output.Length - done);
             block[..take].CopyTo(output[done..]);

@@ -11,6 +11,7 @@ Benchmark[] benchmarks =
     new("ingest", "[rows=20000] [slow=2000] [rounds=7] [callers=2]   customers and events in, against COPY in clear and EF Core with DataProtection", IngestBenchmark.RunAsync),
     new("lookup", "[subjects=1000000] [rounds=7] [each=2000]   by e-mail through the blind index, against a b-tree in clear", LookupBenchmark.RunAsync),
     new("append", "[rounds=7] [entries=400]   group commit of the log, against INSERT and commit for each entry", AppendBenchmark.RunAsync),
+    new("crypto", "[rounds=9] [operations=20000]   sealing, opening and deriving, against other ways to the same bytes", CryptoBenchmark.RunAsync),
 ];
 
 if (args is ["peers", .. var of])
