@@ -251,6 +251,20 @@ public sealed class VaultClient(HttpClient http, TokenSource? tokens = null, Vau
         return await response.Content.ReadAsStringAsync(cancellation);
     }
 
+    /// <summary>Every key that has signed the log, and for which trees each is accepted: one verifier key to a line.</summary>
+    public async Task<string> LogKeysAsync(CancellationToken cancellation = default)
+    {
+        using var response = await _wire.SendAsync(Text("/audit/keys"), cancellation);
+        return await response.Content.ReadAsStringAsync(cancellation);
+    }
+
+    /// <summary>The proof (C2SP tlog-proof) that a signing key was announced, under a checkpoint of the key before it.</summary>
+    public async Task<string> KeyAnnouncementAsync(string keyId, CancellationToken cancellation = default)
+    {
+        using var response = await _wire.SendAsync(Text($"/audit/keys/{Uri.EscapeDataString(keyId)}/announcement"), cancellation);
+        return await response.Content.ReadAsStringAsync(cancellation);
+    }
+
     /// <summary>A tile or entry bundle by its C2SP tlog-tiles path, such as <c>0/x001/067</c>, or <c>entries/000.p/5</c>, which needs <c>audit.read</c>.</summary>
     public async Task<byte[]> TileAsync(string path, CancellationToken cancellation = default)
     {

@@ -28,6 +28,7 @@ try
     {
         [] => startup.ServeAsync(stop.Token),
         ["migrate"] => startup.MigrateAsync(stop.Token),
+        ["signer", .. var words] => startup.CareForSignerAsync(words, stop.Token),
         ["administrator", var email] => startup.CreateAdministratorAsync(email, stop.Token),
         ["check"] => CheckAsync(deep: false),
         ["check", "deep"] => CheckAsync(deep: true),
@@ -37,7 +38,7 @@ try
         ["restore", var part, var from] => RestoreAsync(PartOf(part), from, null),
         ["restore", var part, var from, "replacing", var name] => RestoreAsync(PartOf(part), from, name),
         _ => throw new StartupException(
-            "Commands: none to serve; migrate; administrator EMAIL; check [deep]; backup data|keys TO; backup verify FILE; backup list FOLDER; restore data|keys FROM [replacing NAME]."),
+            "Commands: none to serve; migrate; administrator EMAIL; signer keys|rotate|retire|adopt FILE; check [deep]; backup data|keys TO; backup verify FILE; backup list FOLDER; restore data|keys FROM [replacing NAME]."),
     });
     return unsound ? 1 : 0;
 

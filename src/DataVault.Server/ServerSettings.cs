@@ -1,5 +1,6 @@
 using DataVault.Server.Database;
 using DataVault.Server.Http;
+using DataVault.Server.Outbound;
 using DataVault.Vault;
 
 namespace DataVault.Server;
@@ -20,6 +21,7 @@ internal sealed class ServerSettings
         Urls = (Text("urls") ?? Text("http_ports") ?? "http://127.0.0.1:8080").Split(';', StringSplitOptions.RemoveEmptyEntries);
         Address = (Text("Vault:PublicAddress") ?? Urls[0]).TrimEnd('/');
         Limits = configuration.GetSection("Limits").Get<LimitOptions>() ?? new LimitOptions();
+        Outbound = OutboundOptions.From(configuration);
     }
 
     public bool Development { get; }
@@ -32,6 +34,9 @@ internal sealed class ServerSettings
     public string Address { get; }
 
     public LimitOptions Limits { get; }
+
+    /// <summary>Whom the log is shown to.</summary>
+    public OutboundOptions Outbound { get; }
 
     public string Origin => Text("Vault:Origin") ?? "datavault.example/log";
 

@@ -10,6 +10,8 @@ using DataVault.Server.Database;
 using DataVault.Server.Endpoints;
 using DataVault.Server.Http;
 using DataVault.Server.Operations;
+using DataVault.Server.Outbound;
+using DataVault.Transparency;
 using DataVault.Vault;
 using Microsoft.Extensions.Logging.Console;
 
@@ -72,8 +74,8 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         var firstRun = new FirstRun(app.Services, home, settings, print);
         var fill = settings.Development && !firstRun.IsDone;
         await app.StartAsync(stop);
-        // For whoever verifies the log from this machine; it is public, and /audit/key gives it too.
-        await File.WriteAllTextAsync(Path.Combine(home.Folder, "log.vkey"), app.Services.GetRequiredService<AuditReader>().VerifierKey + "\n", stop);
+        // For whoever verifies the log from this machine; it is public, and /audit/keys gives it too.
+        await File.WriteAllTextAsync(Path.Combine(home.Folder, "log.vkey"), KeyFile(app.Services.GetRequiredService<SignerCare>().Keys), stop);
         await EnsureConsoleAsync(app.Services, home, stop);
         if (fill)
             await firstRun.FillAsync(postgres, stop);
@@ -81,6 +83,31 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         if (settings.Development)
             firstRun.Announce(withSecrets: fill);
         await WaitAsync(app, postgres, stop);
+    }
+
+    /// <summary>The command <c>signer</c>: <c>keys</c>, <c>rotate</c>, <c>retire</c>, or <c>adopt FILE</c> with a checkpoint that an auditor or a witness holds.</summary>
+    public async Task CareForSignerAsync(IReadOnlyList<string> words, CancellationToken stop)
+    {
+        settings.RefuseUnsafe();
+        using var home = VaultHome.Join(settings.Home);
+        await using var app = Build(DatabaseConnections.Configured(settings), ConsoleSecret(home));
+        app.Urls.Clear();
+        app.Urls.Add("http://127.0.0.1:0");
+        await app.StartAsync(stop);
+        try
+        {
+            var care = app.Services.GetRequiredService<SignerCare>();
+            print(await new SignerCommand(care).RunAsync(words, stop));
+            await File.WriteAllTextAsync(Path.Combine(home.Folder, "log.vkey"), KeyFile(care.Keys), stop);
+        }
+        catch (VaultException e)
+        {
+            throw new StartupException(e.Message);
+        }
+        finally
+        {
+            await app.StopAsync(CancellationToken.None);
+        }
     }
 
     /// <summary>The command <c>migrate</c>: databases, schema, and the logins named by the server's connection strings.</summary>
@@ -177,6 +204,9 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
     // A name that is neither an address nor localhost stands for every interface, as it does for the web server.
     private static IPAddress InterfaceOf(string host) =>
         IPAddress.TryParse(host, out var ip) ? ip : host == "localhost" ? IPAddress.Loopback : IPAddress.Any;
+
+    // One key is one line, which every verifier reads; several are a list.
+    private static string KeyFile(LogKeys keys) => keys.Keys is [var only] ? only.VerifierKey + "\n" : keys.ToString();
 
     private async Task<EmbeddedPostgres> StartPostgresAsync(CancellationToken stop) =>
         await EmbeddedPostgres.StartAsync(
@@ -298,6 +328,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
     private void AddHttp(IServiceCollection services)
     {
         services.AddSingleton<Health>().AddSingleton<StatusReport>();
+        services.AddOutbound(settings.Outbound);
         services.AddSingleton(_ => new Telemetry(settings.Collector));
         services.AddRateLimiter(limiter => Limits.Apply(limiter, settings.Limits));
         services.AddRequestTimeouts(timeouts => Limits.Apply(timeouts, settings.Limits));

@@ -69,6 +69,14 @@ public sealed class SignedNote
     /// <summary>A note with one more signature line, for cosigners.</summary>
     public SignedNote With(NoteSignature signature) => new(Text, [.. Signatures, signature]);
 
+    /// <summary>A note without some of its signatures: what one witness is shown need not bear what others said.</summary>
+    /// <exception cref="ArgumentException">None would be left.</exception>
+    public SignedNote Without(Func<NoteSignature, bool> signature)
+    {
+        var left = Signatures.Where(line => !signature(line)).ToList();
+        return left.Count > 0 ? new SignedNote(Text, left) : throw new ArgumentException("A note bears a signature.", nameof(signature));
+    }
+
     /// <summary>The note as it is stored and sent.</summary>
     public override string ToString()
     {

@@ -91,6 +91,9 @@ public static class VaultModule
         services.AddSingleton(p => new BreachImpact(
             p.GetRequiredService<AuditReader>(), p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<ReaderNames>(),
             p.GetRequiredService<TagResolver>(), p.GetRequiredService<PolicySet>()));
+        services.AddTransient(p => new LogAnchors(
+            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<LogStore>(), p.GetRequiredService<CheckpointSigner>(),
+            p.GetRequiredService<AuditLog>(), p.GetRequiredService<ReaderNames>()));
         services.AddSingleton(p => new EntryProofs(
             p.GetRequiredService<AuditReader>(), p.GetRequiredService<LogStore>(), p.GetRequiredService<AuditLog>(),
             p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<PolicySet>()));

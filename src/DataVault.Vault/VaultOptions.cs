@@ -34,6 +34,9 @@ public sealed class VaultOptions
     /// <summary>How long a log batch may take before its waiters are refused.</summary>
     public TimeSpan AuditTimeout { get; init; } = TimeSpan.FromSeconds(5);
 
+    /// <summary>Witnesses who must have cosigned a checkpoint before it is served rather than a newer one, while they are not far behind.</summary>
+    public int WitnessQuorum { get; init; }
+
     /// <summary>Subjects whose wrapped keys are kept in memory.</summary>
     public int KeyCacheLimit { get; init; } = 100_000;
 

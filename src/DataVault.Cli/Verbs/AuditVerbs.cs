@@ -11,7 +11,7 @@ internal static class AuditVerbs
     private static readonly string[] s_officer = ["compliance-officer"];
 
     public static Verb Build(VerbContext context) =>
-        new Verb("audit", "Search and verify the transparency log.").With(Search(context), Verify(context), Check(context));
+        new Verb("audit", "Search and verify the transparency log.").With(Search(context), Verify(context), Check(context), AuditKeys.Build(context), AuditTimestamp.Build(context));
 
     private static Verb Verify(VerbContext context)
     {

@@ -38,6 +38,10 @@ internal static class AuditEndpoints
             AccessRule.Anyone);
         routes.MapGet("/audit/checkpoint", CheckpointAsync).ExcludeFromDescription();
         routes.MapGet("/audit/key", (HttpContext context, AuditReader log) => Answer.TextAsync(context, log.VerifierKey + "\n")).ExcludeFromDescription();
+        routes.MapGet("/audit/keys", (HttpContext context, SignerCare signer) => Answer.TextAsync(context, signer.Keys.ToString())).ExcludeFromDescription();
+        routes.MapGet("/audit/keys/{id}/announcement", AnnouncementAsync).ExcludeFromDescription();
+        routes.MapGet("/audit/timestamp/{size}", TimestampAsync).ExcludeFromDescription();
+        routes.MapGet("/audit/timestamp/{size}/checkpoint", TimestampedAsync).ExcludeFromDescription();
         routes.MapGet("/audit/tile/{**path}", TileAsync).ExcludeFromDescription();
         routes.MapGet("/audit/tile/entries/{**path}", EntryBundleAsync)
             .As(new("getEntryBundle", Tag, "A bundle of log entries"), AccessRule.With("audit.read")).ExcludeFromDescription();
@@ -97,7 +101,30 @@ internal static class AuditEndpoints
     private static async Task CheckpointAsync(HttpContext context, AuditReader log)
     {
         context.Response.Headers.CacheControl = "no-cache";
-        await Answer.TextAsync(context, await log.CheckpointAsync(context.RequestAborted) ?? throw VaultException.NotFound());
+        await Answer.TextAsync(context, await log.WitnessedCheckpointAsync(context.RequestAborted) ?? throw VaultException.NotFound());
+    }
+
+    // The announcement is an entry of the log, but of nobody: the vault itself acts, on its own key.
+    private static async Task AnnouncementAsync(HttpContext context, SignerCare signer) =>
+        await Answer.TextAsync(context, await signer.AnnouncementAsync((string)context.Request.RouteValues["id"]!, context.RequestAborted) ?? throw VaultException.NotFound());
+
+    private static async Task TimestampAsync(HttpContext context, LogAnchors anchors)
+    {
+        var timestamp = await FindTimestampAsync(context, anchors);
+        context.Response.ContentType = "application/timestamp-token";
+        await context.Response.Body.WriteAsync(timestamp.Token, context.RequestAborted);
+    }
+
+    private static async Task TimestampedAsync(HttpContext context, LogAnchors anchors) =>
+        await Answer.TextAsync(context, (await FindTimestampAsync(context, anchors)).Note);
+
+    private static async Task<LogTimestamp> FindTimestampAsync(HttpContext context, LogAnchors anchors)
+    {
+        var sought = (string)context.Request.RouteValues["size"]!;
+        if (sought == "latest") return await anchors.TimestampAsync(ct: context.RequestAborted) ?? throw VaultException.NotFound();
+        return long.TryParse(sought, NumberStyles.None, CultureInfo.InvariantCulture, out var size) && await anchors.TimestampAsync(size, context.RequestAborted) is { } found
+            ? found
+            : throw VaultException.NotFound();
     }
 
     private static async Task TileAsync(HttpContext context, AuditReader log)

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using DataVault.Client.Wire;
 using DataVault.Policy;
+using DataVault.Server.Outbound;
 using DataVault.Vault;
 using Npgsql;
 
@@ -8,7 +9,7 @@ namespace DataVault.Server.Operations;
 
 /// <summary>How the vault does: numbers and states, no personal data.</summary>
 internal sealed class StatusReport(
-    [FromKeyedServices("vault")] NpgsqlDataSource vault, AuditReader log, Health health, ServerSettings settings, PolicySet policy)
+    [FromKeyedServices("vault")] NpgsqlDataSource vault, AuditReader log, Health health, ServerSettings settings, PolicySet policy, OutboundState outbound)
 {
     private const string Counts = "SELECT (SELECT count(*) FROM vault.subject), (SELECT count(*) FROM vault.event)";
     private static readonly string ProgramVersion = typeof(StatusReport).Assembly.GetName().Version?.ToString(3) ?? "0";
@@ -21,6 +22,17 @@ internal sealed class StatusReport(
         await reader.ReadAsync(cancellation);
         return new VaultStatus(
             ProgramVersion, settings.Development ? "development" : "production", reader.GetInt64(0), reader.GetInt64(1), log.Size,
-            log.LatestSigned is { } signed ? $"{signed.Size};{signed.Root64}" : null, policy.Version, await health.CheckAsync(cancellation), StartedAt);
+            log.LatestSigned is { } signed ? $"{signed.Size};{signed.Root64}" : null, policy.Version, await PartsAsync(cancellation), StartedAt);
+    }
+
+    // Those whom the log is shown to stand here and not in the health: a witness that is away makes no vault unready.
+    private async Task<IReadOnlyDictionary<string, string>> PartsAsync(CancellationToken cancellation)
+    {
+        var parts = new SortedDictionary<string, string>((await health.CheckAsync(cancellation)).ToDictionary(p => p.Key, p => p.Value));
+        foreach (var (name, state) in outbound.Parts)
+            parts[name] = state;
+        if (log.SignerRefusal is { } refusal)
+            parts["log"] = refusal;
+        return parts;
     }
 }

@@ -38,6 +38,7 @@ internal sealed class AuditLog : IHostedService, IAsyncDisposable
     private NpgsqlConnection? connection;
     private DurabilityGuard? guard;
     private LogHead? head;
+    private LogBatch? inDoubt;
     private volatile bool headMoved;
     private long size;
 
@@ -49,6 +50,9 @@ internal sealed class AuditLog : IHostedService, IAsyncDisposable
     }
 
     public string Origin => options.Origin;
+
+    /// <summary>Cosignatures that a checkpoint should have before proofs are made under it.</summary>
+    public int WitnessQuorum => options.WitnessQuorum;
 
     /// <summary>Entries that this process knows of; other processes may have appended more.</summary>
     public long Size => Interlocked.Read(ref size);
@@ -223,6 +227,7 @@ internal sealed class AuditLog : IHostedService, IAsyncDisposable
             logger.LogError("The log could not be written ({Kind}); {Count} requests are refused.", e.GetType().Name, batch.Count);
             head = null;
             VaultMeters.Failed(batch.Count);
+            database.Forget(e);
             await DropConnectionAsync();
             foreach (var entry in batch) entry.Appended.SetException(VaultException.Unavailable(e));
         }
@@ -231,10 +236,29 @@ internal sealed class AuditLog : IHostedService, IAsyncDisposable
 
     private async Task<long> WriteAsync(List<PendingEntry> entries)
     {
+        inDoubt = null;
+        try
+        {
+            return await WriteOnceAsync(entries);
+        }
+        catch (Exception e) when (DatabaseFailure.IsBroken(e))
+        {
+            // Nobody was told anything yet. A connection that died while nobody used it is no reason to refuse; a server that is away refuses the second try too.
+            logger.LogWarning("The log's connection broke ({Kind}); it is opened again.", e.GetType().Name);
+            head = null;
+            await DropConnectionAsync();
+            database.Forget(e);
+            return await WriteOnceAsync(entries);
+        }
+    }
+
+    private async Task<long> WriteOnceAsync(List<PendingEntry> entries)
+    {
         var open = await ConnectedAsync();
         var written = headMoved || head is null ? null : await TryMoveAsync(open, new LogBatch(head, entries));
         written ??= await LockAndWriteAsync(open, entries);
         guard!.ThrowIfDoubtful();
+        inDoubt = null;
         head = written.After;
         Observe(head.Size);
         return written.First;
@@ -244,7 +268,10 @@ internal sealed class AuditLog : IHostedService, IAsyncDisposable
     {
         await using var command = batch.MoveIfUnmoved(open);
         command.CommandTimeout = Timeout;
-        return await command.ExecuteScalarAsync() is 1L ? batch : null;
+        inDoubt = batch;
+        if (await command.ExecuteScalarAsync() is 1L) return batch;
+        inDoubt = null;
+        return null;
     }
 
     // Two round trips: begin and lock, then write and commit. An error in between leaves the transaction open; the connection is dropped then.
@@ -259,12 +286,31 @@ internal sealed class AuditLog : IHostedService, IAsyncDisposable
             current = LogHead.Read(reader);
         }
 
+        if (inDoubt is { } tried && await IsWrittenAsync(open, tried, current)) return await ConfirmAsync(open, tried, current);
         var batch = new LogBatch(current, entries);
         await using var write = batch.Write(open);
         write.Timeout = Timeout;
         write.BatchCommands.Add(new("commit"));
+        inDoubt = batch;
         await write.ExecuteNonQueryAsync();
         return batch;
+    }
+
+    // INVARIANT: asked while the head is locked, when whoever wrote the batch in doubt has committed or never will. So no entry is written twice.
+    private async Task<bool> IsWrittenAsync(NpgsqlConnection open, LogBatch tried, LogHead current)
+    {
+        if (current.Size < tried.After.Size) return false;
+        await using var command = new NpgsqlCommand("select leaf_hashes from audit.batch where first_index = $1", open) { CommandTimeout = Timeout, Parameters = { new() { Value = tried.First } } };
+        return await command.ExecuteScalarAsync() is byte[] stored && stored.AsSpan().SequenceEqual(tried.LeafHashes);
+    }
+
+    // Its own commit may not have been waited for, by the standby least of all: a later one that is makes it as durable.
+    private async Task<LogBatch> ConfirmAsync(NpgsqlConnection open, LogBatch tried, LogHead current)
+    {
+        await using var confirm = new NpgsqlBatch(open) { BatchCommands = { new("update audit.head set t_last = t_last where log_id = 1"), new("commit") }, Timeout = Timeout };
+        await confirm.ExecuteNonQueryAsync();
+        headMoved = current.Size != tried.After.Size;
+        return tried;
     }
 
     private int Timeout => (int)Math.Ceiling(options.AuditTimeout.TotalSeconds);

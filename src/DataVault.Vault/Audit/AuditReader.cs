@@ -165,7 +165,7 @@ public sealed class AuditReader
     {
         if (index < 0 || index >= (await store.HeadAsync(ct)).Size) throw VaultException.NotFound();
         if (index >= (signer.Latest?.Size ?? 0)) await signer.SignAsync(ct);
-        if (await store.CheckpointAsync(ct) is not { } signed || index >= signed.Size) throw VaultException.Unavailable();
+        if (await store.WitnessedCheckpointAsync(index, log.WitnessQuorum, ct) is not { } signed || index >= signed.Size) throw VaultException.Unavailable();
         var hashes = await ReadNodesAsync(signed.Size, node => InclusionProof.Build(index, signed.Size, node), ct);
         var entry = (await store.EntriesAtAsync([index], ct))[index];
         if (!SignedNote.TryParse(signed.Note, out var note)) throw new InvalidDataException("The checkpoint is not a signed note.");
@@ -181,6 +181,9 @@ public sealed class AuditReader
 
     /// <summary>The newest checkpoint; null before the first.</summary>
     public async Task<string?> CheckpointAsync(CancellationToken ct = default) => (await store.CheckpointAsync(ct))?.Note;
+
+    /// <summary>The newest checkpoint that enough witnesses have cosigned, if they are not far behind; otherwise the newest. Null before the first.</summary>
+    public async Task<string?> WitnessedCheckpointAsync(CancellationToken ct = default) => (await store.WitnessedCheckpointAsync(-1, log.WitnessQuorum, ct))?.Note;
 
     /// <summary>A tile of <paramref name="width"/> hashes; null when the signed log has no such tile.</summary>
     public async Task<byte[]?> TileAsync(int level, long n, int width, CancellationToken ct = default) =>

@@ -12,9 +12,11 @@ internal sealed record SealedDetail(SubjectId? Subject, byte[] Sealed);
 /// <summary>An entry on its way into the log, encoded by whoever appends it.</summary>
 internal sealed class PendingEntry
 {
+    private long encodedTime;
+
     public PendingEntry(LogEntry entry, SealedDetail? detail, BulkMembers? members = null)
     {
-        (Entry, Detail, Members) = (entry, detail, members);
+        (Entry, Detail, Members, encodedTime) = (entry, detail, members, entry.Time);
         Encoded = entry.Encode();
         MerkleHash.Leaf(Encoded, LeafHash);
     }
@@ -38,11 +40,13 @@ internal sealed class PendingEntry
     // SPEC log-entry §7
     public long NotBefore(long last)
     {
-        if (Entry.Time >= last) return Entry.Time;
+        var time = Math.Max(Entry.Time, last);
+        // A second try, after a failure, may meet another head than the first.
+        if (time == encodedTime) return time;
         Span<byte> buffer = stackalloc byte[LogEntry.MaxEncodedSize];
-        Encoded = buffer[..Entry.Encode(buffer, last)].ToArray();
+        Encoded = buffer[..Entry.Encode(buffer, time)].ToArray();
         MerkleHash.Leaf(Encoded, LeafHash);
-        return last;
+        return encodedTime = time;
     }
 }
 

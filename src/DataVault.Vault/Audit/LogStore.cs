@@ -18,6 +18,8 @@ internal sealed class LogStore(VaultDatabase database)
         order by first_index
         """;
 
+    private const string Cosigned = "c.note || coalesce((select string_agg(line, '' order by witness) from audit.cosignature x where x.size = c.size), '')";
+
     public async Task<(long Size, byte[] Root)> HeadAsync(CancellationToken ct)
     {
         await using var command = database.Source.CreateCommand("select size, root from audit.head where log_id = 1");
@@ -110,14 +112,24 @@ internal sealed class LogStore(VaultDatabase database)
         }
     }
 
-    /// <summary>The newest checkpoint, or the newest of at most <paramref name="atMost"/> entries.</summary>
-    public async Task<(long Size, string Note)?> CheckpointAsync(CancellationToken ct, long atMost = long.MaxValue)
-    {
-        await using var command = database.Source.CreateCommand("select size, note from audit.checkpoint where size <= $1 order by size desc limit 1");
-        command.Parameters.Add(new() { Value = atMost });
-        await using var reader = await command.ExecuteReaderAsync(ct);
-        return await reader.ReadAsync(ct) ? (reader.GetInt64(0), reader.GetString(1)) : null;
-    }
+    /// <summary>The newest checkpoint, or the newest of at most <paramref name="atMost"/> entries, with the cosignatures that it has.</summary>
+    public Task<(long Size, string Note)?> CheckpointAsync(CancellationToken ct, long atMost = long.MaxValue) =>
+        OneCheckpointAsync($"select size, {Cosigned} from audit.checkpoint c where size <= $1 order by size desc limit 1", ct, atMost);
+
+    /// <summary>
+    /// The newest checkpoint of more than <paramref name="index"/> entries that <paramref name="quorum"/> witnesses have cosigned, if it is hardly older than
+    /// the newest of all; otherwise that. A witness that is away so delays nobody.
+    /// </summary>
+    public Task<(long Size, string Note)?> WitnessedCheckpointAsync(long index, int quorum, CancellationToken ct) => OneCheckpointAsync(
+        $"""
+        with recent as (select size, note, at, (select count(*) from audit.cosignature x where x.size = c.size) as cosigned from audit.checkpoint c order by size desc limit 200)
+        select size, {Cosigned} from recent c
+        where size > $1 and (cosigned >= $2 and at >= (select max(at) from recent) - interval '1 minute' or size = (select max(size) from recent))
+        order by cosigned >= $2 desc, size desc limit 1
+        """,
+        ct,
+        index,
+        (long)quorum);
 
     public async Task KeepCheckpointAsync(long size, string note, DateTimeOffset at, CancellationToken ct)
     {
@@ -135,6 +147,14 @@ internal sealed class LogStore(VaultDatabase database)
         await using var reader = await command.ExecuteReaderAsync(ct);
         if (!await reader.ReadAsync(ct)) return null;
         return (reader.IsDBNull(0) ? null : new SubjectId(reader.GetGuid(0)), reader.GetFieldValue<byte[]>(1));
+    }
+
+    private async Task<(long Size, string Note)?> OneCheckpointAsync(string sql, CancellationToken ct, params object[] values)
+    {
+        await using var command = database.Source.CreateCommand(sql);
+        foreach (var value in values) command.Parameters.Add(new() { Value = value });
+        await using var reader = await command.ExecuteReaderAsync(ct);
+        return await reader.ReadAsync(ct) ? (reader.GetInt64(0), reader.GetString(1)) : null;
     }
 
     private static byte[] Root(ReadOnlySpan<byte> tile)

@@ -1,3 +1,4 @@
+using DataVault.Transparency;
 using System.Security.Cryptography;
 using DataVault.Cryptography;
 
@@ -65,7 +66,7 @@ public static class BackupFile
     public static void Keep(string unfinished, string file)
     {
         File.Move(unfinished, file, overwrite: false);
-        DurableFile.FlushFolder(Path.GetDirectoryName(Path.GetFullPath(file))!);
+        DurableRename.FlushFolder(Path.GetDirectoryName(Path.GetFullPath(file))!);
     }
 
     private static async Task<BackupFacts> ReadAsync(

@@ -38,8 +38,19 @@ internal abstract class DatabaseConnections : IAsyncDisposable
         }
         catch (Exception e) when (DatabaseFailure.IsOutage(e))
         {
+            Forget(e);
             throw VaultException.Unavailable(e);
         }
+    }
+
+    /// <summary>
+    /// After a server ended, every connection that waits in a pool is dead, and each would cost one more request its answer: all are given up with the first.
+    /// </summary>
+    public void Forget(Exception cause)
+    {
+        if (!DatabaseFailure.IsBroken(cause)) return;
+        Source.Clear();
+        if (reads.IsValueCreated) reads.Value.Clear();
     }
 
     public async ValueTask DisposeAsync()
@@ -61,6 +72,8 @@ internal abstract class DatabaseConnections : IAsyncDisposable
             MaxAutoPrepare = 100,
             AutoPrepareMinUsages = 2,
         };
+        // Of several servers the one that takes writes, whichever that is after a fail-over.
+        if (settings.Host?.Contains(',', StringComparison.Ordinal) == true) settings.TargetSessionAttributes ??= "primary";
         return new NpgsqlDataSourceBuilder(settings.ConnectionString) { Name = name }.Build();
     }
 }
@@ -125,6 +138,17 @@ internal static class DatabaseFailure
             or PostgresErrorCodes.CannotConnectNow or PostgresErrorCodes.ReadOnlySqlTransaction or PostgresErrorCodes.QueryCanceled
             or PostgresErrorCodes.InvalidCatalogName,
         NpgsqlException or TimeoutException or SocketException or IOException => true,
+        _ => false,
+    };
+
+    /// <summary>The connection is gone, and perhaps the server: whether the last statement was carried out is not known.</summary>
+    public static bool IsBroken(Exception e) => e switch
+    {
+        PostgresException p => p.SqlState is PostgresErrorCodes.AdminShutdown or PostgresErrorCodes.CrashShutdown or PostgresErrorCodes.CannotConnectNow
+            or PostgresErrorCodes.ReadOnlySqlTransaction,
+        NpgsqlException { InnerException: TimeoutException } => false,
+        NpgsqlException or SocketException or IOException => true,
+        VaultException { InnerException: { } cause } => IsBroken(cause),
         _ => false,
     };
 

@@ -1,7 +1,5 @@
-using System.Runtime.InteropServices;
-using System.Text;
 using DataVault.Cryptography;
-using Microsoft.Win32.SafeHandles;
+using DataVault.Transparency;
 
 namespace DataVault.Vault;
 
@@ -16,8 +14,7 @@ internal static class DurableFile
     public static void Replace(string path, ReadOnlySpan<byte> content, IRandomBytes random)
     {
         var draft = Write(path, content, random);
-        File.Move(draft, path, overwrite: true);
-        FlushFolder(Path.GetDirectoryName(Path.GetFullPath(path))!);
+        DurableRename.Move(draft, path, overwrite: true);
     }
 
     /// <summary>Leaves a file that is already there as it is.</summary>
@@ -26,8 +23,7 @@ internal static class DurableFile
         var draft = Write(path, content, random);
         try
         {
-            File.Move(draft, path, overwrite: false);
-            FlushFolder(Path.GetDirectoryName(Path.GetFullPath(path))!);
+            DurableRename.Move(draft, path, overwrite: false);
         }
         catch (IOException) when (File.Exists(path))
         {
@@ -58,19 +54,6 @@ internal static class DurableFile
         if (OperatingSystem.IsWindows()) Directory.CreateDirectory(folder);
         else Directory.CreateDirectory(folder, OwnerFolder);
     }
-
-    // A file's name is the folder's content: until the folder is on disk, a power cut may bring the old name, or none.
-    public static void FlushFolder(string folder)
-    {
-        if (OperatingSystem.IsWindows()) return;
-        using var handle = new SafeFileHandle(Open([.. Encoding.UTF8.GetBytes(folder), 0], 0), ownsHandle: true);
-        if (handle.IsInvalid) throw new IOException("A folder of the vault could not be opened to be flushed.");
-        RandomAccess.FlushToDisk(handle);
-    }
-
-    [DllImport("libc", EntryPoint = "open", SetLastError = true)]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static extern nint Open(byte[] path, int readOnly);
 
     private static string Write(string path, ReadOnlySpan<byte> content, IRandomBytes random)
     {

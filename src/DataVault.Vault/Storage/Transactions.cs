@@ -17,6 +17,7 @@ internal static class Transactions
         }
         catch (Exception e) when (DatabaseFailure.IsOutage(e))
         {
+            database.Forget(e);
             throw VaultException.Unavailable(e);
         }
     }
