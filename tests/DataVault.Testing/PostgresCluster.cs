@@ -37,9 +37,7 @@ public sealed class PostgresCluster : IAsyncDisposable
     public static async Task<PostgresCluster> StartNewAsync()
     {
         var binaries = FindBinaries();
-        var folder = Path.Combine(Path.GetTempPath(), "dv-" + Guid.NewGuid().ToString("N")[..12]);
-        if (IsRoot) await RunAsync("install", "-d", "-m", "700", "-o", Superuser, "-g", Superuser, folder);
-        else await RunAsync("install", "-d", "-m", "700", folder);
+        var folder = await MakeFolderAsync();
         await RunAsAccountAsync(Path.Combine(binaries, "initdb"), "-D", folder + "/data", "-A", "trust", "-U", Superuser, "--no-sync", "-E", "UTF8", "--locale=C");
         await RunAsAccountAsync("sh", "-c", $"printf '%s\\n' {Quoted(Settings)} >> {folder}/data/postgresql.conf");
         var cluster = new PostgresCluster(folder, binaries);
@@ -70,11 +68,48 @@ public sealed class PostgresCluster : IAsyncDisposable
         await WaitAsync();
     }
 
+    /// <summary>A copy of this server that follows it by streaming replication, and can be promoted.</summary>
+    public async Task<PostgresCluster> StartStandbyAsync()
+    {
+        var place = await MakeFolderAsync();
+        await RunAsAccountAsync(Tool("pg_basebackup"), "-h", folder, "-U", Superuser, "-D", place + "/data", "-R", "-X", "stream", "-c", "fast", "--no-sync");
+        var standby = new PostgresCluster(place, binaries);
+        await standby.WaitAsync();
+        return standby;
+    }
+
+    /// <summary>Lets a standby take writes.</summary>
+    public Task PromoteAsync() => ExecuteAsync("postgres", "select pg_promote(true, 60)");
+
+    /// <summary>The same connection string to whichever of two servers takes writes.</summary>
+    public static string Either(string connectionString, PostgresCluster one, PostgresCluster other) =>
+        new NpgsqlConnectionStringBuilder(connectionString) { Host = one.folder + "," + other.folder }.ConnectionString;
+
+    /// <summary>Whether <see cref="LimitFilesAsync"/> can be had here; where the tests must run whole, it must.</summary>
+    public static bool CanLimitFiles => File.Exists("/usr/bin/prlimit") || Environment.GetEnvironmentVariable("CI") == "true";
+
+    /// <summary>No file of the server may grow beyond so many bytes, as on a full disk; null lifts the limit.</summary>
+    public async Task LimitFilesAsync(long? bytes)
+    {
+        var server = int.Parse((await File.ReadAllLinesAsync(folder + "/data/postmaster.pid"))[0], System.Globalization.CultureInfo.InvariantCulture);
+        var children = await File.ReadAllTextAsync($"/proc/{server}/task/{server}/children");
+        foreach (var process in children.Split(' ', StringSplitOptions.RemoveEmptyEntries).Prepend($"{server}"))
+            await RunAsAccountAsync("prlimit", "--pid", process, $"--fsize={(bytes is { } limit ? limit : "unlimited")}:unlimited");
+    }
+
     public async ValueTask DisposeAsync()
     {
         keeper.StandardInput.Close();
         await keeper.WaitForExitAsync();
         keeper.Dispose();
+    }
+
+    private static async Task<string> MakeFolderAsync()
+    {
+        var folder = Path.Combine(Path.GetTempPath(), "dv-" + Guid.NewGuid().ToString("N")[..12]);
+        if (IsRoot) await RunAsync("install", "-d", "-m", "700", "-o", Superuser, "-g", Superuser, folder);
+        else await RunAsync("install", "-d", "-m", "700", folder);
+        return folder;
     }
 
     private static IReadOnlyList<string> Settings =>
@@ -108,13 +143,19 @@ public sealed class PostgresCluster : IAsyncDisposable
         }
     }
 
-    private static string FindBinaries()
+    private static string FindBinaries() =>
+        Folders().FirstOrDefault(bin => File.Exists(Path.Combine(bin, "initdb")) && File.Exists(Path.Combine(bin, "postgres")))
+        ?? throw new InvalidOperationException("These tests need PostgreSQL 15 or later: apt-get install postgresql.");
+
+    // A server may be on the path by its two programs alone.
+    private static string Tool(string name) => Folders().Select(bin => Path.Combine(bin, name)).FirstOrDefault(File.Exists) ?? name;
+
+    private static IEnumerable<string> Folders()
     {
         var onPath = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator);
         var usual = new[] { "/usr/lib/postgresql", "/usr/pgsql", "/usr/local/pgsql", "/opt/homebrew/opt" }
             .Where(Directory.Exists).SelectMany(Directory.GetDirectories).OrderDescending().Select(versioned => Path.Combine(versioned, "bin"));
-        return onPath.Concat(usual).FirstOrDefault(bin => File.Exists(Path.Combine(bin, "initdb")) && File.Exists(Path.Combine(bin, "postgres")))
-            ?? throw new InvalidOperationException("These tests need PostgreSQL 15 or later: apt-get install postgresql.");
+        return onPath.Concat(usual);
     }
 
     private static string[] AsAccount(params string[] command) =>

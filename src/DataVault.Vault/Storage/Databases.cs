@@ -72,9 +72,10 @@ internal abstract class DatabaseConnections : IAsyncDisposable
             MaxAutoPrepare = 100,
             AutoPrepareMinUsages = 2,
         };
+        if (settings.Host?.Contains(',', StringComparison.Ordinal) != true) return new NpgsqlDataSourceBuilder(settings.ConnectionString) { Name = name }.Build();
         // Of several servers the one that takes writes, whichever that is after a fail-over.
-        if (settings.Host?.Contains(',', StringComparison.Ordinal) == true) settings.TargetSessionAttributes ??= "primary";
-        return new NpgsqlDataSourceBuilder(settings.ConnectionString) { Name = name }.Build();
+        (settings.TargetSessionAttributes, settings.Multiplexing, settings.HostRecheckSeconds) = (null, false, 2);
+        return new NpgsqlDataSourceBuilder(settings.ConnectionString) { Name = name }.BuildMultiHost().WithTargetSession(TargetSessionAttributes.Primary);
     }
 }
 

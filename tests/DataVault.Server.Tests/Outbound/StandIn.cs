@@ -20,8 +20,8 @@ internal sealed class StandIn : IAsyncDisposable
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
-        builder.WebHost.UseUrls("http://127.0.0.1:0");
         var app = builder.Build();
+        app.Urls.Add("http://127.0.0.1:0");
         app.Run(context => answer(context));
         await app.StartAsync();
         return new StandIn(app);

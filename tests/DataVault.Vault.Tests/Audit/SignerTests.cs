@@ -63,8 +63,6 @@ public sealed class SignerTests
         await Log.AppendAsync(vault);
         await vault.Get<AuditReader>().SignAsync();
         await databases.RestoreAsync(databases.VaultName);
-        // Its connection is gone with the database that was replaced.
-        await Assert.ThrowsAsync<VaultException>(() => Log.AppendAsync(vault));
         await vault.Get<AuditReader>().SignAsync();
         Assert.Contains("fewer", vault.Get<AuditReader>().SignerRefusal, StringComparison.Ordinal);
         Assert.Equal(3, (await vault.Get<LogStore>().CheckpointAsync(default))!.Value.Size);
@@ -80,8 +78,6 @@ public sealed class SignerTests
         await Log.AppendAsync(vault);
         await vault.Get<AuditReader>().SignAsync();
         await databases.RestoreAsync(databases.VaultName);
-        // Its connection is gone with the database that was replaced.
-        await Assert.ThrowsAsync<VaultException>(() => Log.AppendAsync(vault));
         for (var i = 100; i < 112; i++) await Log.AppendAsync(vault, i);
         await vault.Get<AuditReader>().SignAsync();
         Assert.Contains("does not continue", vault.Get<AuditReader>().SignerRefusal, StringComparison.Ordinal);
