@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using DataVault.Client.Wire;
 using DataVault.Policy;
 using DataVault.Server.Http;
+using DataVault.Server.Outbound;
 using DataVault.Transparency;
 using DataVault.Vault;
 
@@ -62,14 +63,21 @@ internal static class AuditReportEndpoints
             counts.Entries, View(counts.Types), View(counts.Results), View(counts.Purposes), View(counts.Actors), View(counts.Items), View(counts.Days)));
     }
 
-    private static async Task ExportAsync(HttpContext context, AuditReader log, PolicySet policy, AuditTrail trail)
+    private static async Task ExportAsync(HttpContext context, AuditReader log, PolicySet policy, AuditTrail trail, OcsfEvents events)
     {
         var question = await RequestBody.ReadAsync<AuditQuestion>(context, RequestBody.Small);
         var call = new CallReader(context, policy);
         var query = Query(call, policy, question);
-        if (question.Format is not (null or "csv"))
-            throw ProblemException.Member("/format", "unknown-word", "The format is csv.");
+        if (question.Format is not (null or "csv" or "ocsf"))
+            throw ProblemException.Member("/format", "unknown-word", "The format is csv or ocsf.");
         await trail.RecordAsync(EntryType.AuditRead, call.Caller, "", EntryResult.Ok, query.Subject, null, call.Cancellation);
+        if (question.Format == "ocsf")
+        {
+            Attach(context, "application/x-ndjson", "log-entries.jsonl");
+            await foreach (var record in log.ExportAsync(query, call.Cancellation))
+                await context.Response.Body.WriteAsync(events.Line(record), call.Cancellation);
+            return;
+        }
         Attach(context, "text/csv; charset=utf-8", "log-entries.csv");
         await AuditCsv.WriteAsync(context.Response.Body, log.ExportAsync(query, call.Cancellation), call.Cancellation);
     }

@@ -36,7 +36,7 @@ internal static class OutboundHttp
     /// <summary>Puts those into the host whom the configuration names.</summary>
     public static void AddOutbound(this IServiceCollection services, OutboundOptions options)
     {
-        services.AddSingleton<OutboundState>().AddSingleton(options).AddSingleton(_ => Connect());
+        services.AddSingleton<OutboundState>().AddSingleton(options).AddSingleton(_ => Connect()).AddSingleton(p => new OcsfEvents(p.GetRequiredService<AuditReader>().Origin));
         if (options.Witnesses.Count > 0)
             services.AddHostedService(p => new WitnessRounds(
                 options, p.GetRequiredService<HttpMessageInvoker>(), p.GetRequiredService<LogAnchors>(), p.GetRequiredService<AuditReader>(), p.GetRequiredService<OutboundState>(), Context<WitnessRounds>(p)));
@@ -50,7 +50,7 @@ internal static class OutboundHttp
     }
 
     private static LogExport Export(IServiceProvider p, Func<string, ISink> sink) => new(
-        sink(p.GetRequiredService<ServerSettings>().Home), new OcsfEvents(p.GetRequiredService<AuditReader>().Origin), p.GetRequiredService<LogAnchors>(), p.GetRequiredService<OutboundState>(), Context<LogExport>(p));
+        sink(p.GetRequiredService<ServerSettings>().Home), p.GetRequiredService<OcsfEvents>(), p.GetRequiredService<LogAnchors>(), p.GetRequiredService<OutboundState>(), Context<LogExport>(p));
 
     private static RoundsContext Context<T>(IServiceProvider p) => new(p.GetRequiredService<TimeProvider>(), p.GetRequiredService<ILogger<T>>());
 }

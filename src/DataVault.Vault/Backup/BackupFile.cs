@@ -1,6 +1,6 @@
-using DataVault.Transparency;
 using System.Security.Cryptography;
 using DataVault.Cryptography;
+using DataVault.Transparency;
 
 namespace DataVault.Vault;
 

@@ -1,4 +1,7 @@
+using System.Net;
 using System.Security.Cryptography;
+using DataVault.Cli;
+using DataVault.Pure.Tests.Client;
 using DataVault.Transparency;
 using Xunit;
 
@@ -93,7 +96,37 @@ public sealed class LogKeysTests : IDisposable
         Assert.NotNull(LogKeys.CheckAnnouncement(First, new LogKey(MemoryLog.Signer.VerifierKey, Announced + 1), proof));
     }
 
+    [Fact]
+    public async Task The_command_follows_the_keys_from_the_one_that_is_trusted_and_no_further_than_they_lead()
+    {
+        var entries = Entries(Announcement(Second), Ending(First));
+        var checkpoint = MemoryLog.Signer.Sign(new Checkpoint(MemoryLog.Origin, 5, Root(entries, 5)).ToText());
+        var proof = new TlogProof(Announced, InclusionProof.Build(Announced, 5, (height, index) => Node(entries, height, index)), checkpoint, entries[Announced]);
+        var file = Path.Combine(Directory.CreateTempSubdirectory("keys").FullName, "log.vkey");
+        Assert.Equal(ExitCode.Ok, await AuditKeysAsync(First.VerifierKey, file, Both.ToString(), proof.ToString()));
+        Assert.Equal(Both.ToString(), await File.ReadAllTextAsync(file));
+        // Who knows the newest already needs no proof; who knows neither is not convinced by the list.
+        Assert.Equal(ExitCode.Ok, await AuditKeysAsync(Second.VerifierKey, file, Both.ToString()));
+        using var strangers = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var stranger = new NoteSigner(MemoryLog.Origin, strangers).VerifierKey;
+        Assert.Equal(ExitCode.Failed, await AuditKeysAsync(stranger, file, Both.ToString()));
+        var forged = LogKeys.Of([First with { Until = null }, new LogKey(stranger, Announced + 1)]);
+        Assert.Equal(ExitCode.Failed, await AuditKeysAsync(First.VerifierKey, file, forged.ToString(), proof.ToString()));
+        Assert.Equal(Both.ToString(), await File.ReadAllTextAsync(file));
+    }
+
     public void Dispose() => newKey.Dispose();
+
+    private static async Task<int> AuditKeysAsync(string trusted, string file, params string[] answers)
+    {
+        var vault = new ScriptedVault();
+        foreach (var answer in answers) vault.Answer(HttpStatusCode.OK, answer, "text/plain");
+        var host = new CliHost(TextReader.Null, TextWriter.Null, TextWriter.Null, Path.GetTempPath(), TimeProvider.System)
+        {
+            Connect = address => new HttpClient(vault, disposeHandler: false) { BaseAddress = address },
+        };
+        return await DataVaultCommand.RunAsync(host, ["audit", "keys", "--key", trusted, "--output", file, "--address", "http://vault.test"]);
+    }
 
     private static LogEntry Announcement(LogKey key) =>
         MemoryLog.Entry(Announced, new Random(1)) with { Type = EntryType.SignerRotate, KeyCommitment = key.Commitment, Items = [] };

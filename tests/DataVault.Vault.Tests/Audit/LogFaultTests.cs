@@ -114,8 +114,10 @@ public sealed class LogFaultTests
         await load.UntilAcknowledgedAsync(load.Acknowledged.Count + 300);
         await load.StopAsync();
         await AssertWholeAsync(one, load);
-        // Put back for those who clean up.
+        // For those who clean up: the old server, which would wait for a standby that is none any more.
         await primary.StartAsync();
+        await primary.ExecuteAsync("postgres", "alter system reset synchronous_standby_names");
+        await primary.ExecuteAsync("postgres", "select pg_reload_conf()");
     }
 
     [Fact]
