@@ -75,7 +75,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         var fill = settings.Development && !firstRun.IsDone;
         await app.StartAsync(stop);
         // For whoever verifies the log from this machine; it is public, and /audit/keys gives it too.
-        await File.WriteAllTextAsync(Path.Combine(home.Folder, "log.vkey"), KeyFile(app.Services.GetRequiredService<SignerCare>().Keys), stop);
+        await WriteKeyFileAsync(app.Services.GetRequiredService<SignerCare>(), home, stop);
         await EnsureConsoleAsync(app.Services, home, stop);
         if (fill)
             await firstRun.FillAsync(postgres, stop);
@@ -98,7 +98,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         {
             var care = app.Services.GetRequiredService<SignerCare>();
             print(await new SignerCommand(care).RunAsync(words, stop));
-            await File.WriteAllTextAsync(Path.Combine(home.Folder, "log.vkey"), KeyFile(care.Keys), stop);
+            await WriteKeyFileAsync(care, home, stop);
         }
         catch (VaultException e)
         {
@@ -205,8 +205,12 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
     private static IPAddress InterfaceOf(string host) =>
         IPAddress.TryParse(host, out var ip) ? ip : host == "localhost" ? IPAddress.Loopback : IPAddress.Any;
 
-    // One key is one line, which every verifier reads; several are a list.
-    private static string KeyFile(LogKeys keys) => keys.Keys is [var only] ? only.VerifierKey + "\n" : keys.ToString();
+    // One key is one line, which every verifier reads; several are a list. A signer whose keys cannot be opened says so itself, and the vault goes on.
+    private static async Task WriteKeyFileAsync(SignerCare care, VaultHome home, CancellationToken stop)
+    {
+        if (care.KeysOrNull() is { } keys)
+            await File.WriteAllTextAsync(Path.Combine(home.Folder, "log.vkey"), keys.Keys is [var only] ? only.VerifierKey + "\n" : keys.ToString(), stop);
+    }
 
     private async Task<EmbeddedPostgres> StartPostgresAsync(CancellationToken stop) =>
         await EmbeddedPostgres.StartAsync(

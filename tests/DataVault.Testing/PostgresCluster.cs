@@ -93,9 +93,23 @@ public sealed class PostgresCluster : IAsyncDisposable
     {
         var server = int.Parse((await File.ReadAllLinesAsync(folder + "/data/postmaster.pid"))[0], System.Globalization.CultureInfo.InvariantCulture);
         var children = await File.ReadAllTextAsync($"/proc/{server}/task/{server}/children");
-        foreach (var process in children.Split(' ', StringSplitOptions.RemoveEmptyEntries).Prepend($"{server}"))
-            await RunAsAccountAsync("prlimit", "--pid", process, $"--fsize={(bytes is { } limit ? limit : "unlimited")}:unlimited");
+        await LimitAsync(server, bytes);
+        foreach (var child in children.Split(' ', StringSplitOptions.RemoveEmptyEntries))
+        {
+            try
+            {
+                await LimitAsync(int.Parse(child, System.Globalization.CultureInfo.InvariantCulture), bytes);
+            }
+            catch (InvalidOperationException) when (!Directory.Exists("/proc/" + child))
+            {
+                // It ended by itself, as the server's short-lived workers do.
+                continue;
+            }
+        }
     }
+
+    private static Task LimitAsync(int process, long? bytes) =>
+        RunAsAccountAsync("prlimit", "--pid", $"{process}", $"--fsize={(bytes is { } limit ? limit : "unlimited")}:unlimited");
 
     public async ValueTask DisposeAsync()
     {

@@ -59,8 +59,17 @@ internal sealed class CheckpointSigner(
         try
         {
             if (refusal is not null && !IsTimeToLookAgain()) return;
-            if (!TakeLeadership()) await FollowAsync(ct);
-            else await SignGrowthAsync(ct);
+            try
+            {
+                await TakeTurnAsync(ct);
+            }
+            catch (Exception e) when (DatabaseFailure.IsBroken(e))
+            {
+                // A connection that died in the pool: to read again, and to sign the same again, harms nothing.
+                store.Forget(e);
+                await TakeTurnAsync(ct);
+            }
+
             refusal = null;
         }
         catch (Exception e) when (e is SignerRefusalException or FormatException)
@@ -78,6 +87,8 @@ internal sealed class CheckpointSigner(
         leadership?.Dispose();
         turn.Dispose();
     }
+
+    private Task TakeTurnAsync(CancellationToken ct) => TakeLeadership() ? SignGrowthAsync(ct) : FollowAsync(ct);
 
     private async Task SignGrowthAsync(CancellationToken ct)
     {

@@ -20,6 +20,9 @@ internal sealed class LogStore(VaultDatabase database)
 
     private const string Cosigned = "c.note || coalesce((select string_agg(line, '' order by witness) from audit.cosignature x where x.size = c.size), '')";
 
+    /// <summary>Gives up the connections that died with the one that failed.</summary>
+    public void Forget(Exception cause) => database.Forget(cause);
+
     public async Task<(long Size, byte[] Root)> HeadAsync(CancellationToken ct)
     {
         await using var command = database.Source.CreateCommand("select size, root from audit.head where log_id = 1");

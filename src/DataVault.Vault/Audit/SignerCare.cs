@@ -20,18 +20,18 @@ public sealed class SignerCare
 
     /// <summary>Every key there ever was, and for which trees each is accepted.</summary>
     /// <exception cref="VaultException">The keys cannot be opened.</exception>
-    public LogKeys Keys
+    public LogKeys Keys => KeysOrNull() ?? throw VaultException.Unavailable();
+
+    /// <summary>Null when they cannot be opened; then the signer says why.</summary>
+    public LogKeys? KeysOrNull()
     {
-        get
+        try
         {
-            try
-            {
-                return keys.List;
-            }
-            catch (SignerRefusalException e)
-            {
-                throw VaultException.Unavailable(e);
-            }
+            return keys.List;
+        }
+        catch (SignerRefusalException)
+        {
+            return null;
         }
     }
 
@@ -54,7 +54,7 @@ public sealed class SignerCare
         using var held = Claim();
         if (Keys.Keys.Where(key => key.Until is null).ToList() is not [var old, var successor]) throw VaultException.InvalidState("Only one key signs: make another first (signer rotate).");
         if (await ProofAsync(old, successor, ct) is not { } proof) throw VaultException.InvalidState("No checkpoint bears both signatures yet: see that the log is signed, then try again.");
-        await WriteProofAsync(successor, proof, ct);
+        keys.Keep(ProofPath(successor), proof);
         var ended = await EnterAsync(entry => entry with { KeyCommitment = old.Commitment, Reference = successor.From - 1 }, EntryType.SignerRotate, ct);
         keys.End(old.VerifierKey, ended);
         return Keys.Keys.Single(key => key.VerifierKey == old.VerifierKey);
@@ -133,8 +133,6 @@ public sealed class SignerCare
         var text = (await reader.ProofAsync(key.From - 1, ct)).Text;
         return TlogProof.TryParse(text, out var proof) && LogKeys.CheckAnnouncement(before, key, proof!) is null ? text : null;
     }
-
-    private Task WriteProofAsync(LogKey key, string proof, CancellationToken ct) => File.WriteAllTextAsync(ProofPath(key), proof, ct);
 
     private string ProofPath(LogKey key) => Path.Combine(options.Home, $"log-signer.{key.VerifierKey.Split('+')[1]}.tlog-proof");
 

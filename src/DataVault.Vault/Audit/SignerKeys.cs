@@ -68,6 +68,9 @@ internal sealed class SignerKeys(VaultKeyring keyring, SignerMemory memory, Vaul
         lock (turn) DestroyEnded(Load());
     }
 
+    /// <summary>Keeps a text beside the keys; durable when it returns.</summary>
+    public void Keep(string path, string text) => DurableFile.Replace(path, Encoding.ASCII.GetBytes(text), random);
+
     public void Dispose()
     {
         foreach (var key in opened.Values) key.Dispose();
@@ -117,6 +120,8 @@ internal sealed class SignerKeys(VaultKeyring keyring, SignerMemory memory, Vaul
     private string OpenFirst()
     {
         if (File.Exists(FirstKey)) return Open(FirstKey);
+        // What signed already was known to others: another key in its place is a fork to them, and no key announces it.
+        if (File.Exists(memory.Path) && memory.TryRecall() is not { Size: 0 }) throw new FileNotFoundException("The signing key is gone.");
         // INVARIANT: the memory is there before the key, so that a key without a memory means a lost memory.
         memory.Begin();
         using var fresh = ECDsa.Create(ECCurve.NamedCurves.nistP256);

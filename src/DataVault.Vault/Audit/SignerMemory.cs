@@ -11,6 +11,8 @@ internal sealed class SignerMemory(VaultOptions options, IRandomBytes random)
 {
     private readonly TreeFile file = TreeFile.OfSigner(options);
 
+    public string Path => file.Path;
+
     /// <summary>Changes when somebody else wrote the memory.</summary>
     public FileStamp Stamp => FileStamp.Of(file.Path);
 

@@ -125,6 +125,19 @@ public sealed class SignerCareTests
     }
 
     [Fact]
+    public async Task A_key_that_is_gone_is_not_silently_replaced_by_another()
+    {
+        await using var databases = await DatabasePerClass.CreateAsync();
+        await AppendAndSignAsync(databases, 3);
+        File.Delete(Path.Combine(databases.Home, "log-signer.key"));
+        await using var vault = await databases.StartVaultAsync();
+        await vault.Get<AuditReader>().SignAsync();
+        Assert.Contains("gone", vault.Get<AuditReader>().SignerRefusal, StringComparison.Ordinal);
+        Assert.False(File.Exists(Path.Combine(databases.Home, "log-signer.key")));
+        Assert.Null(vault.Get<SignerCare>().KeysOrNull());
+    }
+
+    [Fact]
     public async Task A_new_key_is_announced_signs_beside_the_old_one_and_stays_when_that_is_destroyed()
     {
         await using var databases = await DatabasePerClass.CreateAsync();
