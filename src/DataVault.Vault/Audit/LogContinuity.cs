@@ -119,6 +119,9 @@ internal sealed class LogContinuity(
 
     private async Task<VaultStartException> ForkAsync(long shared, CancellationToken ct)
     {
+        await using var command = database.Source.CreateCommand("select coalesce(max(below), 0) from audit.pruned");
+        if (await command.ExecuteScalarAsync(ct) is long pruned && pruned > shared)
+            return new VaultStartException($"The entries before {pruned} were pruned from the vault database, and the log's mirror has {shared} of them: put the whole mirror back.");
         for (var n = 0L; n * TlogTiles.Width < shared; n++)
         {
             var width = (int)Math.Min(TlogTiles.Width, shared - n * TlogTiles.Width);
