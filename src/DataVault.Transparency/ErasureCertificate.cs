@@ -347,6 +347,8 @@ public sealed record ErasureProofs(TlogProof Request, TlogProof Execution)
 /// <summary>A signed statement of an erasure with the proofs that the log recorded it.</summary>
 public sealed class ErasureCertificate
 {
+    private const string EpochRule = "epoch:";
+
     private ErasureCertificate(ErasureStatement statement, SignedNote note, ErasureProofs proofs) => (Statement, Note, Proofs) = (statement, note, proofs);
 
     /// <summary>What is certified.</summary>
@@ -455,7 +457,8 @@ public sealed class ErasureCertificate
         // SPEC erasure-certificate §5
         if (!HasKey(entry))
             return "the executed erasure destroyed another key than the one stated";
-        if (Statement.Version > 1 && entry.RecordVersion != Statement.Epoch)
+        // An entry of an earlier version names no epoch; the entry erase.final does.
+        if (entry.Rules.FirstOrDefault(rule => rule.StartsWith(EpochRule, StringComparison.Ordinal)) is { } named && named != RuleOf(Statement.Epoch))
             return "the executed erasure names another key epoch than the statement";
         if (Statement.Version > 1 && entry.Items.Count > 0)
             return "the executed erasure was a part only, which a hold left";
@@ -496,6 +499,9 @@ public sealed class ErasureCertificate
             return $"the entry at {place.Index} does not report {name}";
         return entry.Time == place.At.ToUnixTimeMilliseconds() ? null : $"the entry {name} concerns another person or time than the statement";
     }
+
+    /// <summary>How the entry <c>erase.executed</c> names, among its rules, the key epoch that makes it final.</summary>
+    public static string RuleOf(int epoch) => string.Create(CultureInfo.InvariantCulture, $"{EpochRule}{epoch}");
 
     private bool IsAboutSubject(LogEntry entry) => entry.Subject.Span.SequenceEqual(Statement.SubjectTag.Span);
 

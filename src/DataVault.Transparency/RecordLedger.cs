@@ -27,7 +27,7 @@ internal sealed class RecordLedger(long until) : IEntryReader
     public bool HasUnboundEvents { get; private set; }
 
     public bool Wants(in EntryGlance entry, ReadOnlySpan<byte> encoded) => entry.Result == EntryResult.Ok
-        && (entry.Type is EntryType.KeyCreate or EntryType.EraseExecuted or EntryType.EventAppend or EntryType.ConsentChange or EntryType.RestoreDeclared
+        && (entry.Type is EntryType.KeyCreate or EntryType.KeyRotate or EntryType.EraseExecuted or EntryType.EventAppend or EntryType.ConsentChange or EntryType.RestoreDeclared
             || (entry.SubjectAt > 0 && entry.Has(10) && entry.Has(11)));
 
     public void Read(long index, ReadOnlyMemory<byte> encoded)
@@ -41,6 +41,7 @@ internal sealed class RecordLedger(long until) : IEntryReader
             case EntryType.KeyCreate when !entry.Subject.IsEmpty: Of(entry).BornAt ??= index; break;
             case EntryType.EraseExecuted: Erase(index, entry); break;
             case EntryType.EventAppend: Append(index, entry); break;
+            case EntryType.KeyRotate when !entry.Subject.IsEmpty: SealAnew(index, entry); break;
             case EntryType.RestoreDeclared when entry.Reference is { } from: _restores.Add((from, index)); break;
             case EntryType.ConsentChange when !entry.DetailHash.IsEmpty && !entry.Subject.IsEmpty:
                 _boundFrom = Math.Min(_boundFrom, index);
@@ -75,10 +76,22 @@ internal sealed class RecordLedger(long until) : IEntryReader
 
     private void Erase(long index, LogEntry entry)
     {
-        if (!entry.Subject.IsEmpty)
+        // SPEC log-entry §14: with items it tells of a part; the rest of the person is held and still there.
+        if (!entry.Subject.IsEmpty && entry.Items.Count == 0)
             Of(entry).ErasedAt = index;
+        else if (!entry.Subject.IsEmpty)
+            Of(entry).PartErasedAt = index;
         if (!entry.Seal.IsEmpty && entry.RecordVersion == 0)
             _gone[Hash.Of(entry.Seal.Span)] = index;
+    }
+
+    // SPEC log-entry §14: with a commitment it tells of a new key, under which every row of the history that is left is told of anew, one entry each.
+    private void SealAnew(long index, LogEntry entry)
+    {
+        if (!entry.KeyCommitment.IsEmpty)
+            Of(entry).History = null;
+        else if (!entry.DetailHash.IsEmpty)
+            (Of(entry).History ??= []).Add(new State(index, entry.RecordVersion, Hash.Of(entry.DetailHash.Span)));
     }
 
     private void Append(long index, LogEntry entry)
@@ -128,6 +141,9 @@ internal sealed class RecordLedger(long until) : IEntryReader
         public long? BornAt { get; set; }
 
         public long? ErasedAt { get; set; }
+
+        /// <summary>All but what is held was erased: consents from before are gone.</summary>
+        public long? PartErasedAt { get; set; }
 
         public List<State> Writes { get; } = new(1);
 

@@ -146,7 +146,8 @@ internal sealed class RecordComparison(RecordLedger ledger)
             Missing(tag, person);
         foreach (var (index, act) in ledger.Consents)
         {
-            if (!ledger.IsLost(index) && ledger.People.GetValueOrDefault(act.Tag) is not { ErasedAt: not null })
+            var person = ledger.People.GetValueOrDefault(act.Tag);
+            if (!ledger.IsLost(index) && person?.ErasedAt is null && !(index < person?.PartErasedAt))
                 Report(RecordFault.Consent, act.Tag, index, $"the consent act of entry {index} is gone or was changed");
         }
         foreach (var index in ledger.Batches.Values.Where(index => !ledger.IsLost(index)).Order())

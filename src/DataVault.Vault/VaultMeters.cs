@@ -17,6 +17,16 @@ internal static class VaultMeters
 
     private static readonly Histogram<double> Commit = Meter.CreateHistogram<double>("datavault.log.commit.duration", "s", "Time of one group commit");
 
+    private static readonly Gauge<long> OutboxWaiting = Meter.CreateGauge<long>("datavault.outbox.waiting", "{message}", "Messages to recipients that are not delivered yet");
+
+    private static readonly Gauge<long> OutboxDead = Meter.CreateGauge<long>("datavault.outbox.dead", "{message}", "Messages to recipients that failed again and again");
+
+    public static void Outbox(long waiting, long dead)
+    {
+        OutboxWaiting.Record(waiting);
+        OutboxDead.Record(dead);
+    }
+
     public static void Queued() => Waiting.Add(1);
 
     public static void Taken(int count) => Waiting.Add(-count);

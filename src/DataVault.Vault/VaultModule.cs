@@ -47,6 +47,7 @@ public static class VaultModule
         services.AddSingleton<RecordCipher>();
         services.AddSingleton<EpochRotation>();
         AddRotations(services);
+        services.AddSingleton<EpochLedger>();
         services.AddSingleton<RestoreGate>();
         services.AddSingleton<VaultStartup>();
         services.AddHostedService(p => p.GetRequiredService<VaultStartup>());

@@ -55,6 +55,9 @@ public sealed class VaultOptions
     /// <summary>Age at which a new epoch root takes over.</summary>
     public TimeSpan EpochLength { get; init; } = TimeSpan.FromHours(24);
 
+    /// <summary>Who is told when a person has been erased.</summary>
+    public IReadOnlyList<ErasureRecipient> Recipients { get; init; } = [];
+
     /// <summary>How long a replaced epoch root is kept: a backup of the keys database is of use no longer than this.</summary>
     public TimeSpan EpochRetention { get; init; } = TimeSpan.FromDays(7);
 

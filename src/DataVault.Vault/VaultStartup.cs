@@ -97,14 +97,13 @@ internal sealed class LogWorker(
 /// <summary>Turns key epochs over and listens for keys that other processes destroyed.</summary>
 internal sealed class KeyWorker(KeysDatabase database, KeyRegistry registry, EpochTurn epochs, TimeProvider clock, ILogger<KeyWorker> logger) : BackgroundService
 {
-    private static readonly TimeSpan Rhythm = TimeSpan.FromMinutes(30);
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(2);
 
     /// <summary>One turn: a new epoch if it is time, old ones destroyed, both entered in the log.</summary>
     public Task TurnEpochsAsync(bool now, CancellationToken ct) => epochs.RunAsync(now, ct);
 
     protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(
-        RepeatAsync(ListenAsync, Pause, stoppingToken), RepeatAsync(ct => TurnEpochsAsync(false, ct), Rhythm, stoppingToken));
+        RepeatAsync(ListenAsync, Pause, stoppingToken), RepeatAsync(ct => TurnEpochsAsync(false, ct), EpochLedger.Rhythm, stoppingToken));
 
     private async Task ListenAsync(CancellationToken ct)
     {

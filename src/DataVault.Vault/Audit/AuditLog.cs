@@ -340,6 +340,9 @@ internal sealed class AuditLog : IHostedService, IAsyncDisposable
         return LogHead.Read(reader);
     }
 
+    /// <summary>The tag of an actor who is known by kind and id alone.</summary>
+    public byte[] ActorOf(RecipientKind kind, string id) => keys.ActorTag(new Recipient(kind, id, id, [], []));
+
     private byte[] TagOf(Recipient recipient)
     {
         var key = (recipient.Kind, recipient.Kind == RecipientKind.Customer ? "customer" : recipient.Id);

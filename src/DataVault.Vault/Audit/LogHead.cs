@@ -65,6 +65,10 @@ internal sealed record LogHead(long Size, byte[] Root, CompactRange Range, long 
 /// <summary>Entries laid out as one row of <c>audit.batch</c>, and the head that they lead to.</summary>
 internal sealed class LogBatch
 {
+    // INVARIANT: of somebody who is erased no detail is kept. Read with the head locked, so that an erasure has either been committed, and the person is gone
+    // here, or comes later and deletes the detail (ErasureRows).
+    private const string There = "(d.s is null or exists (select from vault.subject p where p.subject_id = d.s))";
+
     private readonly LogHead before;
     private readonly List<(long Index, SealedDetail Detail)> details = [];
     private readonly List<(long Index, BulkMembers Members)> bulks = [];
@@ -119,9 +123,9 @@ internal sealed class LogBatch
             )
             """;
         const string detail =
-            """
+            $$"""
             , told as (
-                insert into audit.detail (index, subject_id, sealed) select d.i, d.s, d.b from unnest($10, $11, $12) as d (i, s, b), moved returning 1
+                insert into audit.detail (index, subject_id, sealed) select d.i, d.s, d.b from unnest($10, $11, $12) as d (i, s, b), moved where {{There}} returning 1
             )
             """;
         var told = details.Count > 0 ? detail : "";
@@ -149,7 +153,7 @@ internal sealed class LogBatch
         batch.BatchCommands.Add(rows);
         if (details.Count > 0)
         {
-            var told = new NpgsqlBatchCommand("insert into audit.detail (index, subject_id, sealed) select d.i, d.s, d.b from unnest($1, $2, $3) as d (i, s, b)");
+            var told = new NpgsqlBatchCommand("insert into audit.detail (index, subject_id, sealed) select d.i, d.s, d.b from unnest($1, $2, $3) as d (i, s, b) where " + There);
             AddDetails(told.Parameters);
             batch.BatchCommands.Add(told);
         }

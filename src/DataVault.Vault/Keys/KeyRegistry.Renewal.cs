@@ -13,7 +13,7 @@ namespace DataVault.Vault.Keys;
 /// </summary>
 internal sealed partial class KeyRegistry
 {
-    /// <summary>Gives each member of a page a next version; one who has a second version already keeps it.</summary>
+    /// <summary>Gives each member of a page a next version; one who has a second version already keeps it. One whose key is about to be replaced (<see cref="SuccessorAsync"/>) is left out.</summary>
     internal Task<IReadOnlyList<SubjectId>> PrepareAsync(long page, CancellationToken ct) => ChangePageAsync(page, members => members.ConvertAll(m => (m.Wrapped, Prepared(m.Wrapped, m.Page))), ct);
 
     /// <summary>Puts the version in force that the people's records are sealed under by now.</summary>
@@ -44,7 +44,7 @@ internal sealed partial class KeyRegistry
         await using (var take = new NpgsqlBatch(connection) { BatchCommands = { new(StandBack), new("select 1 from keys.page where page_id = $1 for update") { Parameters = { new() { Value = page } } } } })
             await take.ExecuteNonQueryAsync(ct);
         List<(WrappedKey, SecretBytes)> members;
-        await using (var command = new NpgsqlCommand(Select + " where s.page_id = $1", connection) { Parameters = { new() { Value = page } } })
+        await using (var command = new NpgsqlCommand(Select + " where s.page_id = $1 and s.successor is null", connection) { Parameters = { new() { Value = page } } })
         await using (var reader = await command.ExecuteReaderAsync(ct))
             members = await ReadAsync(reader, ct);
         var changes = change(members);

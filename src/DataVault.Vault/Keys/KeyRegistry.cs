@@ -453,6 +453,16 @@ internal sealed partial class KeyRegistry : IServiceKeys
         return SealedValue.Seal(fresh.Key.Span, (uint)SealedValue.KeyVersionOf(wrapped), 0, secrets.Span, SubjectContext(member.Subject, fresh.Id, fresh.Generation, context), random);
     }
 
+    private NpgsqlBatchCommand[] RekeyPage(Page fresh, List<WrappedKey> members, SubjectId gone) =>
+    [
+        new("update keys.page set generation = $2, epoch_id = $3, wrapped = $4, count = $5 where page_id = $1")
+        {
+            Parameters = { new() { Value = fresh.Id }, new() { Value = fresh.Generation }, new() { Value = fresh.Epoch }, new() { Value = WrapPage(fresh) }, new() { Value = members.Count } },
+        },
+        UpdateKeys(members),
+        new($"select pg_notify('{GoneChannel}', $1)") { Parameters = { new() { Value = gone.ToString() } } },
+    ];
+
     private async Task WriteDestructionAsync(
         NpgsqlConnection connection, (SubjectId Subject, byte[] Hash, KeyDestruction Destruction) gone, Page fresh, List<WrappedKey> neighbours, CancellationToken ct)
     {
@@ -470,14 +480,9 @@ internal sealed partial class KeyRegistry : IServiceKeys
                         new() { Value = d.Generation }, new() { Value = d.EpochId }, new() { Value = d.At.UtcDateTime },
                     },
                 },
-                new("update keys.page set generation = $2, epoch_id = $3, wrapped = $4, count = $5 where page_id = $1")
-                {
-                    Parameters = { new() { Value = fresh.Id }, new() { Value = fresh.Generation }, new() { Value = fresh.Epoch }, new() { Value = WrapPage(fresh) }, new() { Value = neighbours.Count } },
-                },
-                UpdateKeys(neighbours),
-                new($"select pg_notify('{GoneChannel}', $1)") { Parameters = { new() { Value = gone.Subject.ToString() } } },
             },
         };
+        foreach (var command in RekeyPage(fresh, neighbours, gone.Subject)) batch.BatchCommands.Add(command);
         await batch.ExecuteNonQueryAsync(ct);
     }
 

@@ -100,6 +100,62 @@ internal sealed class RecordCipher(VaultKeyring keyring, Catalogue catalogue, IR
         return Complete(keys, rowVersion, record.Record, facts);
     }
 
+    /// <summary>The fields that are kept, under the next key of the same person. What is opened for that never leaves this class.</summary>
+    /// <exception cref="CryptographicException">The record was changed, mixed or rolled back.</exception>
+    public SealedRecord Carry(SealedRecord record, (SubjectKeys From, SubjectKeys To) keys, byte[] facts, Func<int, bool> keeps)
+    {
+        Verify(record, keys.From);
+        var rowVersion = record.RowVersion + 1;
+        return Complete(keys.To, rowVersion, RecordCodec.Pack(CarryGroups("field", record.Record, keys, rowVersion, keeps)), facts);
+    }
+
+    /// <summary>The same for a row of the history; empty when nothing of it is kept.</summary>
+    public byte[] CarryHistory(byte[] history, long rowVersion, (SubjectKeys From, SubjectKeys To) keys, Func<int, bool> keeps) =>
+        CarryGroups("history", history, keys, rowVersion, keeps) is { Count: > 0 } groups ? RecordCodec.Pack(groups) : [];
+
+    /// <summary>The same for an event.</summary>
+    public byte[] CarryEvent(EventTypeDefinition type, Guid eventId, byte[] value, (SubjectKeys From, SubjectKeys To) keys)
+    {
+        if (keys.From.Subject != keys.To.Subject) throw new InvalidOperationException("The keys are of two people.");
+        Span<byte> key = stackalloc byte[KeyDerivation.KeySize];
+        var padded = new byte[SealedValue.OpenedLength(value.Length)];
+        try
+        {
+            var context = EventContext(keys.From.Subject, type, eventId, stackalloc byte[AssociatedData.Limit]);
+            keys.From.ClassKey(type.Class.Id, key);
+            SealedValue.Open(key, value, context, padded);
+            keys.To.ClassKey(type.Class.Id, key);
+            return SealedValue.Seal(key, (uint)keys.To.KeyVersion, 0, padded, context, random);
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(key);
+            CryptographicOperations.ZeroMemory(padded);
+        }
+    }
+
+    private List<(int ClassId, ReadOnlyMemory<byte> Sealed)> CarryGroups(
+        string label, byte[] packed, (SubjectKeys From, SubjectKeys To) keys, long rowVersion, Func<int, bool> keeps)
+    {
+        if (keys.From.Subject != keys.To.Subject) throw new InvalidOperationException("The keys are of two people.");
+        var groups = new List<(int ClassId, ReadOnlyMemory<byte> Sealed)>();
+        foreach (var (classId, value) in RecordCodec.Unpack(packed))
+        {
+            var buffer = new byte[SealedValue.OpenedLength(value.Length)];
+            try
+            {
+                var kept = OpenGroup(keys.From, label, classId, value.Span, buffer).Where(field => keeps(field.FieldId)).ToList();
+                if (kept.Count > 0) groups.Add((classId, SealGroup(keys.To, label, classId, rowVersion, kept)));
+            }
+            finally
+            {
+                CryptographicOperations.ZeroMemory(buffer);
+            }
+        }
+
+        return groups;
+    }
+
     /// <summary>What the log says of a record after a write: anybody who has the row can compute it.</summary>
     // SPEC record §3.1
     public byte[] Digest(SealedRecord record)

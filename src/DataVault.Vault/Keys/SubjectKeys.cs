@@ -95,6 +95,18 @@ internal sealed class SubjectKeys : IDisposable
     /// <exception cref="StaleKeyException">The version is not at hand.</exception>
     public void NoteKey(int version, Span<byte> key) => At(version).Key.Expand("note", default, key);
 
+    /// <summary>Key under which the key that will take the place of this one is kept until then.</summary>
+    public void SuccessorKey(Span<byte> key) => selected.Key.Expand("successor", default, key);
+
+    /// <summary>The secrets of a key that takes the place of this one and has nothing in common with it but the identity. The caller disposes them.</summary>
+    public SecretBytes Successor(IRandomBytes random)
+    {
+        var next = new SecretBytes(RenewedSize);
+        random.Fill(next.Span);
+        Identity.CopyTo(next.Span[KeyDerivation.KeySize..]);
+        return next;
+    }
+
     /// <summary>MAC over the digest of the whole stored record.</summary>
     public void RecordSeal(ReadOnlySpan<byte> digest, Span<byte> seal) => selected.Key.Expand("record-seal", digest, seal);
 

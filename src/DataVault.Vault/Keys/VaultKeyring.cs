@@ -93,6 +93,9 @@ internal sealed class VaultKeyring(KeysDatabase database, VaultKeys vaultKeys, V
         slots.Destroy(epoch);
     }
 
+    /// <summary>True when no process that shares this home folder can open the root of the epoch, whatever copy of the keys database it is given.</summary>
+    public bool IsSlotGone(int epoch) => !slots.Exists(epoch);
+
     public void Dispose()
     {
         opened?.Dispose();

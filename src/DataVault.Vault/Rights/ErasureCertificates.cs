@@ -16,7 +16,32 @@ namespace DataVault.Vault;
 /// <param name="Erased">What was deleted, and how many rows of it.</param>
 internal sealed record ErasureWork(
     byte[] Tag, byte[] Commitment, long RequestedIndex, IReadOnlyDictionary<string, string> Pseudonyms, long ExecutedIndex,
-    IReadOnlyDictionary<string, long> Erased);
+    IReadOnlyDictionary<string, long> Erased)
+{
+    /// <summary>A hold stood in the way of some items when this was noted: they are kept until it ends. False: everything goes, and there is no way back.</summary>
+    public bool Partial { get; init; }
+
+    /// <summary>Codes of the items that were left when a part was executed; null before.</summary>
+    public IReadOnlyList<int>? Kept { get; init; }
+
+    /// <summary>The part that was executed is done in the keys database too, and beside the databases.</summary>
+    public bool PartSettled { get; init; }
+
+    /// <summary>Codes of the items of that part, until its entry stands in the log.</summary>
+    public IReadOnlyList<int> PartGone { get; init; } = [];
+
+    /// <summary>Digest over the events that were deleted with that part.</summary>
+    public byte[] PartBuried { get; init; } = [];
+
+    /// <summary>The epoch whose destruction makes the erasure final; 0 before the key was destroyed, and in work of an earlier version.</summary>
+    public int Epoch { get; init; }
+
+    /// <summary>The rows had been deleted before, by the replay of the tombstone journal after a restore.</summary>
+    public bool Replayed { get; init; }
+
+    /// <summary>What the erasure could not reach.</summary>
+    public IReadOnlyDictionary<string, long> Residuals { get; init; } = new Dictionary<string, long>();
+}
 
 /// <summary>Keeps the work with the request's row, sealed under a key of the vault and bound to the request.</summary>
 internal sealed class ErasureNotebook(VaultKeyring keys, IRandomBytes random)
@@ -42,11 +67,41 @@ internal sealed class ErasureNotebook(VaultKeyring keys, IRandomBytes random)
     }
 }
 
+/// <summary>Finds the entry by which the vault committed to a person's key when it was made.</summary>
+internal sealed class KeyBirths(VaultDatabase database, LogStore store, LogIndexer indexer)
+{
+    // Keys of one person: one, and one more for each renewal and each part that a hold left.
+    private const int Most = 1_000;
+
+    private readonly LogSearch search = new(database);
+
+    /// <returns>Null when the log no longer keeps the entry.</returns>
+    public Task<long?> FindAsync(ReadOnlyMemory<byte> tag, ReadOnlyMemory<byte> commitment, CancellationToken cancellation) =>
+        FindAsync(tag, commitment, [EntryType.KeyCreate, EntryType.KeyRotate], cancellation);
+
+    /// <summary>The first entry of these types that bears the person's tag and the commitment.</summary>
+    public async Task<long?> FindAsync(ReadOnlyMemory<byte> tag, ReadOnlyMemory<byte> commitment, EntryType[] types, CancellationToken cancellation)
+    {
+        await indexer.CatchUpAsync(cancellation);
+        var filter = new EntryFilter { Subject = EntryShape.TagOf(tag.Span), Types = [.. types.Select(type => (int)type)] };
+        var indexes = await search.ReadAsync(
+            async connection => await LogSearch.FindAsync(connection, filter, await LogSearch.RangeAsync(connection, null, null, cancellation), oldestFirst: true, Most, cancellation),
+            cancellation);
+        foreach (var (index, bytes) in (await store.EntriesAtAsync(indexes, cancellation)).OrderBy(pair => pair.Key))
+        {
+            if (LogEntry.Decode(bytes).KeyCommitment.Span.SequenceEqual(commitment.Span)) return index;
+        }
+
+        return null;
+    }
+}
+
 /// <summary>
-/// Issues the certificate of an erasure whose rows are gone: waits for a checkpoint over both entries, joins the proofs, signs, and closes
-/// the request, with an entry of the log.
+/// Issues the certificate of an erasure whose rows are gone: waits for a checkpoint over every entry that it names, joins the proofs, signs. The first,
+/// which says that the erasure was executed, closes the request with an entry of the log; the second, once no copy of the key can be opened any more,
+/// takes its place (<see cref="ErasureFinality"/>).
 /// </summary>
-internal sealed class ErasureCertificates(RequestStore store, ErasureNotebook notebook, AuditReader log, CheckpointSigner signer, VaultClock clock)
+internal sealed class ErasureCertificates(RequestStore store, ErasureNotebook notebook, AuditReader log, CheckpointSigner signer, KeyBirths births, EpochLedger epochs)
 {
     private const int Tries = 20;
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
@@ -55,29 +110,58 @@ internal sealed class ErasureCertificates(RequestStore store, ErasureNotebook no
     {
         if (row.HasCertificate) return row;
         var work = notebook.Open(row);
-        var request = await ProofAsync(work.RequestedIndex, cancellation);
-        var execution = await ProofAsync(work.ExecutedIndex, cancellation);
+        if (work.Epoch == 0) work = work with { Epoch = await epochs.OfAsync(work.Commitment, cancellation) };
+        var proofs = new ErasureProofs(await ProofAsync(work.RequestedIndex, cancellation), await ProofAsync(work.ExecutedIndex, cancellation))
+        {
+            Birth = await BirthAsync(work.Tag, work.Commitment, cancellation),
+        };
         var statement = new ErasureStatement
         {
-            Log = log.Origin, Request = row.Id, SubjectTag = work.Tag, KeyCommitment = work.Commitment,
-            RequestedIndex = work.RequestedIndex, RequestedAt = TimeOf(request), ExecutedIndex = work.ExecutedIndex, ExecutedAt = TimeOf(execution),
-            Erased = [.. work.Erased], IssuedAt = store.Now,
+            Log = log.Origin, Request = row.Id, SubjectTag = work.Tag, KeyCommitment = work.Commitment, Born = PlaceOf(proofs.Birth),
+            RequestedIndex = work.RequestedIndex, RequestedAt = TimeOf(proofs.Request), ExecutedIndex = work.ExecutedIndex, ExecutedAt = TimeOf(proofs.Execution),
+            Epoch = work.Epoch, FinalAt = await epochs.DueAsync(work.Epoch, cancellation), Replayed = work.Replayed,
+            Erased = [.. work.Erased], Residuals = [.. work.Residuals], IssuedAt = store.Now,
         };
-        var certificate = ErasureCertificate.Issue(statement, signer.Signer, request, execution).ToString();
+        var certificate = ErasureCertificate.Issue(statement, signer.Signer, proofs);
         return await store.TransactAsync((connection, transaction) => CloseAsync(connection, transaction, row, work, certificate, cancellation), cancellation);
     }
 
-    private async Task<RequestRow> CloseAsync(
-        NpgsqlConnection connection, NpgsqlTransaction transaction, RequestRow row, ErasureWork work, string certificate, CancellationToken cancellation)
+    /// <summary>The certificate that says that the erasure is final, made from the one before and the entries since.</summary>
+    public async Task<ErasureCertificate> FinaliseAsync(ErasureCertificate executed, (int Epoch, DateTimeOffset Due) end, long finalIndex, CancellationToken cancellation)
     {
-        var closed = row with { State = RequestStates.Completed, CompletedAt = store.Now, Work = null, HasCertificate = true };
+        var said = executed.Statement;
+        var proofs = executed.Proofs with
+        {
+            Birth = executed.Proofs.Birth ?? await BirthAsync(said.SubjectTag, said.KeyCommitment, cancellation),
+            Destruction = await ProofAsync(await epochs.DestroyedAtAsync(end.Epoch, cancellation), cancellation),
+            Final = await ProofAsync(finalIndex, cancellation),
+        };
+        var statement = said with
+        {
+            Version = 2, Born = PlaceOf(proofs.Birth), Epoch = end.Epoch, FinalAt = end.Due,
+            Destroyed = PlaceOf(proofs.Destruction), Final = PlaceOf(proofs.Final), IssuedAt = store.Now,
+        };
+        return ErasureCertificate.Issue(statement, signer.Signer, proofs);
+    }
+
+    private async Task<RequestRow> CloseAsync(
+        NpgsqlConnection connection, NpgsqlTransaction transaction, RequestRow row, ErasureWork work, ErasureCertificate certificate, CancellationToken cancellation)
+    {
+        var due = certificate.Statement.FinalAt;
+        var closed = row with { State = RequestStates.Completed, CompletedAt = store.Now, Work = null, HasCertificate = true, FinalDue = due };
         // Two processes may come here at once; the first certificate stands.
         await using var update = new NpgsqlCommand(
             """
-            UPDATE vault.closed_request SET certificate = $2, state = 'completed', completed_at = $3, work = NULL
+            UPDATE vault.closed_request SET certificate = $2, state = 'completed', completed_at = $3, work = NULL, epoch_id = $4, final_due = $5
             WHERE request_id = $1 AND certificate IS NULL
             """, connection)
-        { Parameters = { new() { Value = row.Id }, new() { Value = certificate }, new() { Value = closed.CompletedAt!.Value } } };
+        {
+            Parameters =
+            {
+                new() { Value = row.Id }, new() { Value = certificate.ToString() }, new() { Value = closed.CompletedAt!.Value }, new() { Value = work.Epoch },
+                new() { Value = due.ToUniversalTime() },
+            },
+        };
         if (await update.ExecuteNonQueryAsync(cancellation) == 0) return closed;
         var entry = store.Entry(EntryType.RequestChange, SubjectErasure.Eraser, closed, work.Tag, row.Id);
         closed = closed with { LogIndex = await store.AppendAsync(connection, transaction, entry, cancellation) };
@@ -88,6 +172,9 @@ internal sealed class ErasureCertificates(RequestStore store, ErasureNotebook no
         await index.ExecuteNonQueryAsync(cancellation);
         return closed;
     }
+
+    private async Task<TlogProof?> BirthAsync(ReadOnlyMemory<byte> tag, ReadOnlyMemory<byte> commitment, CancellationToken cancellation) =>
+        await births.FindAsync(tag, commitment, cancellation) is { } index ? await ProofAsync(index, cancellation) : null;
 
     // Where another process signs the log, its next checkpoint is less than a second away.
     private async Task<TlogProof> ProofAsync(long index, CancellationToken cancellation)
@@ -101,10 +188,12 @@ internal sealed class ErasureCertificates(RequestStore store, ErasureNotebook no
             }
             catch (VaultException e) when (e.Slug == "unavailable" && tried < Tries)
             {
-                await Task.Delay(Pause, clock.Provider, cancellation);
+                await Task.Delay(Pause, store.Clock.Provider, cancellation);
             }
         }
     }
+
+    private static LogPlace? PlaceOf(TlogProof? proof) => proof is null ? null : new LogPlace(proof.Index, TimeOf(proof));
 
     private static DateTimeOffset TimeOf(TlogProof proof) => DateTimeOffset.FromUnixTimeMilliseconds(LogEntry.Decode(proof.Extra).Time);
 }

@@ -13,7 +13,7 @@ namespace DataVault.Vault;
 /// or by a database that was away. Two processes may work on one request at once; each step decides under the row's lock whether it is still due.
 /// </summary>
 internal sealed class RequestFulfilment(
-    RequestStore store, SubjectExport export, SubjectErasure erasure, SubjectLimits limits, VaultClock clock, ILogger<RequestFulfilment> logger) : BackgroundService
+    RequestStore store, HoldStore holds, SubjectExport export, SubjectErasure erasure, ErasureFinality finality, SubjectLimits limits) : BackgroundService
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan Rounds = TimeSpan.FromSeconds(30);
@@ -26,11 +26,11 @@ internal sealed class RequestFulfilment(
         if (row.State != RequestStates.Approved || !RequestKinds.CarriedOutByVault(row.Kind)) return row;
         try
         {
-            await Start(row).WaitAsync(Patience, clock.Provider, cancellation);
+            await Start(row).WaitAsync(Patience, store.Clock.Provider, cancellation);
         }
         catch (TimeoutException)
         {
-            logger.LogInformation("Request {Request} takes longer and goes on in the background.", row.Id);
+            store.Logger.LogInformation("Request {Request} takes longer and goes on in the background.", row.Id);
         }
         return await store.FindAsync(row.Id, cancellation) ?? row;
     }
@@ -38,12 +38,20 @@ internal sealed class RequestFulfilment(
     public Task<Stream> FetchAsync(Recipient recipient, RequestRow row, Guid requestId, CancellationToken cancellation) =>
         export.FetchAsync(recipient, row, requestId, cancellation);
 
+    /// <summary>Takes requests up again without waiting for them.</summary>
+    public void Nudge(IEnumerable<RequestRow> rows)
+    {
+        foreach (var row in rows) _ = Start(row);
+    }
+
     /// <summary>One round over everything unfinished.</summary>
     public async Task ResumeAsync(CancellationToken cancellation)
     {
+        await holds.ExpireAsync(cancellation);
         foreach (var row in await store.UnfinishedAsync(cancellation))
             await Start(row).WaitAsync(cancellation);
         await export.SweepAsync(cancellation);
+        await finality.RunAsync(cancellation);
     }
 
     /// <summary>Breaks off what is under way: every step can be taken up again.</summary>
@@ -62,7 +70,7 @@ internal sealed class RequestFulfilment(
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        using var timer = new PeriodicTimer(Rounds, clock.Provider);
+        using var timer = new PeriodicTimer(Rounds, store.Clock.Provider);
         do
         {
             try
@@ -71,7 +79,7 @@ internal sealed class RequestFulfilment(
             }
             catch (Exception e) when (e is not OperationCanceledException)
             {
-                logger.LogWarning("A round over unfinished requests failed: {Kind}.", e.GetType().Name);
+                store.Logger.LogWarning("A round over unfinished requests failed: {Kind}.", e.GetType().Name);
             }
         }
         while (await timer.WaitForNextTickAsync(stoppingToken));
@@ -86,7 +94,7 @@ internal sealed class RequestFulfilment(
         }
         catch (Exception e)
         {
-            logger.LogWarning("Request {Request} could not be carried out and stays approved: {Kind}.", row.Id, e.GetType().Name);
+            store.Logger.LogWarning("Request {Request} could not be carried out and stays approved: {Kind}.", row.Id, e.GetType().Name);
         }
         finally
         {

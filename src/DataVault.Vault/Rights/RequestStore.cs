@@ -1,6 +1,7 @@
 using DataVault.Policy;
 using DataVault.Transparency;
 using DataVault.Vault.Keys;
+using Microsoft.Extensions.Logging;
 using Npgsql;
 using NpgsqlTypes;
 
@@ -36,6 +37,12 @@ internal sealed record RequestRow(Guid Id, SubjectId? Subject, string Kind, stri
 
     public bool HasCertificate { get; init; }
 
+    /// <summary>When an executed erasure becomes final at the latest.</summary>
+    public DateTimeOffset? FinalDue { get; init; }
+
+    /// <summary>When no copy of the destroyed key could be opened any more, and the certificate said so.</summary>
+    public DateTimeOffset? FinalAt { get; init; }
+
     public double? Progress => State switch
     {
         RequestStates.Approved when Kind == RequestKinds.Erasure => Subject is null ? 0.9 : Work is null ? 0 : 0.3,
@@ -45,15 +52,21 @@ internal sealed record RequestRow(Guid Id, SubjectId? Subject, string Kind, stri
 }
 
 /// <summary>Rows of requests, and the log entry that every change of one brings with it in the same transaction.</summary>
-internal sealed class RequestStore(VaultDatabase database, AuditLog log, KeyRegistry keys, RequestSecrets secrets, VaultClock clock)
+internal sealed class RequestStore(
+    VaultDatabase database, AuditLog log, KeyRegistry keys, RequestSecrets secrets, VaultClock clock, ILogger<RequestStore> logger)
 {
     private const string Columns =
         "request_id, subject_id, kind, state, jurisdiction, opened_at, due_at, extended_at, completed_at, reason, opened_by, log_index, notes, package_key, package_expires_at, work";
-    private const string Open = $"SELECT {Columns}, false FROM vault.request";
+    private const string Open = $"SELECT {Columns}, false, NULL::timestamptz, NULL::timestamptz FROM vault.request";
     private const string Closed = """
         SELECT request_id, NULL::uuid, kind, state, jurisdiction, opened_at, due_at, extended_at, completed_at, reason, opened_by, log_index,
-               NULL::bytea, NULL::bytea, NULL::timestamptz, work, certificate IS NOT NULL FROM vault.closed_request
+               NULL::bytea, NULL::bytea, NULL::timestamptz, work, certificate IS NOT NULL, final_due, final_at FROM vault.closed_request
         """;
+
+    public VaultClock Clock => clock;
+
+    /// <summary>Of everything that is done about requests.</summary>
+    public ILogger Logger => logger;
 
     public DateTimeOffset Now => clock.Now;
 
@@ -167,8 +180,12 @@ internal sealed class RequestStore(VaultDatabase database, AuditLog log, KeyRegi
         }, cancellation);
 
     /// <summary>Saves a locked row and appends the entry about it.</summary>
+    public Task<RequestRow> SaveAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, RequestRow row, LogEntry entry, CancellationToken cancellation) =>
+        SaveAsync(connection, transaction, row, [entry], cancellation);
+
+    /// <summary>The same with several entries; the last is the one about the request.</summary>
     public async Task<RequestRow> SaveAsync(
-        NpgsqlConnection connection, NpgsqlTransaction transaction, RequestRow row, LogEntry entry, CancellationToken cancellation)
+        NpgsqlConnection connection, NpgsqlTransaction transaction, RequestRow row, List<LogEntry> entries, CancellationToken cancellation)
     {
         row = await secrets.InForceAsync(connection, transaction, row, cancellation);
         await using (var update = new NpgsqlCommand(
@@ -181,7 +198,7 @@ internal sealed class RequestStore(VaultDatabase database, AuditLog log, KeyRegi
             AddValues(update.Parameters, row);
             await update.ExecuteNonQueryAsync(cancellation);
         }
-        return await LoggedAsync(connection, transaction, row, [entry], cancellation);
+        return await LoggedAsync(connection, transaction, row, entries, cancellation);
     }
 
     public static async Task<RequestRow> LockAsync(NpgsqlConnection connection, Guid id, CancellationToken cancellation) =>
@@ -320,7 +337,7 @@ internal sealed class RequestStore(VaultDatabase database, AuditLog log, KeyRegi
             OpenedAt = reader.GetFieldValue<DateTimeOffset>(5), DueAt = reader.GetFieldValue<DateTimeOffset>(6),
             ExtendedAt = Instant(reader, 7), CompletedAt = Instant(reader, 8), Reason = reader.IsDBNull(9) ? null : reader.GetString(9),
             OpenedBy = reader.GetString(10), LogIndex = reader.GetInt64(11), Notes = Bytes(reader, 12), PackageKey = Bytes(reader, 13),
-            PackageExpires = Instant(reader, 14), Work = Bytes(reader, 15), HasCertificate = reader.GetBoolean(16),
+            PackageExpires = Instant(reader, 14), Work = Bytes(reader, 15), HasCertificate = reader.GetBoolean(16), FinalDue = Instant(reader, 17), FinalAt = Instant(reader, 18),
         };
 
     private static DateTimeOffset? Instant(NpgsqlDataReader reader, int at) => reader.IsDBNull(at) ? null : reader.GetFieldValue<DateTimeOffset>(at);

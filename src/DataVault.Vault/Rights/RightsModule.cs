@@ -16,13 +16,26 @@ internal static class RightsModule
         services.AddSingleton<PackageContents>();
         services.AddSingleton<SubjectExport>();
         services.AddSingleton<ErasureNotebook>();
+        services.AddSingleton<KeyBirths>();
         services.AddSingleton<ErasureCertificates>();
+        services.AddSingleton<ErasureFinality>();
+        services.AddSingleton<ErasureNotices>();
+        services.AddSingleton<ErasureAftermath>();
+        services.AddSingleton<Remainder>();
+        services.AddSingleton<PartialErasure>();
         services.AddSingleton<SubjectErasure>();
         services.AddSingleton<SubjectLimits>();
         services.AddSingleton<RequestFulfilment>();
         services.AddHostedService(p => p.GetRequiredService<RequestFulfilment>());
+        services.AddSingleton<HoldStore>();
+        services.AddSingleton<RequestViews>();
+        services.AddSingleton(p => new LegalHolds(
+            p.GetRequiredService<HoldStore>(), p.GetRequiredService<RequestFulfilment>(), p.GetRequiredService<PolicySet>(), p.GetRequiredService<VaultClock>()));
+        services.AddSingleton<OutboxStore>();
+        services.AddSingleton<OutboxWorker>();
+        services.AddHostedService(p => p.GetRequiredService<OutboxWorker>());
         services.AddSingleton(p => new SubjectRequests(
             p.GetRequiredService<RequestStore>(), p.GetRequiredService<RequestNotes>(), p.GetRequiredService<RequestFulfilment>(),
-            p.GetRequiredService<PolicySet>(), p.GetRequiredService<VaultClock>()));
+            p.GetRequiredService<RequestViews>(), p.GetRequiredService<PolicySet>(), p.GetRequiredService<VaultClock>()));
     }
 }

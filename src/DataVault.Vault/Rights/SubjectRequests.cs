@@ -8,7 +8,31 @@ namespace DataVault.Vault;
 /// <summary>A request as it stands. Once the person is erased <paramref name="Subject"/> is null and the rest names nobody.</summary>
 public sealed record RequestView(
     Guid Id, SubjectId? Subject, string Kind, string State, DateTimeOffset OpenedAt, DateTimeOffset DueAt, DateTimeOffset? CompletedAt,
-    string? Reason, double? Progress, bool HasPackage, bool HasCertificate, long LogIndex, string OpenedBy);
+    string? Reason, double? Progress, bool HasPackage, bool HasCertificate, long LogIndex, string OpenedBy)
+{
+    /// <summary>How far an erasure has come; null of other requests, and before it was begun.</summary>
+    public ErasureProgress? Erasure { get; init; }
+}
+
+/// <summary>How far an erasure has come.</summary>
+/// <param name="State">
+/// <c>running</c>; <c>partial</c>: what a hold keeps is still there, everything else is gone; <c>executed</c>; <c>final</c>: no backup brings the key back.
+/// </param>
+/// <param name="FinalAt">When it became final; until then when it will be at the latest.</param>
+public sealed record ErasureProgress(string State, DateTimeOffset? FinalAt)
+{
+    /// <summary>Names of the items that holds keep.</summary>
+    public IReadOnlyList<string> Deferred { get; init; } = [];
+
+    /// <summary>Why and until when they are kept.</summary>
+    public IReadOnlyList<HoldGround> Because { get; init; } = [];
+}
+
+/// <summary>A hold as the person may know of it.</summary>
+/// <param name="Authority">The legal ground.</param>
+/// <param name="ReviewAt">When it will be looked at again.</param>
+/// <param name="ExpiresAt">When it ends by itself; null when somebody must end it.</param>
+public sealed record HoldGround(string Authority, DateTimeOffset ReviewAt, DateTimeOffset? ExpiresAt);
 
 /// <summary>Which requests to list; null members do not narrow.</summary>
 public sealed record RequestFilter(string? State = null, string? Kind = null, SubjectId? Subject = null);
@@ -37,12 +61,13 @@ public sealed class SubjectRequests
     private readonly RequestStore store;
     private readonly RequestNotes notes;
     private readonly RequestFulfilment fulfilment;
+    private readonly RequestViews views;
     private readonly PolicySet policy;
     private readonly VaultClock clock;
 
     internal SubjectRequests(
-        RequestStore store, RequestNotes notes, RequestFulfilment fulfilment, PolicySet policy, VaultClock clock) =>
-        (this.store, this.notes, this.fulfilment, this.policy, this.clock) = (store, notes, fulfilment, policy, clock);
+        RequestStore store, RequestNotes notes, RequestFulfilment fulfilment, RequestViews views, PolicySet policy, VaultClock clock) =>
+        (this.store, this.notes, this.fulfilment, this.views, this.policy, this.clock) = (store, notes, fulfilment, views, policy, clock);
 
     /// <summary>
     /// Opens a request. A customer's own is verified at once, and one that ends in a package is carried out without an officer.
@@ -64,7 +89,7 @@ public sealed class SubjectRequests
         {
             throw await store.DeniedAsync(recipient, subject, e, requestId, cancellation);
         }
-        return View(await fulfilment.PromptlyAsync(row, cancellation));
+        return await views.OfAsync(await fulfilment.PromptlyAsync(row, cancellation), cancellation);
     }
 
     /// <summary>One request. A look by anyone but the person is an entry of the log.</summary>
@@ -72,7 +97,7 @@ public sealed class SubjectRequests
     {
         var row = await FindAsync(recipient, id, requestId, cancellation);
         if (recipient.Kind != RecipientKind.Customer) await store.RecordLookAsync(recipient, [row], requestId, cancellation);
-        return View(row);
+        return await views.OfAsync(row, cancellation);
     }
 
     public async Task<RequestPage> ListAsync(Recipient recipient, RequestFilter filter, int limit, string? cursor, Guid requestId, CancellationToken cancellation)
@@ -86,7 +111,7 @@ public sealed class SubjectRequests
         var rows = await store.ListAsync(filter, limit + 1, ParseCursor(cursor), cancellation);
         List<RequestRow> shown = [.. rows.Take(limit)];
         if (recipient.Kind != RecipientKind.Customer) await store.RecordLookAsync(recipient, shown, requestId, cancellation);
-        return new RequestPage([.. shown.Select(View)], rows.Count > limit ? rows[limit - 1].Id.ToString("N") : null);
+        return new RequestPage(await views.OfAsync(shown, cancellation), rows.Count > limit ? rows[limit - 1].Id.ToString("N") : null);
     }
 
     /// <summary>The officer is satisfied that whoever asks is the person concerned.</summary>
@@ -157,7 +182,7 @@ public sealed class SubjectRequests
         var sealedNote = await notes.AddAsync(before, withdraws ? "customer" : "officer", Checked(note), cancellation);
         var after = resumes && sealedNote is null ? before : await store.ChangeAsync(
             recipient, id, row => (resumes ? row : Decided(row, act, reason)) with { Notes = RequestNotes.Joined(row.Notes, sealedNote) }, requestId, cancellation);
-        return View(await fulfilment.PromptlyAsync(after, cancellation));
+        return await views.OfAsync(await fulfilment.PromptlyAsync(after, cancellation), cancellation);
     }
 
     private RequestRow Decided(RequestRow row, RequestAct act, string? reason)
@@ -209,10 +234,6 @@ public sealed class SubjectRequests
     private static IReadOnlyList<string> StatesWithoutOfficer(string kind) => RequestKinds.EndInPackage(kind)
         ? [RequestStates.Received, RequestStates.Verified, RequestStates.Approved]
         : [RequestStates.Received, RequestStates.Verified];
-
-    private RequestView View(RequestRow row) => new(
-        row.Id, row.Subject, row.Kind, row.State, row.OpenedAt, row.DueAt, row.CompletedAt, row.Reason, row.Progress,
-        row.PackageKey is not null && row.PackageExpires > clock.Now, row.HasCertificate, row.LogIndex, row.OpenedBy);
 
     private static Guid? ParseCursor(string? cursor)
     {

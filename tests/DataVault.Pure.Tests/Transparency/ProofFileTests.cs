@@ -59,17 +59,6 @@ public sealed class ProofFileTests
         Assert.False(TlogProof.TryParse(text.Replace(part, instead, StringComparison.Ordinal), out _));
     }
 
-    [Fact]
-    public void A_certificate_of_the_first_version_still_verifies()
-    {
-        var folder = Path.Combine(Policy.PolicyTexts.ShippedFolder(), "..", "tests", "vectors", "erasure-certificate");
-        var text = File.ReadAllText(Path.Combine(folder, "v1.txt"));
-        Assert.True(ErasureCertificate.TryParse(text, out var certificate));
-        Assert.Equal(text, certificate!.ToString());
-        Assert.Null(certificate.Verify(NoteVerifier.Parse(File.ReadAllText(Path.Combine(folder, "log.vkey")).TrimEnd())));
-        Assert.Equal((1, false, 40L, 90L), (certificate.Statement.Version, certificate.Statement.IsFinal, certificate.Statement.RequestedIndex, certificate.Statement.ExecutedIndex));
-    }
-
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
@@ -118,7 +107,7 @@ public sealed class ProofFileTests
         Func<LogEntry, LogEntry> answer = entry => entry with { Reference = 41 };
         (int Index, Func<LogEntry, LogEntry>[] Changes)[] cases =
         [
-            (10, [.. any, person, key]), (40, [.. any, person]), (60, [.. any, person, key, epoch, answer, entry => entry with { Reference = null }, entry => entry with { Items = [1] }]),
+            (10, [.. any, person, key]), (40, [.. any, person]), (60, [.. any, person, key, entry => entry with { Rules = ["epoch:3"] }, answer, entry => entry with { Reference = null }, entry => entry with { Items = [1] }]),
             (80, [.. any, epoch]), (90, [.. any, person, key, epoch, answer]),
         ];
         foreach (var (index, changes) in cases)
@@ -205,7 +194,7 @@ public sealed class ProofFileTests
     private static List<byte[]> Entries(Func<int, LogEntry, LogEntry> change)
     {
         var about = new LogEntry { Type = EntryType.KeyCreate, Time = BornAt.ToUnixTimeMilliseconds(), Subject = Subject, KeyCommitment = Commitment };
-        var executed = about with { Type = EntryType.EraseExecuted, Time = ExecutedAt.ToUnixTimeMilliseconds(), RecordVersion = 7, Reference = 40 };
+        var executed = about with { Type = EntryType.EraseExecuted, Time = ExecutedAt.ToUnixTimeMilliseconds(), Rules = [ErasureCertificate.RuleOf(7)], Reference = 40 };
         var last = ExecutedAt.AddDays(8).ToUnixTimeMilliseconds();
         var entries = MemoryLog.Entries(100);
         void Put(int index, LogEntry entry) => entries[index] = change(index, entry).Encode();
@@ -213,7 +202,7 @@ public sealed class ProofFileTests
         Put(40, about with { Type = EntryType.EraseRequest, Time = RequestedAt.ToUnixTimeMilliseconds() });
         Put(60, executed);
         Put(80, new LogEntry { Type = EntryType.EpochDestroyed, Time = last, RecordVersion = 7 });
-        Put(90, executed with { Type = EntryType.EraseFinal, Time = last, Reference = 60 });
+        Put(90, executed with { Type = EntryType.EraseFinal, Time = last, RecordVersion = 7, Reference = 60 });
         return entries;
     }
 

@@ -111,7 +111,7 @@ internal static class TransparencyVectors
 
     private static IEnumerable<Vector> Proofs()
     {
-        yield return new() { ["proof"] = ProofFileTests.Certificate().ExecutionProof.ToString(), ["key"] = MemoryLog.Signer.VerifierKey };
+        yield return new() { ["proof"] = ProofFileTests.Certificate().Proofs.Execution.ToString(), ["key"] = MemoryLog.Signer.VerifierKey };
     }
 
     private static Vector Proof(Vector v)

@@ -106,6 +106,8 @@ internal sealed class RightsWorld : IAsyncDisposable
         return found;
     }
 
+    public Task ExecuteAsync(string sql) => databases.Cluster.ExecuteAsync(databases.VaultName, sql);
+
     public async Task<IReadOnlyList<string>> ListAsync(string sql)
     {
         await using var source = NpgsqlDataSource.Create(databases.VaultAdmin);

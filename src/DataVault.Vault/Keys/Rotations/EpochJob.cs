@@ -1,11 +1,10 @@
 using System.Globalization;
-using DataVault.Transparency;
 using Npgsql;
 
 namespace DataVault.Vault.Keys;
 
 /// <summary>A new epoch as a rotation: the root first, then the pages, chunk by chunk.</summary>
-internal sealed class EpochJob(KeysDatabase database, EpochRotation epochs, AuditLog log) : IRotation
+internal sealed class EpochJob(KeysDatabase database, EpochRotation epochs, EpochLedger ledger) : IRotation
 {
     public string Level => RotationLevels.Epoch;
 
@@ -22,9 +21,9 @@ internal sealed class EpochJob(KeysDatabase database, EpochRotation epochs, Audi
         var target = int.Parse(job.View.Target, CultureInfo.InvariantCulture);
         if (job.Cursor is null)
         {
-            // Done again after a crash in between, it begins nothing and makes the entry once more.
-            var entry = log.Entry(EntryType.KeyRotate, LogWorker.Keeper, default, "", EntryResult.Ok, []);
-            await log.AppendAsync(entry with { KeyCommitment = await epochs.BeginAsync(target, ct), RecordVersion = target }, null, ct);
+            // Done again after a crash in between, it begins nothing and enters what has no entry yet.
+            await epochs.BeginAsync(target, ct);
+            await ledger.EnterMissingAsync(ct);
             return new RotationStep(0, RotationStore.Cursor(target), Finished: false);
         }
 
@@ -34,18 +33,14 @@ internal sealed class EpochJob(KeysDatabase database, EpochRotation epochs, Audi
 }
 
 /// <summary>What the clock asks of epochs: the next one when the current is old enough, the end of those that were kept long enough.</summary>
-internal sealed class EpochTurn(EpochRotation epochs, EpochJob job, RotationStore store, RotationRunner runner, VaultKeyRotation vaultKey, AuditLog log)
+internal sealed class EpochTurn(EpochRotation epochs, EpochJob job, RotationStore store, RotationRunner runner, VaultKeyRotation vaultKey, EpochLedger ledger)
 {
     public async Task RunAsync(bool now, CancellationToken ct)
     {
         if (now || (await epochs.LookAsync(ct)).IsDue) await BeginAsync(ct);
         await runner.DriveAsync(RotationLevels.Epoch, rest: false, ct);
-        foreach (var gone in await epochs.DestroyOldAsync(ct))
-        {
-            var entry = log.Entry(EntryType.EpochDestroyed, LogWorker.Keeper, default, "", EntryResult.Ok, []);
-            await log.AppendAsync(entry with { KeyCommitment = gone.Commitment, RecordVersion = gone.Epoch }, null, ct);
-        }
-
+        await epochs.DestroyOldAsync(ct);
+        await ledger.EnterMissingAsync(ct);
         await vaultKey.ForgetAsync(ct);
     }
 

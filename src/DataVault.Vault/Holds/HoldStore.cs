@@ -1,0 +1,250 @@
+using System.Security.Cryptography;
+using System.Text;
+using DataVault.Cryptography;
+using DataVault.Policy;
+using DataVault.Transparency;
+using DataVault.Vault.Keys;
+using Npgsql;
+using NpgsqlTypes;
+
+namespace DataVault.Vault;
+
+/// <summary>A hold as its row has it.</summary>
+internal sealed record HoldRow(Guid Id, string Authority, HoldFact Scope, string PlacedBy, DateTimeOffset PlacedAt, DateTimeOffset ReviewAt)
+{
+    public byte[]? CaseRef { get; init; }
+
+    public int People { get; init; }
+
+    public DateTimeOffset? ExpiresAt { get; init; }
+
+    public string? ReleasedBy { get; init; }
+
+    public DateTimeOffset? ReleasedAt { get; init; }
+
+    public long LogIndex { get; init; }
+}
+
+/// <summary>
+/// Rows of holds, and what follows from them: the facts of each person concerned, which every decision looks at, and an entry of the log about each person,
+/// all in one transaction. People are locked in the order of their ids.
+/// </summary>
+internal sealed class HoldStore(RequestStore requests, KeyRegistry keys, SubjectFacts facts, AuditLog log, ErasureNotebook notebook, VaultDatabase database)
+{
+    private const string Columns =
+        "hold_id, authority, items, classes, purposes, case_ref, people, placed_by, placed_at, review_at, expires_at, released_by, released_at, log_index";
+    private const string Label = "hold-case";
+    private const int MostHolds = 100;
+    private static readonly Recipient Keeper = LogWorker.Keeper;
+
+    private DateTimeOffset Now => requests.Now;
+
+    public Task<HoldRow> PlaceAsync(
+        Recipient recipient, HoldRow row, IReadOnlyList<SubjectId> subjects, string reference, Guid requestId, CancellationToken cancellation) =>
+        WithKeysAsync(subjects, allOfThem: true, (held, connection, transaction) => PlaceAsync(connection, transaction, (recipient, row with { CaseRef = Seal(row.Id, reference) }), held, requestId, cancellation), cancellation);
+
+    private async Task<HoldRow> PlaceAsync(
+        NpgsqlConnection connection, NpgsqlTransaction transaction, (Recipient Recipient, HoldRow Row) placed, List<SubjectKeys> held, Guid requestId, CancellationToken cancellation)
+    {
+        await InsertAsync(connection, placed.Row, cancellation);
+        var entries = new List<LogEntry>(held.Count);
+        foreach (var subject in held)
+        {
+            if (await SubjectRows.LockAsync(connection, transaction, subject.Subject, cancellation) is null || await IsLostAsync(connection, subject.Subject, cancellation)) throw VaultException.NotFound();
+            await ExecuteAsync(connection, "insert into vault.hold_subject (subject_id, hold_id) values ($1, $2)", cancellation, subject.Subject.Value, placed.Row.Id);
+            entries.Add(await FollowAsync(connection, transaction, subject, Entry(placed.Recipient, placed.Row, "hold-placed", requestId), cancellation) ?? throw VaultException.NotFound());
+        }
+        var first = await log.AppendWithinAsync(connection, transaction, entries, cancellation);
+        await ExecuteAsync(connection, "update vault.hold set log_index = $2 where hold_id = $1", cancellation, placed.Row.Id, first);
+        return placed.Row with { LogIndex = first };
+    }
+
+    /// <summary>Ends a hold, once; who comes second finds it ended.</summary>
+    public async Task<(HoldRow Row, IReadOnlyList<SubjectId> Subjects)> ReleaseAsync(Recipient recipient, Guid id, Guid requestId, CancellationToken cancellation)
+    {
+        var subjects = (await SubjectsAsync([id], cancellation))[id].ToList();
+        var row = await WithKeysAsync(subjects, allOfThem: false, async (held, connection, transaction) =>
+        {
+            var current = await LockAsync(connection, id, cancellation) ?? throw VaultException.NotFound();
+            if (current.ReleasedAt is not null) throw VaultException.InvalidState("The hold has ended already.");
+            current = current with { ReleasedAt = Now, ReleasedBy = recipient.Id };
+            await ExecuteAsync(connection, "update vault.hold set released_at = $2, released_by = $3 where hold_id = $1", cancellation, id, Now.UtcDateTime, recipient.Id);
+            var entry = Entry(recipient, current, "hold-released", requestId);
+            var entries = new List<LogEntry>(held.Count);
+            foreach (var subject in held)
+            {
+                if (await FollowAsync(connection, transaction, subject, entry, cancellation) is { } about) entries.Add(about);
+            }
+            var first = await log.AppendWithinAsync(connection, transaction, entries.Count > 0 ? entries : [entry], cancellation);
+            await ExecuteAsync(connection, "update vault.hold set log_index = $2 where hold_id = $1", cancellation, id, first);
+            return current with { LogIndex = first };
+        }, cancellation);
+        return (row, subjects);
+    }
+
+    /// <summary>Ends the holds whose own end has come. A review date ends nothing.</summary>
+    public async Task ExpireAsync(CancellationToken cancellation)
+    {
+        await using var command = database.Source.CreateCommand("select hold_id from vault.hold where released_at is null and expires_at <= $1 order by hold_id");
+        command.Parameters.Add(new() { Value = Now.UtcDateTime });
+        foreach (var id in await Rows.ReadAsync(command, row => row.GetGuid(0), cancellation))
+        {
+            try
+            {
+                await ReleaseAsync(Keeper, id, id, cancellation);
+            }
+            catch (VaultException e) when (e.Slug == "invalid-state")
+            {
+                // Another process was quicker.
+                continue;
+            }
+        }
+    }
+
+    public async Task<IReadOnlyList<HoldRow>> ListAsync(HoldFilter filter, int limit, Guid? before, CancellationToken cancellation)
+    {
+        await using var command = database.Source.CreateCommand(
+            $"""
+            select {Columns} from vault.hold h where ($1 is null or (released_at is null) = $1) and (not $2 or (released_at is null and review_at <= $3))
+            and ($4 is null or exists (select from vault.hold_subject s where s.hold_id = h.hold_id and s.subject_id = $4)) and ($5 is null or hold_id < $5)
+            order by hold_id desc limit $6
+            """);
+        command.Parameters.Add(Optional(filter.Open, NpgsqlDbType.Boolean));
+        command.Parameters.Add(new() { Value = filter.Overdue });
+        command.Parameters.Add(new() { Value = Now.UtcDateTime });
+        command.Parameters.Add(Optional(filter.Subject?.Value, NpgsqlDbType.Uuid));
+        command.Parameters.Add(Optional(before, NpgsqlDbType.Uuid));
+        command.Parameters.Add(new() { Value = limit });
+        return await Rows.ReadAsync(command, Row, cancellation);
+    }
+
+    /// <summary>Those of each hold who are still there, by id.</summary>
+    public async Task<ILookup<Guid, SubjectId>> SubjectsAsync(IReadOnlyList<Guid> holds, CancellationToken cancellation)
+    {
+        await using var command = database.Source.CreateCommand("select hold_id, subject_id from vault.hold_subject where hold_id = any($1) order by subject_id");
+        command.Parameters.Add(new() { Value = holds.ToArray() });
+        return (await Rows.ReadAsync(command, row => (row.GetGuid(0), new SubjectId(row.GetGuid(1))), cancellation)).ToLookup(pair => pair.Item1, pair => pair.Item2);
+    }
+
+    /// <summary>The holds in force about people, as these may know of them.</summary>
+    public async Task<ILookup<SubjectId, HoldGround>> GroundsAsync(IReadOnlyList<SubjectId> subjects, CancellationToken cancellation)
+    {
+        await using var command = database.Source.CreateCommand(
+            "select s.subject_id, h.authority, h.review_at, h.expires_at from vault.hold_subject s join vault.hold h using (hold_id) where s.subject_id = any($1) and h.released_at is null order by h.hold_id");
+        command.Parameters.Add(new() { Value = subjects.Select(subject => subject.Value).ToArray() });
+        var rows = await Rows.ReadAsync(
+            command, row => (new SubjectId(row.GetGuid(0)), new HoldGround(row.GetString(1), row.GetFieldValue<DateTimeOffset>(2), Instant(row, 3))), cancellation);
+        return rows.ToLookup(pair => pair.Item1, pair => pair.Item2);
+    }
+
+    /// <summary>Erasures of people that wait for a hold to end.</summary>
+    public async Task<IReadOnlyList<RequestRow>> WaitingErasuresAsync(IReadOnlyList<SubjectId> subjects, CancellationToken cancellation) =>
+        [.. (await requests.UnfinishedAsync(cancellation)).Where(row => row.Kind == RequestKinds.Erasure && row.Subject is { } subject && subjects.Contains(subject))];
+
+    public string? CaseOf(HoldRow row)
+    {
+        if (row.CaseRef is null) return null;
+        using var key = keys.Derive(Label);
+        using var opened = SealedValue.OpenSecret(key.Span, row.CaseRef, Context(row.Id, stackalloc byte[AssociatedData.Limit]));
+        return Encoding.UTF8.GetString(opened.Span);
+    }
+
+    public Task<long> DeniedAsync(Recipient recipient, Guid requestId, CancellationToken cancellation) =>
+        log.AppendAsync(log.Entry(EntryType.Denied, recipient, default, SubjectRequests.Purpose, EntryResult.Denied, [], requestId) with { Rules = ["holds"] }, null, cancellation);
+
+    public Task<long> RecordLookAsync(Recipient recipient, Guid requestId, CancellationToken cancellation) =>
+        log.AppendAsync(log.Entry(EntryType.RequestRead, recipient, default, SubjectRequests.Purpose, EntryResult.Ok, [], requestId) with { Rules = ["holds"] }, null, cancellation);
+
+    // The person's facts name every hold in force, so that a decision needs no other look.
+    private async Task<LogEntry?> FollowAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, SubjectKeys subject, LogEntry entry, CancellationToken cancellation)
+    {
+        if (await SubjectRows.LockAsync(connection, transaction, subject.Subject, cancellation) is null) return null;
+        await using var select = new NpgsqlCommand(
+            $"select {Columns} from vault.hold where released_at is null and hold_id in (select hold_id from vault.hold_subject where subject_id = $1) order by hold_id", connection, transaction)
+        {
+            Parameters = { new() { Value = subject.Subject.Value } },
+        };
+        var holds = (await Rows.ReadAsync(select, Row, cancellation)).ConvertAll(row => row.Scope);
+        if (holds.Count > MostHolds) throw VaultException.InvalidState($"At most {MostHolds} holds may be in force about one person.");
+        var changed = await facts.ChangeAsync(connection, transaction, subject, before => before with { Holds = holds }, cancellation);
+        return changed is { } done ? entry with { Subject = subject.Tag, Seal = facts.Digest(done.After), RecordVersion = done.After.RowVersion } : null;
+    }
+
+    // From the moment that an erasure of the whole is noted there is no way back: such a person is as good as erased.
+    private async Task<bool> IsLostAsync(NpgsqlConnection connection, SubjectId subject, CancellationToken cancellation) =>
+        (await ErasureRows.UnderWayAsync(connection, subject, cancellation)).Any(
+            one => !notebook.Open(new RequestRow(one.Request, subject, RequestKinds.Erasure, RequestStates.Approved, "") { Work = one.Work }).Partial);
+
+    private LogEntry Entry(Recipient recipient, HoldRow row, string act, Guid requestId) =>
+        log.Entry(EntryType.HoldChange, recipient, default, SubjectRequests.Purpose, EntryResult.Ok, row.Scope.Items, requestId) with
+        {
+            Rules = [act, "authority:" + row.Authority, $"hold:{row.Id:D}", .. row.Scope.Classes.Select(id => $"class:{id}")],
+        };
+
+    private async Task<T> WithKeysAsync<T>(
+        IReadOnlyList<SubjectId> subjects, bool allOfThem, Func<List<SubjectKeys>, NpgsqlConnection, NpgsqlTransaction, Task<T>> work, CancellationToken cancellation)
+    {
+        var held = (await keys.GetManyAsync([.. subjects.OrderBy(subject => subject.Value)], cancellation)).ToList();
+        try
+        {
+            if (allOfThem && held.Count < subjects.Count) throw VaultException.NotFound();
+            return await database.RunAsync((connection, transaction) => work(held, connection, transaction), cancellation);
+        }
+        catch (CryptographicException e)
+        {
+            throw VaultException.Unavailable(e);
+        }
+        finally
+        {
+            held.ForEach(one => one.Dispose());
+        }
+    }
+
+    private static async Task InsertAsync(NpgsqlConnection connection, HoldRow row, CancellationToken cancellation)
+    {
+        await using var command = new NpgsqlCommand(
+            "insert into vault.hold (hold_id, authority, items, classes, purposes, case_ref, people, placed_by, placed_at, review_at, expires_at, log_index) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0)", connection)
+        {
+            Parameters =
+            {
+                new() { Value = row.Id }, new() { Value = row.Authority }, new() { Value = row.Scope.Items.ToArray() }, new() { Value = row.Scope.Classes.ToArray() },
+                new() { Value = row.Scope.Purposes.ToArray() }, new() { Value = row.CaseRef! }, new() { Value = row.People }, new() { Value = row.PlacedBy },
+                new() { Value = row.PlacedAt.UtcDateTime }, new() { Value = row.ReviewAt.UtcDateTime }, Optional(row.ExpiresAt?.UtcDateTime, NpgsqlDbType.TimestampTz),
+            },
+        };
+        await command.ExecuteNonQueryAsync(cancellation);
+    }
+
+    private static async Task<HoldRow?> LockAsync(NpgsqlConnection connection, Guid id, CancellationToken cancellation)
+    {
+        await using var command = new NpgsqlCommand($"select {Columns} from vault.hold where hold_id = $1 for update", connection) { Parameters = { new() { Value = id } } };
+        return (await Rows.ReadAsync(command, Row, cancellation)).FirstOrDefault();
+    }
+
+    private static HoldRow Row(NpgsqlDataReader row) => new(
+        row.GetGuid(0), row.GetString(1), new HoldFact(row.GetFieldValue<int[]>(2), row.GetFieldValue<int[]>(3), row.GetFieldValue<int[]>(4)), row.GetString(7),
+        row.GetFieldValue<DateTimeOffset>(8), row.GetFieldValue<DateTimeOffset>(9))
+    {
+        CaseRef = row.IsDBNull(5) ? null : row.GetFieldValue<byte[]>(5), People = row.GetInt32(6), ExpiresAt = Instant(row, 10),
+        ReleasedBy = row.IsDBNull(11) ? null : row.GetString(11), ReleasedAt = Instant(row, 12), LogIndex = row.GetInt64(13),
+    };
+
+    private byte[] Seal(Guid hold, string reference)
+    {
+        using var key = keys.Derive(Label);
+        return SealedValue.Seal(key.Span, 1, 0, Encoding.UTF8.GetBytes(reference), Context(hold, stackalloc byte[AssociatedData.Limit]), requests.Clock.Random);
+    }
+
+    private static ReadOnlySpan<byte> Context(Guid hold, Span<byte> buffer) => new AssociatedData(buffer, Label).Add(hold).Bytes;
+
+    private static DateTimeOffset? Instant(NpgsqlDataReader row, int at) => row.IsDBNull(at) ? null : row.GetFieldValue<DateTimeOffset>(at);
+
+    private static NpgsqlParameter Optional(object? value, NpgsqlDbType type) => new() { Value = value ?? DBNull.Value, NpgsqlDbType = type };
+
+    private static async Task ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken cancellation, params object[] values)
+    {
+        await using var command = new NpgsqlCommand(sql, connection);
+        foreach (var value in values) command.Parameters.Add(new() { Value = value });
+        await command.ExecuteNonQueryAsync(cancellation);
+    }
+}

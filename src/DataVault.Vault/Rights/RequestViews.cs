@@ -1,0 +1,31 @@
+using DataVault.Policy;
+
+namespace DataVault.Vault;
+
+/// <summary>Requests as they are shown: what stands in their rows, and of an erasure how far it has come and what keeps the rest.</summary>
+internal sealed class RequestViews(HoldStore holds, ErasureNotebook notebook, PolicySet policy, VaultClock clock)
+{
+    public async Task<RequestView> OfAsync(RequestRow row, CancellationToken cancellation) => (await OfAsync([row], cancellation))[0];
+
+    public async Task<IReadOnlyList<RequestView>> OfAsync(IReadOnlyList<RequestRow> rows, CancellationToken cancellation)
+    {
+        var deferred = rows.Where(row => row.Kind == RequestKinds.Erasure && row.Work is not null).Select(row => row.Subject).OfType<SubjectId>().Distinct().ToList();
+        var grounds = deferred.Count == 0 ? null : await holds.GroundsAsync(deferred, cancellation);
+        return [.. rows.Select(row => View(row) with { Erasure = ProgressOf(row, row.Subject is { } subject && grounds is not null ? [.. grounds[subject]] : []) })];
+    }
+
+    private RequestView View(RequestRow row) => new(
+        row.Id, row.Subject, row.Kind, row.State, row.OpenedAt, row.DueAt, row.CompletedAt, row.Reason, row.Progress,
+        row.PackageKey is not null && row.PackageExpires > clock.Now, row.HasCertificate, row.LogIndex, row.OpenedBy);
+
+    private ErasureProgress? ProgressOf(RequestRow row, IReadOnlyList<HoldGround> grounds)
+    {
+        if (row.HasCertificate) return new ErasureProgress(row.FinalAt is null ? "executed" : "final", row.FinalAt ?? row.FinalDue);
+        if (row.Work is null) return null;
+        if (notebook.Open(row) is not { Partial: true, Kept: { } kept, PartSettled: true }) return new ErasureProgress("running", null);
+        return new ErasureProgress("partial", null)
+        {
+            Deferred = [.. kept.Select(code => policy.Items.FirstOrDefault(item => item.Code == code)?.Name).OfType<string>()], Because = grounds,
+        };
+    }
+}
