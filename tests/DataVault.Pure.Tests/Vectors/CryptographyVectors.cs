@@ -143,7 +143,7 @@ internal static class CryptographyVectors
     private static Vector Backup(Vector v)
     {
         using var container = new MemoryStream(v.Bytes("container"));
-        using var reader = BackupReader.OpenAsync(container, v["passphrase"]).GetAwaiter().GetResult();
+        using var reader = BackupReader.OpenAsync(container, _ => v["passphrase"]).GetAwaiter().GetResult();
         var content = new StringBuilder();
         while (reader.ReadAsync().GetAwaiter().GetResult() is { } chunk) content.Append(Encoding.UTF8.GetString(chunk));
         return new() { ["part"] = reader.Part, ["content"] = content.ToString() };

@@ -10,7 +10,8 @@ internal static class TransparencyVectors
     public static IReadOnlyList<VectorKind> Kinds { get; } =
     [
         new("log-entries", Entries, Entry), new("trees", Trees, Tree), new("tile-paths", TilePaths, TilePath), new("entry-bundles", Bundles, Bundle),
-        new("checkpoints", Checkpoints, SignedCheckpoint), new("proofs", Proofs, Proof), new("erasure-certificates", Certificates, Certificate),
+        new("checkpoints", Checkpoints, SignedCheckpoint), new("proofs", Proofs, Proof), new("erasure-certificates", Superseded, Certificate),
+        new("erasure-certificates-2", Certificates, Certificate),
     ];
 
     private static IEnumerable<Vector> Entries()
@@ -124,10 +125,13 @@ internal static class TransparencyVectors
         };
     }
 
-    private static IEnumerable<Vector> Certificates()
+    // Version 1 was written before there was another. It is read for ever, and issued no more.
+    private static IEnumerable<Vector> Superseded() => [];
+
+    private static IEnumerable<Vector> Certificates() => new[] { false, true }.Select(final => new Vector
     {
-        yield return new() { ["certificate"] = ProofFileTests.Certificate().ToString(), ["key"] = MemoryLog.Signer.VerifierKey };
-    }
+        ["certificate"] = ProofFileTests.Certificate(final).ToString(), ["key"] = MemoryLog.Signer.VerifierKey,
+    });
 
     private static Vector Certificate(Vector v)
     {
