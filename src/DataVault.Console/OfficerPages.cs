@@ -18,6 +18,9 @@ internal static class OfficerPages
         map.Post("/console/officer/requests/{id:guid}", DecideAsync);
         map.Get("/console/officer/requests/{id:guid}/certificate", CertificateAsync);
         map.Get("/console/officer/log", LogAsync);
+        map.Get("/console/officer/impact", visit => ImpactAsync(visit, asked: false));
+        map.Post("/console/officer/impact", visit => ImpactAsync(visit, asked: true));
+        map.Post("/console/officer/impact/people", ImpactPeopleAsync);
         map.Get("/console/policy", PolicyAsync);
     }
 
@@ -66,6 +69,25 @@ internal static class OfficerPages
         var entries = visit.Vault.AuditEntriesAsync(filter, visit.Cancellation);
         return visit.Page<LogPage>(("Entries", await entries), ("Policy", await policy));
     }
+
+    // A question is a form that is posted: neither credentials nor people belong into addresses, which browsers and proxies keep.
+    private static async Task<IResult> ImpactAsync(Visit visit, bool asked)
+    {
+        var policy = visit.Vault.PolicyAsync(visit.Cancellation);
+        if (!asked) return visit.Page<ImpactPage>(("Asked", new ImpactQuestion()), ("Policy", await policy));
+        if (IsNoDay(visit.Form("from")) || IsNoDay(visit.Form("to"))) return visit.Fail(400, "No such report", "A day is written as 2026-03-31.");
+        var question = Question(visit);
+        var report = visit.Vault.ImpactAsync(question, visit.Cancellation);
+        return visit.Page<ImpactPage>(("Asked", question), ("Report", await report), ("Policy", await policy));
+    }
+
+    private static async Task<IResult> ImpactPeopleAsync(Visit visit) =>
+        Results.Stream(await visit.Vault.ExportImpactPeopleAsync(Question(visit) with { Resolve = true }, visit.Cancellation), "text/csv; charset=utf-8", "people-concerned.csv");
+
+    private static ImpactQuestion Question(Visit visit) => new()
+    {
+        Actor = visit.Form("actor"), Purpose = visit.Form("purpose"), From = Day(visit.Form("from")), To = Day(visit.Form("to"))?.AddDays(1),
+    };
 
     private static async Task<IResult> PolicyAsync(Visit visit)
     {

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using DataVault.Server;
 using DataVault.Server.Backup;
 using DataVault.Server.Database;
+using DataVault.Server.Operations;
 using DataVault.Vault;
 using Npgsql;
 
@@ -30,6 +31,9 @@ try
         ["migrate"] => startup.MigrateAsync(stop.Token),
         ["signer", .. var words] => startup.CareForSignerAsync(words, stop.Token),
         ["administrator", var email] => startup.CreateAdministratorAsync(email, stop.Token),
+        ["prune-log", "before", var day] => new LogCommands(startup.Visit(), Console.WriteLine).PruneAsync(day, dryRun: false, stop.Token),
+        ["prune-log", "before", var day, "dry-run"] => new LogCommands(startup.Visit(), Console.WriteLine).PruneAsync(day, dryRun: true, stop.Token),
+        ["reindex-log"] => new LogCommands(startup.Visit(), Console.WriteLine).ReindexAsync(stop.Token),
         ["check"] => CheckAsync(deep: false),
         ["check", "deep"] => CheckAsync(deep: true),
         ["backup", "verify", var file] => Backups().VerifyAsync(file, stop.Token),
@@ -38,7 +42,7 @@ try
         ["restore", var part, var from] => RestoreAsync(PartOf(part), from, null),
         ["restore", var part, var from, "replacing", var name] => RestoreAsync(PartOf(part), from, name),
         _ => throw new StartupException(
-            "Commands: none to serve; migrate; administrator EMAIL; signer keys|rotate|retire|adopt FILE; check [deep]; backup data|keys TO; backup verify FILE; backup list FOLDER; restore data|keys FROM [replacing NAME]."),
+            "Commands: none to serve; migrate; administrator EMAIL; signer keys|rotate|retire|adopt FILE; check [deep]; prune-log before DAY [dry-run]; reindex-log; backup data|keys TO; backup verify FILE; backup list FOLDER; restore data|keys FROM [replacing NAME]."),
     });
     return unsound ? 1 : 0;
 

@@ -24,6 +24,9 @@ internal sealed class LogBlock(long first, int count, byte[]? bundle, byte[]? ti
     /// <summary>True when the bundle has just the entries that its place asks for.</summary>
     public bool Complete { get; private set; }
 
+    /// <summary>True when there are no entries, only the hashes of the tile.</summary>
+    public bool IsPruned { get; private set; }
+
     public byte[] Leaves { get; private set; } = [];
 
     /// <summary>Root over the leaves of a full block.</summary>
@@ -43,7 +46,10 @@ internal sealed class LogBlock(long first, int count, byte[]? bundle, byte[]? ti
     public void Hash(bool opaqueEntries)
     {
         if (bundle is null)
+        {
+            TakeHashes(opaqueEntries);
             return;
+        }
         Leaves = new byte[count * MerkleHash.Size];
         var (at, read) = (0, 0);
         for (; read < count && at + 2 <= bundle.Length; read++)
@@ -57,9 +63,24 @@ internal sealed class LogBlock(long first, int count, byte[]? bundle, byte[]? ti
         Complete = read == count && at == bundle.Length;
         if (!Complete || count < TlogTiles.Width)
             return;
+        Fold();
+    }
+
+    private void Fold()
+    {
         Span<byte> hashes = stackalloc byte[TlogTiles.Width * MerkleHash.Size];
         Leaves.CopyTo(hashes);
         MerkleHash.FoldPerfect(hashes, Root);
+    }
+
+    // Whether the entries may be missing is not for the block to say: their hashes lead on to what does.
+    private void TakeHashes(bool opaque)
+    {
+        if (opaque || count < TlogTiles.Width || tile?.Length != TlogTiles.Width * MerkleHash.Size)
+            return;
+        Leaves = [.. tile];
+        (IsPruned, Complete) = (true, true);
+        Fold();
     }
 
     private void Take(int place, ReadOnlyMemory<byte> entry, bool opaque)
@@ -95,4 +116,22 @@ internal sealed class LogBlock(long first, int count, byte[]? bundle, byte[]? ti
             return exception.Message;
         }
     }
+}
+
+/// <summary>What the log says of entries that are not in it any more: <c>log.prune</c>, with the first index that stays and the root of what went.</summary>
+internal sealed class PruneNotes : IEntryReader
+{
+    private readonly Dictionary<long, byte[]> _roots = [];
+
+    public bool Wants(in EntryGlance entry, ReadOnlySpan<byte> encoded) => entry.Type == EntryType.LogPrune;
+
+    public void Read(long index, ReadOnlyMemory<byte> encoded)
+    {
+        var entry = LogEntry.Decode(encoded);
+        if (entry is { Result: EntryResult.Ok, Reference: { } below } && below <= index && !entry.Seal.IsEmpty)
+            _roots[below] = entry.Seal.ToArray();
+    }
+
+    /// <summary>True when some entry says that those below went, and had this root.</summary>
+    public bool Cover(long below, byte[]? root) => root is not null && _roots.TryGetValue(below, out var told) && told.AsSpan().SequenceEqual(root);
 }

@@ -133,14 +133,14 @@ internal sealed class SignerChain : IEntryReader
     public void Read(long index, ReadOnlyMemory<byte> encoded) => _entries[index] = LogEntry.Decode(encoded);
 
     /// <summary>What the list of keys says of the first <paramref name="size"/> entries, and they do not.</summary>
-    public IEnumerable<string> Problems(LogKeys keys, long size)
+    public IEnumerable<string> Problems(LogKeys keys, long pruned, long size)
     {
         for (var i = 0; i < keys.Keys.Count; i++)
         {
             var key = keys.Keys[i];
-            if (i > 0 && key.From <= size && !(_entries.TryGetValue(key.From - 1, out var begun) && Announces(begun, key)))
+            if (i > 0 && key.From > pruned && key.From <= size && !(_entries.TryGetValue(key.From - 1, out var begun) && Announces(begun, key)))
                 yield return $"the log does not announce the key {key.Verifier.KeyId:x8} at entry {key.From - 1}";
-            if (key.Until is { } until && until < size && !(_entries.TryGetValue(until, out var ended) && Ends(ended, key, keys.Keys[i + 1])))
+            if (key.Until is { } until && until >= pruned && until < size && !(_entries.TryGetValue(until, out var ended) && Ends(ended, key, keys.Keys[i + 1])))
                 yield return $"the log does not end the key {key.Verifier.KeyId:x8} at entry {until}";
         }
     }

@@ -50,7 +50,7 @@ public sealed class LogVerifier
         // SPEC checkpoint §7: nobody need believe the list of keys, the log itself says which key follows which. A key may have been announced since this checkpoint.
         if (_key is not LogKeys listed || _opaqueEntries || !replay.IsAsSigned)
             return report;
-        var findings = chain.Problems(listed, checkpoint.Size).Select(found => new LogFinding(LogFault.Keys, null, null, found));
+        var findings = chain.Problems(listed, report.PrunedBelow, checkpoint.Size).Select(found => new LogFinding(LogFault.Keys, null, null, found));
         return report with { Findings = [.. report.Findings.Concat(findings).Take(VerificationReport.MaxFindings)] };
     }
 
@@ -100,10 +100,13 @@ internal sealed class LogReplay(SizedLog log, Checkpoint checkpoint, IReadOnlyLi
     private readonly List<Checkpoint> _earlier = [];
     private readonly List<LogFinding> _findings = [];
     private readonly List<LogFinding> _tileFindings = [];
+    private readonly PruneNotes _prunes = new();
     private long? _firstTime, _lastTime;
     private long _confirmed;
     private long? _denied;
     private int _continued;
+    private long _pruned;
+    private byte[]? _prunedRoot;
 
     public IProgress<long>? Progress { get; init; }
 
@@ -129,7 +132,7 @@ internal sealed class LogReplay(SizedLog log, Checkpoint checkpoint, IReadOnlyLi
     public async Task<VerificationReport> RunAsync(int blocksAhead, CancellationToken cancellationToken)
     {
         _earlier.Sort((a, b) => a.Size.CompareTo(b.Size));
-        var complete = await ReplayAsync(blocksAhead, cancellationToken);
+        var complete = await ReplayAsync(blocksAhead, cancellationToken) && (_pruned == 0 || _prunes.Cover(_pruned, _prunedRoot));
         foreach (var beyond in _earlier.Where(earlier => earlier.Size > log.Size))
             Report(LogFault.EarlierCheckpoint, log.Size, beyond.Size - 1, $"the log had {beyond.Size} entries before and now ends at {log.Size}");
         IReadOnlyList<LogFinding> damage = _tileFindings;
@@ -143,6 +146,7 @@ internal sealed class LogReplay(SizedLog log, Checkpoint checkpoint, IReadOnlyLi
             Size = checkpoint.Size,
             Root = checkpoint.Root,
             EarlierCheckpoints = _continued,
+            PrunedBelow = IsAsSigned ? _pruned : 0,
             FirstTime = _firstTime,
             LastTime = _lastTime,
             Findings = [.. damage.Concat(_findings).Take(VerificationReport.MaxFindings)],
@@ -162,11 +166,14 @@ internal sealed class LogReplay(SizedLog log, Checkpoint checkpoint, IReadOnlyLi
                 under.Enqueue(Task.Run(() => ReadAsync(n, cancellationToken), cancellationToken));
             }
             var block = await under.Dequeue();
-            if (!block.Complete)
+            // SPEC log-entry §11: entries may be missing from the beginning on, and nowhere else.
+            if (!block.Complete || (block.IsPruned && block.First != _pruned))
             {
                 await Task.WhenAll(under);
                 return false;
             }
+            if (block.IsPruned) _pruned += block.Count;
+            else if (_pruned > 0) _prunedRoot ??= _range.Root();
             Add(block);
             await CheckLevelsAsync(final: false, cancellationToken);
             if (block.First / TlogTiles.Width % 1024 == 0)
@@ -180,7 +187,7 @@ internal sealed class LogReplay(SizedLog log, Checkpoint checkpoint, IReadOnlyLi
     {
         var bundle = log.BundleAsync(n, cancellationToken);
         var tile = log.TileAsync(0, n, cancellationToken);
-        var block = new LogBlock(n * TlogTiles.Width, log.EntriesIn(n), await bundle, await tile, readers ?? []);
+        var block = new LogBlock(n * TlogTiles.Width, log.EntriesIn(n), await bundle, await tile, readers is null ? [] : [_prunes, .. readers]);
         block.Hash(opaqueEntries: readers is null);
         return block;
     }

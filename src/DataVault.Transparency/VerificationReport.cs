@@ -74,6 +74,9 @@ public sealed record VerificationReport
     /// <summary>Number of earlier checkpoints that the log was found to continue.</summary>
     public int EarlierCheckpoints { get; init; }
 
+    /// <summary>Entries below this were pruned, as a later entry says: only their hashes were verified. 0 when all entries were there.</summary>
+    public long PrunedBelow { get; init; }
+
     /// <summary>Time of the first entry, in Unix milliseconds; null when the log is empty or its entries were not decoded.</summary>
     public long? FirstTime { get; init; }
 

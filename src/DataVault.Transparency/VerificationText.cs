@@ -34,6 +34,8 @@ public static class VerificationText
             text.Add($"period      {Time(first)} to {Time(last)}");
         if (report.EarlierCheckpoints > 0)
             text.Add($"continues   {report.EarlierCheckpoints} earlier checkpoint{(report.EarlierCheckpoints == 1 ? "" : "s")}");
+        if (report.PrunedBelow > 0)
+            text.Add(string.Create(CultureInfo.InvariantCulture, $"pruned      the entries before {report.PrunedBelow:N0}, as a later entry says; their hashes lead to the root"));
         text.AddRange(report.Findings.Select(finding => $"BAD         {finding.Message}"));
         if (report.Findings.Count == VerificationReport.MaxFindings)
             text.Add("            and perhaps more");
@@ -78,6 +80,7 @@ public static class VerificationText
         report.Size,
         Root = Convert.ToBase64String(report.Root.Span),
         report.EarlierCheckpoints,
+        report.PrunedBelow,
         From = report.FirstTime is { } first ? Time(first) : null,
         To = report.LastTime is { } last ? Time(last) : null,
         report.FirstBadIndex,

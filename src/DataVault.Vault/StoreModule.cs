@@ -51,11 +51,11 @@ internal static class StoreModule
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<RecordCipher>(),
             p.GetRequiredService<CheckpointSigner>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<VaultClock>()));
         services.AddSingleton(p => new VaultCheck(
-            p.GetRequiredService<VaultDatabase>(),
+            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<LogMirror>(),
             run => new KeyCheck(run, p.GetRequiredService<KeysDatabase>(), p.GetRequiredService<VaultKeyring>(), p.GetRequiredService<TombstoneJournal>()),
             run => new RowCheck(run, p.GetRequiredService<PackageFolder>()),
             run => new PeopleCheck(run, p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<RecordCipher>(), p.GetRequiredService<PolicySet>()),
-            run => new RecordsCheck(run, p.GetRequiredService<RecordsManifests>(), p.GetRequiredService<AuditReader>(), p.GetRequiredService<VaultOptions>())));
+            run => new RecordsCheck(run, p.GetRequiredService<RecordsManifests>(), p.GetRequiredService<AuditReader>(), p.GetRequiredService<LogMirror>(), p.GetRequiredService<VaultOptions>())));
     }
 
     private static void AddFeed(IServiceCollection services)

@@ -89,6 +89,9 @@ public static class VaultModule
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<LogStore>(), p.GetRequiredService<LogIndexer>(),
             p.GetRequiredService<CheckpointSigner>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<ReaderNames>()));
         services.AddSingleton<TagResolver>();
+        services.AddSingleton(p => new LogPrune(
+            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<LogStore>(), p.GetRequiredService<LogMirror>(), p.GetRequiredService<LogIndexer>(),
+            p.GetRequiredService<AuditLog>()));
         services.AddSingleton(p => new BreachImpact(
             p.GetRequiredService<AuditReader>(), p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<ReaderNames>(),
             p.GetRequiredService<TagResolver>(), p.GetRequiredService<PolicySet>()));

@@ -11,7 +11,8 @@ internal static class AuditVerbs
     private static readonly string[] s_officer = ["compliance-officer"];
 
     public static Verb Build(VerbContext context) =>
-        new Verb("audit", "Search and verify the transparency log.").With(Search(context), Verify(context), Check(context), AuditKeys.Build(context), AuditTimestamp.Build(context));
+        new Verb("audit", "Search and verify the transparency log.")
+            .With([Search(context), Verify(context), Check(context), AuditKeys.Build(context), AuditTimestamp.Build(context), .. AuditReportVerbs.Build(context)]);
 
     private static Verb Verify(VerbContext context)
     {
@@ -52,19 +53,20 @@ internal static class AuditVerbs
     private static Verb Search(VerbContext context)
     {
         var customer = new Option<Guid?>("--customer") { Description = "About this customer." };
-        var actor = new Option<string?>("--actor") { Description = "Application or role that acted." };
+        var actor = new Option<string?>("--actor") { Description = "Application or role that acted, or a client or account id." };
         var purpose = new Option<string?>("--purpose") { Description = "Purpose that was named." };
-        var field = new Option<string?>("--field") { Description = "Field concerned." };
+        var field = new Option<string?>("--field") { Description = "Field concerned, or event: and an event type." };
         var type = new Option<string?>("--type") { Description = "Entry type, such as field.read." };
         var result = new Option<string?>("--result") { Description = "ok, denied or error." };
         var from = new Option<DateTimeOffset?>("--from") { Description = "Not before." };
         var to = new Option<DateTimeOffset?>("--to") { Description = "Before." };
+        var oldest = new Option<bool>("--oldest-first") { Description = "The oldest entry first." };
         var limit = new Option<int?>("--limit") { Description = "At most so many entries." };
         var cursor = new Option<string?>("--cursor") { Description = "Where the page before ended." };
         return new Verb(
             "search", "Find entries, newest first.",
             "datavault audit search --type field.read --field email --from 2026-01-01", "datavault audit search --result denied --limit 20 --json")
-            .With(customer, actor, purpose, field, type, result, from, to, limit, cursor)
+            .With(customer, actor, purpose, field, type, result, from, to, oldest, limit, cursor)
             .Does(context, async (session, cancellation) =>
             {
                 var p = session.Parsed;
@@ -72,7 +74,7 @@ internal static class AuditVerbs
                 {
                     Customer = p.GetValue(customer), Actor = p.GetValue(actor), Purpose = p.GetValue(purpose), Field = p.GetValue(field),
                     Type = p.GetValue(type), Result = p.GetValue(result), From = p.GetValue(from), To = p.GetValue(to),
-                    Limit = p.GetValue(limit), Cursor = p.GetValue(cursor),
+                    OldestFirst = p.GetValue(oldest), Limit = p.GetValue(limit), Cursor = p.GetValue(cursor),
                 };
                 var page = await session.Open(s_officer).AuditEntriesAsync(filter, cancellation);
                 session.Report.Show(page, () => Show(page));

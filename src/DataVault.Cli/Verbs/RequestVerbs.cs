@@ -137,7 +137,7 @@ internal static class RequestVerbs
     // The file is made first: a package that can be fetched once is not fetched for a folder that cannot be written to.
     private static async Task<long> SaveAsync(VaultClient vault, Guid request, string target, CancellationToken cancellation)
     {
-        await using var file = OwnFile(target);
+        await using var file = OwnFile.Create(target);
         try
         {
             await using var package = await vault.PackageAsync(request, cancellation);
@@ -150,8 +150,12 @@ internal static class RequestVerbs
             throw;
         }
     }
+}
 
-    private static FileStream OwnFile(string path)
+/// <summary>A file that only its owner reads, and that was not there before.</summary>
+internal static class OwnFile
+{
+    public static FileStream Create(string path)
     {
         var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
         if (!OperatingSystem.IsWindows()) options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;

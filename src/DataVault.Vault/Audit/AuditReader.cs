@@ -167,7 +167,7 @@ public sealed class AuditReader
         if (index >= (signer.Latest?.Size ?? 0)) await signer.SignAsync(ct);
         if (await store.WitnessedCheckpointAsync(index, log.WitnessQuorum, ct) is not { } signed || index >= signed.Size) throw VaultException.Unavailable();
         var hashes = await ReadNodesAsync(signed.Size, node => InclusionProof.Build(index, signed.Size, node), ct);
-        var entry = (await store.EntriesAtAsync([index], ct))[index];
+        if (!(await store.EntriesAtAsync([index], ct)).TryGetValue(index, out var entry)) throw VaultException.NotFound();
         if (!SignedNote.TryParse(signed.Note, out var note)) throw new InvalidDataException("The checkpoint is not a signed note.");
         return new InclusionProofData(index, entry, hashes, signed.Note, new TlogProof(index, hashes, note!, entry).ToString());
     }
@@ -196,7 +196,8 @@ public sealed class AuditReader
         var entries = new List<ReadOnlyMemory<byte>>(width);
         var first = n * TlogTiles.Width;
         await foreach (var (_, entry) in store.EntriesAsync(first, first + width, ct)) entries.Add(entry);
-        return EntryBundle.Encode(entries);
+        // Of a pruned log the entries are in the mirror, and here are only their hashes.
+        return entries.Count == width ? EntryBundle.Encode(entries) : null;
     }
 
     private async Task<bool> IsSignedAsync(int level, long n, int width, CancellationToken ct)

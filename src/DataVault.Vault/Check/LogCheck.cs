@@ -8,7 +8,7 @@ namespace DataVault.Vault;
 /// The log as the tables hold it: every batch parses, hashes to the leaves beside it and follows the one before; together they are the head; full
 /// tiles are what the entries give; every detail is the one that its entry names; every checkpoint signs what stands there.
 /// </summary>
-internal sealed class LogCheck(CheckRun run)
+internal sealed class LogCheck(CheckRun run, LogMirror mirror)
 {
     private const string Name = "log";
     private const int TileBytes = TlogTiles.Width * MerkleHash.Size;
@@ -22,6 +22,7 @@ internal sealed class LogCheck(CheckRun run)
     private readonly HashSet<string> erased = [];
     private readonly List<(long From, long To)> restores = [];
     private long lastTime;
+    private long pruned;
 
     /// <summary>Entries that a row says it was logged by, for those who check these rows.</summary>
     public Dictionary<long, LogEntry?> Wanted { get; } = [];
@@ -33,16 +34,19 @@ internal sealed class LogCheck(CheckRun run)
         await LoadAsync(ct);
         await using var told = run.Snapshot.RowsAsync("select index, sha256(sealed) from audit.detail order by index", row => (Index: row.GetInt64(0), Hash: row.GetFieldValue<byte[]>(1)), ct).GetAsyncEnumerator(ct);
         var more = await told.MoveNextAsync();
+        if (!await PrunedAsync(ct)) return;
         await foreach (var (first, count, entries, leaves) in run.Snapshot.RowsAsync("select first_index, count, entries, leaf_hashes from audit.batch order by first_index", Batch, ct))
         {
-            if (first != range.Size)
+            // A batch that a pruning cut through stays whole, so that its first entries come a second time.
+            var again = (int)Math.Max(0, Math.Min(count, pruned - first));
+            if (first + again != range.Size)
             {
                 run.Wrong(Name, $"a batch begins at entry {first} where {range.Size} is due");
                 return;
             }
 
             for (; more && told.Current.Index < first + count; more = await told.MoveNextAsync()) details[told.Current.Index] = told.Current.Hash;
-            if (!Take(first, count, entries, leaves)) return;
+            if (!Take(first, count, entries, leaves, again)) return;
             if (range.Size / 1_000_000 > first / 1_000_000) run.Step($"The log: {range.Size:N0} of {head.Size:N0} entries");
         }
 
@@ -68,7 +72,28 @@ internal sealed class LogCheck(CheckRun run)
         }
     }
 
-    private bool Take(long first, int count, byte[] bundle, byte[] leaves)
+    /// <summary>What was pruned is read from the log's mirror: the check is of the whole log, wherever it lies.</summary>
+    private async Task<bool> PrunedAsync(CancellationToken ct)
+    {
+        pruned = (await run.Snapshot.ListAsync("select coalesce(max(below), 0) from audit.pruned", row => row.GetInt64(0), ct))[0];
+        try
+        {
+            await foreach (var chunk in mirror.EntriesAsync(0, pruned, ct).Chunk(TlogTiles.Width).WithCancellation(ct))
+            {
+                var leaves = chunk.SelectMany(entry => MerkleHash.Leaf(entry.Span)).ToArray();
+                if (!Take(range.Size, chunk.Length, EntryBundle.Encode(chunk), leaves, 0)) return false;
+            }
+        }
+        catch (VaultStartException e)
+        {
+            run.Wrong(Name, e.Message);
+            return false;
+        }
+
+        return true;
+    }
+
+    private bool Take(long first, int count, byte[] bundle, byte[] leaves, int again)
     {
         if (!EntryBundle.TryDecode(bundle, out var entries) || entries.Count != count || leaves.Length != count * MerkleHash.Size)
         {
@@ -77,7 +102,7 @@ internal sealed class LogCheck(CheckRun run)
         }
 
         var leaf = new byte[MerkleHash.Size];
-        for (var i = 0; i < count; i++)
+        for (var i = again; i < count; i++)
         {
             MerkleHash.Leaf(entries[i].Span, leaf);
             if (!leaves.AsSpan(i * MerkleHash.Size, MerkleHash.Size).SequenceEqual(leaf)) run.Wrong(Name, $"entry {first + i} does not hash to the leaf beside it");

@@ -82,7 +82,7 @@ internal sealed class PeopleCheck(CheckRun run, KeyRegistry keys, RecordCipher c
 }
 
 /// <summary>The records against the log, by the verifier that auditors use.</summary>
-internal sealed class RecordsCheck(CheckRun run, RecordsManifests manifests, AuditReader log, VaultOptions options)
+internal sealed class RecordsCheck(CheckRun run, RecordsManifests manifests, AuditReader log, LogMirror mirror, VaultOptions options)
 {
     public async Task RunAsync(CancellationToken ct)
     {
@@ -93,18 +93,24 @@ internal sealed class RecordsCheck(CheckRun run, RecordsManifests manifests, Aud
         await manifests.WriteAsync(file, ct);
         file.Position = 0;
         if (!NoteVerifier.TryParseFile(log.VerifierKey, out var key)) throw new CryptographicException("The log's own key cannot be read.");
-        var report = await new RecordsVerifier(key!).VerifyAsync(new OwnLog(log), file, ct);
+        var report = await new RecordsVerifier(key!).VerifyAsync(new OwnLog(log, mirror), file, ct);
         foreach (var finding in report.Log.Findings) run.Wrong("log", finding.Message);
         foreach (var finding in report.Findings) run.Wrong("records-against-log", finding.Message);
         run.Count("records against the log", report.Records);
     }
 
-    private sealed class OwnLog(AuditReader log) : ILogSource
+    private sealed class OwnLog(AuditReader log, LogMirror mirror) : ILogSource
     {
         public Task<string?> CheckpointAsync(CancellationToken cancellationToken) => log.CheckpointAsync(cancellationToken);
 
         public Task<byte[]?> TileAsync(int level, long n, int width, CancellationToken cancellationToken) => log.TileAsync(level, n, width, cancellationToken);
 
-        public Task<byte[]?> EntryBundleAsync(long n, int width, CancellationToken cancellationToken) => log.EntryBundleAsync(n, width, cancellationToken);
+        // What was pruned is in the mirror.
+        public async Task<byte[]?> EntryBundleAsync(long n, int width, CancellationToken cancellationToken)
+        {
+            if (await log.EntryBundleAsync(n, width, cancellationToken) is { } bundle) return bundle;
+            var entries = await mirror.EntriesAsync(n * TlogTiles.Width, n * TlogTiles.Width + width, cancellationToken).ToListAsync(cancellationToken);
+            return entries.Count == width ? EntryBundle.Encode(entries) : null;
+        }
     }
 }
