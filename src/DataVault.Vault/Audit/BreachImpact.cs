@@ -1,4 +1,3 @@
-using System.Collections;
 using DataVault.Policy;
 using DataVault.Transparency;
 using DataVault.Vault.Keys;
@@ -83,7 +82,9 @@ public sealed class BreachImpact
             var hits = await HitsAsync(connection, disclosed, range, ct);
             var days = (await LogSearch.CountAsync(connection, disclosed, range, ct)).Days;
             var (first, last) = (await EdgeAsync(connection, disclosed, range, true, ct), await EdgeAsync(connection, disclosed, range, false, ct));
-            return Report(counts, hits, await PeopleAsync(connection, hits, ct), days, (first, last, await UnattributedAsync(connection, hits, ct)));
+            var categories = Categories(hits);
+            var totals = await PeopleAsync(connection, hits, [.. categories.Select(category => hits.MaskOf(category)), hits.MaskOf(Known(hits).Where(item => item.IsSpecialCategory))], ct);
+            return Report(counts, hits, categories, totals, days, (first, last, await UnattributedAsync(connection, hits, ct)));
         }, ct);
     }
 
@@ -143,16 +144,19 @@ public sealed class BreachImpact
         return new ImpactHits(range, shapes, [.. shapes.SelectMany(shape => shape.Items).Distinct().Order()]);
     }
 
-    private static async Task<List<ImpactGroup>> PeopleAsync(NpgsqlConnection connection, ImpactHits hits, CancellationToken ct)
+    private static async Task<ImpactTotals> PeopleAsync(NpgsqlConnection connection, ImpactHits hits, IReadOnlyList<long[]> sets, CancellationToken ct)
     {
-        if (hits.IsEmpty) return [];
+        var totals = new ImpactTotals(hits.Items.Count, sets);
+        if (hits.IsEmpty) return totals;
         await using var command = hits.Command(
             connection,
-            """
-            , person as (select subject, bit_or(mask) as mask from hit join shape using (code) group by subject)
-            select mask, count(*), count(g.subject) from person left join gone g using (subject) group by mask
+            $"""
+            , person as (select subject, {hits.Union} from hit join shape using (code) group by subject)
+            select count(*), count(g.subject), {hits.Words} from person left join gone g using (subject) group by {hits.Words}
             """);
-        return await Rows.ReadAsync(command, row => new ImpactGroup(row.GetFieldValue<BitArray>(0), row.GetInt64(1), row.GetInt64(2)), ct);
+        await using var reader = await command.ExecuteReaderAsync(ct);
+        while (await reader.ReadAsync(ct)) totals.Add(reader.GetInt64(0), reader.GetInt64(1), hits.WordsOf(reader, 2));
+        return totals;
     }
 
     private static async Task<List<FoundPerson>> ListAsync(NpgsqlConnection connection, ImpactHits hits, Guid after, int count, CancellationToken ct)
@@ -160,17 +164,15 @@ public sealed class BreachImpact
         if (hits.IsEmpty) return [];
         await using var command = hits.Command(
             connection,
-            """
+            $"""
             , person as (
-                select subject, bit_or(mask) as mask, count(*) as n, min(index) as first, max(index) as last from hit join shape using (code)
-                where subject > $5 group by subject order by subject limit $6)
-            select p.subject, p.mask, p.n, f.at, l.at, exists (select from gone g where g.subject = p.subject) from person p
+                select subject, {hits.Union}, count(*) as n, min(index) as first, max(index) as last from hit join shape using (code)
+                where subject > '{after}' group by subject order by subject limit {count})
+            select p.subject, p.n, f.at, l.at, exists (select from gone g where g.subject = p.subject), {hits.Words} from person p
             join audit.entry_index f on f.index = p.first join audit.entry_index l on l.index = p.last order by p.subject
             """);
-        LogSearch.Add(command, after, NpgsqlDbType.Uuid);
-        LogSearch.Add(command, count, NpgsqlDbType.Integer);
         return await Rows.ReadAsync(command, row => new FoundPerson(
-            row.GetGuid(0), hits.ItemsOf(row.GetFieldValue<BitArray>(1)), row.GetInt64(2), row.GetDateTime(3), row.GetDateTime(4), row.GetBoolean(5)), ct);
+            row.GetGuid(0), hits.ItemsOf(row, 5), row.GetInt64(1), row.GetDateTime(2), row.GetDateTime(3), row.GetBoolean(4)), ct);
     }
 
     private static async Task<DateTimeOffset?> EdgeAsync(NpgsqlConnection connection, EntryFilter disclosed, EntryRange range, bool oldest, CancellationToken ct)
@@ -194,20 +196,23 @@ public sealed class BreachImpact
         return (long)(await command.ExecuteScalarAsync(ct))!;
     }
 
+    private IEnumerable<CatalogueItem> Known(ImpactHits hits) => hits.Items.Select(names.Definition).OfType<CatalogueItem>();
+
+    private List<IGrouping<string, CatalogueItem>> Categories(ImpactHits hits) => [.. Known(hits).GroupBy(item => item.Category, StringComparer.Ordinal)];
+
     private ImpactReport Report(
-        EntryCounts counts, ImpactHits hits, List<ImpactGroup> people, IReadOnlyList<(DateOnly Day, long Entries)> days,
+        EntryCounts counts, ImpactHits hits, List<IGrouping<string, CatalogueItem>> grouped, ImpactTotals totals, IReadOnlyList<(DateOnly Day, long Entries)> days,
         (DateTimeOffset? First, DateTimeOffset? Last, long Unattributed) found)
     {
         long Sum(Func<EntryShape, bool> which) => counts.Shapes.Where(one => which(one.Shape)).Sum(one => one.Entries);
-        bool IsDisclosure(EntryShape shape) => Disclosing.Contains(shape.Type) && shape.Result == (short)EntryResult.Ok;
         bool IsDone(EntryShape shape, int[] types) => types.Contains(shape.Type) && shape.Result == (short)EntryResult.Ok;
-        long With(Func<CatalogueItem, bool> which) => people.Where(group => hits.ItemsOf(group.Mask).Any(code => names.Definition(code) is { } item && which(item))).Sum(group => group.People);
-        var items = hits.Items.Select((code, bit) => Item(code, Sum(shape => IsDisclosure(shape) && shape.Items.Contains(code)), people.Where(group => group.Mask[bit]).Sum(group => group.People)));
-        var categories = hits.Items.Select(names.Definition).OfType<CatalogueItem>().GroupBy(item => item.Category, StringComparer.Ordinal)
-            .Select(group => new ImpactCategory(group.Key, group.Any(item => item.IsSpecialCategory), With(item => item.Category == group.Key)));
+        var named = counts.Shapes.Where(one => IsDone(one.Shape, Disclosing)).SelectMany(one => one.Shape.Items.Select(code => (Code: code, one.Entries)))
+            .GroupBy(one => one.Code).ToDictionary(group => group.Key, group => group.Sum(one => one.Entries));
+        var items = hits.Items.Select((code, bit) => Item(code, named.GetValueOrDefault(code), totals.ByItem[bit]));
+        var categories = grouped.Select((group, at) => new ImpactCategory(group.Key, group.Any(item => item.IsSpecialCategory), totals.BySet[at]));
         return new ImpactReport(
-            hits.Range.High, found.First, found.Last, Sum(IsDisclosure), found.Unattributed, Sum(shape => IsDone(shape, Searching)), Sum(shape => IsDone(shape, Changing)),
-            Sum(shape => shape.Result == (short)EntryResult.Denied), people.Sum(group => group.People), people.Sum(group => group.Erased), With(item => item.IsSpecialCategory),
+            hits.Range.High, found.First, found.Last, Sum(shape => IsDone(shape, Disclosing)), found.Unattributed, Sum(shape => IsDone(shape, Searching)), Sum(shape => IsDone(shape, Changing)),
+            Sum(shape => shape.Result == (short)EntryResult.Denied), totals.People, totals.Erased, totals.BySet[^1],
             [.. items.OrderByDescending(item => item.People).ThenBy(item => item.Name, StringComparer.Ordinal)],
             [.. categories.OrderByDescending(category => category.People).ThenBy(category => category.Name, StringComparer.Ordinal)],
             Counted(counts, shape => EntryTypes.NameOf((EntryType)shape.Type)), Counted(counts, shape => shape.Purpose),
@@ -231,18 +236,49 @@ public sealed class BreachImpact
         new DateTimeOffset(found.Last), [.. found.Items.Select(names.Item)], found.Items.Any(code => names.Definition(code) is { IsSpecialCategory: true }));
 }
 
-/// <summary>Persons who lost the same.</summary>
-internal sealed record ImpactGroup(BitArray Mask, long People, long Erased);
+/// <summary>People by what they lost, added up while they are read: by item, and by set of items.</summary>
+internal sealed class ImpactTotals(int items, IReadOnlyList<long[]> sets)
+{
+    public long People { get; private set; }
+
+    public long Erased { get; private set; }
+
+    public long[] ByItem { get; } = new long[items];
+
+    /// <summary>People who lost at least one item of each set.</summary>
+    public long[] BySet { get; } = new long[sets.Count];
+
+    public void Add(long people, long erased, ReadOnlySpan<long> words)
+    {
+        (People, Erased) = (People + people, Erased + erased);
+        for (var word = 0; word < words.Length; word++)
+        {
+            for (var left = words[word]; left != 0; left &= left - 1) ByItem[word * ImpactHits.WordBits + System.Numerics.BitOperations.TrailingZeroCount(left)] += people;
+        }
+
+        for (var set = 0; set < sets.Count; set++)
+        {
+            for (var word = 0; word < words.Length; word++)
+            {
+                if ((words[word] & sets[set][word]) == 0) continue;
+                BySet[set] += people;
+                break;
+            }
+        }
+    }
+}
 
 /// <summary>A person in the list, by tag.</summary>
 internal sealed record FoundPerson(Guid Tag, IReadOnlyList<int> Items, long Disclosures, DateTime First, DateTime Last, bool Erased);
 
-/// <summary>Where disclosures are looked for.</summary>
+/// <summary>Where disclosures are looked for. Items are bits of as many words as they need.</summary>
 internal sealed class ImpactHits(EntryRange range, List<(int Code, int[] Items)> shapes, List<int> items)
 {
+    public const int WordBits = 63;
+
     private const string Hits =
         """
-        with shape as materialized (select code, bits::bit({width}) as mask from unnest($3::int[], $4::text[]) as s (code, bits)), hit as (
+        with shape as materialized (select * from unnest($3::int[]{masks}) as s (code, {words})), hit as (
             select e.subject, e.shape as code, e.index from audit.entry_index e
             where e.index >= $1 and e.index < $2 and e.shape = any($3) and e.subject is not null
             union all
@@ -259,21 +295,48 @@ internal sealed class ImpactHits(EntryRange range, List<(int Code, int[] Items)>
 
     public bool IsEmpty => range.IsEmpty || shapes.Count == 0;
 
-    public IReadOnlyList<int> ItemsOf(BitArray mask) => [.. items.Where((_, bit) => mask[bit])];
+    public string Words => string.Join(", ", Enumerable.Range(0, WordCount).Select(word => $"w{word}"));
+
+    public string Union => string.Join(", ", Enumerable.Range(0, WordCount).Select(word => $"bit_or(w{word}) as w{word}"));
+
+    private int WordCount => Math.Max(1, (items.Count + WordBits - 1) / WordBits);
+
+    /// <summary>The items whose bits stand in the words of a row.</summary>
+    public IReadOnlyList<int> ItemsOf(NpgsqlDataReader row, int firstWord) =>
+        [.. items.Where((_, bit) => (row.GetInt64(firstWord + bit / WordBits) >> (bit % WordBits) & 1) != 0)];
+
+    public long[] WordsOf(NpgsqlDataReader row, int firstWord) => [.. Enumerable.Range(firstWord, WordCount).Select(row.GetInt64)];
+
+    /// <summary>The bits of some items.</summary>
+    public long[] MaskOf(IEnumerable<CatalogueItem> some)
+    {
+        var bits = Bits();
+        int[] codes = [.. some.Select(item => item.Code)];
+        return [.. Enumerable.Range(0, WordCount).Select(word => Word(codes, word, bits))];
+    }
 
     /// <param name="alone">Of the index alone, without the sub-queries <c>hit</c>, <c>shape</c> and <c>gone</c>.</param>
     public NpgsqlCommand Command(NpgsqlConnection connection, string sql, bool alone = false)
     {
-        var hits = Hits.Replace("{width}", $"{Math.Max(1, items.Count)}", StringComparison.Ordinal).Replace("{erased}", $"{(int)EntryType.EraseExecuted}", StringComparison.Ordinal);
-        var command = new NpgsqlCommand(alone ? sql : hits + sql, connection) { CommandTimeout = 300 };
+        var command = new NpgsqlCommand(alone ? sql : Prefix() + sql, connection) { CommandTimeout = 300 };
         LogSearch.Add(command, range.Low, NpgsqlDbType.Bigint);
         LogSearch.Add(command, range.High, NpgsqlDbType.Bigint);
         LogSearch.Add(command, shapes.Select(shape => shape.Code).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Integer);
-        if (!alone) LogSearch.Add(command, shapes.Select(shape => Bits(shape.Items)).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text);
+        if (alone) return command;
+        var bits = Bits();
+        for (var word = 0; word < WordCount; word++)
+            LogSearch.Add(command, shapes.Select(shape => Word(shape.Items, word, bits)).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Bigint);
         return command;
     }
 
-    private string Bits(int[] named) => items.Count == 0 ? "0" : string.Concat(items.Select(item => named.Contains(item) ? '1' : '0'));
+    private Dictionary<int, int> Bits() => items.Select((item, bit) => (item, bit)).ToDictionary(pair => pair.item, pair => pair.bit);
+
+    private string Prefix() => Hits
+        .Replace("{masks}", string.Concat(Enumerable.Range(0, WordCount).Select(word => $", ${word + 4}::bigint[]")), StringComparison.Ordinal)
+        .Replace("{words}", Words, StringComparison.Ordinal).Replace("{erased}", $"{(int)EntryType.EraseExecuted}", StringComparison.Ordinal);
+
+    private static long Word(int[] named, int word, Dictionary<int, int> bits) =>
+        named.Select(item => bits[item]).Where(bit => bit / WordBits == word).Aggregate(0L, (mask, bit) => mask | 1L << (bit % WordBits));
 }
 
 /// <summary>
