@@ -72,6 +72,16 @@ public sealed class PublishedConstantTests
     }
 
     [Fact]
+    public void A_truncated_term_and_the_partition_of_a_person()
+    {
+        using var full = new BlindIndexEpoch(Key, 128, 1);
+        Assert.Equal("7cbe6156697a130f0ee5c1b7c3041ed1", Convert.ToHexStringLower(full.Term("ada@example.org"u8, 0)));
+        using var cut = new BlindIndexEpoch(Key, 11, 5);
+        Assert.Equal("e460", Convert.ToHexStringLower(cut.Term("ada@example.org"u8, 2)));
+        Assert.Equal(2, cut.PartitionOf(Subject.ToByteArray(bigEndian: true)));
+    }
+
+    [Fact]
     public void A_pseudonym()
     {
         using var domain = new PseudonymKey(Key);
