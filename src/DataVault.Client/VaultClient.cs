@@ -94,6 +94,28 @@ public sealed class VaultClient(HttpClient http, TokenSource? tokens = null, Vau
     public Task<Found> SearchAsync(SearchCustomers search, CancellationToken cancellation = default) =>
         AskAsync<SearchCustomers, Found>("/v1/customers/search", search, cancellation);
 
+    /// <summary>Versions and ages of the keys.</summary>
+    public Task<KeysView> KeysAsync(CancellationToken cancellation = default) => GetAsync<KeysView>(new Query("/v1/keys"), cancellation);
+
+    /// <summary>Begins the rotation of one level of keys.</summary>
+    public Task<KeyRotationView> StartRotationAsync(StartRotation rotation, CancellationToken cancellation = default) =>
+        PostAsync<StartRotation, KeyRotationView>("/v1/keys/rotations", rotation, null, cancellation);
+
+    /// <summary>Rotations, newest first.</summary>
+    public Task<Page<KeyRotationView>> RotationsAsync(int? limit = null, CancellationToken cancellation = default) =>
+        GetAsync<Page<KeyRotationView>>(new Query("/v1/keys/rotations").Page(limit, null), cancellation);
+
+    /// <summary>One rotation and how far it is.</summary>
+    public Task<KeyRotationView> RotationAsync(Guid id, CancellationToken cancellation = default) => GetAsync<KeyRotationView>(new Query($"/v1/keys/rotations/{id}"), cancellation);
+
+    /// <summary>Stops a rotation after the step at hand.</summary>
+    public Task<KeyRotationView> PauseRotationAsync(Guid id, CancellationToken cancellation = default) =>
+        PostAsync<object, KeyRotationView>($"/v1/keys/rotations/{id}/pause", new { }, null, cancellation);
+
+    /// <summary>Goes on with a rotation that was paused or that failed.</summary>
+    public Task<KeyRotationView> ResumeRotationAsync(Guid id, CancellationToken cancellation = default) =>
+        PostAsync<object, KeyRotationView>($"/v1/keys/rotations/{id}/resume", new { }, null, cancellation);
+
     /// <summary>What the planner says of the blind indexes.</summary>
     public Task<IndexReportView> IndexesAsync(CancellationToken cancellation = default) => GetAsync<IndexReportView>(new Query("/v1/indexes"), cancellation);
 

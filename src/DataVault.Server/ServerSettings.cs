@@ -77,6 +77,22 @@ internal sealed class ServerSettings
     /// <summary>Customers of the sample; 0 for none.</summary>
     public TimeSpan IndexEpochLength => _configuration.GetValue("Vault:IndexEpochLength", TimeSpan.FromDays(90));
 
+    public TimeSpan EpochLength => _configuration.GetValue("Vault:EpochLength", TimeSpan.FromHours(24));
+
+    public TimeSpan EpochRetention => _configuration.GetValue("Vault:EpochRetention", TimeSpan.FromDays(7));
+
+    public double RotationShare => _configuration.GetValue("Vault:RotationShare", 0.25);
+
+    public TimeSpan RenewalGrace => _configuration.GetValue("Vault:RenewalGrace", TimeSpan.FromMinutes(10));
+
+    /// <summary>Ages from which a rotation is said to be due.</summary>
+    public KeyAges KeyAges => new()
+    {
+        Root = _configuration.GetValue("Vault:KeyAges:Root", new KeyAges().Root),
+        Vault = _configuration.GetValue("Vault:KeyAges:Vault", new KeyAges().Vault),
+        Subjects = _configuration.GetValue("Vault:KeyAges:Subjects", new KeyAges().Subjects),
+    };
+
     public double IndexShare => _configuration.GetValue("Vault:IndexShare", 0.5);
 
     public int SearchCandidates => _configuration.GetValue("Vault:SearchCandidates", 2_000);

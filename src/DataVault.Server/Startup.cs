@@ -312,6 +312,11 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
                 PreviousRootKey = settings.PreviousRootKey,
                 IndexEpochLength = settings.IndexEpochLength,
                 IndexShare = settings.IndexShare,
+                EpochLength = settings.EpochLength,
+                EpochRetention = settings.EpochRetention,
+                RotationShare = settings.RotationShare,
+                RenewalGrace = settings.RenewalGrace,
+                KeyAges = settings.KeyAges,
                 SearchCandidates = settings.SearchCandidates,
             },
             policy);
@@ -380,6 +385,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         AnalyticsEndpoints.Map(app);
         AdministrationEndpoints.Map(app);
         IndexEndpoints.Map(app);
+        KeyEndpoints.Map(app);
         app.MapIssuer();
         app.MapConsole();
     }

@@ -69,6 +69,10 @@ public static class VaultModule
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<RecordCipher>(), p.GetRequiredService<AuditLog>(),
             p.GetRequiredService<PolicySet>().Events, p.GetRequiredService<VaultClock>()));
         services.AddSingleton<IRotation, SubjectRotation>();
+        services.AddSingleton<IRotation, IndexRotation>();
+        services.AddSingleton(p => new KeyAdministration(
+            p.GetRequiredService<KeysDatabase>(), p.GetRequiredService<RotationStore>(), p.GetRequiredService<RotationSteps>(), p.GetRequiredService<RootKeyProviders>(),
+            p.GetRequiredService<VaultOptions>(), p.GetRequiredService<TimeProvider>()));
     }
 
     private static void AddAudit(IServiceCollection services)

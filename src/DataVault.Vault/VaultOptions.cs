@@ -78,6 +78,4 @@ public sealed record KeyAges
     public TimeSpan Vault { get; init; } = TimeSpan.FromDays(365);
 
     public TimeSpan Subjects { get; init; } = TimeSpan.FromDays(730);
-
-    public TimeSpan Index { get; init; } = TimeSpan.FromDays(365);
 }

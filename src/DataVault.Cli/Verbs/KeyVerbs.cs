@@ -1,0 +1,109 @@
+using System.CommandLine;
+using System.Globalization;
+using DataVault.Client;
+using DataVault.Client.Wire;
+using Spectre.Console;
+using Spectre.Console.Rendering;
+
+namespace DataVault.Cli.Verbs;
+
+/// <summary><c>datavault keys …</c></summary>
+internal static class KeyVerbs
+{
+    private static readonly string[] s_roles = ["administrator"];
+    private static readonly TimeSpan s_pause = TimeSpan.FromSeconds(1);
+
+    public static Verb Build(VerbContext context) =>
+        new Verb("keys", "Ages of the keys, and their rotation.").With(Status(context), Rotate(context), Rotations(context), Pause(context), Resume(context));
+
+    private static Verb Status(VerbContext context) => new Verb(
+            "status", "Versions and ages of the keys, what is due, and from when on backups of the keys database still open.",
+            "datavault keys status", "datavault keys status --json")
+        .Does(context, async (session, cancellation) =>
+        {
+            var keys = await session.Open(s_roles).KeysAsync(cancellation);
+            session.Report.Show(keys, () => Show(keys));
+            return ExitCode.Ok;
+        });
+
+    private static Verb Rotate(VerbContext context)
+    {
+        var level = new Argument<string>("level") { Description = "root, vault, epoch, subjects or index." };
+        var index = new Option<string?>("--index") { Description = "Which blind index, for the level index." };
+        var wait = new Option<bool>("--wait") { Description = "Show how far it is until it is done." };
+        return new Verb(
+            "rotate", "Rotate one level of keys, in the background; everything stays readable meanwhile.",
+            "datavault keys rotate vault --wait", "datavault keys rotate index --index postcode", "datavault keys rotate root")
+            .With(level).With(index, wait)
+            .Does(context, async (session, cancellation) =>
+            {
+                var client = session.Open(s_roles);
+                var rotation = await client.StartRotationAsync(new StartRotation(session.Parsed.GetRequiredValue(level), session.Parsed.GetValue(index)), cancellation);
+                if (session.Parsed.GetValue(wait)) rotation = await WaitAsync(session, client, rotation, cancellation);
+                session.Report.Show(rotation, () => Table([rotation]));
+                return rotation.State == "failed" ? ExitCode.Failed : ExitCode.Ok;
+            });
+    }
+
+    private static Verb Rotations(VerbContext context) => new Verb("rotations", "Rotations and how far each is, newest first.", "datavault keys rotations", "datavault keys rotations --json")
+        .Does(context, async (session, cancellation) =>
+        {
+            var page = await session.Open(s_roles).RotationsAsync(cancellation: cancellation);
+            session.Report.Show(page, () => Table(page.Items));
+            return ExitCode.Ok;
+        });
+
+    private static Verb Pause(VerbContext context) => Move(context, "pause", "Stop a rotation after the step at hand.", (client, id, ct) => client.PauseRotationAsync(id, ct));
+
+    private static Verb Resume(VerbContext context) => Move(context, "resume", "Go on with a rotation that was paused or that failed.", (client, id, ct) => client.ResumeRotationAsync(id, ct));
+
+    private static Verb Move(VerbContext context, string name, string what, Func<VaultClient, Guid, CancellationToken, Task<KeyRotationView>> move)
+    {
+        var id = new Argument<Guid>("id") { Description = "The rotation." };
+        return new Verb(name, what, $"datavault keys {name} 0198c0de-0000-7000-8000-000000000001")
+            .With(id)
+            .Does(context, async (session, cancellation) =>
+            {
+                var rotation = await move(session.Open(s_roles), session.Parsed.GetRequiredValue(id), cancellation);
+                session.Report.Show(rotation, () => Table([rotation]));
+                return ExitCode.Ok;
+            });
+    }
+
+    private static async Task<KeyRotationView> WaitAsync(Session session, VaultClient client, KeyRotationView rotation, CancellationToken cancellation)
+    {
+        while (rotation.State == "running")
+        {
+            await session.Host.Error.WriteLineAsync($"{rotation.Level}: {rotation.Done:N0} of {rotation.Total:N0}");
+            await Task.Delay(s_pause, cancellation);
+            rotation = await client.RotationAsync(rotation.Id, cancellation);
+        }
+
+        return rotation;
+    }
+
+    private static Rows Show(KeysView keys)
+    {
+        var levels = Report.Table("level", "in force", "count", "since", "due", "");
+        foreach (var level in keys.Levels)
+            levels.Row(level.Level, level.Version, level.Count.ToString("N0", CultureInfo.InvariantCulture), Day(level.Since), Day(level.DueAt), level.Due ? "due" : "");
+        List<IRenderable> parts =
+        [
+            levels,
+            new Text($"root key {keys.RootKey}; epoch {keys.CurrentEpoch}, {keys.EpochsAlive} alive; backups of the keys database open from {Day(keys.OldestUsableBackup)} on\n"),
+        ];
+        if (keys.FormerRootKeys.Count > 0) parts.Add(new Text($"still needed: root key {string.Join(", ", keys.FormerRootKeys)}; rotate the root, then take it out of the configuration\n"));
+        if (keys.Rotations.Count > 0) parts.Add(Table(keys.Rotations));
+        return new Rows(parts);
+    }
+
+    private static Table Table(IReadOnlyList<KeyRotationView> rotations)
+    {
+        var table = Report.Table("rotation", "level", "state", "to", "done", "started", "remark");
+        foreach (var r in rotations)
+            table.Row(r.Id.ToString(), r.Level, r.State, r.Target, string.Create(CultureInfo.InvariantCulture, $"{r.Done:N0} of {r.Total:N0}"), Day(r.StartedAt), r.Remark ?? "");
+        return table;
+    }
+
+    private static string Day(DateTimeOffset? at) => at?.ToString("u", CultureInfo.InvariantCulture) ?? "";
+}
