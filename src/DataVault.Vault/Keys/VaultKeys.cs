@@ -215,7 +215,7 @@ internal sealed class VaultKeys(KeysDatabase database, RootKeyProviders rootKeys
         return id;
     }
 
-    // SPEC keys §6.2: what was derived from the vault key of an older vault must stay what it is, so each root begins as a copy of it.
+    // SPEC keys §8.2: what was derived from the vault key of an older vault must stay what it is, so each root begins as a copy of it.
     private Guid AdoptRoots(NpgsqlConnection connection, Guid id)
     {
         using var vaultKey = Copy(connection, 1);

@@ -10,7 +10,7 @@ namespace DataVault.Vault.Keys;
 /// Seals everything that the vault database holds of people anew, under the next version of each one's key: record, history, events, in one transaction with
 /// the entries that say so. The version of the record stays, so that nobody who wants to change it is told that it changed.
 /// </summary>
-/// <remarks>Which entries there are: docs/formats/keys.md §7. Details of log entries stay as they are, since the log holds the hash of each.</remarks>
+/// <remarks>Which entries there are: docs/formats/keys.md §9. Details of log entries stay as they are, since the log holds the hash of each.</remarks>
 internal sealed class PersonRenewal(VaultDatabase database, KeyRegistry registry, RecordCipher cipher, AuditLog log, TrackingPlan types, VaultClock clock)
 {
     private const string LockSql = $"select {SubjectRows.Columns} from vault.subject where subject_id = $1 and key_version > 0 for update";
@@ -147,7 +147,7 @@ internal sealed class PersonRenewal(VaultDatabase database, KeyRegistry registry
             if (one.Events.Count == 0) continue;
             var buried = await EventLeaves.BuryAsync(connection, transaction, one.Record.Subject, one.FormerCommitment, ct);
             if (!buried.IsEmpty) entries.Add(Entry(one) with { KeyCommitment = one.FormerCommitment, Seal = buried });
-            entries.Add(Entry(one) with { KeyCommitment = one.Keys.Commitment, Seal = EventLeaves.Digest(one.Events.Select(Leaf)) });
+            entries.Add(Entry(one) with { Seal = EventLeaves.Digest(one.Events.Select(Leaf)) });
         }
 
         await using var batch = new NpgsqlBatch(connection, transaction) { BatchCommands = { UpdateRecords(renewed.ConvertAll(one => one.Record)) } };
@@ -161,7 +161,7 @@ internal sealed class PersonRenewal(VaultDatabase database, KeyRegistry registry
 
     private LogEntry Entry(Renewed one) => log.Entry(EntryType.KeyRotate, LogWorker.Keeper, one.Keys.Tag, "", EntryResult.Ok, []);
 
-    // SPEC keys §7.2
+    // SPEC keys §9.2
     private LogEntry RecordEntry(Renewed one) => Entry(one) with
     {
         KeyCommitment = one.Keys.Commitment,

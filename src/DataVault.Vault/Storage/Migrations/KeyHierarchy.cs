@@ -15,7 +15,7 @@ internal sealed class KeyHierarchy : Migration
         migrationBuilder.Sql(Grants);
     }
 
-    // A vault made before has no roots yet: has_roots stays false until the first start makes them (docs/formats/keys.md §6).
+    // A vault made before has no roots yet: has_roots stays false until the first start makes them (docs/formats/keys.md §8.2).
     private const string Levels =
         """
         alter table keys.vault_key alter column wrapped drop not null;
