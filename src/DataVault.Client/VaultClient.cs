@@ -242,6 +242,14 @@ public sealed class VaultClient(HttpClient http, TokenSource? tokens = null, Vau
                 .Add("from", Instant(filter.From)).Add("to", Instant(filter.To)).Add("order", filter.OldestFirst ? "oldest" : null)
                 .Page(filter.Limit, filter.Cursor), cancellation);
 
+    /// <summary>What the vault holds as tags, versions and hashes, signed, to be compared with the log; the caller disposes the stream.</summary>
+    public async Task<Stream> RecordsManifestAsync(CancellationToken cancellation = default)
+    {
+        var call = new VaultCall(HttpMethod.Get, "/v1/audit/records", Repeatable: false) { Accept = "text/plain, application/problem+json" };
+        var response = await _wire.SendAsync(call, cancellation);
+        return await response.Content.ReadAsStreamAsync(cancellation);
+    }
+
     /// <summary>How many log entries match, by type, result, purpose, actor, field and day.</summary>
     public Task<AuditCountsView> CountAuditEntriesAsync(AuditQuestion question, CancellationToken cancellation = default) =>
         AskAsync<AuditQuestion, AuditCountsView>("/v1/audit/counts", question, cancellation);

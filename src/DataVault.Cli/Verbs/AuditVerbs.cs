@@ -1,6 +1,7 @@
 using System.CommandLine;
 using DataVault.Client;
 using DataVault.Client.Wire;
+using DataVault.Transparency;
 using Spectre.Console;
 
 namespace DataVault.Cli.Verbs;
@@ -12,7 +13,7 @@ internal static class AuditVerbs
 
     public static Verb Build(VerbContext context) =>
         new Verb("audit", "Search and verify the transparency log.")
-            .With([Search(context), Verify(context), Check(context), AuditKeys.Build(context), AuditTimestamp.Build(context), .. AuditReportVerbs.Build(context)]);
+            .With([Search(context), Verify(context), Check(context), Save(context), Records(context), AuditKeys.Build(context), AuditTimestamp.Build(context), .. AuditReportVerbs.Build(context)]);
 
     private static Verb Verify(VerbContext context)
     {
@@ -45,6 +46,37 @@ internal static class AuditVerbs
             .With(file, key)
             .Does(context, (session, _) => Task.FromResult(AuditCheck.Run(
                 session.Parsed.GetRequiredValue(file), AuditVerify.ReadKey(session.Parsed.GetValue(key) ?? OwnKey(session.Host.WorkingDirectory)), session.Report)));
+    }
+
+    private static Verb Save(VerbContext context)
+    {
+        var folder = new Argument<string>("folder") { Description = "Where to; what is there already is not fetched again." };
+        return new Verb("save", "Copy the whole log into a folder, for datavault-verify.", "datavault audit save ./log", "datavault-verify replay ./log --key log.vkey")
+            .With(folder)
+            .Does(context, async (session, cancellation) =>
+            {
+                using var turns = new SemaphoreSlim(AuditVerify.RequestsAtOnce);
+                var size = await LogCopy.SaveAsync(new VaultLogSource(session.Open(s_officer), turns), session.Parsed.GetRequiredValue(folder), cancellation)
+                    ?? throw new UsageException("The log has no checkpoint yet.");
+                session.Report.Show(new { entries = size }, () => new Text($"{size} entries saved.\n"));
+                return ExitCode.Ok;
+            });
+    }
+
+    private static Verb Records(VerbContext context)
+    {
+        var file = new Argument<string>("file") { Description = "Where to." };
+        return new Verb(
+            "records", "Save what the vault holds as tags, versions and hashes, to be compared with the log.",
+            "datavault audit records records.txt && datavault audit save ./log", "datavault-verify records records.txt --log ./log --key log.vkey")
+            .With(file)
+            .Does(context, async (session, cancellation) =>
+            {
+                await using var manifest = await session.Open(s_officer).RecordsManifestAsync(cancellation);
+                await using (var output = new FileStream(session.Parsed.GetRequiredValue(file), FileMode.Create, FileAccess.Write)) await manifest.CopyToAsync(output, cancellation);
+                session.Report.Show(new { file = session.Parsed.GetRequiredValue(file) }, () => new Text("Saved. It is signed: datavault-verify records says whether it is whole.\n"));
+                return ExitCode.Ok;
+            });
     }
 
     private static string OwnKey(string folder) =>

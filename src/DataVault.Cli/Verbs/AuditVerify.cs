@@ -24,7 +24,7 @@ internal static class AuditVerify
     public const int Usage = 2;
 
     // The verifier reads ahead; a vault has others to answer too.
-    private const int RequestsAtOnce = 4;
+    internal const int RequestsAtOnce = 4;
 
     private const string Refused =
         "The entry bundles need a credential with audit.read, such as a compliance officer's: give --client and --secret-file, or --token-file, "

@@ -36,6 +36,12 @@ internal static class AuditEndpoints
                 Problems = ["not-found"],
             },
             AccessRule.Anyone);
+        routes.MapGet("/v1/audit/records", RecordsAsync).Produces(200, contentType: "text/plain").TakesLong().As(
+            new("getRecordsManifest", Tag, "What the vault holds, as tags, versions and hashes, signed, to be compared with the log")
+            {
+                Description = "For datavault-verify: every record, event batch, history row and consent act as of one moment, which names the size and root of the log then.",
+            },
+            AccessRule.With("audit.read"));
         routes.MapGet("/audit/checkpoint", CheckpointAsync).ExcludeFromDescription();
         routes.MapGet("/audit/key", (HttpContext context, AuditReader log) => Answer.TextAsync(context, log.VerifierKey + "\n")).ExcludeFromDescription();
         routes.MapGet("/audit/keys", (HttpContext context, SignerCare signer) => Answer.TextAsync(context, signer.Keys.ToString())).ExcludeFromDescription();
@@ -96,6 +102,15 @@ internal static class AuditEndpoints
         await Answer.JsonAsync(context, new InclusionProofView(
             index, Convert.ToBase64String(proof.Entry.Span), [.. proof.Hashes.Select(hash => Convert.ToBase64String(hash))], proof.Checkpoint, proof.Text,
             proof.Member is { } member ? new MembershipProofView(Hex(member.Tag), member.Position, [.. member.Hashes.Select(hash => Convert.ToBase64String(hash))]) : null));
+    }
+
+    private static async Task RecordsAsync(HttpContext context, RecordsManifests manifests, AuditTrail trail, PolicySet policy)
+    {
+        var call = new CallReader(context, policy);
+        await trail.RecordAsync(EntryType.AuditRead, call.Caller, "", EntryResult.Ok, null, null, call.Cancellation);
+        context.Response.ContentType = "text/plain; charset=utf-8";
+        context.Response.Headers.CacheControl = "no-store";
+        await manifests.WriteAsync(context.Response.Body, call.Cancellation);
     }
 
     private static async Task CheckpointAsync(HttpContext context, AuditReader log)

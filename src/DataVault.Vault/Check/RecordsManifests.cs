@@ -12,6 +12,7 @@ namespace DataVault.Vault;
 public sealed class RecordsManifests
 {
     private const int Step = 512;
+    private const int Full = 64 * 1024;
 
     private const string EventSql =
         $"""
@@ -36,18 +37,31 @@ public sealed class RecordsManifests
         await using (var snapshot = await VaultSnapshot.TakeAsync(database, ct))
         {
             var head = (await snapshot.ListAsync("select size, root from audit.head where log_id = 1", row => (Size: row.GetInt64(0), Root: row.GetFieldValue<byte[]>(1)), ct))[0];
-            using var writer = new RecordsManifestWriter(output, new ManifestHeader(new Checkpoint(log.Origin, head.Size, head.Root), clock.Now));
-            await WritePeopleAsync(writer, snapshot, ct);
-            await foreach (var digest in DigestsAsync(snapshot, EventSql, ct)) writer.Events(digest);
+            var lines = new MemoryStream();
+            using var writer = new RecordsManifestWriter(lines, new ManifestHeader(new Checkpoint(log.Origin, head.Size, head.Root), clock.Now));
+            await WritePeopleAsync(writer, () => SendAsync(lines, output, ct), snapshot, ct);
+            await foreach (var digest in DigestsAsync(snapshot, EventSql, ct))
+            {
+                writer.Events(digest);
+                if (lines.Length > Full) await SendAsync(lines, output, ct);
+            }
+
             await foreach (var digest in DigestsAsync(snapshot, "select commitment, leaf from vault.event_gone order by commitment", ct)) writer.Gone(digest);
             if ((await snapshot.ListAsync("select count(*) from vault.event where batch is null", row => row.GetInt64(0), ct))[0] is > 0 and var unbound) writer.Unbound(unbound);
             writer.Finish(signer.Signer);
+            await SendAsync(lines, output, ct);
         }
 
         await signer.SignAsync(ct);
     }
 
-    private async Task WritePeopleAsync(RecordsManifestWriter writer, VaultSnapshot snapshot, CancellationToken ct)
+    private static async Task SendAsync(MemoryStream lines, Stream output, CancellationToken ct)
+    {
+        await output.WriteAsync(lines.GetBuffer().AsMemory(0, (int)lines.Length), ct);
+        lines.SetLength(0);
+    }
+
+    private async Task WritePeopleAsync(RecordsManifestWriter writer, Func<Task> send, VaultSnapshot snapshot, CancellationToken ct)
     {
         await using var history = new Following(snapshot.RowsAsync(
             $"select subject_id, row_version, {ProfileTables.HistoryHashSql} from vault.history order by subject_id, row_version",
@@ -64,6 +78,8 @@ public sealed class RecordsManifests
                 await foreach (var row in history.OfAsync(record.Subject)) writer.History(row.Number, row.Hash);
                 await foreach (var row in consents.OfAsync(record.Subject)) writer.Consent(row.Number, row.Hash);
             }
+
+            await send();
         }
     }
 

@@ -1,0 +1,47 @@
+namespace DataVault.Transparency;
+
+/// <summary>Copies a log into a folder, as <see cref="TileDirectory"/> reads it. What is there already and full is not fetched again: copying once more brings what is new.</summary>
+public static class LogCopy
+{
+    private const int FilesAtOnce = 8;
+
+    /// <summary>Copies the log of the newest checkpoint, which is written last. Nothing is verified.</summary>
+    /// <returns>The number of entries; null when the source has no checkpoint.</returns>
+    /// <exception cref="IOException">A tile or bundle is missing.</exception>
+    public static async Task<long?> SaveAsync(ILogSource source, string folder, CancellationToken cancellationToken = default)
+    {
+        if (await source.CheckpointAsync(cancellationToken) is not { } text || !SignedNote.TryParse(text, out var note) || !Checkpoint.TryParse(note!.Text, out var checkpoint))
+            return null;
+        var limits = new ParallelOptions { MaxDegreeOfParallelism = FilesAtOnce, CancellationToken = cancellationToken };
+        await Parallel.ForEachAsync(Files(checkpoint!.Size), limits, async (file, cancellation) =>
+        {
+            var path = Path.Combine(folder, file.Path);
+            if (file.Width == TlogTiles.Width && File.Exists(path))
+                return;
+            var bytes = file.Level == TlogTiles.EntriesLevel ? await source.EntryBundleAsync(file.N, file.Width, cancellation) : await source.TileAsync(file.Level, file.N, file.Width, cancellation);
+            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+            // Whole or not at all: a file that was cut off would be taken for one that is there.
+            await File.WriteAllBytesAsync(path + ".part", bytes ?? throw new IOException($"The log has no {file.Path}."), cancellation);
+            File.Move(path + ".part", path, overwrite: true);
+        });
+        await File.WriteAllTextAsync(Path.Combine(folder, "checkpoint"), text, cancellationToken);
+        return checkpoint.Size;
+    }
+
+    private static IEnumerable<(string Path, int Level, long N, int Width)> Files(long size)
+    {
+        for (var n = 0L; n * TlogTiles.Width < size; n++)
+        {
+            var width = (int)Math.Min(TlogTiles.Width, size - (n * TlogTiles.Width));
+            yield return (TlogTiles.EntriesPath(n, width), TlogTiles.EntriesLevel, n, width);
+        }
+        for (var level = 0; TlogTiles.HashesAt(level, size) is > 0 and var hashes; level++)
+        {
+            for (var n = 0L; n * TlogTiles.Width < hashes; n++)
+            {
+                var width = (int)Math.Min(TlogTiles.Width, hashes - (n * TlogTiles.Width));
+                yield return (TlogTiles.TilePath(level, n, width), level, n, width);
+            }
+        }
+    }
+}
