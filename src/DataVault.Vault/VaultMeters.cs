@@ -27,6 +27,8 @@ internal static class VaultMeters
         OutboxDead.Record(dead);
     }
 
+    private static readonly Counter<long> Older = Meter.CreateCounter<long>("datavault.records.older", "{record}", "Records refused because a newer version of them was known: rolled back in the database");
+
     public static void Queued() => Waiting.Add(1);
 
     public static void Taken(int count) => Waiting.Add(-count);
@@ -43,6 +45,8 @@ internal static class VaultMeters
             Entries.Add(run, new("type", EntryTypes.NameOf(type)), new("result", EntryTypes.NameOf(result)));
         }
     }
+
+    public static void RolledBack() => Older.Add(1);
 
     public static void Failed(int count) => Refused.Add(count);
 }

@@ -51,6 +51,9 @@ public static class VaultModule
         services.AddSingleton<RestoreGate>();
         services.AddSingleton<VaultStartup>();
         services.AddHostedService(p => p.GetRequiredService<VaultStartup>());
+        services.AddSingleton<NewestVersions>();
+        services.AddHostedService<RestoredVersions>();
+        services.AddHostedService(p => p.GetRequiredService<NewestVersions>());
         IndexModule.AddIndexes(services);
     }
 

@@ -98,19 +98,4 @@ internal sealed class RecordsCheck(CheckRun run, RecordsManifests manifests, Aud
         foreach (var finding in report.Findings) run.Wrong("records-against-log", finding.Message);
         run.Count("records against the log", report.Records);
     }
-
-    private sealed class OwnLog(AuditReader log, LogMirror mirror) : ILogSource
-    {
-        public Task<string?> CheckpointAsync(CancellationToken cancellationToken) => log.CheckpointAsync(cancellationToken);
-
-        public Task<byte[]?> TileAsync(int level, long n, int width, CancellationToken cancellationToken) => log.TileAsync(level, n, width, cancellationToken);
-
-        // What was pruned is in the mirror.
-        public async Task<byte[]?> EntryBundleAsync(long n, int width, CancellationToken cancellationToken)
-        {
-            if (await log.EntryBundleAsync(n, width, cancellationToken) is { } bundle) return bundle;
-            var entries = await mirror.EntriesAsync(n * TlogTiles.Width, n * TlogTiles.Width + width, cancellationToken).ToListAsync(cancellationToken);
-            return entries.Count == width ? EntryBundle.Encode(entries) : null;
-        }
-    }
 }

@@ -161,7 +161,13 @@ public sealed class DisclosureGate
     {
         var released = new List<ReleasedField>(release.Permits.Count);
         var shown = new HashSet<int>(release.Permits.Count);
-        if (release.Permits.Count == 0) return new Contents(released, WithheldOf(release, shown));
+        if (release.Permits.Count == 0)
+        {
+            // Facts that somebody changed so that nothing is released are no less false than facts that release too much.
+            cipher.Verify(release.Record, release.Keys);
+            return new Contents(released, WithheldOf(release, shown));
+        }
+
         using var opened = cipher.Open(release.Record, release.Keys, release.Permits);
         foreach (var field in opened)
         {
@@ -177,7 +183,7 @@ public sealed class DisclosureGate
         broken = null;
         try
         {
-            if (rows.Count > 0) cipher.Verify(release.Record, release.Keys);
+            cipher.Verify(release.Record, release.Keys);
             var permits = release.Permits.ToDictionary(permit => permit.Item.Id);
             return [.. rows.Select(row => EventContent.Release(cipher, release.Keys, permits[row.TypeId], row))];
         }

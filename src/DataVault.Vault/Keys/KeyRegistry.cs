@@ -33,7 +33,7 @@ internal sealed partial class KeyRegistry : IServiceKeys
 
     private const string Select =
         """
-        select s.subject_id, s.key_version, s.wrapped, p.page_id, p.generation, p.epoch_id, p.wrapped, s.other
+        select s.subject_id, s.key_version, s.wrapped, p.page_id, p.generation, p.epoch_id, p.wrapped, s.other, s.newest
         from keys.subject_key s join keys.page p on p.page_id = s.page_id
         """;
 
@@ -101,7 +101,7 @@ internal sealed partial class KeyRegistry : IServiceKeys
     /// <exception cref="VaultException">Unavailable: it is renewed faster than it can be read.</exception>
     public ValueTask<SealedRecord?> FitAsync(SubjectKeys held, SealedRecord record, VaultDatabase vault, CancellationToken ct = default)
     {
-        if (!held.Has(record.KeyVersion)) return FitAgainAsync(held, record, vault, ct);
+        if (!held.Has(record.KeyVersion) || record.RowVersion < held.NotBefore) return FitAgainAsync(held, record, vault, ct);
         held.Select(record.KeyVersion);
         return ValueTask.FromResult<SealedRecord?>(record);
     }
@@ -227,6 +227,13 @@ internal sealed partial class KeyRegistry : IServiceKeys
 
     private async ValueTask<SealedRecord?> FitAgainAsync(SubjectKeys held, SealedRecord record, VaultDatabase vault, CancellationToken ct)
     {
+        // Read before a change that is known by now; if it still is older, its seal is refused (RecordCipher.Verify).
+        if (record.RowVersion < held.NotBefore)
+        {
+            if (await SubjectRows.FindAsync(vault, held.Subject, ct) is not { } since) return null;
+            record = since;
+        }
+
         for (var attempt = 1; ; attempt++)
         {
             try
@@ -296,7 +303,9 @@ internal sealed partial class KeyRegistry : IServiceKeys
             if (!cache.TryGetPage(page, generation, out var key))
                 key = cache.AddPage(page, generation, OpenPage(page, generation, epoch, reader.GetFieldValue<byte[]>(6)));
             var subject = new SubjectId(reader.GetGuid(0));
-            found.Add((new WrappedKey(subject, reader.GetInt32(1), page, generation, reader.GetFieldValue<byte[]>(2), reader.IsDBNull(7) ? null : reader.GetFieldValue<byte[]>(7)), key));
+            var wrapped = new WrappedKey(subject, reader.GetInt32(1), page, generation, reader.GetFieldValue<byte[]>(2), reader.IsDBNull(7) ? null : reader.GetFieldValue<byte[]>(7));
+            wrapped.Saw(reader.GetInt64(8));
+            found.Add((wrapped, key));
         }
 
         return found;

@@ -73,7 +73,7 @@ internal sealed record FieldValue(FieldDefinition Field, byte[] Utf8Json, FieldP
 /// The only place that opens envelopes of people. Whatever it opens, it opens against permits that the decision point minted, and it returns what they name.
 /// Formats: docs/formats/envelope.md and docs/formats/record.md.
 /// </summary>
-internal sealed class RecordCipher(VaultKeyring keyring, Catalogue catalogue, IRandomBytes random)
+internal sealed class RecordCipher(VaultKeyring keyring, Catalogue catalogue, IRandomBytes random, NewestVersions newest)
 {
     public const int DigestSize = 32;
 
@@ -269,6 +269,7 @@ internal sealed class RecordCipher(VaultKeyring keyring, Catalogue catalogue, IR
         Renewed(value, keys, type.Class.Id, version, EventContext(keys.Subject, type, eventId, stackalloc byte[AssociatedData.Limit]));
 
     /// <exception cref="CryptographicException">Record, version and facts are not what was last written together.</exception>
+    /// <exception cref="OlderRecordException">They are, but something newer has been seen since.</exception>
     public void Verify(SealedRecord record, SubjectKeys keys)
     {
         keys.Select(record.KeyVersion);
@@ -277,6 +278,13 @@ internal sealed class RecordCipher(VaultKeyring keyring, Catalogue catalogue, IR
         Digest(keyring.VaultId, record.Subject, record.RowVersion, record.Record, record.Facts, digest);
         keys.RecordSeal(digest, expected);
         if (!CryptographicOperations.FixedTimeEquals(expected, record.RecordSeal)) throw new CryptographicException("The record does not match its seal.");
+        if (record.RowVersion < keys.NotBefore)
+        {
+            VaultMeters.RolledBack();
+            throw new OlderRecordException();
+        }
+
+        newest.Saw(keys, record.RowVersion);
     }
 
     /// <summary>Whether a record matches its seal and every group of it opens. Nothing of what opens leaves this method.</summary>

@@ -9,7 +9,7 @@ namespace DataVault.Vault.Keys;
 /// A value is sealed under a version of the person's key that is not at hand: the key was renewed, or dropped, between the reading of the one and of the
 /// other. Reading both again helps.
 /// </summary>
-internal sealed class StaleKeyException() : CryptographicException("The value is sealed under another version of the key.");
+internal class StaleKeyException(string message = "The value is sealed under another version of the key.") : CryptographicException(message);
 
 /// <summary>
 /// The keys of one person, unwrapped, for the length of one request. Not thread-safe. The person's root secrets are in pinned memory and erased on dispose;
@@ -37,12 +37,15 @@ internal sealed class SubjectKeys : IDisposable
     /// <param name="other">Secrets of the version before or after it, while values are being sealed anew.</param>
     public SubjectKeys(WrappedKey wrapped, byte[] logContext, SecretBytes secrets, (int Number, SecretBytes Secrets)? other = null)
     {
-        (this.logContext, Wrapped) = (logContext, wrapped);
+        (this.logContext, Wrapped, NotBefore) = (logContext, wrapped, wrapped.Newest);
         selected = new Version(wrapped.KeyVersion, secrets);
         this.other = other is { } two ? new Version(two.Number, two.Secrets) : null;
     }
 
     public WrappedKey Wrapped { get; private set; }
+
+    /// <summary>The newest version that the person's record was known to have when these keys were taken: an older one is not to be served.</summary>
+    public long NotBefore { get; }
 
     public SubjectId Subject => Wrapped.Subject;
 
@@ -184,6 +187,7 @@ internal sealed class SubjectKeys : IDisposable
 internal sealed class WrappedKey(SubjectId subject, int keyVersion, long pageId, int generation, byte[] wrapped, byte[]? other)
 {
     private byte[]? tag;
+    private long newest;
 
     public SubjectId Subject => subject;
     public int KeyVersion => keyVersion;
@@ -194,6 +198,20 @@ internal sealed class WrappedKey(SubjectId subject, int keyVersion, long pageId,
 
     /// <summary>Of the cache: the number of its last removal before this was fetched.</summary>
     public long Began { get; set; }
+
+    /// <summary>The newest version of the record that anybody has seen, as far as is known here.</summary>
+    public long Newest => Volatile.Read(ref newest);
+
+    /// <returns>False when that is no news.</returns>
+    public bool Saw(long version)
+    {
+        for (var known = Newest; version > known; known = Newest)
+        {
+            if (Interlocked.CompareExchange(ref newest, version, known) == known) return true;
+        }
+
+        return false;
+    }
 
     public byte[]? Tag
     {

@@ -14,9 +14,10 @@ internal sealed class NewestVersions : Migration
 
         create table keys.newest_mark (
             id         int primary key check (id = 1),
-            done_until timestamptz not null
+            done_until timestamptz not null,
+            log_seen   bigint not null
         );
-        comment on table keys.newest_mark is 'local: until when the versions of records have been remembered';
+        comment on table keys.newest_mark is 'local: until when the versions of records have been remembered, and how far the log was searched for restores';
         grant select, insert, update on keys.newest_mark to dv_keys;
         """);
 }

@@ -1,0 +1,156 @@
+using System.Threading.Channels;
+using DataVault.Policy;
+using DataVault.Transparency;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace DataVault.Vault.Keys;
+
+/// <summary>The record is older than one that was seen before: it was rolled back, or it was read before a change that this process has seen since.</summary>
+internal sealed class OlderRecordException() : StaleKeyException("The record is older than its newest known version.");
+
+/// <summary>
+/// Remembers in the keys database how new each person's record has been, so that a record that somebody put back in an older state is not served. Costs no
+/// round trip: the number comes with the person's key, and what is seen is written by and by.
+/// <code>
+/// a record passes its seal  ->  its version is remembered with the cached key, and queued  ->  written in batches
+/// start, and every hour     ->  what was changed since the last time and was never read    ->  written too
+/// </code>
+/// INVARIANT: only ever raised, by versions whose seal held; lowered by a declared restore alone, which stands in the log.
+/// </summary>
+internal sealed class NewestVersions(KeysDatabase keys, VaultDatabase vault, LogStore log, TimeProvider clock, ILogger<NewestVersions> logger) : BackgroundService
+{
+    private const int Chunk = 1024;
+    private const int Waiting = 65_536;
+
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan Rhythm = TimeSpan.FromHours(1);
+
+    /// <summary>Changes become visible a little after the time that they bear.</summary>
+    private static readonly TimeSpan Overlap = TimeSpan.FromMinutes(15);
+
+    // A queue that is full drops: the hourly look finds what was dropped.
+    private readonly Channel<(Guid Subject, long Version)> seen = Channel.CreateBounded<(Guid, long)>(new BoundedChannelOptions(Waiting) { FullMode = BoundedChannelFullMode.DropWrite });
+
+    /// <summary>A record of this version has passed its seal. Nothing is older than a first version, so that is not worth remembering.</summary>
+    public void Saw(SubjectKeys held, long version)
+    {
+        if (version > 1 && held.Wrapped.Saw(version)) seen.Writer.TryWrite((held.Subject.Value, version));
+    }
+
+    /// <summary>Writes what is queued.</summary>
+    public async Task FlushAsync(CancellationToken ct)
+    {
+        var newest = new SortedDictionary<Guid, long>();
+        while (newest.Count < Chunk && seen.Reader.TryRead(out var one)) newest[one.Subject] = Math.Max(one.Version, newest.GetValueOrDefault(one.Subject));
+        if (newest.Count > 0) await RaiseAsync([.. newest.Select(pair => (pair.Key, pair.Value))], ct);
+    }
+
+    /// <summary>Writes what was changed since this was last done, whether or not anybody has read it.</summary>
+    public async Task SweepAsync(CancellationToken ct)
+    {
+        var began = clock.GetUtcNow();
+        var (since, seenUntil) = await MarkAsync(ct);
+        await using var command = vault.Source.CreateCommand("select subject_id, row_version from vault.subject where updated_at >= $1 and row_version > 1");
+        command.CommandTimeout = 0;
+        command.Parameters.Add(new() { Value = (since - Overlap).UtcDateTime });
+        await foreach (var chunk in RowsAsync(command, ct).Chunk(Chunk).WithCancellation(ct)) await RaiseAsync(chunk, ct);
+        await SetMarkAsync(began, seenUntil, ct);
+    }
+
+    /// <summary>Takes the records as they stand when the log has declared a restore since this was last asked.</summary>
+    public async Task AcceptRestoresAsync(CancellationToken ct)
+    {
+        var (since, from) = await MarkAsync(ct);
+        var (size, _) = await log.HeadAsync(ct);
+        var restored = false;
+        await foreach (var (_, entry) in log.EntriesAsync(from, size, ct)) restored |= LogEntry.Decode(entry).Type == EntryType.RestoreDeclared;
+        if (restored)
+        {
+            await using var command = vault.Source.CreateCommand("select subject_id, row_version from vault.subject");
+            command.CommandTimeout = 0;
+            var lowered = 0;
+            await foreach (var chunk in RowsAsync(command, ct).Chunk(Chunk).WithCancellation(ct)) lowered += await WriteAsync("k.newest > u.v", chunk, ct);
+            logger.LogWarning("The log declares a restore: {Lowered} records are older than they were, and are taken as they stand.", lowered);
+        }
+
+        await SetMarkAsync(since, size, ct);
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        var due = clock.GetUtcNow();
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            try
+            {
+                await FlushAsync(stoppingToken);
+                if (clock.GetUtcNow() >= due)
+                {
+                    await SweepAsync(stoppingToken);
+                    due = clock.GetUtcNow() + Rhythm;
+                }
+            }
+            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (Exception e) when (DatabaseFailure.IsOutage(e) || e is VaultException)
+            {
+                logger.LogWarning("The versions of records cannot be remembered now ({Kind}).", e.GetType().Name);
+            }
+
+            await Task.Delay(Pause, clock, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private Task<int> RaiseAsync((Guid Subject, long Version)[] rows, CancellationToken ct) => WriteAsync("k.newest < u.v", rows, ct);
+
+    // In the order of the keys' ids, so that two processes never wait for each other.
+    private async Task<int> WriteAsync(string where, (Guid Subject, long Version)[] rows, CancellationToken ct)
+    {
+        await using var command = keys.Source.CreateCommand(
+            $"""
+            with u as (select s, v from unnest($1, $2) as u (s, v)),
+                 locked as (select k.subject_id, u.v from keys.subject_key k join u on k.subject_id = u.s where {where} order by k.subject_id for update of k)
+            update keys.subject_key k set newest = locked.v from locked where k.subject_id = locked.subject_id
+            """);
+        command.Parameters.Add(new() { Value = rows.Select(row => row.Subject).ToArray() });
+        command.Parameters.Add(new() { Value = rows.Select(row => row.Version).ToArray() });
+        return await command.ExecuteNonQueryAsync(ct);
+    }
+
+    private async Task<(DateTimeOffset Since, long LogSeen)> MarkAsync(CancellationToken ct)
+    {
+        await using var command = keys.Source.CreateCommand("select done_until, log_seen from keys.newest_mark");
+        await using var reader = await command.ExecuteReaderAsync(ct);
+        return await reader.ReadAsync(ct) ? (reader.GetFieldValue<DateTimeOffset>(0), reader.GetInt64(1)) : (DateTimeOffset.UnixEpoch, 0);
+    }
+
+    private async Task SetMarkAsync(DateTimeOffset done, long logSeen, CancellationToken ct)
+    {
+        await using var command = keys.Source.CreateCommand(
+            """
+            insert into keys.newest_mark as m (id, done_until, log_seen) values (1, $1, $2)
+            on conflict (id) do update set done_until = greatest(m.done_until, excluded.done_until), log_seen = greatest(m.log_seen, excluded.log_seen)
+            """);
+        command.Parameters.Add(new() { Value = done.UtcDateTime });
+        command.Parameters.Add(new() { Value = logSeen });
+        await command.ExecuteNonQueryAsync(ct);
+    }
+
+    private static async IAsyncEnumerable<(Guid Subject, long Version)> RowsAsync(NpgsqlCommand command, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken ct)
+    {
+        await using var reader = await command.ExecuteReaderAsync(ct);
+        while (await reader.ReadAsync(ct)) yield return (reader.GetGuid(0), reader.GetInt64(1));
+    }
+}
+
+/// <summary>Before anything is served: a database that was restored, and says so in the log, holds older records by right.</summary>
+internal sealed class RestoredVersions(NewestVersions newest) : IHostedService
+{
+    public Task StartAsync(CancellationToken cancellationToken) => newest.AcceptRestoresAsync(cancellationToken);
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+}

@@ -1,0 +1,251 @@
+using DataVault.Policy;
+using DataVault.Testing;
+using DataVault.Transparency;
+using DataVault.Vault.Keys;
+using Xunit;
+
+namespace DataVault.Vault.Tests.Check;
+
+/// <summary>
+/// Somebody with every right over the vault database, and none over keys and home folder. Each attack is refused when the data are read, or named by the
+/// verifier that compares the records with the log, or both. After each the tables are put back as they were.
+/// </summary>
+public sealed class DatabaseAdministratorTests(StoreVault store) : IClassFixture<StoreVault>, IAsyncLifetime
+{
+    private static readonly string[] Tables = ["vault.subject", "vault.history", "vault.identifier", "vault.search_term", "vault.event", "vault.event_gone", "vault.consent_event"];
+
+    private SubjectId ada;
+    private SubjectId bob;
+
+    public async ValueTask InitializeAsync()
+    {
+        ada = await AddAsync("Ada");
+        bob = await AddAsync("Bob");
+        await store.ExecuteAsync("drop schema if exists kept cascade; create schema kept; " + string.Concat(Tables.Select(table => $"create table kept.{table[6..]} as table {table}; ")));
+    }
+
+    public async ValueTask DisposeAsync() => await store.ExecuteAsync(string.Concat(Tables.Select(table => $"truncate {table}; insert into {table} table kept.{table[6..]}; ")));
+
+    [Fact]
+    public async Task Nothing_is_found_where_nobody_did_anything()
+    {
+        var report = await VerifyAsync();
+        Assert.True(report.Ok, VerificationText.Describe(report));
+        Assert.True(report.Records >= 2 && report.EventBatches >= 2 && report.Rows >= 4);
+    }
+
+    [Fact]
+    public async Task Ciphertexts_swapped_between_two_people()
+    {
+        await store.ExecuteAsync($"update vault.subject s set record = o.record, record_seal = o.record_seal, facts = o.facts from kept.subject o where s.subject_id = '{ada}' and o.subject_id = '{bob}'");
+        await AssertRefusedAsync(ada);
+        AssertFound(await VerifyAsync(), RecordFault.SealDiffers, await TagAsync(ada));
+    }
+
+    [Fact]
+    public async Task Whole_rows_swapped_between_two_people()
+    {
+        await store.ExecuteAsync(
+            $"""
+            delete from vault.subject where subject_id in ('{ada}', '{bob}');
+            insert into vault.subject select case subject_id when '{ada}'::uuid then '{bob}'::uuid else '{ada}'::uuid end, row_version, key_version, record, record_seal, facts, jurisdiction, created_at, updated_at
+            from kept.subject where subject_id in ('{ada}', '{bob}');
+            """);
+        await AssertRefusedAsync(ada);
+        await AssertRefusedAsync(bob);
+        AssertFound(await VerifyAsync(), RecordFault.SealDiffers, await TagAsync(bob));
+    }
+
+    [Fact]
+    public async Task One_byte_of_a_record_changed()
+    {
+        await store.ExecuteAsync($"update vault.subject set record = set_byte(record, length(record) - 5, get_byte(record, length(record) - 5) # 1) where subject_id = '{ada}'");
+        await AssertRefusedAsync(ada);
+        AssertFound(await VerifyAsync(), RecordFault.SealDiffers, await TagAsync(ada));
+    }
+
+    [Fact]
+    public async Task An_old_row_put_back_whole_is_refused_by_this_process_and_by_the_next_and_named()
+    {
+        await ChangeAsync(ada, "Adelaide");
+        await store.ReadAsync(StoreVault.Support, ada, "customer-support", "givenName");
+        await store.Vault.Get<NewestVersions>().FlushAsync(default);
+        await store.ExecuteAsync($"delete from vault.history where subject_id = '{ada}'; {PutBack("subject", ada)}{PutBack("history", ada, delete: false)}");
+        await AssertRefusedAsync(ada);
+        await using (var next = await store.StartVaultAsync(clock: store.Clock))
+        {
+            var refused = await Assert.ThrowsAsync<VaultException>(() => next.Get<DisclosureGate>().ReadAsync(
+                new ReadQuery(StoreVault.Support, ada, "customer-support", StoreVault.Items("givenName"), false, Guid.NewGuid()), default));
+            Assert.Equal("unavailable", refused.Slug);
+        }
+
+        var report = await VerifyAsync();
+        AssertFound(report, RecordFault.RolledBack, await TagAsync(ada));
+        Assert.Contains(report.Findings, finding => finding.Fault == RecordFault.History);
+        Assert.NotNull(report.Findings.First(finding => finding.Fault == RecordFault.RolledBack).Entry);
+    }
+
+    [Fact]
+    public async Task A_change_that_nobody_has_read_is_remembered_by_the_sweep()
+    {
+        await ChangeAsync(bob, "Robert");
+        await store.Vault.Get<NewestVersions>().SweepAsync(default);
+        store.Vault.Get<KeyRegistry>().ForgetAll();
+        await store.ExecuteAsync(PutBack("subject", bob));
+        await AssertRefusedAsync(bob);
+    }
+
+    [Fact]
+    public async Task A_record_deleted()
+    {
+        await store.ExecuteAsync($"delete from vault.subject where subject_id = '{ada}'");
+        AssertFound(await VerifyAsync(), RecordFault.Deleted, await TagAsync(ada));
+        Assert.Contains((await store.Vault.Get<VaultCheck>().RunAsync(new CheckOptions())).Findings, finding => finding.Check == "rows");
+    }
+
+    [Theory]
+    [InlineData("update vault.subject set facts = set_byte(facts, 5, 2) where subject_id = '{0}'")]
+    [InlineData("update vault.subject set facts = '\\x01000000' where subject_id = '{0}'")]
+    [InlineData("update vault.subject set facts = set_byte(facts, 1, 1) where subject_id = '{0}'")]
+    public async Task Consents_and_restrictions_changed_to_release_more_or_less(string attack)
+    {
+        await store.ExecuteAsync(string.Format(System.Globalization.CultureInfo.InvariantCulture, attack, ada));
+        await AssertRefusedAsync(ada, StoreVault.Marketing, "marketing");
+        AssertFound(await VerifyAsync(), RecordFault.SealDiffers, await TagAsync(ada));
+    }
+
+    [Theory]
+    [InlineData("delete from vault.event where subject_id = '{0}'")]
+    [InlineData("update vault.event set occurred_at = occurred_at - interval '1 day' where subject_id = '{0}'")]
+    [InlineData("update vault.event set sealed = sealed || '\\x00' where subject_id = '{0}'")]
+    [InlineData("insert into vault.event select subject_id, gen_random_uuid(), event_type, occurred_at, recorded_at, key_version, sealed, batch from vault.event where subject_id = '{0}'")]
+    [InlineData("insert into vault.event select subject_id, gen_random_uuid(), event_type, occurred_at, recorded_at, key_version, sealed, null from vault.event where subject_id = '{0}'")]
+    [InlineData("update vault.event set batch = null where subject_id = '{0}'")]
+    [InlineData("with gone as (delete from vault.event where subject_id = '{0}' returning *) insert into vault.event_gone select sha256('\\x00'::bytea || uuid_send(subject_id) || uuid_send(event_id) || int4send(event_type) || timestamptz_send(occurred_at) || timestamptz_send(recorded_at) || sealed), batch, '\\x00' from gone")]
+    public async Task Events_deleted_changed_added_or_said_to_be_erased(string attack)
+    {
+        await store.ExecuteAsync(attack.Replace("{0}", ada.ToString(), StringComparison.Ordinal));
+        Assert.Contains((await VerifyAsync()).Findings, finding => finding.Fault == RecordFault.Events);
+    }
+
+    [Fact]
+    public async Task An_event_moved_to_another_person()
+    {
+        await store.ExecuteAsync($"update vault.event set subject_id = '{bob}' where subject_id = '{ada}'");
+        await Assert.ThrowsAsync<VaultException>(() => store.Gate.ReadEventsAsync(StoreVault.Person(bob), bob, "data-subject-rights", null, 10, null, Guid.NewGuid(), default));
+        Assert.Contains((await VerifyAsync()).Findings, finding => finding.Fault == RecordFault.Events && finding.Entry is not null);
+    }
+
+    [Theory]
+    [InlineData("delete from vault.consent_event where subject_id = '{0}'")]
+    [InlineData("update vault.consent_event set state = 2 where subject_id = '{0}'")]
+    [InlineData("update vault.consent_event set at = at + interval '1 hour' where subject_id = '{0}'")]
+    [InlineData("insert into vault.consent_event select subject_id, sequence + 1, purpose_id, 2, at, notice_version, channel, expires, log_index from vault.consent_event where subject_id = '{0}'")]
+    public async Task Consent_acts_deleted_changed_or_added(string attack)
+    {
+        await store.ExecuteAsync(attack.Replace("{0}", ada.ToString(), StringComparison.Ordinal));
+        AssertFound(await VerifyAsync(), RecordFault.Consent, await TagAsync(ada));
+    }
+
+    [Fact]
+    public async Task History_deleted_or_taken_from_another_version()
+    {
+        await ChangeAsync(ada, "Adele");
+        await store.ExecuteAsync($"update vault.history set row_version = row_version + 7 where subject_id = '{ada}'");
+        AssertFound(await VerifyAsync(), RecordFault.History, await TagAsync(ada));
+        await store.ExecuteAsync($"delete from vault.history where subject_id = '{ada}'");
+        AssertFound(await VerifyAsync(), RecordFault.History, await TagAsync(ada));
+        await ForgetVersionAsync(ada);
+    }
+
+    [Fact]
+    public async Task An_identifier_pointed_at_another_person_finds_nobody_else()
+    {
+        var email = $"{Guid.NewGuid():N}@example.com";
+        await store.Editor.PatchAsync(StoreVault.Ingest, ada, null, new ProfilePatch(StoreVault.Object($$"""{ "email": "{{email}}" }"""), "crm", null, "2026-01", "service-delivery"), Guid.NewGuid(), default);
+        Assert.Contains((await store.FindAsync("email", email)).Results, disclosure => disclosure.Id == ada);
+        await store.ExecuteAsync($"update vault.identifier set subject_id = '{bob}' where subject_id = '{ada}'");
+        var found = await store.FindAsync("email", email);
+        Assert.DoesNotContain(found.Results, disclosure => disclosure.Id == bob);
+        await ForgetVersionAsync(ada);
+    }
+
+    [Fact]
+    public async Task A_write_past_the_log_with_sound_keys_is_named()
+    {
+        using var held = await store.Vault.Get<KeyRegistry>().GetAsync(ada);
+        var record = (await SubjectRows.FindAsync(store.Vault.Get<VaultDatabase>(), ada, default))!;
+        var written = store.Vault.Get<RecordCipher>().WithFacts(record, held, record.RowVersion + 1, record.Facts);
+        await store.Vault.Get<VaultDatabase>().RunAsync(async (connection, transaction) =>
+        {
+            await SubjectRows.UpdateAsync(connection, transaction, written, store.Clock.GetUtcNow(), default);
+            return true;
+        }, default);
+        AssertFound(await VerifyAsync(), RecordFault.UnloggedWrite, await TagAsync(ada));
+    }
+
+    [Fact]
+    public async Task A_record_that_no_entry_brought_into_the_world_is_named()
+    {
+        await Keys.People.CreateAsync(store.Vault, "nobody@example.com");
+        AssertFound(await VerifyAsync(), RecordFault.UnloggedWrite, null);
+        await store.ExecuteAsync($"insert into vault.subject select gen_random_uuid(), row_version, key_version, record, record_seal, facts, jurisdiction, created_at, updated_at from kept.subject where subject_id = '{ada}'");
+        Assert.Contains((await VerifyAsync()).Findings, finding => finding.Fault == RecordFault.NoKey);
+    }
+
+    private async Task<SubjectId> AddAsync(string name)
+    {
+        var subject = await store.AddAsync($$"""{ "givenName": "{{name}}" }""", new() { ["marketing"] = "given" });
+        await store.Recorder.AppendAsync(StoreVault.Ingest, [store.Purchase(new CustomerLookup(Id: subject))], Guid.NewGuid(), default);
+        await ChangeAsync(subject, name + " I");
+        return subject;
+    }
+
+    private Task<WriteOutcome> ChangeAsync(SubjectId subject, string name) => store.Editor.PatchAsync(
+        StoreVault.Ingest, subject, null, new ProfilePatch(StoreVault.Object($$"""{ "givenName": "{{name}}" }"""), "crm", null, "2026-01", "service-delivery"), Guid.NewGuid(), default);
+
+    private static string PutBack(string table, SubjectId subject, bool delete = true) =>
+        (delete ? $"delete from vault.{table} where subject_id = '{subject}'; " : "") + $"insert into vault.{table} select * from kept.{table} where subject_id = '{subject}'; ";
+
+    // The tables are put back to before a change that was read: what is known of it must go back too.
+    private async Task ForgetVersionAsync(SubjectId subject)
+    {
+        await store.Cluster.ExecuteAsync(store.KeysName, $"update keys.subject_key set newest = 0 where subject_id = '{subject}'");
+        store.Vault.Get<KeyRegistry>().ForgetAll();
+    }
+
+    private async Task AssertRefusedAsync(SubjectId subject, Recipient? recipient = null, string purpose = "customer-support")
+    {
+        var before = await store.CountAsync("select size from audit.head");
+        var refused = await Assert.ThrowsAsync<VaultException>(() => store.ReadAsync(recipient ?? StoreVault.Support, subject, purpose));
+        Assert.Equal("unavailable", refused.Slug);
+        var newest = (await store.Vault.Get<AuditReader>().SearchAsync(new AuditQuery { Result = EntryResult.Error, Limit = 1 })).Entries.Single();
+        Assert.True(newest.Index >= before, "the log does not say that the read failed");
+    }
+
+    private async Task<string> TagAsync(SubjectId subject)
+    {
+        using var held = await store.Vault.Get<KeyRegistry>().GetAsync(subject);
+        return Convert.ToHexStringLower(held.Tag.Span);
+    }
+
+    private static void AssertFound(RecordsReport report, RecordFault fault, string? tag) =>
+        Assert.True(report.Findings.Any(finding => finding.Fault == fault && (tag is null || finding.Tag == tag)), VerificationText.Describe(report));
+
+    private async Task<RecordsReport> VerifyAsync()
+    {
+        using var manifest = new MemoryStream();
+        await store.Vault.Get<RecordsManifests>().WriteAsync(manifest);
+        manifest.Position = 0;
+        var folder = Directory.CreateTempSubdirectory("dba-");
+        try
+        {
+            await LogCopy.SaveAsync(new OwnLog(store.Vault.Get<AuditReader>(), store.Vault.Get<LogMirror>()), folder.FullName);
+            return await new RecordsVerifier(NoteVerifier.Parse(store.Vault.Get<AuditReader>().VerifierKey)).VerifyAsync(new TileDirectory(folder.FullName), manifest);
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+}
