@@ -49,7 +49,7 @@ public sealed class CustomerSearch
 }
 
 /// <summary>
-/// Finds whose terms match, and, where a term is not the whole value, opens what was searched by to see whose value does. Opened is against permits to search,
+/// Finds whose terms match, and opens what was searched by to see whose value does. Opened is against permits to search,
 /// so what may not be searched by is not opened, and it is forgotten at once.
 /// </summary>
 internal sealed class CandidateFinder(VaultDatabase database, IndexPlans plans, KeyRegistry keys, RecordCipher cipher, Decider decider, VaultOptions options)
@@ -61,7 +61,8 @@ internal sealed class CandidateFinder(VaultDatabase database, IndexPlans plans, 
             async plan =>
             {
                 var search = SubjectSearch.Over(plan, conditions);
-                if (search.IsExact) return await search.FindAsync(database, limit, ct);
+                // Opened even where the term is the whole value: a row of the index that somebody pointed at another person must not find that person.
+                if (search.IsExact) return await KeepMatchesAsync(recipient, purpose, search, await search.FindAsync(database, limit, ct), ct);
                 var candidates = await search.FindAsync(database, options.SearchCandidates, ct);
                 if (candidates.Count > options.SearchCandidates)
                     throw VaultException.BadRequest($"More than {options.SearchCandidates} customers would have to be looked at; search by something narrower, or by a further field.");
