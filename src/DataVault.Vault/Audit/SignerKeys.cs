@@ -69,7 +69,7 @@ internal sealed class SignerKeys(VaultKeyring keyring, SignerMemory memory, Vaul
     }
 
     /// <summary>Keeps a text beside the keys; durable when it returns.</summary>
-    public void Keep(string path, string text) => DurableFile.Replace(path, Encoding.ASCII.GetBytes(text), random);
+    public void Keep(string path, string text) => DurableFile.Replace(path, Encoding.UTF8.GetBytes(text), random);
 
     public void Dispose()
     {
