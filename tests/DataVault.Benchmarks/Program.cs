@@ -7,6 +7,7 @@ Benchmark[] benchmarks =
 [
     new("read", "[people=5000] [rounds=7] [seconds=2] [peers=Multiplexing=true]   audited read over HTTP, against EF Core plaintext and EF Core + DataProtection + audit row", ReadBenchmark.RunAsync),
     new("verify", "[entries=1000000] [rounds=5]   audit verify over a log on disk, against raw SHA-256 over the same bytes", VerifyBenchmark.RunAsync),
+    new("proofs", "[sizes=10000,1000000,10000000]   sizes of proofs, and what building and verifying one costs", ProofBenchmark.RunAsync),
     new("search", "[entries=1000000] [people=1000000] [days=365] [rounds=5]   what officers ask of a long log, against an audit table with b-trees", SearchBenchmark.RunAsync),
     new("ingest", "[rows=20000] [slow=2000] [rounds=7] [callers=2]   customers and events in, against COPY in clear and EF Core with DataProtection", IngestBenchmark.RunAsync),
     new("lookup", "[subjects=1000000] [rounds=7] [each=2000] [truncated=0]   by e-mail through the blind index, against a b-tree in clear; truncated=1: by name and birth date, against e-mail", LookupBenchmark.RunAsync),
