@@ -203,6 +203,19 @@ public sealed class VaultClient(HttpClient http, TokenSource? tokens = null, Vau
             : await response.Content.ReadAsStringAsync(cancellation);
     }
 
+    /// <summary>Places a legal hold.</summary>
+    public Task<LegalHold> PlaceHoldAsync(PlaceHold hold, CancellationToken cancellation = default) => PostAsync<PlaceHold, LegalHold>("/v1/holds", hold, null, cancellation);
+
+    /// <summary>Legal holds, newest first.</summary>
+    public Task<Page<LegalHold>> HoldsAsync(
+        string? state = null, bool overdue = false, Guid? customer = null, int? limit = null, string? cursor = null, CancellationToken cancellation = default) =>
+        GetAsync<Page<LegalHold>>(
+            new Query("/v1/holds").Add("state", state).Add("overdue", overdue ? "true" : null).Add("customer", customer?.ToString()).Page(limit, cursor), cancellation);
+
+    /// <summary>Ends a legal hold; erasures that waited for it go on by themselves.</summary>
+    public Task<LegalHold> ReleaseHoldAsync(Guid id, CancellationToken cancellation = default) =>
+        _wire.AskAsync<LegalHold>(new VaultCall(HttpMethod.Post, $"/v1/holds/{id}/release", Repeatable: false), cancellation);
+
     // ---- the signed-in person --------------------------------------------------------------------------------------
 
     /// <summary>Who the token's bearer is.</summary>

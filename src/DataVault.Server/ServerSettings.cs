@@ -146,6 +146,18 @@ internal sealed class ServerSettings
             throw new StartupException("Outside Development the server listens on https:// only (ASPNETCORE_URLS), unless Vault__BehindTlsProxy=true says that a proxy ends TLS.");
     }
 
+    /// <summary>Who is told of erasures: <c>Erasure:Recipients:NAME</c> with <c>Url</c>, <c>Secret</c> or <c>SecretFile</c>, <c>Reference</c> and <c>Client</c>.</summary>
+    /// <exception cref="StartupException">An address that is not https (outside Development), or a secret that is too short.</exception>
+    public IReadOnlyList<RecipientSetting> Recipients() => [.. _configuration.GetSection("Erasure:Recipients").GetChildren().Select(section =>
+    {
+        var at = section.Path;
+        if (!Uri.TryCreate(Text($"{at}:Url"), UriKind.Absolute, out var url) || url.Scheme != Uri.UriSchemeHttps && !(Development && url.Scheme == Uri.UriSchemeHttp))
+            throw new StartupException($"{at}:Url must be an https:// address.");
+        if (Secret($"{at}:Secret") is not { Length: >= 32 } secret)
+            throw new StartupException($"Set {at}:Secret, or {at}:SecretFile, to at least 32 random characters.");
+        return new RecipientSetting(new ErasureRecipient(section.Key, Text($"{at}:Reference") ?? ErasureRecipient.CustomerReference, Text($"{at}:Client")), url, secret);
+    })];
+
     private string? Text(string name) => _configuration[name] is { Length: > 0 } text ? text : null;
 
     // A file keeps a secret out of the environment, where other processes may see it.

@@ -298,6 +298,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
 
     private void AddParts(IServiceCollection services, DatabaseConnections connections, string consoleSecret)
     {
+        var recipients = settings.Recipients();
         services.AddSingleton(settings).AddSingleton(policy);
         services.AddVault(
             new VaultOptions
@@ -318,10 +319,12 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
                 RenewalGrace = settings.RenewalGrace,
                 KeyAges = settings.KeyAges,
                 SearchCandidates = settings.SearchCandidates,
+                Recipients = [.. recipients.Select(one => one.Recipient)],
             },
             policy);
         services.AddSingleton<ISignInAudit, SignInAudit>();
         services.AddSingleton<ISubjectAccounts, SubjectAccounts>();
+        services.AddSingleton<IRecipientCalls>(p => new RecipientCalls(recipients, p.GetRequiredService<TimeProvider>()));
         services.AddIssuer(new IssuerOptions
         {
             Connection = connections.Issuer,
@@ -378,6 +381,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         EventEndpoints.Map(app);
         ConsentEndpoints.Map(app);
         RequestEndpoints.Map(app);
+        HoldEndpoints.Map(app);
         MeEndpoints.Map(app);
         AuditEndpoints.Map(app);
         AuditReportEndpoints.Map(app);

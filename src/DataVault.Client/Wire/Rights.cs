@@ -52,7 +52,11 @@ public sealed record OpenRequest(string Kind, Guid? Customer = null, string? Not
 /// <param name="OpenedBy"><c>customer</c>, <c>officer</c> or <c>application</c>.</param>
 public sealed record RightsRequest(
     Guid Id, Guid? Customer, string Kind, string State, DateTimeOffset OpenedAt, DateTimeOffset DueAt, DateTimeOffset? CompletedAt,
-    string? Reason, double? Progress, bool HasPackage, bool HasCertificate, long Index, string OpenedBy);
+    string? Reason, double? Progress, bool HasPackage, bool HasCertificate, long Index, string OpenedBy)
+{
+    /// <summary>How far an erasure has come; absent for other requests, and before it was begun.</summary>
+    public ErasureState? Erasure { get; init; }
+}
 
 /// <summary>A remark written down with a request; sealed under the person's key until it is asked for.</summary>
 /// <param name="At">When, UTC.</param>

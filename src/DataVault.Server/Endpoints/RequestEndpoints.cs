@@ -53,7 +53,11 @@ internal static class RequestEndpoints
 
     public static RightsRequest View(RequestView request) => new(
         request.Id, request.Subject?.Value, request.Kind, request.State, request.OpenedAt, request.DueAt, request.CompletedAt, request.Reason,
-        request.Progress, request.HasPackage, request.HasCertificate, request.LogIndex, request.OpenedBy);
+        request.Progress, request.HasPackage, request.HasCertificate, request.LogIndex, request.OpenedBy)
+    {
+        Erasure = request.Erasure is not { } erasure ? null : new ErasureState(
+            erasure.State, erasure.FinalAt, erasure.Deferred, [.. erasure.Because.Select(why => new HoldReason(why.Authority, why.ReviewAt, why.ExpiresAt))]),
+    };
 
     public static async Task ListAsync(HttpContext context, SubjectRequests requests, PolicySet policy)
     {

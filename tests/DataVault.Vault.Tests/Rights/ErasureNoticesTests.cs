@@ -1,0 +1,70 @@
+using System.Text.Json;
+using Xunit;
+
+namespace DataVault.Vault.Tests.Rights;
+
+public sealed class ErasureNoticesTests : IAsyncLifetime
+{
+    private readonly RecordedCalls calls = new();
+    private RightsWorld world = null!;
+
+    public async ValueTask InitializeAsync() => world = await RightsWorld.CreateAsync();
+
+    public ValueTask DisposeAsync() => world.DisposeAsync();
+
+    [Fact]
+    public async Task A_message_is_delivered_at_least_once_with_one_id_and_nothing_of_it_stands_in_the_table_in_clear()
+    {
+        var outbox = world.Vault.Get<OutboxStore>();
+        var worker = new OutboxWorker(outbox, world.Vault.Get<VaultClock>(), Microsoft.Extensions.Logging.Abstractions.NullLogger<OutboxWorker>.Instance, [calls]);
+        var message = new OutboxMessage(Guid.NewGuid(), "test", "billing", JsonSerializer.SerializeToUtf8Bytes("planted-reference"), 0);
+        await world.Vault.Get<VaultDatabase>().RunAsync(async (connection, transaction) =>
+        {
+            await outbox.EnqueueAsync(connection, transaction, message, default);
+            await outbox.EnqueueAsync(connection, transaction, message, default);
+            return true;
+        }, default);
+        Assert.Empty(await world.TablesNamingAsync("planted-reference"));
+        calls.Fails = true;
+        Assert.Equal(0, await worker.RunAsync(default));
+        Assert.Equal((1, 0), await StateAsync(outbox));
+        world.Clock.Advance(TimeSpan.FromSeconds(11));
+        calls.Fails = false;
+        worker.Delivered = () => throw new InvalidOperationException("cut off");
+        await Assert.ThrowsAsync<InvalidOperationException>(() => worker.RunAsync(default));
+        worker.Delivered = static () => { };
+        Assert.Equal(0, await worker.RunAsync(default));
+        world.Clock.Advance(TimeSpan.FromMinutes(3));
+        Assert.Equal(1, await worker.RunAsync(default));
+        Assert.Equal((0, 0), await StateAsync(outbox));
+        Assert.Equal([message.Id, message.Id], calls.Received);
+    }
+
+    [Fact]
+    public void Pauses_grow_and_the_dead_are_tried_once_a_day()
+    {
+        var pauses = Enumerable.Range(1, OutboxStore.DeadAfter).Select(OutboxStore.PauseAfter).ToList();
+        Assert.Equal(pauses.Order(), pauses);
+        Assert.Equal((TimeSpan.FromSeconds(10), TimeSpan.FromDays(1)), (pauses[0], pauses[^1]));
+    }
+
+    private static async Task<(long, long)> StateAsync(OutboxStore outbox)
+    {
+        var state = await outbox.StateAsync(default);
+        return (state.Waiting, state.Dead);
+    }
+
+    private sealed class RecordedCalls : IRecipientCalls
+    {
+        public bool Fails { get; set; }
+
+        public List<Guid> Received { get; } = [];
+
+        public Task CallAsync(RecipientCall call, CancellationToken cancellation)
+        {
+            if (Fails) throw new RecipientCallException("unreachable");
+            Received.Add(call.Id);
+            return Task.CompletedTask;
+        }
+    }
+}
