@@ -32,12 +32,7 @@ internal static class DataVaultCommand
 
     private static IEnumerable<Command> Verbs(VerbContext context) =>
     [
-<<<<<<< HEAD
-        ImportVerb.Build(context), CustomerVerbs.Build(context), ConsentVerbs.Build(context), RequestVerbs.Build(context),
-        AuditVerbs.Build(context), WitnessVerbs.Build(context), PolicyVerbs.Build(context), RootKeyVerbs.Build(context), StatusVerbs.Status(context), IndexVerbs.Build(context), KeyVerbs.Build(context), StatusVerbs.FirstRun(context),
-=======
         ImportVerb.Build(context), CustomerVerbs.Build(context), ConsentVerbs.Build(context), RequestVerbs.Build(context), HoldVerbs.Build(context),
-        AuditVerbs.Build(context), WitnessVerbs.Build(context), PolicyVerbs.Build(context), RootKeyVerbs.Build(context), StatusVerbs.Status(context), IndexVerbs.Build(context), StatusVerbs.FirstRun(context),
->>>>>>> 9deda81 (Place, list and release holds over HTTP and by the command; call recipients of erasures; describe both)
+        AuditVerbs.Build(context), WitnessVerbs.Build(context), PolicyVerbs.Build(context), RootKeyVerbs.Build(context), StatusVerbs.Status(context), IndexVerbs.Build(context), KeyVerbs.Build(context), StatusVerbs.FirstRun(context),
     ];
 }
