@@ -121,7 +121,7 @@ public sealed class ErasureFinalityTests : IAsyncLifetime
         var worker = world.Vault.Get<KeyWorker>();
         await Task.WhenAll(Enumerable.Range(0, 3).Select(_ => worker.TurnEpochsAsync(false, default)));
         Assert.Equal([1], (await EntriesAsync(EntryType.EpochDestroyed)).Select(entry => (int)entry.RecordVersion));
-        Assert.Equal([2, 3], (await EntriesAsync(EntryType.KeyRotate)).Select(entry => (int)entry.RecordVersion).Order());
+        Assert.Equal([2, 3], (await EntriesAsync(EntryType.KeyRotate)).Select(entry => (int)entry.RecordVersion).Where(epoch => epoch > 0).Order());
     }
 
     [Fact]
