@@ -78,6 +78,31 @@ public sealed class PostgresCluster : IAsyncDisposable
         return standby;
     }
 
+    /// <summary>What <c>pg_dump</c> writes of a database.</summary>
+    public async Task<byte[]> DumpAsync(string database, params string[] options)
+    {
+        using var process = Start([Tool("pg_dump"), "-h", folder, "-U", Superuser, "-d", database, .. options], input: false);
+        using var dump = new MemoryStream();
+        var complaints = process.StandardError.ReadToEndAsync();
+        await process.StandardOutput.BaseStream.CopyToAsync(dump);
+        await process.WaitForExitAsync();
+        if (process.ExitCode != 0) throw new InvalidOperationException($"pg_dump failed: {await complaints}");
+        return dump.ToArray();
+    }
+
+    /// <summary>Makes a database of a dump in PostgreSQL's custom format, in place of the one that has the name.</summary>
+    public async Task RestoreDumpAsync(string database, byte[] dump)
+    {
+        NpgsqlConnection.ClearAllPools();
+        await ExecuteAsync("postgres", $"drop database if exists {database} with (force)");
+        await ExecuteAsync("postgres", $"create database {database} template template0");
+        using var process = Start([Tool("pg_restore"), "-h", folder, "-U", Superuser, "-d", database, "--exit-on-error"], input: true);
+        await process.StandardInput.BaseStream.WriteAsync(dump);
+        process.StandardInput.Close();
+        await process.WaitForExitAsync();
+        if (process.ExitCode != 0) throw new InvalidOperationException($"pg_restore ended with {process.ExitCode}.");
+    }
+
     /// <summary>Lets a standby take writes.</summary>
     public Task PromoteAsync() => ExecuteAsync("postgres", "select pg_promote(true, 60)");
 

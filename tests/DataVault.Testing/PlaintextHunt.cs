@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace DataVault.Server.Tests.Plaintext;
+namespace DataVault.Testing;
 
 /// <summary>
 /// Looks for known texts in whatever bytes a process left behind: as UTF-8 and UTF-16, in the given, lower and upper case, as base64 and

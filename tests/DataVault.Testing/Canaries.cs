@@ -4,7 +4,7 @@ using System.Text.Json.Nodes;
 using DataVault.Policy;
 using ValueType = DataVault.Policy.ValueType;
 
-namespace DataVault.Server.Tests.Plaintext;
+namespace DataVault.Testing;
 
 /// <summary>A value for every field and event property of the catalogue; those whose type has room for it hold a text that occurs nowhere else.</summary>
 /// <param name="marker">Letters and digits, the same in every text.</param>
