@@ -151,7 +151,14 @@ internal sealed class IndexChanges(VaultDatabase database, IndexPlans plans, Ind
     /// <summary>Begun anew; whatever terms there are of it go.</summary>
     private static IndexRow Emptied(IndexRow row) => row with
     {
-        State = IndexStates.Building, Complete = null, EpochAt = null, Next = null, Old = row.Complete?.Epoch ?? row.Next?.Epoch ?? row.Old, Cursor = null, Done = 0, Reason = null,
+        State = IndexStates.Building,
+        Complete = null,
+        EpochAt = null,
+        Next = null,
+        Old = row.Complete?.Epoch ?? row.Next?.Epoch ?? row.Old,
+        Cursor = null,
+        Done = 0,
+        Reason = null,
     };
 
     private static async Task ExecuteAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, NpgsqlBatchCommand command, CancellationToken ct)

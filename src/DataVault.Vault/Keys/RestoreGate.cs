@@ -161,7 +161,8 @@ internal sealed class RestoreGate(
         }
 
         await using var enqueue = new NpgsqlCommand(
-            "insert into vault.feed_queue (subject_id, enqueued_at) select subject_id, now() from vault.subject on conflict do nothing", connection) { CommandTimeout = 0 };
+            "insert into vault.feed_queue (subject_id, enqueued_at) select subject_id, now() from vault.subject on conflict do nothing", connection)
+        { CommandTimeout = 0 };
         await enqueue.ExecuteNonQueryAsync(ct);
     }
 

@@ -138,8 +138,13 @@ internal sealed class ErasureCertificates(RequestStore store, ErasureNotebook no
         };
         var statement = said with
         {
-            Version = 2, Born = PlaceOf(proofs.Birth), Epoch = end.Epoch, FinalAt = end.Due,
-            Destroyed = PlaceOf(proofs.Destruction), Final = PlaceOf(proofs.Final), IssuedAt = store.Now,
+            Version = 2,
+            Born = PlaceOf(proofs.Birth),
+            Epoch = end.Epoch,
+            FinalAt = end.Due,
+            Destroyed = PlaceOf(proofs.Destruction),
+            Final = PlaceOf(proofs.Final),
+            IssuedAt = store.Now,
         };
         return ErasureCertificate.Issue(statement, signer.Signer, proofs);
     }

@@ -86,7 +86,9 @@ internal sealed class ErasureFinality(VaultDatabase database, RequestStore store
         var row = new RequestRow(request, null, RequestKinds.Erasure, RequestStates.Completed, "");
         var entry = store.Entry(EntryType.EraseFinal, SubjectErasure.Eraser, row, said.SubjectTag, request) with
         {
-            KeyCommitment = said.KeyCommitment, Reference = said.ExecutedIndex, RecordVersion = epoch,
+            KeyCommitment = said.KeyCommitment,
+            Reference = said.ExecutedIndex,
+            RecordVersion = epoch,
         };
         var index = await store.AppendAsync(connection, transaction, entry, cancellation);
         await ExecuteAsync(connection, "UPDATE vault.closed_request SET final_index = $2 WHERE request_id = $1", cancellation, request, index);

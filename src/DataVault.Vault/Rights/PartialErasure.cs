@@ -100,7 +100,10 @@ internal sealed class PartialErasure(RequestStore store, KeyRegistry keys, Remai
             if (current.Work is null || notebook.Open(current) is not { PartSettled: false } work) return current;
             var executed = store.Entry(EntryType.EraseExecuted, SubjectErasure.Eraser, current, work.Tag, current.Id) with
             {
-                KeyCommitment = work.Commitment, Reference = work.RequestedIndex, Items = work.PartGone, Seal = work.PartBuried,
+                KeyCommitment = work.Commitment,
+                Reference = work.RequestedIndex,
+                Items = work.PartGone,
+                Seal = work.PartBuried,
             };
             current = current with { Work = notebook.Seal(current.Id, work with { PartSettled = true, PartGone = [], PartBuried = [] }) };
             return await store.SaveAsync(connection, transaction, current, executed, cancellation);

@@ -140,7 +140,11 @@ internal sealed class SubjectErasure(
             var erased = new Dictionary<string, long>(rows.Erased) { ["log-details"] = await ErasureRows.DeleteDetailsAsync(connection, subject, cancellation) };
             var done = work with
             {
-                ExecutedIndex = index, Erased = erased, Residuals = rows.Residuals, Replayed = rows.Replayed, Pseudonyms = new Dictionary<string, string>(),
+                ExecutedIndex = index,
+                Erased = erased,
+                Residuals = rows.Residuals,
+                Replayed = rows.Replayed,
+                Pseudonyms = new Dictionary<string, string>(),
             };
             var result = row with { Subject = null, LogIndex = index, Notes = null, PackageKey = null, Work = notebook.Seal(row.Id, done) };
             await ErasureRows.NoteClosedAsync(connection, result, cancellation);

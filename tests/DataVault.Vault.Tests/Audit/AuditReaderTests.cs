@@ -118,7 +118,8 @@ public sealed class AuditReaderTests : IAsyncLifetime
 
     private async Task<(SubjectId Subject, ReadOnlyMemory<byte> Tag)> PersonAsync()
     {
-        using var keys = (await vault.Get<KeyRegistry>().CreateAsync([People.NewId()]))[0];
+        var record = await People.CreateAsync(vault, "ada@example.com");
+        using var keys = await vault.Get<KeyRegistry>().GetAsync(record.Subject);
         return (keys.Subject, keys.Tag);
     }
 

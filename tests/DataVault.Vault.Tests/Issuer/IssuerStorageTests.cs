@@ -42,6 +42,7 @@ public sealed class IssuerStorageTests(IssuerHost host) : IClassFixture<IssuerHo
     {
         using var browser = new Browser(host.Address);
         await browser.ReadAsync("/account/login");
+        await browser.ReadAsync("/.well-known/jwks.json");
         var signing = Convert.FromHexString(Assert.Single(await host.QueryAsync("SELECT encode(private_sealed, 'hex') FROM issuer.signing_key")));
         var ring = Assert.Single(await host.QueryAsync("SELECT xml FROM issuer.data_protection_key"));
         using var key = ECDsa.Create();

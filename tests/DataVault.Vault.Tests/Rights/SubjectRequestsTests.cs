@@ -151,11 +151,11 @@ public sealed class SubjectRequestsTests : IAsyncLifetime
         Assert.Equal(0, await ReadsAsync());
         foreach (var look in Looks(RightsWorld.Officer, request.Id)) await look();
         var page = await world.Vault.Get<AuditReader>().SearchAsync(new AuditQuery { Subject = ada, Purpose = "data-subject-rights" });
-        Assert.Equal(2, page.Entries.Count(e => EntryTypes.NameOf(e.Entry.Type) == "request.read"));
+        Assert.Equal(3, page.Entries.Count(e => EntryTypes.NameOf(e.Entry.Type) == "request.read"));
         Assert.Equal(3, await ReadsAsync());
         await world.Requests.ListAsync(RightsWorld.Officer, new RequestFilter(Subject: ada), 10, null, Guid.NewGuid(), default);
         page = await world.Vault.Get<AuditReader>().SearchAsync(new AuditQuery { Subject = ada, Purpose = "data-subject-rights" });
-        Assert.Equal(3, page.Entries.Count(e => EntryTypes.NameOf(e.Entry.Type) == "request.read"));
+        Assert.Equal(4, page.Entries.Count(e => EntryTypes.NameOf(e.Entry.Type) == "request.read"));
     }
 
     [Fact]

@@ -24,7 +24,8 @@ public sealed class RoleWallTests(VaultDatabases databases) : IClassFixture<Vaul
     [InlineData("delete from keys.tombstone")]
     [InlineData("update keys.tombstone set at = now()")]
     [InlineData("delete from keys.vault_key")]
-    [InlineData("update keys.vault_key set wrapped = ''")]
+    [InlineData("delete from keys.root")]
+    [InlineData("delete from keys.rotation")]
     [InlineData("delete from keys.epoch")]
     [InlineData("create table keys.mine (x int)")]
     public async Task The_keys_login_may_not(string sql) => await AssertRefusedAsync(databases.KeysName, DatabasePerClass.KeysLogin, sql);
