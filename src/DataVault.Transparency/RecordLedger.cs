@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 
 namespace DataVault.Transparency;
 
@@ -9,6 +10,7 @@ internal sealed class RecordLedger(long until) : IEntryReader
     private readonly Dictionary<UInt128, Person> _people = [];
     private readonly Dictionary<Hash, long> _batches = [];
     private readonly Dictionary<Hash, long> _gone = [];
+    private readonly Dictionary<Hash, Hash> _goneUnder = [];
     private readonly Dictionary<long, ConsentAct> _consents = [];
     private readonly List<(long From, long To)> _restores = [];
 
@@ -74,6 +76,17 @@ internal sealed class RecordLedger(long until) : IEntryReader
         return null;
     }
 
+    /// <summary>The newest key that all rows of the person's history were told of under; null when they were told of only as they were written.</summary>
+    public NewKey? KeyOf(Person person)
+    {
+        for (var at = (person.NewKeys?.Count ?? 0) - 1; at >= 0; at--)
+        {
+            if (!IsLost(person.NewKeys![at].Index))
+                return person.NewKeys[at];
+        }
+        return null;
+    }
+
     private void Erase(long index, LogEntry entry)
     {
         // SPEC log-entry §14: with items it tells of a part; the rest of the person is held and still there.
@@ -81,17 +94,37 @@ internal sealed class RecordLedger(long until) : IEntryReader
             Of(entry).ErasedAt = index;
         else if (!entry.Subject.IsEmpty)
             Of(entry).PartErasedAt = index;
-        if (!entry.Seal.IsEmpty && entry.RecordVersion == 0)
-            _gone[Hash.Of(entry.Seal.Span)] = index;
+        Bury(index, entry);
     }
 
-    // SPEC log-entry §14: with a commitment it tells of a new key, under which every row of the history that is left is told of anew, one entry each.
+    // The digest is over all that was buried under the key: a later one takes in the earlier.
+    private void Bury(long index, LogEntry entry)
+    {
+        if (entry.Seal.IsEmpty || entry.RecordVersion > 0)
+            return;
+        var digest = Hash.Of(entry.Seal.Span);
+        if (!entry.KeyCommitment.IsEmpty)
+        {
+            var key = Hash.Of(entry.KeyCommitment.Span);
+            if (_goneUnder.TryGetValue(key, out var earlier))
+                _gone.Remove(earlier);
+            _goneUnder[key] = digest;
+        }
+        _gone[digest] = index;
+    }
+
+    // SPEC log-entry §14 (a part is erased: the rows that are left are told of one by one); SPEC keys §9.2 (all is sealed anew: the rows are told of together).
     private void SealAnew(long index, LogEntry entry)
     {
-        if (!entry.KeyCommitment.IsEmpty)
-            Of(entry).History = null;
-        else if (!entry.DetailHash.IsEmpty)
-            (Of(entry).History ??= []).Add(new State(index, entry.RecordVersion, Hash.Of(entry.DetailHash.Span)));
+        switch (entry.KeyCommitment.IsEmpty, entry.RecordVersion > 0)
+        {
+            case (false, true):
+                (Of(entry).NewKeys ??= []).Add(new NewKey(index, entry.RecordVersion, entry.DetailHash.IsEmpty ? null : Hash.Of(entry.DetailHash.Span)));
+                break;
+            case (false, false): Bury(index, entry); break;
+            case (true, true) when !entry.DetailHash.IsEmpty: (Of(entry).History ??= []).Add(new State(index, entry.RecordVersion, Hash.Of(entry.DetailHash.Span))); break;
+            case (true, false) when !entry.Seal.IsEmpty: Append(index, entry); break;
+        }
     }
 
     private void Append(long index, LogEntry entry)
@@ -126,6 +159,12 @@ internal sealed class RecordLedger(long until) : IEntryReader
     /// <summary>A state of a record, or a row of its history, and the entry that tells of it.</summary>
     public readonly record struct State(long Index, long Version, Hash Seal);
 
+    /// <summary>A key that took the place of another.</summary>
+    /// <param name="Index">The entry that tells of it.</param>
+    /// <param name="Version">Of the record at that moment: all rows of the history are of earlier ones.</param>
+    /// <param name="History">Over the rows of the history; null when there were none, or each is told of by an entry of its own.</param>
+    public readonly record struct NewKey(long Index, long Version, Hash? History);
+
     /// <summary>A consent act that an entry tells of.</summary>
     public readonly record struct ConsentAct(UInt128 Tag, Hash Hash);
 
@@ -133,6 +172,14 @@ internal sealed class RecordLedger(long until) : IEntryReader
     public readonly record struct Hash(UInt128 High, UInt128 Low)
     {
         public static Hash Of(ReadOnlySpan<byte> bytes) => new(BinaryPrimitives.ReadUInt128BigEndian(bytes), BinaryPrimitives.ReadUInt128BigEndian(bytes[16..]));
+
+        public void AppendTo(IncrementalHash hash)
+        {
+            Span<byte> bytes = stackalloc byte[32];
+            BinaryPrimitives.WriteUInt128BigEndian(bytes, High);
+            BinaryPrimitives.WriteUInt128BigEndian(bytes[16..], Low);
+            hash.AppendData(bytes);
+        }
     }
 
     /// <summary>What the log says of one person.</summary>
@@ -148,6 +195,8 @@ internal sealed class RecordLedger(long until) : IEntryReader
         public List<State> Writes { get; } = new(1);
 
         public List<State>? History { get; set; }
+
+        public List<NewKey>? NewKeys { get; set; }
 
         public bool IsSeen { get; set; }
     }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Security.Cryptography;
 
 namespace DataVault.Transparency;
 
@@ -124,9 +125,13 @@ internal sealed class RecordComparison(RecordLedger ledger)
     private readonly List<RecordFinding> _findings = [];
     private long _records, _batches, _rows, _unverified;
     private (UInt128 Tag, RecordLedger.Person? Person) _current;
+    private RecordLedger.NewKey? _key;
+    private IncrementalHash? _sealedAnew;
 
     public void Take(string[] words)
     {
+        if (words[0] is not ("history" or "consent"))
+            Close();
         switch (words)
         {
             case ["record", var tag, var version, var seal]: Record(Tag(tag), Number(version), Hash(seal)); break;
@@ -142,6 +147,7 @@ internal sealed class RecordComparison(RecordLedger ledger)
 
     public RecordsReport Finish()
     {
+        Close();
         foreach (var (tag, person) in ledger.People)
             Missing(tag, person);
         foreach (var (index, act) in ledger.Consents)
@@ -166,6 +172,8 @@ internal sealed class RecordComparison(RecordLedger ledger)
         _records++;
         var person = ledger.People.GetValueOrDefault(tag);
         _current = (tag, person);
+        _key = person is null ? null : ledger.KeyOf(person);
+        _sealedAnew = _key?.History is null ? null : IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         if (person is null || person.Writes.Count == 0)
         {
             Report(RecordFault.UnloggedWrite, tag, null, $"version {version} of a record is there, and no entry tells of the person's record");
@@ -207,7 +215,7 @@ internal sealed class RecordComparison(RecordLedger ledger)
         // The row is that of a person whose record is missing otherwise: said once.
         if (person is not null)
             person.IsSeen = true;
-        _current = default;
+        (_current, _key) = (default, null);
         var whose = person is null ? "no entry tells of it" : person.ErasedAt is { } erased ? $"entry {write.Index} wrote it and entry {erased} erased the person" : $"entry {write.Index} wrote it";
         Report(person?.ErasedAt is null ? RecordFault.NoKey : RecordFault.Resurrected, null, person?.ErasedAt, $"a record of version {version} has no key: {whose}");
     }
@@ -216,7 +224,12 @@ internal sealed class RecordComparison(RecordLedger ledger)
     {
         _rows++;
         var (tag, person) = _current;
-        var known = person?.History?.FindIndex(row => row.Version == version && row.Seal == hash) ?? -1;
+        if (_sealedAnew is not null && version < _key!.Value.Version)
+        {
+            hash.AppendTo(_sealedAnew);
+            return;
+        }
+        var known = person?.History?.FindIndex(row => row.Index > From(_key) && row.Version == version && row.Seal == hash) ?? -1;
         if (known >= 0)
         {
             person!.History!.RemoveAt(known);
@@ -228,6 +241,19 @@ internal sealed class RecordComparison(RecordLedger ledger)
         else
             Report(RecordFault.History, tag, write.Version > 0 ? write.Index : null, $"the history row of version {version} is not one that the log tells of");
     }
+
+    /// <summary>After the last row of a person's history.</summary>
+    private void Close()
+    {
+        if (_sealedAnew is null)
+            return;
+        if (RecordLedger.Hash.Of(_sealedAnew.GetHashAndReset()) != _key!.Value.History)
+            Report(RecordFault.History, _current.Tag, _key.Value.Index, $"the history rows that entry {_key.Value.Index} tells of are not all there as they were sealed then");
+        _sealedAnew.Dispose();
+        (_sealedAnew, _key) = (null, null);
+    }
+
+    private static long From(RecordLedger.NewKey? key) => key?.Index ?? -1;
 
     private void Consent(long entry, RecordLedger.Hash hash)
     {
@@ -267,7 +293,8 @@ internal sealed class RecordComparison(RecordLedger ledger)
             return;
         if (!person.IsSeen)
             Report(RecordFault.Deleted, tag, due.Index, $"the record that entry {due.Index} wrote is gone, and nobody erased it");
-        foreach (var row in (person.History ?? []).Where(row => person.IsSeen && !ledger.IsLost(row.Index)))
+        var from = From(ledger.KeyOf(person));
+        foreach (var row in (person.History ?? []).Where(row => person.IsSeen && row.Index > from && !ledger.IsLost(row.Index)))
             Report(RecordFault.History, tag, row.Index, $"the history row of version {row.Version}, which entry {row.Index} wrote, is gone or was changed");
     }
 

@@ -301,7 +301,7 @@ internal sealed class RecordCipher(VaultKeyring keyring, Catalogue catalogue, IR
     public bool IsIntactEvent(SubjectKeys keys, EventTypeDefinition type, Guid eventId, byte[] value) => Holds(() =>
     {
         Span<byte> key = stackalloc byte[KeyDerivation.KeySize];
-        keys.ClassKey(type.Class.Id, key);
+        keys.ClassKey(type.Class.Id, SealedValue.KeyVersionOf(value), key);
         var padded = new byte[SealedValue.OpenedLength(value.Length)];
         SealedValue.Open(key, value, EventContext(keys.Subject, type, eventId, stackalloc byte[AssociatedData.Limit]), padded);
         CryptographicOperations.ZeroMemory(key);

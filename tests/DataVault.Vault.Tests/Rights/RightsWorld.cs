@@ -1,6 +1,7 @@
 using System.Text.Json;
 using DataVault.Policy;
 using DataVault.Testing;
+using DataVault.Vault.Keys;
 using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
 using Xunit;
@@ -75,6 +76,21 @@ internal sealed class RightsWorld : IAsyncDisposable
         Assert.All(outcome.Items, item => Assert.Equal(EventStatus.Stored, item.Status));
         return [.. events.Select(e => e.Id!.Value)];
     }
+
+    /// <summary>One rotation, from its beginning to its end.</summary>
+    public async Task RotateAsync(string level)
+    {
+        var (store, steps) = (Vault.Get<RotationStore>(), Vault.Get<RotationSteps>());
+        var job = await store.InsertAsync(level, await steps.Level(level).PlanAsync(null, default), default);
+        while ((await store.FindAsync(job.Id, default))!.View is { FinishedAt: null } view)
+        {
+            var step = await steps.StepAsync(job.Id, default) ?? throw new InvalidOperationException(view.ToString());
+            if (step.NotBefore is { } due && due > Clock.GetUtcNow()) Clock.Advance(due - Clock.GetUtcNow());
+        }
+    }
+
+    public Task ChangeAsync(SubjectId subject, string name) => Vault.Get<ProfileEditor>().PatchAsync(
+        Ingest, subject, null, new ProfilePatch(StoreVault.Object($$"""{"givenName": "{{name}}"}"""), "crm", null, "2026-01", "service-delivery"), Guid.NewGuid(), default);
 
     public async Task FeedAsync() => await Vault.Get<AnalyticsFeed>().DrainAsync(CancellationToken.None);
 

@@ -1,0 +1,103 @@
+using DataVault.Policy;
+using DataVault.Testing;
+using DataVault.Transparency;
+using DataVault.Vault.Keys;
+using DataVault.Vault.Tests.Rights;
+using Xunit;
+
+namespace DataVault.Vault.Tests.Check;
+
+/// <summary>What was sealed anew under new keys agrees with the log as before, and what is done to it afterwards is named.</summary>
+public sealed class RenewedPeopleTests : IAsyncLifetime
+{
+    private static readonly string[] Tables = ["subject", "history", "event", "event_gone", "consent_event"];
+
+    private static readonly string[] Attacks =
+    [
+        "delete from vault.history where row_version = (select min(row_version) from vault.history)",
+        "delete from vault.history",
+        "update vault.history set sealed = sealed || '\\x00'",
+        "update vault.history set row_version = row_version + 20",
+        "insert into vault.history select subject_id, row_version + 20, changed_at, key_version, sealed from vault.history",
+        "delete from vault.history; insert into vault.history select * from kept.before_history",
+        "delete from vault.event",
+        "delete from vault.event where event_id = (select event_id from vault.event limit 1)",
+        "delete from vault.event; insert into vault.event select * from kept.before_event",
+        "insert into vault.event select * from kept.before_event on conflict do nothing; update vault.event set batch = null",
+        "delete from vault.event_gone",
+        "delete from vault.event_gone where leaf = (select leaf from vault.event_gone limit 1)",
+        "delete from vault.subject; insert into vault.subject select * from kept.before_subject",
+        "update vault.subject set facts = set_byte(facts, 5, 2)",
+        "delete from vault.consent_event",
+    ];
+
+    private RightsWorld world = null!;
+    private SubjectId ada;
+
+    public async ValueTask InitializeAsync()
+    {
+        world = await RightsWorld.CreateAsync();
+        ada = await world.PersonAsync("ada");
+        await world.EventsAsync(ada);
+        await world.EventsAsync(ada);
+        await world.ChangeAsync(ada, "Adele");
+        await world.ChangeAsync(ada, "Adelaide");
+        await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Rectification, ada, "a note about ada");
+        await world.Vault.Get<DisclosureGate>().ReadAsync(new ReadQuery(RightsWorld.Support, ada, "customer-support", null, false, Guid.NewGuid()), default);
+        await KeepAsync("before");
+    }
+
+    public ValueTask DisposeAsync() => world.DisposeAsync();
+
+    [Fact]
+    public async Task Records_history_events_and_consents_agree_with_the_log_after_every_renewal_and_what_follows_it()
+    {
+        await world.RotateAsync(RotationLevels.Subjects);
+        await world.Vault.AssertSoundAsync();
+        await world.ChangeAsync(ada, "Ada");
+        await world.EventsAsync(ada);
+        await world.Vault.AssertSoundAsync();
+        await world.RotateAsync(RotationLevels.Subjects);
+        await world.ChangeAsync(ada, "Adina");
+        await world.RestartAsync();
+        await world.Vault.AssertSoundAsync();
+        var request = await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Erasure, ada);
+        await world.ApproveAsync(request.Id);
+        await world.Vault.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task Somebody_erased_between_the_sealing_and_the_switch_leaves_a_vault_that_agrees_with_its_log()
+    {
+        var people = world.Vault.Get<PersonRenewal>();
+        var (page, members) = (await world.Vault.Get<KeyRegistry>().NextPageAsync(-1, default))!.Value;
+        await world.Vault.Get<KeyRegistry>().PrepareAsync(page, default);
+        await people.RenewAsync(members, default);
+        await world.EventsAsync(ada);
+        await world.Vault.AssertSoundAsync();
+        var request = await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Erasure, ada);
+        await world.ApproveAsync(request.Id);
+        Assert.Equal(RequestStates.Completed, (await world.GetAsync(request.Id)).State);
+        await world.Vault.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task What_is_done_to_renewed_rows_is_named()
+    {
+        await world.RotateAsync(RotationLevels.Subjects);
+        await world.ChangeAsync(ada, "Ada");
+        await KeepAsync("after");
+        foreach (var attack in Attacks)
+        {
+            await world.VaultSqlAsync(attack);
+            var report = await world.Vault.Get<VaultCheck>().RunAsync(new CheckOptions(Deep: true));
+            Assert.True(report.Findings.Any(finding => finding.Check == "records-against-log"), attack);
+            await world.VaultSqlAsync(string.Concat(Tables.Select(table => $"truncate vault.{table}; insert into vault.{table} table kept.after_{table}; ")));
+        }
+
+        await world.Vault.AssertSoundAsync();
+    }
+
+    private Task KeepAsync(string name) =>
+        world.VaultSqlAsync("create schema if not exists kept; " + string.Concat(Tables.Select(table => $"create table kept.{name}_{table} as table vault.{table}; ")));
+}
