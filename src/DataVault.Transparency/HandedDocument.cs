@@ -11,12 +11,35 @@ public sealed record HandedDocument(string Kind, string? Problem, IReadOnlyDicti
     /// <summary>Far above any certificate; a proof has at most 63 hashes.</summary>
     public const int LongestFile = 256 * 1024;
 
+    private ErasureCertificate? Certificate { get; init; }
+
+    private IReadOnlyList<TlogProof> Proofs { get; init; } = [];
+
     /// <summary>Reads and checks a text; null when it is neither.</summary>
     public static HandedDocument? Check(string text, NoteVerifier key)
     {
         if (ErasureCertificate.TryParse(text, out var certificate))
-            return new HandedDocument("erasure-certificate", certificate!.Verify(key), Describe(certificate.Statement));
-        return TlogProof.TryParse(text, out var proof) ? new HandedDocument("tlog-proof", Verify(proof!, key), Describe(proof!)) : null;
+            return new HandedDocument("erasure-certificate", certificate!.Verify(key), Describe(certificate.Statement)) { Certificate = certificate, Proofs = [.. certificate.Proofs.Named().Select(one => one.Proof)] };
+        return TlogProof.TryParse(text, out var proof) ? new HandedDocument("tlog-proof", Verify(proof!, key), Describe(proof!)) { Proofs = [proof!] } : null;
+    }
+
+    /// <summary>
+    /// Replays a whole log, which must continue every checkpoint that the documents rest on, and gives the documents again: one that an entry of the log
+    /// contradicts has that as its problem. To be relied upon when the log is sound, and for the entries that it still keeps.
+    /// </summary>
+    /// <param name="documents">What was handed over.</param>
+    /// <param name="log">The log.</param>
+    /// <param name="key">The log's key.</param>
+    /// <param name="progress">Told now and then how many entries have been replayed.</param>
+    /// <param name="cancellationToken">Ends the work early.</param>
+    public static async Task<(VerificationReport Log, IReadOnlyList<HandedDocument> Documents)> CompareAsync(
+        IReadOnlyList<HandedDocument> documents, ILogSource log, NoteVerifier key, IProgress<long>? progress = null, CancellationToken cancellationToken = default)
+    {
+        var reader = new ContradictionReader([.. documents.Select(document => document.Certificate).OfType<ErasureCertificate>()]);
+        var checkpoints = documents.SelectMany(document => document.Proofs).Select(proof => proof.Checkpoint).DistinctBy(note => note.ToString()).ToList();
+        var report = await new LogVerifier(key) { Progress = progress }.VerifyAsync(log, checkpoints, [], [reader], cancellationToken);
+        var compared = documents.Select(document => document with { Problem = document.Problem ?? (document.Certificate is { } one ? reader.Found.GetValueOrDefault(one) : null) });
+        return (report, [.. compared]);
     }
 
     private static string? Verify(TlogProof proof, NoteVerifier key)
@@ -32,12 +55,33 @@ public sealed record HandedDocument(string Kind, string? Problem, IReadOnlyDicti
         {
             ["log"] = statement.Log,
             ["request"] = $"{statement.Request}",
-            ["requested"] = Place(statement.RequestedIndex, statement.RequestedAt),
-            ["executed"] = Place(statement.ExecutedIndex, statement.ExecutedAt),
         };
+        if (statement.Version > 1)
+        {
+            facts["state"] = statement.IsFinal ? "final" : "executed";
+            facts["birth"] = statement.Born is { } born ? Place(born.Index, born.At) : "no longer in the log";
+        }
+        facts["requested"] = Place(statement.RequestedIndex, statement.RequestedAt);
+        facts["executed"] = Place(statement.ExecutedIndex, statement.ExecutedAt);
+        if (statement.Version > 1)
+            AddFinality(facts, statement);
         foreach (var (what, count) in statement.Erased)
             facts[$"erased {what}"] = count.ToString(CultureInfo.InvariantCulture);
+        foreach (var (what, count) in statement.Residuals)
+            facts[$"residual {what}"] = count.ToString(CultureInfo.InvariantCulture);
         return facts;
+    }
+
+    private static void AddFinality(Dictionary<string, string> facts, ErasureStatement statement)
+    {
+        facts["epoch"] = statement.Epoch.ToString(CultureInfo.InvariantCulture);
+        facts["final-at"] = $"{statement.FinalAt:u}";
+        if (statement is { Destroyed: { } destroyed, Final: { } final })
+        {
+            facts["epoch destroyed"] = Place(destroyed.Index, destroyed.At);
+            facts["final"] = Place(final.Index, final.At);
+        }
+        facts["counts"] = statement.Replayed ? "replayed" : "exact";
     }
 
     private static Dictionary<string, string> Describe(TlogProof proof)
@@ -59,4 +103,25 @@ public sealed record HandedDocument(string Kind, string? Problem, IReadOnlyDicti
     }
 
     private static string Place(long index, DateTimeOffset at) => string.Create(CultureInfo.InvariantCulture, $"entry {index}, {at:u}");
+
+    /// <summary>Hears, of every entry that commits to a key or tells of one destroyed, what it has to say against the certificates.</summary>
+    // SPEC erasure-certificate §7
+    private sealed class ContradictionReader(IReadOnlyList<ErasureCertificate> certificates) : IEntryReader
+    {
+        /// <summary>The first of each certificate.</summary>
+        public Dictionary<ErasureCertificate, string> Found { get; } = [];
+
+        public bool Wants(in EntryGlance entry, ReadOnlySpan<byte> encoded) =>
+            certificates.Count > 0 && entry.Type is EntryType.KeyCreate or EntryType.KeyRotate or EntryType.EraseExecuted;
+
+        public void Read(long index, ReadOnlyMemory<byte> encoded)
+        {
+            var entry = LogEntry.Decode(encoded);
+            foreach (var certificate in certificates)
+            {
+                if (certificate.Contradiction(index, entry) is { } said)
+                    Found.TryAdd(certificate, said);
+            }
+        }
+    }
 }

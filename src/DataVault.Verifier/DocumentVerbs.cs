@@ -3,13 +3,13 @@ using DataVault.Transparency;
 
 namespace DataVault.Verifier;
 
-/// <summary>The verbs that need no copy of the log: proofs, certificates, notes, two people's checkpoints.</summary>
+/// <summary>The verbs that do without a copy of the log: proofs, certificates, notes, two people's checkpoints.</summary>
 internal static class DocumentVerbs
 {
     public static IEnumerable<Command> Build(Desk desk, SharedOptions shared) =>
     [
         Documents(desk, shared, "inclusion", "Check proofs that entries stand in the log (.tlog-proof), such as the receipts of one's own data.", "tlog-proof"),
-        Documents(desk, shared, "certificate", "Check an erasure certificate.", "erasure-certificate"),
+        Documents(desk, shared, "certificate", "Check an erasure certificate; with --log also that no entry of the log contradicts it.", "erasure-certificate"),
         Compare(desk, shared, "compare", "Compare two people's checkpoints: the same tree, one continues the other, or a fork."),
         Compare(desk, shared, "consistency", "Check that the log of one checkpoint continues that of another."),
         Note(desk, shared),
@@ -18,18 +18,31 @@ internal static class DocumentVerbs
     private static Command Documents(Desk desk, SharedOptions shared, string name, string description, string kind)
     {
         var files = new Argument<string[]>("files") { Description = "The files.", Arity = ArgumentArity.OneOrMore };
-        return Verb.Of(name, description, [files], desk, async (parsed, _) =>
+        var log = new Option<string?>("--log") { Description = "Folder with a copy of the log, to be replayed whole: it must continue what the files rest on, and no entry may contradict a certificate." };
+        return Verb.Of(name, description, [files, log], desk, async (parsed, cancellation) =>
         {
             var key = LogVerbs.Key(shared, parsed);
             var checkedFiles = parsed.GetRequiredValue(files).Select(file => (file, document: HandedDocument.Check(Given.Text(file), key))).ToList();
             if (checkedFiles.Find(one => one.document?.Kind != kind) is { file: not null } other) throw new UnreadableException($"{other.file} is no {kind}.");
-            foreach (var (file, document) in checkedFiles) await desk.Output.WriteLineAsync(parsed.GetValue(shared.Json) ? Json(file, document!) : Text(file, document!));
-            return checkedFiles.TrueForAll(one => one.document!.Problem is null) ? ExitCode.Sound : ExitCode.Wrong;
+            IReadOnlyList<HandedDocument> documents = [.. checkedFiles.Select(one => one.document!)];
+            VerificationReport? replayed = null;
+            if (parsed.GetValue(log) is { } folder) (replayed, documents) = await HandedDocument.CompareAsync(documents, Given.Log(folder), key, desk.Progress, cancellation);
+            await WriteAsync(desk, [.. checkedFiles.Select(one => one.file).Zip(documents)], replayed, parsed.GetValue(shared.Json));
+            return documents.All(document => document.Problem is null) && replayed is not { Ok: false } ? ExitCode.Sound : ExitCode.Wrong;
         });
     }
 
-    private static string Json(string file, HandedDocument document) =>
-        VerificationText.Json((object)new { file, ok = document.Problem is null, document.Kind, document.Problem, document.States });
+    private static async Task WriteAsync(Desk desk, IReadOnlyList<(string File, HandedDocument Document)> all, VerificationReport? log, bool json)
+    {
+        foreach (var (file, document) in all) await desk.Output.WriteLineAsync(json ? Json(file, document, log) : Text(file, document));
+        if (log is not null && !json) await desk.Output.WriteLineAsync(VerificationText.Describe(log));
+    }
+
+    private static string Json(string file, HandedDocument document, VerificationReport? log) => VerificationText.Json((object)new
+    {
+        file, ok = document.Problem is null && log is not { Ok: false }, document.Kind, document.Problem, document.States,
+        log = log is null ? null : new { log.Ok, log.Origin, log.Size, log.PrunedBelow, log.Problem },
+    });
 
     private static string Text(string file, HandedDocument document) => string.Join(
         Environment.NewLine,

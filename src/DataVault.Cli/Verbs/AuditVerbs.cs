@@ -40,12 +40,15 @@ internal static class AuditVerbs
     {
         var file = new Argument<string>("file") { Description = "An erasure certificate, or the proof of an entry (.tlog-proof)." };
         var key = new Option<string?>("--key") { Description = "The log's verifier key, or a file with it (default: .vault/log.vkey here or above)." };
+        var log = new Option<string?>("--log") { Description = "Folder with a copy of the log (audit save): replayed whole, and no entry may contradict the certificate." };
         return new Verb(
             "check", "Verify an erasure certificate or the proof of an entry, offline.",
-            "datavault audit check erasure.txt --key log.vkey", "datavault audit check entry-48211.tlog-proof --key log.vkey --json")
-            .With(file, key)
-            .Does(context, (session, _) => Task.FromResult(AuditCheck.Run(
-                session.Parsed.GetRequiredValue(file), AuditVerify.ReadKey(session.Parsed.GetValue(key) ?? OwnKey(session.Host.WorkingDirectory)), session.Report)));
+            "datavault audit check erasure.txt --key log.vkey", "datavault audit check erasure.txt --key log.vkey --log ./log",
+            "datavault audit check entry-48211.tlog-proof --key log.vkey --json")
+            .With(file, key, log)
+            .Does(context, (session, cancellation) => AuditCheck.RunAsync(
+                session.Parsed.GetRequiredValue(file), session.Parsed.GetValue(log), AuditVerify.ReadKey(session.Parsed.GetValue(key) ?? OwnKey(session.Host.WorkingDirectory)),
+                session.Report, cancellation));
     }
 
     private static Verb Save(VerbContext context)

@@ -3,6 +3,7 @@ using System.Text.Json;
 using DataVault.Cli;
 using DataVault.Pure.Tests.Client;
 using DataVault.Pure.Tests.Transparency;
+using DataVault.Transparency;
 using Xunit;
 
 namespace DataVault.Pure.Tests.Cli;
@@ -191,11 +192,43 @@ public sealed class CommandLineTests : IDisposable
         Assert.Contains("audit.read", _error.ToString(), StringComparison.Ordinal);
     }
 
-    private async Task<int> CheckAsync(string text)
+    [Fact]
+    public async Task A_certificate_is_held_against_a_copy_of_the_log()
+    {
+        await File.WriteAllTextAsync(Path.Combine(_folder, "log.vkey"), MemoryLog.Signer.VerifierKey);
+        var text = ProofFileTests.Certificate(final: true).ToString();
+        var entries = ProofFileTests.Entries(static (_, entry) => entry);
+        var folder = SaveLog(entries, "log");
+        Assert.Equal(0, await CheckAsync(text, "--log", folder));
+        using (var said = JsonDocument.Parse(_output.ToString()))
+            Assert.Equal(("final", "2"), (said.RootElement.GetProperty("states").GetProperty("state").GetString(), said.RootElement.GetProperty("states").GetProperty("residual look-up-keys").GetString()));
+
+        var again = LogEntry.Decode(entries[10]) with { Time = LogEntry.Decode(entries[^1]).Time };
+        Assert.Equal(1, await CheckAsync(text, "--log", SaveLog([.. entries, again.Encode()], "again")));
+        Assert.Contains("entry 100 (key.create) commits to the destroyed key again", _output.ToString(), StringComparison.Ordinal);
+        File.Delete(Path.Combine(folder, "checkpoint"));
+        Assert.Equal(1, await CheckAsync(text, "--log", folder));
+        Assert.Contains("the log itself: the checkpoint is missing", _output.ToString(), StringComparison.Ordinal);
+        Assert.Equal(2, await CheckAsync(text, "--log", Path.Combine(_folder, "not-there")));
+    }
+
+    private async Task<int> CheckAsync(string text, params string[] more)
     {
         var file = Path.Combine(_folder, "handed-out.txt");
         await File.WriteAllTextAsync(file, text);
-        return await RunAsync("audit", "check", file, "--key", Path.Combine(_folder, "log.vkey"), "--json");
+        return await RunAsync(["audit", "check", file, "--key", Path.Combine(_folder, "log.vkey"), "--json", .. more]);
+    }
+
+    private string SaveLog(IReadOnlyList<byte[]> entries, string name)
+    {
+        var log = MemoryLog.Of(entries);
+        foreach (var (file, bytes) in log.Files.Append(KeyValuePair.Create("checkpoint", System.Text.Encoding.UTF8.GetBytes(log.Note))))
+        {
+            var path = Path.Combine(_folder, name, file);
+            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+            File.WriteAllBytes(path, bytes);
+        }
+        return Path.Combine(_folder, name);
     }
 
     private static long Count(JsonDocument account, string name) => account.RootElement.GetProperty(name).GetInt64();

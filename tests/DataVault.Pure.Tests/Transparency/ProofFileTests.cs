@@ -191,12 +191,13 @@ public sealed class ProofFileTests
         return ErasureCertificate.Issue(Statement(final), MemoryLog.Signer, proofs);
     }
 
-    private static List<byte[]> Entries(Func<int, LogEntry, LogEntry> change)
+    internal static List<byte[]> Entries(Func<int, LogEntry, LogEntry> change)
     {
         var about = new LogEntry { Type = EntryType.KeyCreate, Time = BornAt.ToUnixTimeMilliseconds(), Subject = Subject, KeyCommitment = Commitment };
         var executed = about with { Type = EntryType.EraseExecuted, Time = ExecutedAt.ToUnixTimeMilliseconds(), Rules = [ErasureCertificate.RuleOf(7)], Reference = 40 };
         var last = ExecutedAt.AddDays(8).ToUnixTimeMilliseconds();
-        var entries = MemoryLog.Entries(100);
+        long TimeAt(int index) => index switch { < 40 => about.Time, < 60 => RequestedAt.ToUnixTimeMilliseconds(), < 80 => executed.Time, _ => last };
+        var entries = MemoryLog.Entries(100).Select((entry, index) => (LogEntry.Decode(entry) with { Time = TimeAt(index) }).Encode()).ToList();
         void Put(int index, LogEntry entry) => entries[index] = change(index, entry).Encode();
         Put(10, about);
         Put(40, about with { Type = EntryType.EraseRequest, Time = RequestedAt.ToUnixTimeMilliseconds() });

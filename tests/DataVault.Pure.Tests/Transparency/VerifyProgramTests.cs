@@ -100,6 +100,35 @@ public sealed class VerifyProgramTests : IDisposable
         Assert.Equal(1, await RunAsync("note", Write("changed", log.Note.Replace("\n5\n", "\n6\n", StringComparison.Ordinal))));
     }
 
+    [Theory]
+    [InlineData(EntryType.KeyCreate)]
+    [InlineData(EntryType.KeyRotate)]
+    public async Task A_certificate_is_held_against_the_whole_log_and_the_entry_that_contradicts_it_is_named(EntryType type)
+    {
+        var certificate = Write("erasure.txt", ProofFileTests.Certificate(final: true).ToString());
+        var entries = ProofFileTests.Entries(static (_, entry) => entry);
+        Assert.Equal(0, await RunAsync("certificate", certificate, "--log", Save(MemoryLog.Of(entries), "sound")));
+        foreach (var fact in new[] { "state                    final", "birth                    entry 10", "final-at", "residual look-up-keys    2", "every entry is as signed" })
+            Assert.Contains(fact, _output.ToString(), StringComparison.Ordinal);
+
+        var again = LogEntry.Decode(entries[10]) with { Type = type, Time = LogEntry.Decode(entries[^1]).Time };
+        Assert.Equal(1, await RunAsync("certificate", certificate, "--log", Save(MemoryLog.Of([.. entries, again.Encode()]), "again"), "--json"));
+        Assert.Contains($"\"problem\": \"entry 100 ({EntryTypes.NameOf(type)}) commits to the destroyed key again\"", _output.ToString(), StringComparison.Ordinal);
+        Assert.Equal(0, await RunAsync("certificate", certificate));
+    }
+
+    [Fact]
+    public async Task A_log_that_does_not_continue_what_a_certificate_rests_on_is_refused()
+    {
+        var certificate = Write("erasure.txt", ProofFileTests.Certificate().ToString());
+        var entries = ProofFileTests.Entries(static (_, entry) => entry);
+        entries[70] = (LogEntry.Decode(entries[70]) with { Purpose = "marketing" }).Encode();
+        Assert.Equal(1, await RunAsync("certificate", certificate, "--log", Save(MemoryLog.Of(entries), "fork")));
+        Assert.Contains("is not what the earlier checkpoint of 100 entries signed", _output.ToString(), StringComparison.Ordinal);
+        Assert.Equal(1, await RunAsync("certificate", certificate, "--log", Save(MemoryLog.Of(entries[..65]), "short")));
+        Assert.Equal(3, await RunAsync("certificate", certificate, "--log", Path.Combine(_folder.FullName, "not-there")));
+    }
+
     private Desk Desk() => new(_output, _error, progress: false);
 
     private async Task<int> RunAsync(params string[] arguments)
