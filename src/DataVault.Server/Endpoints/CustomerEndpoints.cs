@@ -81,7 +81,7 @@ internal static class CustomerEndpoints
             query.Text("justification"));
         var disclosure = await gate.ReadAsync(read, call.Cancellation);
         Answer.SetVersion(context, disclosure.Version);
-        await DisclosureWriter.AnswerAsync(context, json => DisclosureWriter.Write(json, disclosure));
+        await DisclosureWriter.AnswerAsync(context, [disclosure], json => DisclosureWriter.Write(json, disclosure));
     }
 
     private static async Task CreateAsync(HttpContext context, ProfileEditor editor, PolicySet policy)
@@ -117,7 +117,7 @@ internal static class CustomerEndpoints
             call.Caller, call.Purpose(body.Purpose), body.Where.ToDictionary(term => term.Key, term => Condition(term.Value)), call.Items(body.Fields), body.Limit ?? 20, call.RequestId, call.Cancellation);
         if (found.Refused is { } reason)
             throw new ProblemException("forbidden", $"The search is refused: {reason}. Log entry {found.LogIndex}.");
-        await DisclosureWriter.AnswerAsync(context, json =>
+        await DisclosureWriter.AnswerAsync(context, found.Results, json =>
         {
             json.WriteStartObject();
             json.WriteStartArray("results");
@@ -168,7 +168,7 @@ internal static class CustomerEndpoints
         var subjects = body.Read!.Select(id => new SubjectId(id)).ToList();
         var results = await gate.ReadManyAsync(
             call.Caller, subjects, call.Purpose(body.Purpose), call.Items(body.Fields), provenance: false, call.RequestId, call.Cancellation);
-        await DisclosureWriter.AnswerAsync(context, json =>
+        await DisclosureWriter.AnswerAsync(context, results.Select(result => result.Value).OfType<IDisposable>(), json =>
         {
             json.WriteStartObject();
             json.WriteStartArray("items");

@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Globalization;
 using System.Text.Json;
 using DataVault.Client;
@@ -19,14 +18,23 @@ internal static class DisclosureWriter
     private static readonly JsonEncodedText Receipt = JsonEncodedText.Encode("receipt");
     private static readonly JsonEncodedText Index = JsonEncodedText.Encode("index");
 
-    public static Task AnswerAsync(HttpContext context, Action<Utf8JsonWriter> write)
+    /// <summary>Answers, and leaves nothing of what was released in memory of ours: it is erased once it is written, and so is the buffer.</summary>
+    public static async Task AnswerAsync(HttpContext context, IEnumerable<IDisposable> released, Action<Utf8JsonWriter> write)
     {
-        var buffer = new ArrayBufferWriter<byte>(1_024);
-        using (var json = new Utf8JsonWriter(buffer, new JsonWriterOptions { SkipValidation = true }))
+        using var buffer = new ErasedBuffer();
+        try
+        {
+            using var json = new Utf8JsonWriter(buffer, new JsonWriterOptions { SkipValidation = true });
             write(json);
+        }
+        finally
+        {
+            foreach (var one in released)
+                one.Dispose();
+        }
         context.Response.ContentType = "application/json";
-        context.Response.ContentLength = buffer.WrittenCount;
-        return context.Response.Body.WriteAsync(buffer.WrittenMemory, context.RequestAborted).AsTask();
+        context.Response.ContentLength = buffer.Written.Length;
+        await context.Response.Body.WriteAsync(buffer.Written, context.RequestAborted);
     }
 
     public static void Write(Utf8JsonWriter json, Disclosure disclosure)

@@ -52,7 +52,7 @@ internal static class EventEndpoints
         var page = await gate.ReadEventsAsync(
             call.Caller, subject, call.Purpose(query.Text("purpose")), call.EventTypes(query.List("types", 50)), query.Limit(50, LargestPage),
             query.Text("cursor"), call.RequestId, call.Cancellation);
-        await DisclosureWriter.AnswerAsync(context, json => DisclosureWriter.Write(json, page));
+        await DisclosureWriter.AnswerAsync(context, page.Events, json => DisclosureWriter.Write(json, page));
     }
 
     private static async Task ListAsync(HttpContext context, DisclosureGate gate, PolicySet policy)

@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using DataVault.Policy;
 
 namespace DataVault.Vault;
@@ -16,8 +18,9 @@ public sealed record ReadQuery(
 /// <summary>
 /// What left the vault, and what did not and why. It exists only once its log entry is durable.
 /// INVARIANT: printing one shows no value, so that a stray log line discloses nothing.
+/// Disposing erases the values: whoever has written them out does it.
 /// </summary>
-public sealed class Disclosure
+public sealed class Disclosure : IDisposable
 {
     internal Disclosure(SubjectId id, long version, long logIndex, IReadOnlyList<ReleasedField> fields, IReadOnlyList<WithheldField> withheld) =>
         (Id, Version, LogIndex, Fields, Withheld) = (id, version, logIndex, fields, withheld);
@@ -40,11 +43,16 @@ public sealed class Disclosure
     /// <summary>Obligations that came with the release and were carried out.</summary>
     public IReadOnlyList<string> Obligations { get; internal init; } = [];
 
+    public void Dispose()
+    {
+        foreach (var field in Fields) field.Dispose();
+    }
+
     public override string ToString() => $"Disclosure({Fields.Count} released, {Withheld.Count} withheld, entry {LogIndex})";
 }
 
-/// <summary>One released value, in the form that was allowed.</summary>
-public sealed class ReleasedField
+/// <summary>One released value, in the form that was allowed; disposing erases it.</summary>
+public sealed class ReleasedField : IDisposable
 {
     internal ReleasedField(string name, Form form, ReadOnlyMemory<byte> utf8Json, FieldProvenance? provenance) =>
         (Name, Form, Utf8Json, Provenance) = (name, form, utf8Json, provenance);
@@ -57,6 +65,8 @@ public sealed class ReleasedField
     public ReadOnlyMemory<byte> Utf8Json { get; }
 
     public FieldProvenance? Provenance { get; }
+
+    public void Dispose() => CryptographicOperations.ZeroMemory(MemoryMarshal.AsMemory(Utf8Json).Span);
 
     public override string ToString() => $"{Name} ({FormNames.Of(Form)})";
 }
@@ -82,8 +92,8 @@ public sealed class ItemResult<T>
 /// <summary>What a search found; the search has an entry of its own, and so has each record shown.</summary>
 public sealed record SearchOutcome(IReadOnlyList<Disclosure> Results, long LogIndex, string? Refused = null);
 
-/// <summary>An event as released.</summary>
-public sealed class ReleasedEvent
+/// <summary>An event as released; disposing erases its properties.</summary>
+public sealed class ReleasedEvent : IDisposable
 {
     internal ReleasedEvent(Guid id, string type, DateTimeOffset occurredAt, Form form, EventContent content) =>
         (Id, Type, OccurredAt, Form, Source, Properties) = (id, type, occurredAt, form, content.Source, content.Utf8Properties);
@@ -100,6 +110,8 @@ public sealed class ReleasedEvent
 
     /// <summary>The properties as one UTF-8 JSON object.</summary>
     public ReadOnlyMemory<byte> Properties { get; }
+
+    public void Dispose() => CryptographicOperations.ZeroMemory(MemoryMarshal.AsMemory(Properties).Span);
 
     public override string ToString() => $"{Type} {Id}";
 }

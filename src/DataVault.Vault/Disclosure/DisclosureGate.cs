@@ -42,7 +42,7 @@ public sealed class DisclosureGate
         var release = Decide(query, held, record, facts);
         var logging = log.AppendAsync(release.Entry, release.Detail, ct);
         var contents = TryOpen(release, out var broken);
-        var index = await logging;
+        var index = await DurableAsync(logging, contents?.Fields);
         return contents is null ? throw await BrokenAsync(release, broken!, ct) : Compose(release, contents, index);
     }
 
@@ -76,7 +76,7 @@ public sealed class DisclosureGate
         var rows = release.Permits.Count == 0 ? [] : await EventRows.PageAsync(database, subject, release.Permits, limit + 1, position, ct);
         await keys.HoldAsync(held, rows.Select(row => row.Sealed), ct);
         var events = TryOpenEvents(release, rows.Count > limit ? rows[..limit] : rows, out var broken);
-        var index = await logging;
+        var index = await DurableAsync(logging, events);
         if (events is null) throw await BrokenAsync(release, broken!, ct);
         var next = rows.Count > limit ? EventCursor.Of(rows[limit - 1]) : null;
         return new EventPage(events, WithheldOf(release, release.Permits.Select(permit => AuditLog.ItemCode(permit.Item)).ToHashSet()), next, index, release.Refused);
@@ -107,6 +107,20 @@ public sealed class DisclosureGate
         finally
         {
             foreach (var key in held.Values) key.Dispose();
+        }
+    }
+
+    /// <summary>What was opened meanwhile is erased when its entry cannot be made.</summary>
+    private static async Task<long> DurableAsync(Task<long> logging, IEnumerable<IDisposable>? opened)
+    {
+        try
+        {
+            return await logging;
+        }
+        catch
+        {
+            foreach (var one in opened ?? []) one.Dispose();
+            throw;
         }
     }
 

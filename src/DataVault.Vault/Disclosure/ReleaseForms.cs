@@ -9,7 +9,7 @@ using DataVault.Vault.Keys;
 namespace DataVault.Vault;
 
 /// <summary>
-/// Puts an opened value into the form that was decided. Returns copies: what it returns may outlive the opened record.
+/// Puts an opened value into the form that was decided. Returns copies, nobody else's: what it returns may outlive the opened record, and is erased.
 /// INVARIANT: a form that cannot be made of a value shows nothing; there is no falling back to a wider one.
 /// </summary>
 internal sealed class ReleaseForms(KeyRegistry keys, VaultClock clock)
@@ -28,12 +28,15 @@ internal sealed class ReleaseForms(KeyRegistry keys, VaultClock clock)
 
     private static byte[]? Masked(OpenedField opened)
     {
-        var value = Parse(opened.Utf8Json);
-        return Masker.Mask(opened.Field.Mask, value) is { } masked ? Write(masked) : null;
+        using var value = JsonDocument.Parse(opened.Utf8Json);
+        return Masker.Mask(opened.Field.Mask, value.RootElement) is { } masked ? Write(masked) : null;
     }
 
-    private byte[]? Generalised(OpenedField opened) =>
-        Generaliser.Generalise(opened.Field.Generalisation, Parse(opened.Utf8Json), clock.Today) is { } group ? Write(JsonValue.Create(group)) : null;
+    private byte[]? Generalised(OpenedField opened)
+    {
+        using var value = JsonDocument.Parse(opened.Utf8Json);
+        return Generaliser.Generalise(opened.Field.Generalisation, value.RootElement, clock.Today) is { } group ? Write(JsonValue.Create(group)) : null;
+    }
 
     /// <summary>Equal values of one field give equal tokens within one purpose, and nothing else does.</summary>
     private byte[] Token(OpenedField opened, string purpose)
@@ -44,12 +47,6 @@ internal sealed class ReleaseForms(KeyRegistry keys, VaultClock clock)
         keys.Index(TokenIndexes).Term(message, term);
         CryptographicOperations.ZeroMemory(message);
         return Write(JsonValue.Create("tok_" + Convert.ToHexStringLower(term)));
-    }
-
-    private static JsonElement Parse(ReadOnlyMemory<byte> utf8Json)
-    {
-        var reader = new Utf8JsonReader(utf8Json.Span);
-        return JsonElement.ParseValue(ref reader);
     }
 
     private static byte[] Write(JsonNode node)

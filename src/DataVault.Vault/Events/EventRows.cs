@@ -16,8 +16,6 @@ internal sealed record EventRow(SubjectId Subject, Guid Id, int TypeId, DateTime
 /// </summary>
 internal readonly record struct EventContent(string Source, ReadOnlyMemory<byte> Utf8Properties)
 {
-    private static readonly byte[] NoProperties = "{}"u8.ToArray();
-
     // SPEC record §6.1
     public static byte[] Encode(string source, ReadOnlySpan<byte> utf8Properties)
     {
@@ -39,7 +37,7 @@ internal readonly record struct EventContent(string Source, ReadOnlyMemory<byte>
     public static ReleasedEvent Release(RecordCipher cipher, SubjectKeys keys, FieldPermit permit, EventRow row)
     {
         var type = (EventTypeDefinition)permit.Item;
-        var content = permit.Form == Form.Plain ? Decode(cipher.OpenEvent(keys, permit, row.Id, row.Sealed)) : new EventContent("", NoProperties);
+        var content = permit.Form == Form.Plain ? Decode(cipher.OpenEvent(keys, permit, row.Id, row.Sealed)) : new EventContent("", "{}"u8.ToArray());
         return new ReleasedEvent(row.Id, type.Type, row.OccurredAt, permit.Form, content);
     }
 }
