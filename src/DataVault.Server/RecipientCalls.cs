@@ -14,6 +14,10 @@ internal sealed record RecipientSetting(ErasureRecipient Recipient, Uri Url, str
 /// </summary>
 internal sealed class RecipientCalls(IReadOnlyList<RecipientSetting> recipients, TimeProvider clock) : IRecipientCalls, IDisposable
 {
+    private const string SecretPrefix = "whsec_";
+
+    // SPEC Standard Webhooks: between 24 and 64 bytes.
+    private const int LeastSecretBytes = 24;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
     private readonly HttpClient http = new(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false }) { Timeout = Patience };
 
@@ -44,6 +48,15 @@ internal sealed class RecipientCalls(IReadOnlyList<RecipientSetting> recipients,
 
     public void Dispose() => http.Dispose();
 
+    /// <summary>False for <c>whsec_</c> with anything after it but the base64 of at least 24 bytes.</summary>
+    internal static bool IsSecret(string secret) =>
+        !secret.StartsWith(SecretPrefix, StringComparison.Ordinal)
+        || Convert.TryFromBase64String(secret[SecretPrefix.Length..], new byte[secret.Length], out var length) && length >= LeastSecretBytes;
+
     internal static string Signature(string secret, string head, ReadOnlyMemory<byte> body) =>
-        Convert.ToBase64String(HMACSHA256.HashData(Encoding.UTF8.GetBytes(secret), (byte[])[.. Encoding.UTF8.GetBytes(head), .. body.Span]));
+        Convert.ToBase64String(HMACSHA256.HashData(KeyOf(secret), (byte[])[.. Encoding.UTF8.GetBytes(head), .. body.Span]));
+
+    /// <summary>Of <c>whsec_…</c> the bytes that the base64 after it stands for, as every library of the convention takes it; of any other text its UTF-8.</summary>
+    private static byte[] KeyOf(string secret) =>
+        secret.StartsWith(SecretPrefix, StringComparison.Ordinal) ? Convert.FromBase64String(secret[SecretPrefix.Length..]) : Encoding.UTF8.GetBytes(secret);
 }

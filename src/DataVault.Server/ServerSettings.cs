@@ -153,8 +153,8 @@ internal sealed class ServerSettings
         var at = section.Path;
         if (!Uri.TryCreate(Text($"{at}:Url"), UriKind.Absolute, out var url) || url.Scheme != Uri.UriSchemeHttps && !(Development && url.Scheme == Uri.UriSchemeHttp))
             throw new StartupException($"{at}:Url must be an https:// address.");
-        if (Secret($"{at}:Secret") is not { Length: >= 32 } secret)
-            throw new StartupException($"Set {at}:Secret, or {at}:SecretFile, to at least 32 random characters.");
+        if (Secret($"{at}:Secret") is not { Length: >= 32 } secret || !RecipientCalls.IsSecret(secret))
+            throw new StartupException($"Set {at}:Secret, or {at}:SecretFile, to at least 32 random characters, or to whsec_ and at least 24 random bytes in base64.");
         return new RecipientSetting(new ErasureRecipient(section.Key, Text($"{at}:Reference") ?? ErasureRecipient.CustomerReference, Text($"{at}:Client")), url, secret);
     })];
 

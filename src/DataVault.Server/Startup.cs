@@ -339,7 +339,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
 
     private void AddHttp(IServiceCollection services)
     {
-        services.AddSingleton<Health>().AddSingleton<StatusReport>();
+        services.AddSingleton<Health>().AddSingleton<StatusSources>().AddSingleton<StatusReport>();
         services.AddOutbound(settings.Outbound);
         services.AddSingleton(_ => new Telemetry(settings.Collector));
         services.AddRateLimiter(limiter => Limits.Apply(limiter, settings.Limits));

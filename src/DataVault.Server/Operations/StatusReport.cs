@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using DataVault.Client.Wire;
 using DataVault.Policy;
 using DataVault.Server.Outbound;
@@ -9,7 +10,7 @@ namespace DataVault.Server.Operations;
 
 /// <summary>How the vault does: numbers and states, no personal data.</summary>
 internal sealed class StatusReport(
-    [FromKeyedServices("vault")] NpgsqlDataSource vault, AuditReader log, Health health, ServerSettings settings, PolicySet policy, OutboundState outbound)
+    [FromKeyedServices("vault")] NpgsqlDataSource vault, AuditReader log, Health health, ServerSettings settings, PolicySet policy, StatusSources sources)
 {
     private const string Counts = "SELECT (SELECT count(*) FROM vault.subject), (SELECT count(*) FROM vault.event)";
     private static readonly string ProgramVersion = typeof(StatusReport).Assembly.GetName().Version?.ToString(3) ?? "0";
@@ -25,14 +26,27 @@ internal sealed class StatusReport(
             log.LatestSigned is { } signed ? $"{signed.Size};{signed.Root64}" : null, policy.Version, await PartsAsync(cancellation), StartedAt);
     }
 
-    // Those whom the log is shown to stand here and not in the health: a witness that is away makes no vault unready.
+    // What the log is shown to, and what waits for somebody, stand here and not in the health: a witness that is away makes no vault unready.
     private async Task<IReadOnlyDictionary<string, string>> PartsAsync(CancellationToken cancellation)
     {
         var parts = new SortedDictionary<string, string>((await health.CheckAsync(cancellation)).ToDictionary(p => p.Key, p => p.Value));
-        foreach (var (name, state) in outbound.Parts)
+        foreach (var (name, state) in sources.Outbound.Parts)
             parts[name] = state;
+        var backlog = await sources.Rights.LookAsync(cancellation);
+        parts["outbox"] = Describe(backlog.Outbox);
+        parts["holds"] = backlog.OverdueHolds == 0 ? Health.Good : string.Create(CultureInfo.InvariantCulture, $"{backlog.OverdueHolds} overdue for review");
         if (log.SignerRefusal is { } refusal)
             parts["log"] = refusal;
         return parts;
     }
+
+    private static string Describe(OutboxState outbox) => outbox switch
+    {
+        { Dead: > 0 } => string.Create(CultureInfo.InvariantCulture, $"{outbox.Dead} dead, {outbox.Waiting} waiting"),
+        { Waiting: > 0 } => string.Create(CultureInfo.InvariantCulture, $"{outbox.Waiting} waiting"),
+        _ => Health.Good,
+    };
 }
+
+/// <summary>Who knows something that only the status tells.</summary>
+internal sealed record StatusSources(OutboundState Outbound, RightsWatch Rights);

@@ -101,6 +101,14 @@ internal sealed class HoldStore(RequestStore requests, KeyRegistry keys, Subject
         }
     }
 
+    /// <summary>How many open holds somebody should have looked at by now.</summary>
+    public async Task<long> CountOverdueAsync(CancellationToken cancellation)
+    {
+        await using var command = database.Source.CreateCommand("select count(*) from vault.hold where released_at is null and review_at <= $1");
+        command.Parameters.Add(new() { Value = Now.UtcDateTime });
+        return (await Rows.ReadAsync(command, row => row.GetInt64(0), cancellation))[0];
+    }
+
     public async Task<IReadOnlyList<HoldRow>> ListAsync(HoldFilter filter, int limit, Guid? before, CancellationToken cancellation)
     {
         await using var command = database.Source.CreateCommand(

@@ -32,6 +32,7 @@ internal static class RightsModule
         services.AddSingleton(p => new LegalHolds(
             p.GetRequiredService<HoldStore>(), p.GetRequiredService<RequestFulfilment>(), p.GetRequiredService<PolicySet>(), p.GetRequiredService<VaultClock>()));
         services.AddSingleton<OutboxStore>();
+        services.AddSingleton(p => new RightsWatch(p.GetRequiredService<OutboxStore>(), p.GetRequiredService<HoldStore>()));
         services.AddSingleton<OutboxWorker>();
         services.AddHostedService(p => p.GetRequiredService<OutboxWorker>());
         services.AddSingleton(p => new SubjectRequests(

@@ -83,6 +83,23 @@ public sealed class CommandLineTests : IDisposable
     }
 
     [Fact]
+    public async Task The_status_shows_every_part_and_what_waits_for_somebody()
+    {
+        var token = Path.Combine(_folder, "token");
+        await File.WriteAllTextAsync(token, "t");
+        _vault.Answer(
+            HttpStatusCode.OK,
+            """
+            { "version": "1.0.0", "mode": "production", "customers": 7, "events": 70, "logSize": 12, "checkpoint": null, "policyVersion": "p1",
+              "health": { "database": "ok", "outbox": "1 dead, 2 waiting", "holds": "3 overdue for review" }, "startedAt": "2026-01-01T00:00:00Z" }
+            """);
+
+        Assert.Equal(0, await RunAsync("status", "--address", "http://vault.test", "--token-file", token));
+        Assert.Contains("1 dead, 2 waiting", _output.ToString(), StringComparison.Ordinal);
+        Assert.Contains("3 overdue for review", _output.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task The_client_is_chosen_by_the_purpose_and_its_only_purpose_is_the_default()
     {
         FirstRun();

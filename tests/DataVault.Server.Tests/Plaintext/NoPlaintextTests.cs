@@ -62,13 +62,13 @@ public sealed class NoPlaintextTests(RunningServer server)
     {
         await server.Process.DatabaseAsync(databases[0], "CHECKPOINT", "SELECT pg_switch_wal()", "CHECKPOINT");
         foreach (var database in databases)
-            hunt.Search($"dump of {database}", await DumpAsync(database));
+            hunt.Search($"dump of {database}", await DumpAsync(server, database));
         // The home folder holds the cluster, the keys, waiting packages and what the server keeps for itself.
         hunt.SearchFolder(Path.GetDirectoryName(server.Process.Home)!);
         hunt.Search("the server's output", Encoding.UTF8.GetBytes(server.Process.Output));
     }
 
-    private async Task<byte[]> DumpAsync(string database)
+    internal static async Task<byte[]> DumpAsync(RunningServer server, string database)
     {
         var binaries = await PostgresBinaries.ObtainAsync(Environment.GetEnvironmentVariable("PATH") ?? "", null, _ => { }, CancellationToken.None);
         var (host, port, user) = server.Process.DatabaseAdministrator();
@@ -88,9 +88,12 @@ internal sealed class PlaintextDrive(RunningServer server, Canaries canaries)
 {
     private readonly StringBuilder _seen = new();
     private Guid _customer;
+    private Guid _erasure;
 
     /// <summary>Everything that was answered.</summary>
     public string Seen => _seen.ToString();
+
+    public Guid Customer => _customer;
 
     public async Task RunAsync()
     {
@@ -111,12 +114,26 @@ internal sealed class PlaintextDrive(RunningServer server, Canaries canaries)
         await CreateAsync(consents: ["wellbeing"], segment: null);
         await AppendEventsAsync();
         await ReadAsync();
-        var id = await OpenRequestAsync("erasure");
+        await FinishAsync();
+    }
+
+    /// <summary>The erasure of the person, to its certificate.</summary>
+    public async Task FinishAsync()
+    {
+        var id = _erasure = await OpenRequestAsync("erasure");
         await OfficerAsync($"/v1/requests/{id}/verify", new { note = canaries.Words("verified") });
         await OfficerAsync($"/v1/requests/{id}/approve", new { note = canaries.Words("approved") });
         await Waiting.UntilAsync("the erasure is complete", async () =>
             (await server.JsonAsync("compliance-officer", HttpMethod.Get, $"/v1/requests/{id}")).GetProperty("state").GetString() == "completed");
         await OkAsync("compliance-officer", HttpMethod.Get, $"/v1/requests/{id}/certificate");
+    }
+
+    /// <summary>Erases anybody and gives the number of the request.</summary>
+    public static async Task<Guid> EraseAsync(RunningServer server, Guid customer)
+    {
+        var drive = new PlaintextDrive(server, new Canaries("erasure", 1)) { _customer = customer };
+        await drive.FinishAsync();
+        return drive._erasure;
     }
 
     private async Task CreateAsync(string[] consents, string? segment)
