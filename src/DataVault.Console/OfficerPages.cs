@@ -75,14 +75,20 @@ internal static class OfficerPages
     {
         var policy = visit.Vault.PolicyAsync(visit.Cancellation);
         if (!asked) return visit.Page<ImpactPage>(("Asked", new ImpactQuestion()), ("Policy", await policy));
-        if (IsNoDay(visit.Form("from")) || IsNoDay(visit.Form("to"))) return visit.Fail(400, "No such report", "A day is written as 2026-03-31.");
+        if (Refusal(visit) is { } refusal) return refusal;
         var question = Question(visit);
         var report = visit.Vault.ImpactAsync(question, visit.Cancellation);
         return visit.Page<ImpactPage>(("Asked", question), ("Report", await report), ("Policy", await policy));
     }
 
     private static async Task<IResult> ImpactPeopleAsync(Visit visit) =>
-        Results.Stream(await visit.Vault.ExportImpactPeopleAsync(Question(visit) with { Resolve = true }, visit.Cancellation), "text/csv; charset=utf-8", "people-concerned.csv");
+        Refusal(visit) ?? Results.Stream(await visit.Vault.ExportImpactPeopleAsync(Question(visit) with { Resolve = true }, visit.Cancellation), "text/csv; charset=utf-8", "people-concerned.csv");
+
+    private static IResult? Refusal(Visit visit)
+    {
+        if (IsNoDay(visit.Form("from")) || IsNoDay(visit.Form("to"))) return visit.Fail(400, "No such report", "A day is written as 2026-03-31.");
+        return Question(visit) is { Actor: null, Purpose: null, From: null, To: null } ? visit.Fail(400, "No such report", "Name a credential, a purpose or a stretch of time.") : null;
+    }
 
     private static ImpactQuestion Question(Visit visit) => new()
     {

@@ -75,7 +75,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         var fill = settings.Development && !firstRun.IsDone;
         await app.StartAsync(stop);
         // For whoever verifies the log from this machine; it is public, and /audit/keys gives it too.
-        await WriteKeyFileAsync(app.Services.GetRequiredService<SignerCare>(), home, stop);
+        await WriteKeyFileAsync(app.Services.GetRequiredService<SignerCare>(), stop);
         await EnsureConsoleAsync(app.Services, home, stop);
         if (fill)
             await firstRun.FillAsync(postgres, stop);
@@ -86,29 +86,19 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
     }
 
     /// <summary>The command <c>signer</c>: <c>keys</c>, <c>rotate</c>, <c>retire</c>, or <c>adopt FILE</c> with a checkpoint that an auditor or a witness holds.</summary>
-    public async Task CareForSignerAsync(IReadOnlyList<string> words, CancellationToken stop)
+    public Task CareForSignerAsync(IReadOnlyList<string> words, CancellationToken stop) => WithVaultAsync(async services =>
     {
-        settings.RefuseUnsafe();
-        using var home = VaultHome.Join(settings.Home);
-        await using var app = Build(DatabaseConnections.Configured(settings), ConsoleSecret(home));
-        app.Urls.Clear();
-        app.Urls.Add("http://127.0.0.1:0");
-        await app.StartAsync(stop);
         try
         {
-            var care = app.Services.GetRequiredService<SignerCare>();
+            var care = services.GetRequiredService<SignerCare>();
             print(await new SignerCommand(care).RunAsync(words, stop));
-            await WriteKeyFileAsync(care, home, stop);
+            await WriteKeyFileAsync(care, stop);
         }
         catch (VaultException e)
         {
             throw new StartupException(e.Message);
         }
-        finally
-        {
-            await app.StopAsync(CancellationToken.None);
-        }
-    }
+    }, stop);
 
     /// <summary>The command <c>migrate</c>: databases, schema, and the logins named by the server's connection strings.</summary>
     public async Task MigrateAsync(CancellationToken stop)
@@ -121,28 +111,35 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
     }
 
     /// <summary>The command <c>administrator EMAIL</c>: the first account of a new vault, which invites all others.</summary>
-    public async Task CreateAdministratorAsync(string email, CancellationToken stop)
+    public Task CreateAdministratorAsync(string email, CancellationToken stop) => WithVaultAsync(async services =>
     {
-        settings.RefuseUnsafe();
-        using var home = VaultHome.Join(settings.Home);
-        await using var app = Build(DatabaseConnections.Configured(settings), ConsoleSecret(home));
-        app.Urls.Clear();
-        app.Urls.Add("http://127.0.0.1:0");
-        await app.StartAsync(stop);
         try
         {
-            var issued = await app.Services.GetRequiredService<AccountRegistry>().CreateAsync(email, "administrator", null, cancellationToken: stop);
+            var issued = await services.GetRequiredService<AccountRegistry>().CreateAsync(email, "administrator", null, cancellationToken: stop);
             print($"The administrator signs in at {settings.Address}/console with this password, once, and then chooses another: {issued.OneTimePassword}");
         }
         catch (IssuerException e)
         {
             throw new StartupException(e.Message);
         }
+    }, stop);
+
+    // For commands that write to the log: the parts run, on a port that nobody knows, beside whatever servers there are.
+    private Task WithVaultAsync(Func<IServiceProvider, Task> work, CancellationToken stop) => Visit().BesideServersAsync(async databases =>
+    {
+        await using var app = Build(databases.Logins, settings.ConsoleSecret ?? "");
+        app.Urls.Clear();
+        app.Urls.Add("http://127.0.0.1:0");
+        await app.StartAsync(stop);
+        try
+        {
+            await work(app.Services);
+        }
         finally
         {
             await app.StopAsync(CancellationToken.None);
         }
-    }
+    }, stop);
 
     /// <summary>The command <c>check</c>: reads everything, changes nothing. False when something is wrong, and then it has said what.</summary>
     public async Task<bool> CheckAsync(bool deep, CancellationToken stop)
@@ -206,10 +203,10 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         IPAddress.TryParse(host, out var ip) ? ip : host == "localhost" ? IPAddress.Loopback : IPAddress.Any;
 
     // One key is one line, which every verifier reads; several are a list. A signer whose keys cannot be opened says so itself, and the vault goes on.
-    private static async Task WriteKeyFileAsync(SignerCare care, VaultHome home, CancellationToken stop)
+    private async Task WriteKeyFileAsync(SignerCare care, CancellationToken stop)
     {
         if (care.KeysOrNull() is { } keys)
-            await File.WriteAllTextAsync(Path.Combine(home.Folder, "log.vkey"), keys.Keys is [var only] ? only.VerifierKey + "\n" : keys.ToString(), stop);
+            await File.WriteAllTextAsync(Path.Combine(settings.Home, "log.vkey"), keys.Keys is [var only] ? only.VerifierKey + "\n" : keys.ToString(), stop);
     }
 
     private async Task<EmbeddedPostgres> StartPostgresAsync(CancellationToken stop) =>

@@ -174,6 +174,40 @@ public sealed class AuditReportTests(RunningServer server, ReportedDesk history)
         Assert.Equal([("audit.read", 3), ("client.change", 1), ("impact.report", 3), ("token.issued", 1)], Named(counts, "types"));
     }
 
+    [Fact]
+    public async Task An_officer_asks_in_the_console_sees_the_numbers_and_downloads_the_people()
+    {
+        var officer = server.Secrets.People.First(person => person.Role == "compliance-officer");
+        using var visitor = new ConsoleVisitor(server.Process.Address);
+        await visitor.SignInAsync("staff", officer.Email, officer.Password);
+        await visitor.OpenAsync("/console/officer/impact");
+        Assert.Contains("is counted from the log", visitor.Page, StringComparison.Ordinal);
+
+        await visitor.SubmitAsync("/console/officer/impact", ("actor", ReportedDesk.Desk), ("purpose", "customer-support"), ("from", "2020-01-01"), ("to", ""));
+        Assert.Equal("/console/officer/impact", visitor.Place);
+        Assert.Contains("<dt>People</dt><dd>3</dd>", visitor.Page, StringComparison.Ordinal);
+        Assert.Contains("<dt>Disclosures</dt><dd>4, 0 of them name nobody</dd>", visitor.Page, StringComparison.Ordinal);
+        Assert.Matches("""<td data-head="Field">\s*givenName\s*</td>""", visitor.Page);
+
+        await visitor.SubmitAsync("/console/officer/impact/people");
+        Assert.All(history.People, person => Assert.Contains(person.ToString(), visitor.Page, StringComparison.Ordinal));
+        Assert.Equal(4, visitor.Page.Split('\n', StringSplitOptions.RemoveEmptyEntries).Length);
+    }
+
+    [Theory]
+    [InlineData("from", "yesterday", "A day is written as")]
+    [InlineData("from", "", "Name a credential, a purpose or a stretch of time.")]
+    public async Task A_question_in_the_console_that_cannot_be_answered_is_answered_by_a_page(string member, string value, string said)
+    {
+        var officer = server.Secrets.People.First(person => person.Role == "compliance-officer");
+        using var visitor = new ConsoleVisitor(server.Process.Address);
+        await visitor.SignInAsync("staff", officer.Email, officer.Password);
+        await visitor.OpenAsync("/console/officer/impact");
+        await visitor.SubmitAsync("/console/officer/impact", (member, value), ("to", ""));
+        Assert.Contains(said, visitor.Page, StringComparison.Ordinal);
+        Assert.Contains("</html>", visitor.Page, StringComparison.Ordinal);
+    }
+
     private static long Number(JsonElement of, string name) => of.GetProperty(name).GetInt64();
 
     private static IEnumerable<(string Name, long Entries)> Named(JsonElement counts, string facet) =>

@@ -185,6 +185,8 @@ public sealed partial class ConsoleTests : IAsyncLifetime
     [InlineData("/console/me/erase")]
     [InlineData("/console/sign-out")]
     [InlineData("/console/officer/requests/0198c3f2-6c1a-7000-8000-0000000000aa")]
+    [InlineData("/console/officer/impact")]
+    [InlineData("/console/officer/impact/people")]
     [InlineData("/console/admin/clients")]
     [InlineData("/console/admin/accounts")]
     public async Task A_form_without_its_token_changes_nothing(string path)
