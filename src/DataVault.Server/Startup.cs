@@ -144,20 +144,22 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
     /// <summary>The command <c>check</c>: reads everything, changes nothing. False when something is wrong, and then it has said what.</summary>
     public async Task<bool> CheckAsync(bool deep, CancellationToken stop)
     {
-        settings.RefuseUnsafe();
-        using var home = settings.RunsOwnDatabase ? VaultHome.Claim(settings.Home) : VaultHome.Join(settings.Home);
-        await using var postgres = settings.RunsOwnDatabase ? await StartPostgresAsync(stop) : null;
-        if (postgres?.IsNew == true)
-            throw new StartupException($"There is no vault in {settings.Home}.");
-        await using var app = Build(postgres is null ? DatabaseConnections.Configured(settings) : DatabaseConnections.Embedded(postgres), ConsoleSecret(home));
-        var report = await app.Services.GetRequiredService<VaultCheck>().RunAsync(new CheckOptions(deep), print, stop);
-        print("Looked at " + string.Join(", ", report.Counted.Select(counted => $"{counted.Value:N0} {counted.Key}")));
-        foreach (var note in report.Notes)
-            print("Note: " + note);
-        foreach (var finding in report.Findings)
-            print($"WRONG {finding}");
-        print(report.Ok ? "The databases, the log, the journal and the packages agree." : "The vault is not sound.");
-        return report.Ok;
+        var sound = false;
+        await Visit().QuietAsync(
+            async databases =>
+            {
+                await using var app = Build(databases.Logins, settings.ConsoleSecret ?? "");
+                var report = await app.Services.GetRequiredService<VaultCheck>().RunAsync(new CheckOptions(deep), print, stop);
+                print("Looked at " + string.Join(", ", report.Counted.Select(counted => $"{counted.Value:N0} {counted.Key}")));
+                foreach (var note in report.Notes)
+                    print("Note: " + note);
+                foreach (var finding in report.Findings)
+                    print($"WRONG {finding}");
+                print(report.Ok ? "The databases, the log, the journal and the packages agree." : "The vault is not sound.");
+                sound = report.Ok;
+            },
+            stop);
+        return sound;
     }
 
     /// <summary>For commands that work on the databases and go.</summary>

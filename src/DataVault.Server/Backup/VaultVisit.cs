@@ -4,14 +4,11 @@ using DataVault.Vault;
 namespace DataVault.Server.Backup;
 
 /// <param name="Logins">How the server logs in.</param>
-/// <param name="VaultAdministrator">Whoever may read, make and drop the database of data.</param>
-/// <param name="KeysAdministrator">The same for the database of keys.</param>
-internal sealed record VisitedDatabases(DatabaseConnections Logins, string VaultAdministrator, string KeysAdministrator)
+/// <param name="Administrator">Whoever may read, make and drop a database; asked for only by the commands that need them.</param>
+internal sealed record VisitedDatabases(DatabaseConnections Logins, Func<BackupPart, string> Administrator)
 {
     public static VisitedDatabases Embedded(Func<string, string, string> connection) => new(
-        DatabaseConnections.Embedded(connection), connection("vault", EmbeddedPostgres.Administrator), connection("keys", EmbeddedPostgres.Administrator));
-
-    public string Administrator(BackupPart part) => part == BackupPart.Data ? VaultAdministrator : KeysAdministrator;
+        DatabaseConnections.Embedded(connection), part => connection(part == BackupPart.Data ? "vault" : "keys", EmbeddedPostgres.Administrator));
 }
 
 /// <summary>The databases of a vault, for a command that works on them and goes: those configured, or the embedded ones, whoever runs them at the moment.</summary>
@@ -25,10 +22,25 @@ internal sealed class VaultVisit(ServerSettings settings, Func<CancellationToken
     {
         if (settings.RunsOwnDatabase && EmbeddedPostgres.FindRunning(settings.Home) is { } running)
             await work(VisitedDatabases.Embedded(running));
-        else if (settings.RunsOwnDatabase)
-            await AloneAsync(work, stop);
-        else
+        else if (!settings.RunsOwnDatabase)
             await work(Configured());
+        else
+            await QuietAsync(work, stop);
+    }
+
+    /// <summary>For what reads everything: servers on outside databases may work on meanwhile, one that runs its own may not.</summary>
+    /// <exception cref="StartupException">There is no vault, or a server runs its database.</exception>
+    public async Task QuietAsync(Func<VisitedDatabases, Task> work, CancellationToken stop)
+    {
+        if (settings.RunsOwnDatabase)
+        {
+            if (!EmbeddedPostgres.IsIn(settings.Home)) throw new StartupException($"There is no vault in {settings.Home}.");
+            await AloneAsync(work, stop);
+            return;
+        }
+
+        using var home = VaultHome.Join(settings.Home);
+        await work(Configured());
     }
 
     /// <summary>No server may work meanwhile.</summary>
@@ -41,5 +53,5 @@ internal sealed class VaultVisit(ServerSettings settings, Func<CancellationToken
     }
 
     private VisitedDatabases Configured() =>
-        new(DatabaseConnections.Configured(settings), settings.RequiredConnection("VaultMigrator"), settings.RequiredConnection("KeysMigrator"));
+        new(DatabaseConnections.Configured(settings), part => settings.RequiredConnection(part == BackupPart.Data ? "VaultMigrator" : "KeysMigrator"));
 }

@@ -72,7 +72,7 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
     /// <exception cref="StartupException">One line saying what is wrong and what to do.</exception>
     public static async Task<EmbeddedPostgres> StartAsync(EmbeddedPostgresOptions options, CancellationToken cancellation)
     {
-        var cluster = RememberedCluster(options.Home) ?? Path.Combine(Path.GetFullPath(options.Home), "postgres");
+        var cluster = ClusterOf(options.Home);
         var binaries = await PostgresBinaries.ObtainAsync(options.SearchPath, VersionOf(cluster), options.Progress, cancellation);
         var account = DatabaseAccount.Choose();
         cluster = await PlaceAsync(cluster, account, options, cancellation);
@@ -88,11 +88,17 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
     /// <summary>The same for the cluster of a folder that another process of ours runs at this moment; null when there is none.</summary>
     public static Func<string, string, string>? FindRunning(string home)
     {
-        var file = Path.Combine(RememberedCluster(home) ?? Path.Combine(Path.GetFullPath(home), "postgres"), "data", "postmaster.pid");
-        if (!File.Exists(file) || File.ReadAllLines(file) is not [_, _, _, var port, var socket, ..])
+        // What a killed cluster leaves behind names a process that is none.
+        var data = Path.Combine(ClusterOf(home), "data");
+        if (RunningProcess(data) is not { } running || File.ReadAllLines(Path.Combine(data, "postmaster.pid")) is not [_, _, _, _, var socket, ..])
             return null;
-        return (database, role) => ConnectionString(socket, int.Parse(port, CultureInfo.InvariantCulture), database, role);
+        return (database, role) => ConnectionString(socket, running.Port, database, role);
     }
+
+    /// <summary>Whether the folder has a cluster, running or not.</summary>
+    public static bool IsIn(string home) => VersionOf(ClusterOf(home)) is not null;
+
+    private static string ClusterOf(string home) => RememberedCluster(home) ?? Path.Combine(Path.GetFullPath(home), "postgres");
 
     private static string ConnectionString(string socket, int port, string database, string role) =>
         new NpgsqlConnectionStringBuilder { Host = socket, Port = port, Database = database, Username = role }.ConnectionString;
@@ -249,13 +255,15 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
     }
 
     /// <summary>The live postmaster of this cluster, from its pid file; null when that is absent, stale or of a zombie.</summary>
-    private (int Id, int Port)? RunningProcess()
+    private (int Id, int Port)? RunningProcess() => RunningProcess(Data);
+
+    private static (int Id, int Port)? RunningProcess(string data)
     {
         try
         {
-            var lines = File.ReadAllLines(Path.Combine(Data, "postmaster.pid"));
+            var lines = File.ReadAllLines(Path.Combine(data, "postmaster.pid"));
             var id = int.Parse(lines[0], CultureInfo.InvariantCulture);
-            return IsPostmaster(id) ? (id, int.Parse(lines[3], CultureInfo.InvariantCulture)) : null;
+            return IsPostmaster(id, data) ? (id, int.Parse(lines[3], CultureInfo.InvariantCulture)) : null;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or FormatException or IndexOutOfRangeException)
         {
@@ -263,7 +271,7 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
         }
     }
 
-    private bool IsPostmaster(int id)
+    private static bool IsPostmaster(int id, string data)
     {
         try
         {
@@ -272,7 +280,7 @@ internal sealed class EmbeddedPostgres : IAsyncDisposable
                 // After a reboot the number may belong to any other program; the third field of stat is Z once a process is only waiting to be reaped.
                 var command = File.ReadAllText($"/proc/{id}/cmdline").Split('\0');
                 var stat = File.ReadAllText($"/proc/{id}/stat");
-                return command.Contains(Data) && stat[(stat.LastIndexOf(')') + 2)] != 'Z';
+                return command.Contains(data) && stat[(stat.LastIndexOf(')') + 2)] != 'Z';
             }
             using var process = Process.GetProcessById(id);
             return process.ProcessName.StartsWith("postgres", StringComparison.Ordinal) && !process.HasExited;

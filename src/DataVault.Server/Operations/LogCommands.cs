@@ -28,7 +28,7 @@ internal sealed class LogCommands(VaultVisit visit, Action<string> print)
                 $"Entries {plan.From:N0} to {plan.Below - 1:N0} ({plan.Bytes / 1e6:N1} MB) and {plan.Details:N0} details leave the database; their hashes stay there, the entries stay in the log's mirror."));
             if (dryRun)
                 return;
-            var index = await prune.RunAsync(plan, databases.VaultAdministrator, stop);
+            var index = await prune.RunAsync(plan, databases.Administrator(BackupPart.Data), stop);
             print(string.Create(CultureInfo.InvariantCulture, $"Pruned; entry {index:N0} of the log says so."));
         }, stop);
     }
@@ -36,7 +36,7 @@ internal sealed class LogCommands(VaultVisit visit, Action<string> print)
     /// <summary>Has what searches are made on made again from the log.</summary>
     public Task ReindexAsync(CancellationToken stop) => visit.BesideServersAsync(async databases =>
     {
-        await LogReindex.ClearAsync(databases.VaultAdministrator, stop);
+        await LogReindex.ClearAsync(databases.Administrator(BackupPart.Data), stop);
         print("The look-up tables of the log are empty; the server makes them again, and searches wait for it.");
     }, stop);
 }

@@ -1,0 +1,89 @@
+using System.Net;
+using DataVault.Testing;
+using DataVault.Transparency;
+
+namespace DataVault.Server.Tests.Deaths;
+
+/// <summary>The operator's commands as processes, on the home of a server that runs its own database: beside it, and after its end.</summary>
+public sealed class OperatorCommandTests : IAsyncLifetime
+{
+    private readonly RunningServer _server = new();
+
+    private ServerProcess Process => _server.Process;
+
+    private string Mirror => Path.Combine(Process.Home, "log-mirror");
+
+    public async ValueTask InitializeAsync() => _server.Attach(await ServerProcess.StartAsync(new Dictionary<string, string> { ["Vault__SampleCustomers"] = "60" }));
+
+    public async ValueTask DisposeAsync() => await _server.DisposeAsync();
+
+    [Fact]
+    public async Task The_log_is_pruned_indexed_again_and_signed_by_a_new_key_beside_the_server_and_all_of_it_verifies()
+    {
+        var kept = await _server.CreateCustomerAsync("operated@example.com", "Operated");
+        Assert.Contains("leave the database", await DoneAsync("prune-log", "before", "2100-01-01", "dry-run"), StringComparison.Ordinal);
+        Assert.Equal(0, await PrunedAsync());
+        Assert.Contains("of the log says so", await DoneAsync("prune-log", "before", "2100-01-01"), StringComparison.Ordinal);
+        Assert.True(await PrunedAsync() >= 256, "nothing was pruned");
+        Assert.Contains("There is nothing to prune", await DoneAsync("prune-log", "before", "2001-01-01"), StringComparison.Ordinal);
+        await VerifyAsync();
+
+        await DoneAsync("reindex-log");
+        Assert.Equal(1, (await _server.JsonAsync("officer-tools", HttpMethod.Post, "/v1/audit/counts", """{ "type": "log.prune" }""")).GetProperty("entries").GetInt64());
+
+        var first = (await DoneAsync("signer", "keys")).Trim();
+        Assert.Contains("Only one key signs", await RefusedAsync("signer", "retire"), StringComparison.Ordinal);
+        Assert.Contains("A new key signs beside the old one", await DoneAsync("signer", "rotate"), StringComparison.Ordinal);
+        Assert.Contains("Two keys sign already", await RefusedAsync("signer", "rotate"), StringComparison.Ordinal);
+        await _server.CreateCustomerAsync("both.keys@example.com");
+        await Waiting.UntilAsync("both keys sign", async () => (await _server.Http.GetStringAsync("/audit/checkpoint")).Split("\n— ").Length == 3);
+        Assert.Contains("is destroyed", await DoneAsync("signer", "retire"), StringComparison.Ordinal);
+        Assert.True(LogKeys.TryParse(await DoneAsync("signer", "keys"), out var keys) && keys!.Keys.Count == 2, "the list has not both keys");
+        Assert.Contains(first.Split('\n')[^1].Split(' ')[^1], File.ReadAllText(Path.Combine(Process.Home, "log.vkey")), StringComparison.Ordinal);
+        await VerifyAsync();
+
+        Assert.Equal("Operated", (await _server.JsonAsync("support-desk", HttpMethod.Get, $"/v1/customers/{kept}?purpose=customer-support&fields=givenName")).GetProperty("fields").GetProperty("givenName").GetString());
+        Assert.Contains("Another DataVault server is running on", await RefusedAsync("check", "deep"), StringComparison.Ordinal);
+        Assert.Contains("The day is written as", await RefusedAsync("prune-log", "before", "yesterday"), StringComparison.Ordinal);
+        Assert.Contains("Commands: signer keys", await RefusedAsync("signer", "sing"), StringComparison.Ordinal);
+        await Process.StopAsync();
+        Assert.Contains("agree", await DoneAsync("check", "deep"), StringComparison.Ordinal);
+        Assert.Equal(keys.ToString().Trim(), Last(await DoneAsync("signer", "keys"), keys.ToString().Trim().Split('\n').Length));
+    }
+
+    private static string Last(string output, int lines) => string.Join('\n', output.Trim().Split('\n').TakeLast(lines));
+
+    private async Task<string> DoneAsync(params string[] command)
+    {
+        var (exitCode, output) = await Process.CommandAsync(command);
+        Assert.True(exitCode == 0, $"{string.Join(' ', command)}: {exitCode} {output}");
+        return output;
+    }
+
+    private async Task<string> RefusedAsync(params string[] command)
+    {
+        var (exitCode, output) = await Process.CommandAsync(command);
+        Assert.True(exitCode == 2, $"{string.Join(' ', command)}: {exitCode} {output}");
+        return output;
+    }
+
+    private async Task<long> PrunedAsync()
+    {
+        await using var connection = new Npgsql.NpgsqlConnection(Process.DatabaseConnection("vault"));
+        await connection.OpenAsync();
+        await using var command = new Npgsql.NpgsqlCommand("select coalesce(max(below), 0) from audit.pruned", connection);
+        return (long)(await command.ExecuteScalarAsync())!;
+    }
+
+    // As an auditor does, from the mirror and from what is served.
+    private async Task VerifyAsync()
+    {
+        Assert.True(LogKeys.TryParse(await _server.Http.GetStringAsync("/audit/keys"), out var keys));
+        Assert.Equal(HttpStatusCode.OK, (await _server.SendAsync("officer-tools", HttpMethod.Get, "/v1/audit/entries?limit=1")).StatusCode);
+        foreach (var source in new ILogSource[] { new TileDirectory(Mirror), new ServerLog(_server) })
+        {
+            var report = await new LogVerifier(keys!).VerifyAsync(source, []);
+            Assert.True(report.Ok, string.Join("; ", report.Findings.Select(finding => finding.Message)));
+        }
+    }
+}
