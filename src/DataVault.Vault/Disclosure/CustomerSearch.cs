@@ -107,9 +107,10 @@ internal sealed class CandidateFinder(VaultDatabase database, IndexPlans plans, 
     private bool IsMatch(Recipient recipient, string purpose, SubjectSearch search, SealedRecord record, SubjectKeys key)
     {
         if (!FactsCodec.TryDecode(record.Facts, out var facts)) return true;
-        if (Permits(recipient, purpose, new(record.Subject, facts), search.Fields) is not { } permits) return false;
         try
         {
+            cipher.Verify(record, key);
+            if (Permits(recipient, purpose, new(record.Subject, facts), search.Fields) is not { } permits) return false;
             using var opened = cipher.Open(record, key, permits);
             return search.IsMetBy(opened);
         }

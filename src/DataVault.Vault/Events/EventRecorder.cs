@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using DataVault.Policy;
 using DataVault.Transparency;
 using DataVault.Vault.Keys;
@@ -84,10 +85,24 @@ public sealed class EventRecorder
         if (!held.TryGetValue(item.Subject, out var subject) || !records.TryGetValue(item.Subject, out var record)) return VaultException.NotFound();
         if (recipient.Kind == RecipientKind.Customer && recipient.Subject != item.Subject) return VaultException.NotFound();
         RequestedItem[] wanted = [new(item.Draft!.Type, null)];
-        if (!FactsCodec.TryDecode(record.Facts, out var facts)) return VaultException.Unavailable();
+        if (!IsAsWritten(record, subject) || !FactsCodec.TryDecode(record.Facts, out var facts)) return VaultException.Unavailable();
         var decision = decider.Decide(recipient, subject.Subject, AccessAction.Create, item.Item.Purpose, wanted, facts);
         item.Rules = decision.RuleIds;
         return decision.Released && Decider.Unmet(decision, null) is null ? null : VaultException.Forbidden();
+    }
+
+    // Facts that somebody changed in the database decide nothing.
+    private bool IsAsWritten(SealedRecord record, SubjectKeys held)
+    {
+        try
+        {
+            cipher.Verify(record, held);
+            return true;
+        }
+        catch (CryptographicException)
+        {
+            return false;
+        }
     }
 
     private static void MarkRepeated(List<PendingEvent> items)

@@ -51,6 +51,7 @@ internal sealed class IndexedValues(RecordCipher cipher, Decider decider)
     public OpenedValues Open(SealedRecord record, SubjectKeys keys, IReadOnlyList<FieldDefinition> fields)
     {
         if (fields.Count == 0) return new OpenedValues(null, []);
+        cipher.Verify(record, keys);
         var items = fields.Select(field => new RequestedItem(field, null)).ToList();
         var decision = decider.Decide(Keeper, record.Subject, AccessAction.Search, Purpose, items, FactsCodec.Decode(record.Facts));
         var opened = decision.Permits.Count == 0 ? null : cipher.Open(record, keys, decision.Permits);

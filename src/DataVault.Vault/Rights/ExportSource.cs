@@ -20,10 +20,14 @@ internal sealed class ExportSource(VaultDatabase database, KeyRegistry registry,
     private const int Page = 500;
 
     /// <summary>The record, fitting the keys.</summary>
-    public async Task<SealedRecord> RecordAsync(SubjectKeys held, CancellationToken cancellation) =>
-        await SubjectRows.FindAsync(database, held.Subject, cancellation) is { } found && await registry.FitAsync(held, found, database, cancellation) is { } record
-            ? record
-            : throw VaultException.NotFound();
+    /// <exception cref="System.Security.Cryptography.CryptographicException">It is not what was last written: nothing is decided by it.</exception>
+    public async Task<SealedRecord> RecordAsync(SubjectKeys held, CancellationToken cancellation)
+    {
+        if (await SubjectRows.FindAsync(database, held.Subject, cancellation) is not { } found) throw VaultException.NotFound();
+        var record = await registry.FitAsync(held, found, database, cancellation) ?? throw VaultException.NotFound();
+        cipher.Verify(record, held);
+        return record;
+    }
 
     /// <summary>The current values; the caller disposes them.</summary>
     public OpenedRecord Open(SealedRecord record, SubjectKeys keys, IReadOnlyList<FieldPermit> permits) => cipher.Open(record, keys, permits);

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using DataVault.Policy;
 using DataVault.Transparency;
 using DataVault.Vault.Keys;
@@ -32,6 +33,20 @@ internal sealed class PartialErasure(RequestStore store, KeyRegistry keys, Remai
     /// <summary>Codes of the items that holds keep from being erased.</summary>
     public IReadOnlyList<int> KeptBy(DecisionFacts facts) => [.. policy.Items.Where(facts.Keeps).Select(item => item.Code).Order()];
 
+    /// <summary>The facts of a record that is what was last written; null when it is not.</summary>
+    public async Task<DecisionFacts?> TryFactsAsync(SealedRecord record, SubjectKeys held, CancellationToken cancellation)
+    {
+        await keys.MatchAsync(held, record, cancellation);
+        try
+        {
+            return remainder.Facts(record, held);
+        }
+        catch (Exception e) when (e is CryptographicException or InvalidDataException)
+        {
+            return null;
+        }
+    }
+
     // What is gone does not come back when a later hold names it.
     private List<int> LeftOf(ErasureWork work, DecisionFacts facts) => [.. KeptBy(facts).Where(code => work.Kept?.Contains(code) ?? true)];
 
@@ -41,10 +56,10 @@ internal sealed class PartialErasure(RequestStore store, KeyRegistry keys, Remai
         row = await SettleAsync(row, subject, cancellation);
         var record = await remainder.RecordAsync(subject, cancellation);
         var work = notebook.Open(row);
-        var kept = LeftOf(work, FactsCodec.Decode(record.Facts));
-        if (work.Kept?.SequenceEqual(kept) == true) return row;
-        if (kept.Count == 0) return await EndAsync(row, subject, cancellation);
         using var from = await keys.GetFreshAsync(subject, cancellation);
+        var kept = LeftOf(work, await FactsAsync(record, from, cancellation));
+        if (work.Kept?.SequenceEqual(kept) == true) return row;
+        if (kept.Count == 0) return await EndAsync(row, from, cancellation);
         using var to = await keys.SuccessorAsync(from, cancellation);
         StepDone(PartialStep.SuccessorMade);
         row = await DeletePartAsync(row, (from, to), cancellation);
@@ -60,11 +75,11 @@ internal sealed class PartialErasure(RequestStore store, KeyRegistry keys, Remai
             var current = await RequestStore.LockAsync(connection, row.Id, cancellation);
             var record = await SubjectRows.LockAsync(connection, transaction, subject, cancellation) ?? throw VaultException.NotFound();
             var work = notebook.Open(current);
-            var facts = FactsCodec.Decode(record.Facts);
+            // Another process was quicker: its key is in the row, and this one's is not.
+            if (record.KeyVersion != pair.From.KeyVersion) return work.Kept is null ? throw VaultException.Unavailable() : current;
+            var facts = remainder.Facts(record, pair.From);
             var kept = LeftOf(work, facts);
             if (kept.Count == 0 || work.Kept?.SequenceEqual(kept) == true) return current;
-            // Another process was quicker: its key is in the row, and this one's is not.
-            if (record.KeyVersion != pair.From.KeyVersion) throw VaultException.Unavailable();
             var cut = new RemainderCut(record, pair, facts, current.Id, work.Pseudonyms, kept.ToHashSet());
             var left = await remainder.CutAsync(connection, transaction, cut, cancellation);
             if (work.Kept is null) await aftermath.TellAsync(connection, transaction, (current, subject), work, cancellation);
@@ -112,15 +127,23 @@ internal sealed class PartialErasure(RequestStore store, KeyRegistry keys, Remai
         return settled;
     }
 
-    // (5) Under the lock of the person's row: from here on no hold is taken any more.
-    private async Task<RequestRow> EndAsync(RequestRow row, SubjectId subject, CancellationToken cancellation)
+    // INVARIANT: what holds keep is read only from a record that matches its seal; somebody who changes facts in the database ends no hold.
+    private async Task<DecisionFacts> FactsAsync(SealedRecord record, SubjectKeys held, CancellationToken cancellation)
     {
+        await keys.MatchAsync(held, record, cancellation);
+        return remainder.Facts(record, held);
+    }
+
+    // (5) Under the lock of the person's row: from here on no hold is taken any more.
+    private async Task<RequestRow> EndAsync(RequestRow row, SubjectKeys held, CancellationToken cancellation)
+    {
+        var subject = held.Subject;
         var whole = await store.TransactAsync(async (connection, transaction) =>
         {
             var current = await RequestStore.LockAsync(connection, row.Id, cancellation);
             var record = await SubjectRows.LockAsync(connection, transaction, subject, cancellation) ?? throw VaultException.NotFound();
             var work = notebook.Open(current);
-            if (!work.Partial || LeftOf(work, FactsCodec.Decode(record.Facts)).Count > 0) return current;
+            if (!work.Partial || LeftOf(work, await FactsAsync(record, held, cancellation)).Count > 0) return current;
             current = current with { Reason = null, Work = notebook.Seal(current.Id, work with { Partial = false }) };
             await SubjectRows.CloseAsync(connection, subject, cancellation);
             var entry = store.Entry(EntryType.RequestChange, SubjectErasure.Eraser, current, work.Tag, current.Id, "request:erasure:holds-ended");
@@ -149,6 +172,13 @@ internal sealed class Remainder(VaultDatabase database, RecordCipher cipher, Pol
         await SubjectRows.FindAsync(database, subject, cancellation) ?? throw VaultException.NotFound();
 
     public byte[] Digest(SealedRecord record) => cipher.Digest(record);
+
+    /// <exception cref="System.Security.Cryptography.CryptographicException">The record is not what was last written.</exception>
+    public DecisionFacts Facts(SealedRecord record, SubjectKeys held)
+    {
+        cipher.Verify(record, held);
+        return FactsCodec.Decode(record.Facts);
+    }
 
     public async Task<RemainderLeft> CutAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, RemainderCut cut, CancellationToken cancellation)
     {

@@ -54,6 +54,9 @@ public static class RequestReasons
     /// <summary>Shown while an approved erasure waits for a hold to end.</summary>
     public const string OnHold = "on-hold";
 
+    /// <summary>Shown while the record of an approved erasure is not what was last written, so that nobody knows whether a hold keeps it.</summary>
+    public const string Damaged = "record-damaged";
+
     /// <summary>Given to a person's other open requests when the person has been erased.</summary>
     public const string SubjectErased = "subject-erased";
 }

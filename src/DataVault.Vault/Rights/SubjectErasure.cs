@@ -71,9 +71,9 @@ internal sealed class SubjectErasure(
             var current = await RequestStore.LockAsync(connection, row.Id, cancellation);
             if (current.State != RequestStates.Approved || current.Work is not null) return current;
             var record = await SubjectRows.LockAsync(connection, transaction, subject, cancellation) ?? throw VaultException.NotFound();
-            var facts = FactsCodec.Decode(record.Facts);
+            var facts = await part.TryFactsAsync(record, held, cancellation);
+            if (facts is null) return await DeferAsync(connection, transaction, current, tag, RequestReasons.Damaged, cancellation);
             if (Obstacle(subject, facts) is { } obstacle) return await DeferAsync(connection, transaction, current, tag, obstacle, cancellation);
-            await keys.MatchAsync(held, record, cancellation);
             var commitment = held.Commitment;
             var partial = part.KeptBy(facts).Count > 0;
             // INVARIANT: whoever holds this person's key by now opens nothing with it from here on, told or not told of its destruction.

@@ -103,6 +103,8 @@ public sealed class DatabaseAdministratorTests(StoreVault store) : IClassFixture
     {
         await store.ExecuteAsync(string.Format(System.Globalization.CultureInfo.InvariantCulture, attack, ada));
         await AssertRefusedAsync(ada, StoreVault.Marketing, "marketing");
+        var appended = await store.Recorder.AppendAsync(StoreVault.Ingest, [store.Purchase(new CustomerLookup(Id: ada))], Guid.NewGuid(), default);
+        Assert.Equal("unavailable", Assert.Single(appended.Items).Error?.Slug);
         AssertFound(await VerifyAsync(), RecordFault.SealDiffers, await TagAsync(ada));
     }
 

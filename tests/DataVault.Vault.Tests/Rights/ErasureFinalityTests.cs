@@ -53,6 +53,35 @@ public sealed class ErasureFinalityTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task What_was_held_and_renewed_before_it_was_erased_is_final_in_the_end_and_agrees_with_the_log_all_the_way()
+    {
+        await world.EventsAsync(ada);
+        await world.ChangeAsync(ada, "Adele");
+        var holds = world.Vault.Get<LegalHolds>();
+        var hold = await holds.PlaceAsync(
+            RightsWorld.Officer, new NewHold([ada], ["email", "givenName", "event:purchase"], ["customer-support"], "legal-claim", "a case", world.Clock.GetUtcNow().AddDays(30)), Guid.NewGuid(), default);
+        var opened = await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Erasure, ada);
+        Assert.Equal("partial", (await world.ApproveAsync(opened.Id)).Erasure!.State);
+        await world.Vault.AssertSoundAsync();
+        await world.RotateAsync(RotationLevels.Subjects);
+        await world.RotateAsync(RotationLevels.Subjects);
+        await world.Vault.AssertSoundAsync();
+        await holds.ReleaseAsync(RightsWorld.Officer, hold.Id, Guid.NewGuid(), default);
+        await world.Vault.Get<RequestFulfilment>().ResumeAsync(default);
+        Assert.Equal("executed", (await world.GetAsync(opened.Id)).Erasure!.State);
+        Assert.Empty(await world.TablesNamingAsync(ada.ToString()));
+        await world.Vault.AssertSoundAsync();
+        await DestroyEpochsAsync();
+        await world.Vault.Get<RequestFulfilment>().ResumeAsync(default);
+        var certificate = await CertificateAsync(opened.Id);
+        Assert.True(certificate.Statement.IsFinal);
+        var records = (await world.Vault.Get<AuditReader>().SearchAsync(new AuditQuery { Limit = 500 })).Entries;
+        Assert.Equal(EntryType.KeyRotate, records.Single(r => r.Index == certificate.Statement.Born!.Value.Index).Entry.Type);
+        Assert.All(records, record => Assert.Null(certificate.Contradiction(record.Index, record.Entry)));
+        await world.Vault.AssertSoundAsync();
+    }
+
+    [Fact]
     public async Task The_key_of_every_person_is_in_the_log_at_birth_one_by_one_or_in_bulk()
     {
         var editor = world.Vault.Get<ProfileEditor>();

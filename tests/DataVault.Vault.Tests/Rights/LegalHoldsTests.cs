@@ -69,6 +69,31 @@ public sealed class LegalHoldsTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Facts_that_were_changed_in_the_database_end_no_hold()
+    {
+        var free = await FactsAsync();
+        var hold = await PlaceAsync("email");
+        var held = await FactsAsync();
+        await world.VaultSqlAsync($"update vault.subject set facts = '\\x{free}' where subject_id = '{ada}'");
+        var request = await EraseAsync();
+        Assert.Equal((RequestStates.Approved, RequestReasons.Damaged), (request.State, request.Reason));
+        Assert.Empty(await EntriesAsync(EntryType.EraseRequest));
+        await world.VaultSqlAsync($"update vault.subject set facts = '\\x{held}' where subject_id = '{ada}'");
+        await world.Vault.Get<RequestFulfilment>().ResumeAsync(default);
+        Assert.Equal("partial", (await world.GetAsync(request.Id)).Erasure!.State);
+        var left = await FactsAsync();
+        await world.VaultSqlAsync($"update vault.subject set facts = '\\x{free}' where subject_id = '{ada}'");
+        await world.Vault.Get<RequestFulfilment>().ResumeAsync(default);
+        Assert.Equal("partial", (await world.GetAsync(request.Id)).Erasure!.State);
+        await world.VaultSqlAsync($"update vault.subject set facts = '\\x{left}' where subject_id = '{ada}'");
+        await Holds.ReleaseAsync(RightsWorld.Officer, hold.Id, Guid.NewGuid(), default);
+        await world.Vault.Get<RequestFulfilment>().ResumeAsync(default);
+        Assert.Equal(RequestStates.Completed, (await world.GetAsync(request.Id)).State);
+
+        async Task<string> FactsAsync() => (await world.ListAsync($"select encode(facts, 'hex') from vault.subject where subject_id = '{ada}'"))[0];
+    }
+
+    [Fact]
     public async Task A_hold_before_an_erasure_takes_nothing_from_anybody_who_may_see()
     {
         var before = await ReadAsync(ada, RightsWorld.Support);
