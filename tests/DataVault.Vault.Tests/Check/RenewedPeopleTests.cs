@@ -12,6 +12,19 @@ public sealed class RenewedPeopleTests : IAsyncLifetime
 {
     private static readonly string[] Tables = ["subject", "history", "event", "event_gone", "consent_event"];
 
+    /// <summary>Sealed under a key of a person that a renewal replaces.</summary>
+    private static readonly string[] OfPeople =
+        ["vault.subject.record", "vault.subject.record_seal", "vault.history.sealed", "vault.event.sealed", "vault.request.notes", "vault.request.package_key"];
+
+    /// <summary>Hashes, terms, proofs, what is sealed under a key of the service, and details of log entries, whose key people keep for life.</summary>
+    private static readonly string[] OfNobody =
+    [
+        "audit.actor.tag", "audit.batch.entries", "audit.batch.leaf_hashes", "audit.bulk.tags", "audit.detail.sealed", "audit.head.frontier", "audit.head.root", "audit.pruned.root",
+        "audit.tile.hashes", "audit.timestamp.token", "vault.closed_request.work", "vault.event_gone.commitment", "vault.event_gone.leaf", "vault.hold.case_ref", "vault.idempotency.body",
+        "vault.idempotency.key", "vault.idempotency.request_hash", "vault.identifier.lookup", "vault.index_plan.survey", "vault.outbox.sealed", "vault.request.work", "vault.search_term.term",
+        "vault.subject.facts", "vault.tombstone.subject_hash",
+    ];
+
     private static readonly string[] Attacks =
     [
         "delete from vault.history where row_version = (select min(row_version) from vault.history)",
@@ -79,6 +92,45 @@ public sealed class RenewedPeopleTests : IAsyncLifetime
         await world.ApproveAsync(request.Id);
         Assert.Equal(RequestStates.Completed, (await world.GetAsync(request.Id)).State);
         await world.Vault.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task Every_column_that_is_sealed_under_a_persons_key_is_sealed_anew_and_a_column_that_nobody_has_thought_of_is_named()
+    {
+        var request = await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Access, ada, "another note");
+        var columns = await world.ListAsync(
+            """
+            select format('%s.%s.%s', n.nspname, c.relname, a.attname) from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
+            where a.atttypid = 'bytea'::regtype and c.relkind in ('r', 'p') and not c.relispartition and not a.attisdropped and n.nspname in ('vault', 'audit')
+            order by 1
+            """);
+        Assert.Equal("", string.Join(", ", columns.Except(OfPeople).Except(OfNobody).Concat(OfPeople.Concat(OfNobody).Except(columns))));
+        var before = await ValuesAsync();
+        await world.RotateAsync(RotationLevels.Subjects);
+        var after = await ValuesAsync();
+        foreach (var column in OfPeople)
+        {
+            Assert.NotEmpty(before[column]);
+            Assert.Equal(before[column].Count, after[column].Count);
+            Assert.True(!before[column].Intersect(after[column]).Any(), $"{column} holds what was sealed under a key that is gone");
+        }
+
+        var notes = await world.Requests.NotesAsync(RightsWorld.Officer, request.Id, Guid.NewGuid(), default);
+        Assert.Equal("another note", Assert.Single(notes).Text);
+        await using var package = await world.Requests.PackageAsync(RightsWorld.Customer(ada), request.Id, Guid.NewGuid(), default);
+        Assert.True(await package.ReadAsync(new byte[64]) > 0);
+
+        async Task<Dictionary<string, IReadOnlyList<string>>> ValuesAsync()
+        {
+            var values = new Dictionary<string, IReadOnlyList<string>>();
+            foreach (var column in OfPeople)
+            {
+                var (table, name) = (column[..column.LastIndexOf('.')], column[(column.LastIndexOf('.') + 1)..]);
+                values[column] = await world.ListAsync($"select md5({name}) from {table} where {name} is not null");
+            }
+
+            return values;
+        }
     }
 
     [Fact]
