@@ -57,6 +57,29 @@ internal sealed class RightsWorld : IAsyncDisposable
         return vaults[0];
     }
 
+    /// <summary>A copy of the data database, of a moment when the log was signed and mirrored as far as it went.</summary>
+    public async Task BackUpDataAsync()
+    {
+        await StopAsync();
+        await databases.BackUpAsync(databases.VaultName);
+        await RestartAsync();
+    }
+
+    /// <summary>Puts that copy back; keys and home folder are as they are now.</summary>
+    public async Task RestoreDataAsync()
+    {
+        await StopAsync();
+        await databases.RestoreAsync(databases.VaultName);
+        await RestartAsync();
+    }
+
+    private async Task StopAsync()
+    {
+        await Vault.Get<CheckpointSigner>().SignAsync();
+        await Vault.DisposeAsync();
+        vaults.RemoveAt(vaults.Count - 1);
+    }
+
     public static Recipient Customer(SubjectId subject) =>
         new(RecipientKind.Customer, subject.ToString(), "customer", ["customer"], ["data-subject-rights"], subject);
 
