@@ -37,6 +37,38 @@ public sealed class IndexRotationTests
     }
 
     [Fact]
+    public async Task Somebody_erased_after_a_copy_from_the_middle_of_a_rotation_is_in_no_epoch_once_the_copy_is_put_back()
+    {
+        await using var databases = await DatabasePerClass.CreateAsync();
+        List<SubjectId> people;
+        await using (var vault = await IndexWorld.StartAsync(databases))
+        {
+            people = await IndexWorld.AddAsync(vault, Enumerable.Range(0, 20).Select(number => IndexWorld.Person(number)));
+            people.Sort((one, other) => one.Value.CompareTo(other.Value));
+            foreach (var name in new[] { "email", IndexWorld.NameIndex })
+            {
+                await IndexWorld.RotateAsync(vault, name);
+                // It is begun, and the first seven are filled in.
+                for (var step = 0; step < 2; step++) await vault.Get<IndexBuilder>().StepAsync(IndexWorld.Index(vault, name), default);
+            }
+        }
+
+        Assert.Equal(2, await IndexWorld.CountAsync(databases, $"vault.identifier where index_id = 5 and subject_id = '{people[0]}'"));
+        await databases.BackUpAsync(databases.VaultName);
+        await using (var vault = await IndexWorld.StartAsync(databases)) await vault.Get<KeyRegistry>().DestroyAsync(people[0], default);
+        await databases.RestoreAsync(databases.VaultName);
+        await using var next = await IndexWorld.StartAsync(databases);
+        foreach (var name in new[] { "email", IndexWorld.NameIndex })
+        {
+            Assert.Equal(0, await IndexWorld.CountAsync(databases, $"(select subject_id from vault.identifier union all select subject_id from vault.search_term) t where subject_id = '{people[0]}'"));
+            await next.Get<IndexBuilder>().FinishAsync(IndexWorld.Index(next, name), default);
+        }
+
+        Assert.Equal(19, await IndexWorld.CountAsync(databases, "vault.identifier where index_id = 5"));
+        Assert.Equal(0, await IndexWorld.CountAsync(databases, $"vault.search_term where subject_id = '{people[0]}'"));
+    }
+
+    [Fact]
     public async Task No_identifier_is_ever_held_twice_while_two_processes_write_and_a_third_rotates()
     {
         await using var databases = await DatabasePerClass.CreateAsync();
