@@ -130,6 +130,11 @@ internal sealed class KeyWorker(KeysDatabase database, KeyRegistry registry, Epo
             {
                 logger.LogWarning("The keys database does not answer ({Kind}).", e.GetType().Name);
             }
+            catch (Exception e) when (!ct.IsCancellationRequested)
+            {
+                // A damaged key must not end the turning of epochs, or the listening, for good and in silence.
+                logger.LogCritical("The keys cannot be looked after ({Kind}); it is tried again.", e.GetType().Name);
+            }
             catch (OperationCanceledException) when (ct.IsCancellationRequested)
             {
                 return;

@@ -226,10 +226,11 @@ internal sealed class AuditLog : IHostedService, IAsyncDisposable
         {
             logger.LogError("The log could not be written ({Kind}); {Count} requests are refused.", e.GetType().Name, batch.Count);
             head = null;
+            // INVARIANT: whoever waits is told first; putting the connection away may fail too.
+            foreach (var entry in batch) entry.Appended.TrySetException(VaultException.Unavailable(e));
             VaultMeters.Failed(batch.Count);
             database.Forget(e);
             await DropConnectionAsync();
-            foreach (var entry in batch) entry.Appended.SetException(VaultException.Unavailable(e));
         }
     }
 #pragma warning restore CA1031

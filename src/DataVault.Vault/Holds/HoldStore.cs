@@ -4,6 +4,7 @@ using DataVault.Cryptography;
 using DataVault.Policy;
 using DataVault.Transparency;
 using DataVault.Vault.Keys;
+using Microsoft.Extensions.Logging;
 using Npgsql;
 using NpgsqlTypes;
 
@@ -97,6 +98,11 @@ internal sealed class HoldStore(RequestStore requests, KeyRegistry keys, Subject
             {
                 // Another process was quicker.
                 continue;
+            }
+            catch (VaultException e)
+            {
+                // Somebody whom it concerns is closed or damaged. The other holds end, and this one is tried again.
+                requests.Logger.LogError("Hold {Hold} could not end ({Slug}).", id, e.Slug);
             }
         }
     }

@@ -81,6 +81,10 @@ internal sealed class IndexWorker(VaultDatabase database, IndexBuilder builder, 
             {
                 logger.LogWarning("The index worker waits for the database ({Kind}).", e.GetType().Name);
             }
+            catch (Exception e) when (!stoppingToken.IsCancellationRequested)
+            {
+                logger.LogCritical("The blind indexes cannot be kept ({Kind}); it is tried again.", e.GetType().Name);
+            }
             catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
             {
                 return;

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using DataVault.Cryptography;
 using DataVault.Vault.Keys;
 using Npgsql;
@@ -52,7 +53,15 @@ internal sealed class OutboxStore(VaultDatabase database, IServiceKeys keys, IRa
             """);
         command.Parameters.Add(new() { Value = clock.Now.UtcDateTime });
         command.Parameters.Add(new() { Value = (clock.Now + Lease).UtcDateTime });
-        return await Rows.ReadAsync(command, row => Open(row.GetGuid(0), row.GetString(1), row.GetString(2), row.GetFieldValue<byte[]>(3), row.GetInt32(4)), cancellation);
+        var due = await Rows.ReadAsync(command, row => new OutboxMessage(row.GetGuid(0), row.GetString(1), row.GetString(2), row.GetFieldValue<byte[]>(3), row.GetInt32(4)), cancellation);
+        var opened = new List<OutboxMessage>(due.Count);
+        foreach (var message in due)
+        {
+            if (TryOpen(message) is { } whole) opened.Add(whole);
+            else await FailAsync(message, "damaged", cancellation);
+        }
+
+        return opened;
     }
 
     public async Task DoneAsync(OutboxMessage message, CancellationToken cancellation)
@@ -96,12 +105,20 @@ internal sealed class OutboxStore(VaultDatabase database, IServiceKeys keys, IRa
         return SealedValue.Seal(key.Span, 1, 0, message.Body, Context(stackalloc byte[AssociatedData.Limit], message.Id), random);
     }
 
-    private OutboxMessage Open(Guid id, string kind, string recipient, byte[] content, int attempts)
+    // A message that somebody damaged fails by itself, and keeps no other from being delivered.
+    private OutboxMessage? TryOpen(OutboxMessage message)
     {
         using var key = keys.Derive(Label);
-        var body = new byte[SealedValue.OpenedLength(content.Length)];
-        SealedValue.Open(key.Span, content, Context(stackalloc byte[AssociatedData.Limit], id), body);
-        return new OutboxMessage(id, kind, recipient, body, attempts);
+        try
+        {
+            var body = new byte[SealedValue.OpenedLength(message.Body.Length)];
+            SealedValue.Open(key.Span, message.Body, Context(stackalloc byte[AssociatedData.Limit], message.Id), body);
+            return message with { Body = body };
+        }
+        catch (CryptographicException)
+        {
+            return null;
+        }
     }
 
     private static ReadOnlySpan<byte> Context(Span<byte> buffer, Guid id) => new AssociatedData(buffer, Label).Add(id).Bytes;

@@ -47,11 +47,29 @@ internal sealed class RequestFulfilment(
     /// <summary>One round over everything unfinished.</summary>
     public async Task ResumeAsync(CancellationToken cancellation)
     {
-        await holds.ExpireAsync(cancellation);
+        await TryAsync(() => holds.ExpireAsync(cancellation), cancellation);
+        await TryAsync(() => CarryOutUnfinishedAsync(cancellation), cancellation);
+        await TryAsync(() => export.SweepAsync(cancellation), cancellation);
+        await TryAsync(() => finality.RunAsync(cancellation), cancellation);
+    }
+
+    private async Task CarryOutUnfinishedAsync(CancellationToken cancellation)
+    {
         foreach (var row in await store.UnfinishedAsync(cancellation))
             await Start(row).WaitAsync(cancellation);
-        await export.SweepAsync(cancellation);
-        await finality.RunAsync(cancellation);
+    }
+
+    // One part of a round that fails, for whatever is damaged in it, keeps no other from being done.
+    private async Task TryAsync(Func<Task> part, CancellationToken cancellation)
+    {
+        try
+        {
+            await part();
+        }
+        catch (Exception e) when (!cancellation.IsCancellationRequested)
+        {
+            store.Logger.LogWarning("A part of a round over requests failed: {Kind}.", e.GetType().Name);
+        }
     }
 
     /// <summary>Breaks off what is under way: every step can be taken up again.</summary>

@@ -41,6 +41,23 @@ public sealed class ErasureNoticesTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_message_that_somebody_damaged_keeps_no_other_from_being_delivered()
+    {
+        var outbox = world.Vault.Get<OutboxStore>();
+        var worker = new OutboxWorker(outbox, world.Vault.Get<VaultClock>(), Microsoft.Extensions.Logging.Abstractions.NullLogger<OutboxWorker>.Instance, [calls]);
+        OutboxMessage[] messages = [.. Enumerable.Range(0, 3).Select(i => new OutboxMessage(Guid.NewGuid(), "test", "billing", [(byte)i], 0))];
+        await world.Vault.Get<VaultDatabase>().RunAsync(async (connection, transaction) =>
+        {
+            foreach (var message in messages) await outbox.EnqueueAsync(connection, transaction, message, default);
+            return true;
+        }, default);
+        await world.ExecuteAsync($"update vault.outbox set sealed = set_byte(sealed, 30, get_byte(sealed, 30) # 1) where message_id = '{messages[1].Id}'");
+        Assert.Equal(2, await worker.RunAsync(default));
+        Assert.Equal(new[] { messages[0].Id, messages[2].Id }.Order(), calls.Received.Order());
+        Assert.Equal((1, 0), await StateAsync(outbox));
+    }
+
+    [Fact]
     public void Pauses_grow_and_the_dead_are_tried_once_a_day()
     {
         var pauses = Enumerable.Range(1, OutboxStore.DeadAfter).Select(OutboxStore.PauseAfter).ToList();

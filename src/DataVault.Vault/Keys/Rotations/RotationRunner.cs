@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using DataVault.Cryptography;
 using DataVault.Policy;
 using DataVault.Transparency;
 using Microsoft.Extensions.Hosting;
@@ -23,7 +24,7 @@ internal sealed class RotationSteps(RotationStore store, IEnumerable<IRotation> 
         {
             step = await Level(job.View.Level).StepAsync(job, ct);
         }
-        catch (Exception e) when (e is VaultStartException or VaultException { Slug: not "unavailable" } or CryptographicException or InvalidDataException)
+        catch (Exception e) when (e is VaultStartException or RootKeyException or VaultException { Slug: not "unavailable" } or CryptographicException or InvalidDataException)
         {
             // What is written down is text of ours: it names keys by version and holds nothing of anybody.
             logger.LogError("The rotation of level {Level} stopped ({Kind}).", job.View.Level, e.GetType().Name);
@@ -97,6 +98,10 @@ internal sealed class RotationRunner(KeysDatabase database, RotationSteps steps,
             catch (Exception e) when (DatabaseFailure.IsOutage(e) || e is VaultException)
             {
                 logger.LogWarning("The rotation waits for a database ({Kind}).", e.GetType().Name);
+            }
+            catch (Exception e) when (!stoppingToken.IsCancellationRequested)
+            {
+                logger.LogCritical("The rotations cannot go on ({Kind}); they are tried again.", e.GetType().Name);
             }
 
             await Task.Delay(Rhythm, clock, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
