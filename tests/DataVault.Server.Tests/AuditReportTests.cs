@@ -119,7 +119,7 @@ public sealed class AuditReportTests(RunningServer server, ReportedDesk history)
     [MemberData(nameof(Reports))]
     public async Task Only_officers_get_a_report(string path)
     {
-        foreach (var (who, slug) in new[] { ("", "unauthenticated"), (ReportedDesk.Desk, "forbidden"), ("analyst", "forbidden"), ("customer", "forbidden"), ("administrator", "forbidden") })
+        foreach (var (who, slug) in new[] { ("", "unauthenticated"), ("support-desk", "forbidden"), ("analyst", "forbidden"), ("customer", "forbidden"), ("administrator", "forbidden") })
         {
             using var answer = await server.SendAsync(who, HttpMethod.Post, path, ByDesk);
             Assert.Equal(slug, await RunningServer.SlugAsync(answer));
