@@ -1,7 +1,7 @@
 using DataVault.Policy;
+using DataVault.Vault.Storage;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Npgsql;
 
 namespace DataVault.Vault.Indexes;
 
@@ -44,22 +44,13 @@ internal sealed class IndexWorker(VaultDatabase database, IndexBuilder builder, 
     /// <summary>Everything that is to be done, unless another process is at it. False: it is.</summary>
     public async Task<bool> TurnAsync(CancellationToken ct)
     {
-        await using var connection = await database.OpenAsync(ct);
-        if (!await TryLockAsync(connection, ct)) return false;
-        try
+        await using var held = await SessionLock.TryTakeAsync(database, LockKey, ct);
+        if (held is null) return false;
+        while (await builder.DropAsync(ct))
         {
-            while (await builder.DropAsync(ct))
-            {
-            }
-
-            foreach (var index in policy.Catalogue.Indexes) await builder.FinishAsync(index, ct);
-        }
-        finally
-        {
-            await using var unlock = new NpgsqlCommand($"select pg_advisory_unlock({LockKey})", connection);
-            await unlock.ExecuteNonQueryAsync(CancellationToken.None);
         }
 
+        foreach (var index in policy.Catalogue.Indexes) await builder.FinishAsync(index, ct);
         return true;
     }
 
@@ -99,11 +90,5 @@ internal sealed class IndexWorker(VaultDatabase database, IndexBuilder builder, 
         using var either = CancellationTokenSource.CreateLinkedTokenSource(ct);
         await Task.WhenAny(Task.Delay(Rhythm, clock, either.Token), woken.WaitAsync(either.Token));
         await either.CancelAsync();
-    }
-
-    private static async Task<bool> TryLockAsync(NpgsqlConnection connection, CancellationToken ct)
-    {
-        await using var command = new NpgsqlCommand($"select pg_try_advisory_lock({LockKey})", connection);
-        return await command.ExecuteScalarAsync(ct) is true;
     }
 }

@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using DataVault.Cryptography;
 using DataVault.Policy;
 using DataVault.Transparency;
+using DataVault.Vault.Storage;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Npgsql;
@@ -62,22 +63,10 @@ internal sealed class RotationRunner(KeysDatabase database, RotationSteps steps,
     public async Task<bool> DriveAsync(string? level, bool rest, CancellationToken ct)
     {
         if ((await steps.RunningAsync(ct)).Count == 0) return true;
-        await using var connection = await database.OpenAsync(ct);
-        await using (var take = new NpgsqlCommand($"select pg_try_advisory_lock({LockKey})", connection))
+        await using var held = await SessionLock.TryTakeAsync(database, LockKey, ct);
+        if (held is null) return false;
+        while (await RoundAsync(held.Connection, level, rest, ct))
         {
-            if (await take.ExecuteScalarAsync(ct) is not true) return false;
-        }
-
-        try
-        {
-            while (await RoundAsync(connection, level, rest, ct))
-            {
-            }
-        }
-        finally
-        {
-            await using var release = new NpgsqlCommand($"select pg_advisory_unlock({LockKey})", connection);
-            await release.ExecuteNonQueryAsync(CancellationToken.None);
         }
 
         return true;
