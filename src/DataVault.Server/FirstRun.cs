@@ -1,8 +1,8 @@
 using System.Security.Cryptography;
 using System.Text.Json;
 using DataVault.Issuer;
-using DataVault.Policy;
 using DataVault.Server.Database;
+using DataVault.Vault;
 
 namespace DataVault.Server;
 
@@ -138,7 +138,7 @@ internal sealed class FirstRun(IServiceProvider services, VaultHome home, Server
         var provisioning = new Provisioning(
             postgres.ConnectionString("vault", EmbeddedPostgres.Administrator), postgres.ConnectionString("keys", EmbeddedPostgres.Administrator));
         var made = new List<AnalystLogin>();
-        foreach (var domain in services.GetRequiredService<PolicySet>().Analytics)
+        foreach (var domain in services.GetRequiredService<ActivePolicy>().Current.Analytics)
         {
             var login = new AnalystLogin(domain.Name, "127.0.0.1", postgres.Port, "vault", "dv_bi_" + domain.Name, NewSecret(32));
             await provisioning.CreateAnalystAsync(login, cancellation);

@@ -18,7 +18,7 @@ internal sealed record SampleSummary(int Customers, long Events, SubjectId Custo
 /// Loads made-up customers and two years of what they did, through the same calls that any application uses: validated, sealed, indexed,
 /// consented, logged. Same seed and day, same customers. A load that was broken off can be repeated: what is held already is left as it is.
 /// </summary>
-internal sealed class SampleData(ProfileEditor profiles, EventRecorder recorder, PolicySet policy, TimeProvider clock)
+internal sealed class SampleData(ProfileEditor profiles, EventRecorder recorder, ActivePolicy policy, TimeProvider clock)
 {
     public const int DefaultCustomers = 1_200;
     public const ulong DefaultSeed = 20_260_401;
@@ -31,8 +31,8 @@ internal sealed class SampleData(ProfileEditor profiles, EventRecorder recorder,
     public async Task<SampleSummary> LoadAsync(int customers, ulong seed, IProgress<SampleProgress>? progress, CancellationToken cancellation)
     {
         var today = new DateTimeOffset(clock.GetUtcNow().UtcDateTime.Date, TimeSpan.Zero);
-        var people = new SamplePeople(policy, seed, DateOnly.FromDateTime(today.UtcDateTime));
-        var journeys = new SampleJourneys(policy.Events, seed, today);
+        var people = new SamplePeople(policy.Current, seed, DateOnly.FromDateTime(today.UtcDateTime));
+        var journeys = new SampleJourneys(policy.Current.Events, seed, today);
         var load = new SeededRandom(seed).Identifier(clock.GetUtcNow());
         var loaded = new List<(SamplePerson Person, CustomerLookup Lookup)>(customers);
         foreach (var chunk in Enumerable.Range(0, customers).Chunk(CustomersPerCall))

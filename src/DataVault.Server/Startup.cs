@@ -298,7 +298,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
     private void AddParts(IServiceCollection services, DatabaseConnections connections, string consoleSecret)
     {
         var recipients = settings.Recipients();
-        services.AddSingleton(settings).AddSingleton(policy);
+        services.AddSingleton(settings);
         services.AddVault(
             new VaultOptions
             {
@@ -355,6 +355,11 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
             return next(context);
         });
         app.Use(Problems.HandleAsync);
+        app.Use(async (context, next) =>
+        {
+            using var taken = context.RequestServices.GetRequiredService<ActivePolicy>().Take();
+            await next(context);
+        });
         app.UseRouting();
         app.Use(Caller.RecogniseAsync);
         app.UseRateLimiter();

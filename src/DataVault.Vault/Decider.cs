@@ -3,17 +3,18 @@ using DataVault.Policy;
 namespace DataVault.Vault;
 
 /// <summary>The policy in force, asked at the time of the injected clock.</summary>
-internal sealed class Decider(PolicySet policy, VaultClock clock)
+internal sealed class Decider(ActivePolicy policy, VaultClock clock)
 {
-    public PolicySet Policy => policy;
+    /// <summary>The version that the call took.</summary>
+    public PolicySet Policy => policy.Current;
 
     public VaultClock Clock => clock;
 
     public Decision Decide(Recipient recipient, SubjectId subject, AccessAction action, string purpose, IReadOnlyList<RequestedItem>? items, DecisionFacts facts) =>
-        policy.Decisions.Decide(new AccessRequest(recipient, subject, action, purpose, items), facts, clock.Now);
+        policy.Current.Decisions.Decide(new AccessRequest(recipient, subject, action, purpose, items), facts, clock.Now);
 
     /// <exception cref="VaultException">There is no such purpose.</exception>
-    public Purpose Purpose(string name) => policy.Purposes.Find(name) ?? throw VaultException.UnknownPurpose();
+    public Purpose Purpose(string name) => policy.Current.Purposes.Find(name) ?? throw VaultException.UnknownPurpose();
 
     public static int[] LogIds(IReadOnlyList<FieldPermit> permits)
     {

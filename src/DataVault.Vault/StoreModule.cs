@@ -40,9 +40,9 @@ internal static class StoreModule
             p.GetRequiredService<AuditLog>(), p.GetRequiredService<Decider>(), p.GetRequiredService<CustomerLookups>()));
         services.AddSingleton(p => new ConsentLedger(
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<AuditLog>(),
-            p.GetRequiredService<PolicySet>(), p.GetRequiredService<SubjectFacts>(), p.GetRequiredService<VaultClock>()));
+            p.GetRequiredService<ActivePolicy>(), p.GetRequiredService<SubjectFacts>(), p.GetRequiredService<VaultClock>()));
         services.AddSingleton(p => new AccessHistory(
-            p.GetRequiredService<AuditReader>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<PolicySet>()));
+            p.GetRequiredService<AuditReader>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<ActivePolicy>()));
     }
 
     private static void AddChecks(IServiceCollection services)
@@ -54,7 +54,7 @@ internal static class StoreModule
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<LogMirror>(),
             run => new KeyCheck(run, p.GetRequiredService<KeysDatabase>(), p.GetRequiredService<VaultKeyring>(), p.GetRequiredService<TombstoneJournal>()),
             run => new RowCheck(run, p.GetRequiredService<PackageFolder>()),
-            run => new PeopleCheck(run, p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<RecordCipher>(), p.GetRequiredService<PolicySet>()),
+            run => new PeopleCheck(run, p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<RecordCipher>(), p.GetRequiredService<ActivePolicy>()),
             run => new RecordsCheck(run, p.GetRequiredService<RecordsManifests>(), p.GetRequiredService<AuditReader>(), p.GetRequiredService<LogMirror>(), p.GetRequiredService<VaultOptions>())));
     }
 

@@ -9,7 +9,7 @@ namespace DataVault.Vault;
 /// What falls due by the clock alone: people whose consent to analytics has run out are fed again, which takes them out; answers remembered for
 /// repeated calls are forgotten. Several processes may do both at once.
 /// </summary>
-internal sealed class Upkeep(VaultDatabase database, PolicySet policy, VaultClock clock, ILogger<Upkeep> logger) : BackgroundService
+internal sealed class Upkeep(VaultDatabase database, ActivePolicy policy, VaultClock clock, ILogger<Upkeep> logger) : BackgroundService
 {
     private static readonly TimeSpan Rhythm = TimeSpan.FromMinutes(1);
 
@@ -49,7 +49,7 @@ internal sealed class Upkeep(VaultDatabase database, PolicySet policy, VaultCloc
     // A later act of the same person has queued them itself.
     private async Task QueueExpiredAsync(DateTimeOffset now, CancellationToken ct)
     {
-        if (policy.Purposes.Find(AnalyticsFeed.Purpose) is not { } purpose) return;
+        if (policy.Current.Purposes.Find(AnalyticsFeed.Purpose) is not { } purpose) return;
         var since = lastTurn ?? await SweptUntilAsync(ct) - Overlap;
         // INVARIANT: how far the sweep came is kept beside what it queued, in one transaction: a database restored to an earlier state is swept from there again.
         await database.RunAsync(async (connection, transaction) =>

@@ -22,8 +22,9 @@ public static class VaultModule
         ArgumentNullException.ThrowIfNull(options);
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton<IRandomBytes, SystemRandomBytes>();
-        services.TryAddSingleton(policy);
-        services.TryAddSingleton(policy.Catalogue);
+        services.TryAddSingleton(new ActivePolicy(policy));
+        // For whoever serves one call: the version that the call took. What lives longer asks ActivePolicy.
+        services.TryAddScoped(p => p.GetRequiredService<ActivePolicy>().Current);
         services.AddSingleton(options);
         services.AddSingleton(_ => new VaultDatabase(options.DataConnection));
         services.AddSingleton(_ => new KeysDatabase(options.KeysConnection));
@@ -70,7 +71,7 @@ public static class VaultModule
         services.AddSingleton<IRotation, RootRotation>();
         services.AddSingleton(p => new PersonRenewal(
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<RecordCipher>(), p.GetRequiredService<AuditLog>(),
-            p.GetRequiredService<PolicySet>().Events, p.GetRequiredService<VaultClock>()));
+            p.GetRequiredService<ActivePolicy>(), p.GetRequiredService<VaultClock>()));
         services.AddSingleton<IRotation, SubjectRotation>();
         services.AddSingleton<IRotation, IndexRotation>();
         services.AddSingleton(p => new KeyAdministration(
@@ -101,13 +102,13 @@ public static class VaultModule
             p.GetRequiredService<AuditLog>()));
         services.AddSingleton(p => new BreachImpact(
             p.GetRequiredService<AuditReader>(), p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<ReaderNames>(),
-            p.GetRequiredService<TagResolver>(), p.GetRequiredService<PolicySet>()));
+            p.GetRequiredService<TagResolver>(), p.GetRequiredService<ActivePolicy>()));
         services.AddTransient(p => new LogAnchors(
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<LogStore>(), p.GetRequiredService<CheckpointSigner>(),
             p.GetRequiredService<AuditLog>(), p.GetRequiredService<ReaderNames>()));
         services.AddSingleton(p => new EntryProofs(
             p.GetRequiredService<AuditReader>(), p.GetRequiredService<LogStore>(), p.GetRequiredService<AuditLog>(),
-            p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<PolicySet>()));
+            p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<ActivePolicy>()));
         services.AddSingleton(p => new AuditTrail(
             p.GetRequiredService<AuditLog>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<IRandomBytes>(), p.GetRequiredService<TimeProvider>()));
         services.AddHostedService(p => p.GetRequiredService<AuditLog>());

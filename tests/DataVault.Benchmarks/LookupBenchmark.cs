@@ -115,8 +115,8 @@ internal static class LookupBenchmark
         private readonly CandidateFinder finder = vault.Vault.Get<CandidateFinder>();
         private readonly RecordCipher cipher = vault.Vault.Get<RecordCipher>();
         private readonly Decider decider = vault.Vault.Get<Decider>();
-        private readonly PolicySet policy = vault.Vault.Get<PolicySet>();
-        private readonly List<RequestedItem> items = [.. Wanted.Select(name => new RequestedItem(vault.Vault.Get<PolicySet>().Catalogue.Find(name)!, null))];
+        private readonly PolicySet policy = vault.Vault.Get<ActivePolicy>().Current;
+        private readonly List<RequestedItem> items = [.. Wanted.Select(name => new RequestedItem(vault.Vault.Get<ActivePolicy>().Current.Catalogue.Find(name)!, null))];
 
         public async Task<int> FindAsync(string email)
         {

@@ -61,7 +61,7 @@ public sealed class SampleDataTests
     {
         await using var databases = await DatabasePerClass.CreateAsync();
         await using var vault = await databases.StartVaultAsync(clock: new ManualClock(Today));
-        var sample = new SampleData(vault.Get<ProfileEditor>(), vault.Get<EventRecorder>(), Repository.Policy, new ManualClock(Today));
+        var sample = new SampleData(vault.Get<ProfileEditor>(), vault.Get<EventRecorder>(), new ActivePolicy(Repository.Policy), new ManualClock(Today));
         var reports = new List<SampleProgress>();
         var first = await sample.LoadAsync(60, 7, new Reports(reports), CancellationToken.None);
         Assert.Equal((60, first.Events, first.Events), (first.Customers, reports[^1].Events, reports[^1].EventsOf));

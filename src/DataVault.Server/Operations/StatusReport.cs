@@ -10,7 +10,7 @@ namespace DataVault.Server.Operations;
 
 /// <summary>How the vault does: numbers and states, no personal data.</summary>
 internal sealed class StatusReport(
-    [FromKeyedServices("vault")] NpgsqlDataSource vault, AuditReader log, Health health, ServerSettings settings, PolicySet policy, StatusSources sources)
+    [FromKeyedServices("vault")] NpgsqlDataSource vault, AuditReader log, Health health, ServerSettings settings, ActivePolicy policy, StatusSources sources)
 {
     private const string Counts = "SELECT (SELECT count(*) FROM vault.subject), (SELECT count(*) FROM vault.event)";
     private static readonly string ProgramVersion = typeof(StatusReport).Assembly.GetName().Version?.ToString(3) ?? "0";
@@ -23,7 +23,7 @@ internal sealed class StatusReport(
         await reader.ReadAsync(cancellation);
         return new VaultStatus(
             ProgramVersion, settings.Development ? "development" : "production", reader.GetInt64(0), reader.GetInt64(1), log.Size,
-            log.LatestSigned is { } signed ? $"{signed.Size};{signed.Root64}" : null, policy.Version, await PartsAsync(cancellation), StartedAt);
+            log.LatestSigned is { } signed ? $"{signed.Size};{signed.Root64}" : null, policy.Current.Version, await PartsAsync(cancellation), StartedAt);
     }
 
     // What the log is shown to, and what waits for somebody, stand here and not in the health: a witness that is away makes no vault unready.

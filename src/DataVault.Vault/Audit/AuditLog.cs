@@ -26,7 +26,7 @@ internal sealed class AuditLog : IHostedService, IAsyncDisposable
 
     private readonly VaultDatabase database;
     private readonly KeyRegistry keys;
-    private readonly PolicySet policy;
+    private readonly ActivePolicy policy;
     private readonly VaultOptions options;
     private readonly TimeProvider clock;
     private readonly ILogger<AuditLog> logger;
@@ -42,7 +42,7 @@ internal sealed class AuditLog : IHostedService, IAsyncDisposable
     private volatile bool headMoved;
     private long size;
 
-    public AuditLog(VaultDatabase database, KeyRegistry keys, PolicySet policy, VaultOptions options, TimeProvider clock, ILogger<AuditLog> logger)
+    public AuditLog(VaultDatabase database, KeyRegistry keys, ActivePolicy policy, VaultOptions options, TimeProvider clock, ILogger<AuditLog> logger)
     {
         (this.database, this.keys, this.policy, this.options, this.clock, this.logger) = (database, keys, policy, options, clock, logger);
         queue = Channel.CreateBounded<PendingEntry>(new BoundedChannelOptions(options.AuditQueueLimit) { SingleReader = true, FullMode = BoundedChannelFullMode.Wait });
@@ -92,7 +92,7 @@ internal sealed class AuditLog : IHostedService, IAsyncDisposable
             Result = result,
             Items = items,
             RequestId = requestId.ToByteArray(bigEndian: true),
-            Policy = policy.VersionBytes,
+            Policy = policy.Current.VersionBytes,
         };
 
     /// <summary>An entry that says of one person who it is, and of several their number and the root over their tags, with the list of them beside the tree.</summary>

@@ -276,7 +276,7 @@ public sealed class AuditReader
 }
 
 /// <summary>Between the log's codes and the names that people use.</summary>
-internal sealed class ReaderNames(VaultDatabase database, KeyRegistry keys, PolicySet policy)
+internal sealed class ReaderNames(VaultDatabase database, KeyRegistry keys, ActivePolicy policy)
 {
     /// <summary>Null when the person is unknown or erased: nobody can compute the tag then.</summary>
     public async Task<byte[]?> TagAsync(SubjectId subject, CancellationToken ct)
@@ -302,7 +302,7 @@ internal sealed class ReaderNames(VaultDatabase database, KeyRegistry keys, Poli
     public static Guid? TryTag(string text) =>
         text.Length == 2 * LogEntry.TagSize && text.All(char.IsAsciiHexDigit) ? EntryShape.TagOf(Convert.FromHexString(text)) : null;
 
-    public CatalogueItem? Definition(int code) => code >= 1000 ? policy.Events.ById(code - 1000) : policy.Catalogue.ById(code);
+    public CatalogueItem? Definition(int code) => code >= 1000 ? policy.Current.Events.ById(code - 1000) : policy.Current.Catalogue.ById(code);
 
     public IReadOnlyList<string> Items(LogEntry entry) => [.. entry.Items.Select(Item)];
 

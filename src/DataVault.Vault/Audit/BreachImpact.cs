@@ -65,9 +65,9 @@ public sealed class BreachImpact
     private readonly LogSearch search;
     private readonly ReaderNames names;
     private readonly TagResolver resolver;
-    private readonly PolicySet policy;
+    private readonly ActivePolicy policy;
 
-    internal BreachImpact(AuditReader reader, VaultDatabase database, ReaderNames names, TagResolver resolver, PolicySet policy) =>
+    internal BreachImpact(AuditReader reader, VaultDatabase database, ReaderNames names, TagResolver resolver, ActivePolicy policy) =>
         (this.reader, search, this.names, this.resolver, this.policy) = (reader, new LogSearch(database), names, resolver, policy);
 
     /// <exception cref="VaultException">Nothing narrows.</exception>

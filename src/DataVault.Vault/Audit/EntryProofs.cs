@@ -14,9 +14,9 @@ public sealed class EntryProofs
     private readonly LogStore store;
     private readonly AuditLog log;
     private readonly KeyRegistry keys;
-    private readonly PolicySet policy;
+    private readonly ActivePolicy policy;
 
-    internal EntryProofs(AuditReader reader, LogStore store, AuditLog log, KeyRegistry keys, PolicySet policy) =>
+    internal EntryProofs(AuditReader reader, LogStore store, AuditLog log, KeyRegistry keys, ActivePolicy policy) =>
         (this.reader, this.store, this.log, this.keys, this.policy) = (reader, store, log, keys, policy);
 
     /// <exception cref="VaultException">
@@ -33,7 +33,7 @@ public sealed class EntryProofs
     }
 
     private bool MayReadAll(Recipient recipient) =>
-        recipient.Kind != RecipientKind.Customer && policy.Decisions.HasCapability(recipient.Roles, Capabilities.AuditRead);
+        recipient.Kind != RecipientKind.Customer && policy.Current.Decisions.HasCapability(recipient.Roles, Capabilities.AuditRead);
 
     /// <summary>Null when the entry is none of the recipient's; else the proof that they are among those whom it is about, if there are several.</summary>
     private async Task<Own?> OwnAsync(Recipient recipient, long index, CancellationToken ct)

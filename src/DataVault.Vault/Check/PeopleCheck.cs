@@ -6,7 +6,7 @@ using DataVault.Vault.Keys;
 namespace DataVault.Vault;
 
 /// <summary>What needs everybody's keys: that every sealed value opens under them, and that no analytics row is of nobody.</summary>
-internal sealed class PeopleCheck(CheckRun run, KeyRegistry keys, RecordCipher cipher, PolicySet policy)
+internal sealed class PeopleCheck(CheckRun run, KeyRegistry keys, RecordCipher cipher, ActivePolicy policy)
 {
     private const int Step = 256;
 
@@ -22,14 +22,14 @@ internal sealed class PeopleCheck(CheckRun run, KeyRegistry keys, RecordCipher c
                 using (held)
                 {
                     if (!cipher.IsIntact(chunk.First(record => record.Subject == held.Subject), held)) run.Wrong("records", $"the record of {held.Subject} does not match its seal, or does not open");
-                    foreach (var (domain, pseudonym) in AnalyticsRows.PseudonymsOf(held, keys, policy)) pseudonyms.Add(domain.Schema + ' ' + pseudonym);
+                    foreach (var (domain, pseudonym) in AnalyticsRows.PseudonymsOf(held, keys, policy.Current)) pseudonyms.Add(domain.Schema + ' ' + pseudonym);
                 }
             }
         }
 
         await HistoryAsync(ct);
         await EventsAsync(ct);
-        foreach (var domain in policy.Analytics)
+        foreach (var domain in policy.Current.Analytics)
         {
             foreach (var table in AnalyticsSchema.Tables(domain)) await AnalyticsAsync(domain, table, ct);
         }
@@ -55,7 +55,7 @@ internal sealed class PeopleCheck(CheckRun run, KeyRegistry keys, RecordCipher c
             run.Count("events", chunk.Length);
             await OpenAsync(chunk.GroupBy(row => row.Subject), (held, row) =>
             {
-                if (policy.Events.ById(row.TypeId) is { } type && !cipher.IsIntactEvent(held, type, row.Id, row.Sealed)) run.Wrong("events", $"the event {row.Id} of {held.Subject} does not open");
+                if (policy.Current.Events.ById(row.TypeId) is { } type && !cipher.IsIntactEvent(held, type, row.Id, row.Sealed)) run.Wrong("events", $"the event {row.Id} of {held.Subject} does not open");
             }, ct);
         }
     }

@@ -25,9 +25,9 @@ public sealed class AccessHistory
     private readonly AuditReader reader;
     private readonly AuditLog log;
     private readonly KeyRegistry keys;
-    private readonly PolicySet policy;
+    private readonly ActivePolicy policy;
 
-    internal AccessHistory(AuditReader reader, AuditLog log, KeyRegistry keys, PolicySet policy) =>
+    internal AccessHistory(AuditReader reader, AuditLog log, KeyRegistry keys, ActivePolicy policy) =>
         (this.reader, this.log, this.keys, this.policy) = (reader, log, keys, policy);
 
     public async Task<AccessPage> ListAsync(Recipient recipient, SubjectId subject, int limit, string? cursor, Guid requestId, CancellationToken ct)
@@ -41,7 +41,7 @@ public sealed class AccessHistory
     private async Task<ReadOnlyMemory<byte>> AuthoriseAsync(Recipient recipient, SubjectId subject, Guid requestId, CancellationToken ct)
     {
         var own = recipient.Kind == RecipientKind.Customer && recipient.Subject == subject;
-        var may = own || (recipient.Kind != RecipientKind.Customer && policy.Decisions.HasCapability(recipient.Roles, Capabilities.AuditRead));
+        var may = own || (recipient.Kind != RecipientKind.Customer && policy.Current.Decisions.HasCapability(recipient.Roles, Capabilities.AuditRead));
         var tag = await TagAsync(subject, ct);
         if (may && tag is { } known) return known;
         await log.AppendAsync(log.Entry(EntryType.Denied, recipient, tag ?? default, PurposeOf(recipient), EntryResult.Denied, [], requestId), null, ct);

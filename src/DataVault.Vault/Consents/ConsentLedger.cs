@@ -39,11 +39,11 @@ public sealed class ConsentLedger
     private readonly VaultDatabase database;
     private readonly KeyRegistry keys;
     private readonly AuditLog log;
-    private readonly PolicySet policy;
+    private readonly ActivePolicy policy;
     private readonly SubjectFacts facts;
     private readonly VaultClock clock;
 
-    internal ConsentLedger(VaultDatabase database, KeyRegistry keys, AuditLog log, PolicySet policy, SubjectFacts facts, VaultClock clock) =>
+    internal ConsentLedger(VaultDatabase database, KeyRegistry keys, AuditLog log, ActivePolicy policy, SubjectFacts facts, VaultClock clock) =>
         (this.database, this.keys, this.log, this.policy, this.facts, this.clock) = (database, keys, log, policy, facts, clock);
 
     public async Task<ConsentOverview> GetAsync(Recipient recipient, SubjectId subject, Guid requestId, CancellationToken ct)
@@ -59,7 +59,7 @@ public sealed class ConsentLedger
         var current = await ReadFactsAsync(record, held, entry, ct);
         var acts = await HistoryAsync(subject, ct);
         var index = await log.AppendAsync(entry, null, ct);
-        var views = policy.Purposes.All.Where(purpose => purpose.NeedsConsent).Select(purpose => View(purpose, current, acts[purpose.Id]));
+        var views = policy.Current.Purposes.All.Where(purpose => purpose.NeedsConsent).Select(purpose => View(purpose, current, acts[purpose.Id]));
         return new ConsentOverview(subject, [.. views], index);
     }
 
@@ -156,7 +156,7 @@ public sealed class ConsentLedger
     private (Purpose, ConsentFact) Check(ConsentStatement statement)
     {
         var problems = new List<FieldProblem>();
-        var purpose = policy.Purposes.Find(statement.Purpose) ?? throw VaultException.UnknownPurpose();
+        var purpose = policy.Current.Purposes.Find(statement.Purpose) ?? throw VaultException.UnknownPurpose();
         if (!purpose.NeedsConsent) problems.Add(new("/purpose", "no-consent-needed", "This purpose does not rest on consent."));
         if (!TryStatus(statement.State, out var status)) problems.Add(new("/state", "not-listed", "One of given, withdrawn, refused."));
         if (statement.Notice is { } notice && !ConsentWords.IsNoticeVersion(notice)) problems.Add(new("/notice", "not-a-version", "A version such as 2026-01 or v2.1."));
@@ -174,7 +174,7 @@ public sealed class ConsentLedger
     private async Task<string> AuthoriseAsync(Recipient recipient, SubjectId subject, Guid requestId, CancellationToken ct)
     {
         var ofAnother = recipient.Kind == RecipientKind.Customer && recipient.Subject != subject;
-        if (!ofAnother && ConsentAuthority.Of(recipient, policy) is { } purpose) return purpose;
+        if (!ofAnother && ConsentAuthority.Of(recipient, policy.Current) is { } purpose) return purpose;
         await DenyAsync(recipient, default, recipient.Purposes.Count > 0 ? recipient.Purposes[0] : "", requestId, ct);
         throw ofAnother ? VaultException.NotFound() : VaultException.Forbidden();
     }
@@ -182,15 +182,15 @@ public sealed class ConsentLedger
     // A withdrawal is taken whatever the facts: what stops processing never stops the person from stopping it.
     private DecisionFacts Changed(Recipient recipient, SubjectKeys held, string authority, ConsentFact fact, DecisionFacts before)
     {
-        var request = new AccessRequest(recipient, held.Subject, AccessAction.Consent, authority, [ConsentAuthority.AnyField(policy)]);
-        var decision = policy.Decisions.Decide(request, before, clock.Now);
+        var request = new AccessRequest(recipient, held.Subject, AccessAction.Consent, authority, [ConsentAuthority.AnyField(policy.Current)]);
+        var decision = policy.Current.Decisions.Decide(request, before, clock.Now);
         if (fact.Status == ConsentStatus.Given && (!decision.Released || Decider.Unmet(decision, justification: null) is not null)) throw VaultException.Forbidden();
         return FactsCodec.With(before, fact);
     }
 
     private async Task FollowAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, SubjectKeys held, ConsentFact fact, CancellationToken ct)
     {
-        if (policy.Purposes.ById(fact.PurposeId)?.Name != AnalyticsFeed.Purpose) return;
+        if (policy.Current.Purposes.ById(fact.PurposeId)?.Name != AnalyticsFeed.Purpose) return;
         if (fact.Status == ConsentStatus.Given)
         {
             await using var batch = new NpgsqlBatch(connection, transaction) { BatchCommands = { FeedQueue.Enqueue([held.Subject], clock.Now) } };
@@ -198,7 +198,7 @@ public sealed class ConsentLedger
         }
         else
         {
-            await AnalyticsRows.DeleteAsync(connection, transaction, AnalyticsRows.PseudonymsOf(held, keys, policy), ct);
+            await AnalyticsRows.DeleteAsync(connection, transaction, AnalyticsRows.PseudonymsOf(held, keys, policy.Current), ct);
         }
     }
 

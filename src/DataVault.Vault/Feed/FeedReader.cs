@@ -11,7 +11,6 @@ namespace DataVault.Vault;
 internal sealed class FeedReader(KeyRegistry keys, RecordCipher cipher, Decider decider)
 {
     private const string Refund = "refund";
-    private readonly RequestedItem[] items = ItemsOf(decider.Policy);
 
     /// <summary>Locks the rows in the order given; those that are gone are left out.</summary>
     public static async Task<List<SealedRecord>> LockAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, IReadOnlyList<SubjectId> subjects, CancellationToken ct)
@@ -66,7 +65,7 @@ internal sealed class FeedReader(KeyRegistry keys, RecordCipher cipher, Decider 
 
     private IReadOnlyList<FieldPermit> Permitted(SealedRecord record)
     {
-        var decision = decider.Decide(AnalyticsFeed.Feeder, record.Subject, AccessAction.Feed, AnalyticsFeed.Purpose, items, FactsCodec.Decode(record.Facts));
+        var decision = decider.Decide(AnalyticsFeed.Feeder, record.Subject, AccessAction.Feed, AnalyticsFeed.Purpose, ItemsOf(decider.Policy), FactsCodec.Decode(record.Facts));
         // Pseudonymising is what this feed does; an obligation beyond it cannot be met here.
         return decision.Obligations.All(obligation => obligation == ObligationNames.Pseudonymise) ? decision.Permits : [];
     }

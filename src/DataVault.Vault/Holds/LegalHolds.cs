@@ -52,10 +52,10 @@ public sealed class LegalHolds
 
     private readonly HoldStore store;
     private readonly RequestFulfilment fulfilment;
-    private readonly PolicySet policy;
+    private readonly ActivePolicy policy;
     private readonly VaultClock clock;
 
-    internal LegalHolds(HoldStore store, RequestFulfilment fulfilment, PolicySet policy, VaultClock clock) =>
+    internal LegalHolds(HoldStore store, RequestFulfilment fulfilment, ActivePolicy policy, VaultClock clock) =>
         (this.store, this.fulfilment, this.policy, this.clock) = (store, fulfilment, policy, clock);
 
     /// <exception cref="VaultException">not-found when one of the people is unknown, erased or about to be; nothing is placed then.</exception>
@@ -115,7 +115,7 @@ public sealed class LegalHolds
 
     private async Task AuthoriseAsync(Recipient recipient, Guid requestId, CancellationToken cancellation)
     {
-        if (recipient.Kind == RecipientKind.Staff && policy.Decisions.HasCapability(recipient.Roles, Capabilities.HoldsManage)) return;
+        if (recipient.Kind == RecipientKind.Staff && policy.Current.Decisions.HasCapability(recipient.Roles, Capabilities.HoldsManage)) return;
         await store.DeniedAsync(recipient, requestId, cancellation);
         throw VaultException.Forbidden();
     }
@@ -136,13 +136,13 @@ public sealed class LegalHolds
         var (items, classes, purposes) = (new SortedSet<int>(), new SortedSet<int>(), new SortedSet<int>());
         foreach (var (name, at) in (hold.Items ?? []).Select((name, at) => (name, at)))
         {
-            if (name.StartsWith(ClassPrefix, StringComparison.Ordinal) && policy.Catalogue.Classes.FirstOrDefault(c => c.Name == name[ClassPrefix.Length..]) is { } known) classes.Add(known.Id);
-            else if (policy.Items.FirstOrDefault(item => item.Name == name) is { } item) items.Add(item.Code);
+            if (name.StartsWith(ClassPrefix, StringComparison.Ordinal) && policy.Current.Catalogue.Classes.FirstOrDefault(c => c.Name == name[ClassPrefix.Length..]) is { } known) classes.Add(known.Id);
+            else if (policy.Current.Items.FirstOrDefault(item => item.Name == name) is { } item) items.Add(item.Code);
             else Problem(true, $"/items/{at}", "unknown", "Neither a field, an event type nor a class of the policy.");
         }
         foreach (var (name, at) in hold.Purposes.Select((name, at) => (name, at)))
         {
-            if (policy.Purposes.Find(name) is { } purpose) purposes.Add(purpose.Id);
+            if (policy.Current.Purposes.Find(name) is { } purpose) purposes.Add(purpose.Id);
             else Problem(true, $"/purposes/{at}", "unknown", "Not a purpose of the policy.");
         }
         return problems.Count == 0 ? new HoldFact([.. items], [.. classes], [.. purposes]) : throw VaultException.Invalid(problems);
@@ -151,10 +151,10 @@ public sealed class LegalHolds
     private HoldView View(HoldRow row, IReadOnlyList<SubjectId> subjects, string? reference) => new(
         row.Id, subjects,
         [
-            .. row.Scope.Classes.Select(id => ClassPrefix + (policy.Catalogue.ClassById(id)?.Name ?? "?")),
-            .. row.Scope.Items.Select(code => policy.Items.FirstOrDefault(item => item.Code == code)?.Name ?? "?"),
+            .. row.Scope.Classes.Select(id => ClassPrefix + (policy.Current.Catalogue.ClassById(id)?.Name ?? "?")),
+            .. row.Scope.Items.Select(code => policy.Current.Items.FirstOrDefault(item => item.Code == code)?.Name ?? "?"),
         ],
-        [.. row.Scope.Purposes.Select(id => policy.Purposes.ById(id)?.Name ?? "?")],
+        [.. row.Scope.Purposes.Select(id => policy.Current.Purposes.ById(id)?.Name ?? "?")],
         row.Authority, reference, row.PlacedAt, row.PlacedBy, row.ReviewAt, row.ExpiresAt, row.ReleasedAt, row.ReleasedBy,
         row.ReleasedAt is null && row.ReviewAt <= clock.Now, row.LogIndex);
 }

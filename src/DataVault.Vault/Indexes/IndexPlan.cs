@@ -51,8 +51,9 @@ internal sealed record LiveIndex(IndexDefinition Definition, IndexRow Row, OpenE
 /// <param name="Generation">Grows with every change.</param>
 /// <param name="Indexes">Those that this process's policy declares.</param>
 /// <param name="ById">The same by number.</param>
+/// <param name="Catalogue">The version whose definitions these are.</param>
 /// <param name="HasForeign">Another process, under another policy, keeps an index that this one knows nothing of: what is written here would be missing there.</param>
-internal sealed record IndexPlan(long Generation, IReadOnlyList<LiveIndex> Indexes, FrozenDictionary<int, LiveIndex> ById, bool HasForeign)
+internal sealed record IndexPlan(long Generation, IReadOnlyList<LiveIndex> Indexes, FrozenDictionary<int, LiveIndex> ById, Catalogue Catalogue, bool HasForeign)
 {
     /// <summary>The indexes that hold one of these fields.</summary>
     public IEnumerable<LiveIndex> Holding(IReadOnlyCollection<FieldDefinition> fields) =>
@@ -63,7 +64,7 @@ internal sealed record IndexPlan(long Generation, IReadOnlyList<LiveIndex> Index
 internal sealed class StaleIndexPlanException() : Exception("The index plan has changed.");
 
 /// <summary>The indexes of this vault as every process sees them: kept in memory, checked at every use, read again when they changed.</summary>
-internal sealed class IndexPlans(VaultDatabase database, IndexKeys keys, Catalogue catalogue) : IDisposable
+internal sealed class IndexPlans(VaultDatabase database, IndexKeys keys, ActivePolicy policy) : IDisposable
 {
     /// <summary>
     /// Writers of terms hold this lock shared, a change of the plan takes it alone. INVARIANT: after the lock on a person's row, never before.
@@ -76,7 +77,8 @@ internal sealed class IndexPlans(VaultDatabase database, IndexKeys keys, Catalog
     private readonly Dictionary<(int Index, IndexShape Shape), BlindIndexEpoch> open = [];
     private IndexPlan? plan;
 
-    public async ValueTask<IndexPlan> CurrentAsync(CancellationToken ct) => Volatile.Read(ref plan) ?? await RefreshAsync(0, ct);
+    public async ValueTask<IndexPlan> CurrentAsync(CancellationToken ct) =>
+        Volatile.Read(ref plan) is { } known && known.Catalogue == policy.Current.Catalogue ? known : await RefreshAsync(0, ct);
 
     /// <summary>Reads the plan again, unless another caller has read one newer than <paramref name="stale"/> meanwhile.</summary>
     public async Task<IndexPlan> RefreshAsync(long stale, CancellationToken ct)
@@ -84,7 +86,8 @@ internal sealed class IndexPlans(VaultDatabase database, IndexKeys keys, Catalog
         await reading.WaitAsync(ct);
         try
         {
-            if (plan is { } known && known.Generation > stale) return known;
+            var catalogue = policy.Current.Catalogue;
+            if (plan is { } known && known.Catalogue == catalogue && known.Generation > stale) return known;
             var (generation, rows) = await IndexRows.ReadAllAsync(database, ct);
             var indexes = new List<LiveIndex>();
             foreach (var definition in catalogue.Indexes)
@@ -94,7 +97,7 @@ internal sealed class IndexPlans(VaultDatabase database, IndexKeys keys, Catalog
 
             Forget(indexes);
             var foreign = rows.Any(row => row.State is IndexStates.Ready or IndexStates.Building && catalogue.IndexById(row.IndexId) is null);
-            var fresh = new IndexPlan(generation, indexes, indexes.ToFrozenDictionary(index => index.Definition.Id), foreign);
+            var fresh = new IndexPlan(generation, indexes, indexes.ToFrozenDictionary(index => index.Definition.Id), catalogue, foreign);
             Volatile.Write(ref plan, fresh);
             return fresh;
         }

@@ -9,12 +9,12 @@ namespace DataVault.Vault.Indexes;
 /// At the start, before anything is served: the plan follows the policy, and a unique index that holds nobody yet is built at once, since before that nothing
 /// keeps an identifier from being held twice.
 /// </summary>
-internal sealed class IndexStartup(IndexPlans plans, IndexChanges changes, IndexBuilder builder, PolicySet policy) : IHostedService
+internal sealed class IndexStartup(IndexPlans plans, IndexChanges changes, IndexBuilder builder, ActivePolicy policy) : IHostedService
 {
     public async Task StartAsync(CancellationToken cancellationToken)
     {
-        await changes.ReconcileAsync(policy.Catalogue, cancellationToken);
-        foreach (var index in policy.Catalogue.Indexes.Where(index => index.IsUnique))
+        await changes.ReconcileAsync(policy.Current.Catalogue, cancellationToken);
+        foreach (var index in policy.Current.Catalogue.Indexes.Where(index => index.IsUnique))
         {
             while (!(await plans.RefreshAsync(long.MaxValue - 1, cancellationToken)).ById[index.Id].IsSearchable)
             {
@@ -28,7 +28,7 @@ internal sealed class IndexStartup(IndexPlans plans, IndexChanges changes, Index
 }
 
 /// <summary>Builds, rotates and clears away indexes in the background; of all processes of a vault one at a time.</summary>
-internal sealed class IndexWorker(VaultDatabase database, IndexBuilder builder, PolicySet policy, TimeProvider clock, ILogger<IndexWorker> logger) : BackgroundService
+internal sealed class IndexWorker(VaultDatabase database, IndexBuilder builder, ActivePolicy policy, TimeProvider clock, ILogger<IndexWorker> logger) : BackgroundService
 {
     private const long LockKey = 0x4441_5641_4957;
     private static readonly TimeSpan Rhythm = TimeSpan.FromMinutes(5);
@@ -50,7 +50,7 @@ internal sealed class IndexWorker(VaultDatabase database, IndexBuilder builder, 
         {
         }
 
-        foreach (var index in policy.Catalogue.Indexes) await builder.FinishAsync(index, ct);
+        foreach (var index in policy.Current.Catalogue.Indexes) await builder.FinishAsync(index, ct);
         return true;
     }
 

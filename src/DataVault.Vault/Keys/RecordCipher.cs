@@ -73,7 +73,7 @@ internal sealed record FieldValue(FieldDefinition Field, byte[] Utf8Json, FieldP
 /// The only place that opens envelopes of people. Whatever it opens, it opens against permits that the decision point minted, and it returns what they name.
 /// Formats: docs/formats/envelope.md and docs/formats/record.md.
 /// </summary>
-internal sealed class RecordCipher(VaultKeyring keyring, Catalogue catalogue, IRandomBytes random, NewestVersions newest)
+internal sealed class RecordCipher(VaultKeyring keyring, ActivePolicy policy, IRandomBytes random, NewestVersions newest)
 {
     public const int DigestSize = 32;
 
@@ -185,7 +185,7 @@ internal sealed class RecordCipher(VaultKeyring keyring, Catalogue catalogue, IR
     {
         RefuseForeign(record.Subject, keys, permits);
         Verify(record, keys);
-        var content = new RecordContent(catalogue);
+        var content = new RecordContent(policy.Current.Catalogue);
         foreach (var (classId, value) in RecordCodec.Unpack(record.Record))
         {
             if (!Names(permits, classId)) content.Keep(classId, value);

@@ -19,7 +19,7 @@ public sealed record ErasureRecipient(string Name, string Reference = ErasureRec
 /// Writes the notices of an erasure into the outbox. A notice holds the recipient's own reference to the person and the number of the request, by which the
 /// certificate can be fetched; no value.
 /// </summary>
-internal sealed class ErasureNotices(OutboxStore outbox, LogIndexer indexer, AuditLog log, VaultOptions options, PolicySet policy, VaultClock clock)
+internal sealed class ErasureNotices(OutboxStore outbox, LogIndexer indexer, AuditLog log, VaultOptions options, ActivePolicy policy, VaultClock clock)
 {
     public const string Kind = "person.erased";
 
@@ -41,7 +41,7 @@ internal sealed class ErasureNotices(OutboxStore outbox, LogIndexer indexer, Aud
     private string? ReferenceOf(ErasureRecipient recipient, SubjectId subject, ErasureWork work)
     {
         if (recipient.Reference == ErasureRecipient.CustomerReference) return subject.ToString();
-        return policy.Analytics.FirstOrDefault(domain => domain.Name == recipient.Reference) is { } domain ? work.Pseudonyms.GetValueOrDefault(domain.Schema) : null;
+        return policy.Current.Analytics.FirstOrDefault(domain => domain.Name == recipient.Reference) is { } domain ? work.Pseudonyms.GetValueOrDefault(domain.Schema) : null;
     }
 
     private async Task<bool> WasGivenAsync(NpgsqlConnection connection, ErasureRecipient recipient, byte[] tag, CancellationToken cancellation)

@@ -15,7 +15,7 @@ internal sealed record ExportedChange(long ReplacedIn, DateTimeOffset ReplacedAt
 internal sealed record ExportedConsent(string Purpose, string State, DateTimeOffset At, string? Notice, string? Channel, DateTimeOffset? Expires, long LogIndex);
 
 /// <summary>Reads for a package, page by page, and opens only what a permit of the export names.</summary>
-internal sealed class ExportSource(VaultDatabase database, KeyRegistry registry, RecordCipher cipher, PolicySet policy)
+internal sealed class ExportSource(VaultDatabase database, KeyRegistry registry, RecordCipher cipher, ActivePolicy policy)
 {
     private const int Page = 500;
 
@@ -81,7 +81,7 @@ internal sealed class ExportSource(VaultDatabase database, KeyRegistry registry,
         var acts = new List<ExportedConsent>();
         while (await reader.ReadAsync(cancellation))
             acts.Add(new ExportedConsent(
-                policy.Purposes.ById(reader.GetInt32(0))?.Name ?? "", ((ConsentStatus)reader.GetInt16(1)).ToString().ToLowerInvariant(),
+                policy.Current.Purposes.ById(reader.GetInt32(0))?.Name ?? "", ((ConsentStatus)reader.GetInt16(1)).ToString().ToLowerInvariant(),
                 reader.GetFieldValue<DateTimeOffset>(2), Text(reader, 3), Text(reader, 4),
                 reader.IsDBNull(5) ? null : reader.GetFieldValue<DateTimeOffset>(5), reader.GetInt64(6)));
         return acts;

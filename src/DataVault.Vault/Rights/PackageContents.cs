@@ -24,7 +24,7 @@ internal sealed record ExportedAccess(
 /// Writes the files of a package: the same facts for people (README.html), for programs (JSON, JSON Lines) and for spreadsheets (CSV).
 /// A fact is written as it is read, so a long history needs no more memory than a short one.
 /// </summary>
-internal sealed class PackageContents(ExportSource source, AuditReader log, RequestStore requests, RequestNotes notes, PolicySet policy)
+internal sealed class PackageContents(ExportSource source, AuditReader log, RequestStore requests, RequestNotes notes, ActivePolicy policy)
 {
     private const int ShownOnPage = 300;
 
@@ -123,7 +123,7 @@ internal sealed class PackageContents(ExportSource source, AuditReader log, Requ
         using (var csv = new SafeCsv(package.Open("consents.csv"), "purpose", "state", "at", "notice", "channel", "expires", "logIndex"))
             foreach (var act in acts)
                 csv.Row(act.Purpose, act.State, Instant(act.At), act.Notice ?? "", act.Channel ?? "", act.Expires is { } end ? Instant(end) : "", Number(act.LogIndex));
-        var rows = acts.Select(a => (IReadOnlyList<string>)[ReadablePage.When(a.At), policy.Purposes.Find(a.Purpose)?.Title ?? a.Purpose, a.State, a.Notice ?? "", a.Channel ?? ""]);
+        var rows = acts.Select(a => (IReadOnlyList<string>)[ReadablePage.When(a.At), policy.Current.Purposes.Find(a.Purpose)?.Title ?? a.Purpose, a.State, a.Notice ?? "", a.Channel ?? ""]);
         return new ReadableTable(
             "consents", "What you agreed to", "Every consent that was asked for, given, refused or withdrawn.", ["When", "For what", "State", "Text shown", "Where"], [.. rows]);
     }
@@ -192,8 +192,8 @@ internal sealed class PackageContents(ExportSource source, AuditReader log, Requ
             page.Table(section);
         page.Table(new ReadableTable(
             "purposes", "What data are used for", "The purposes, and the ground in law that each rests on. You may object, correct, restrict or have erased: sign in, or write to us.",
-            ["Purpose", "Rests on", "In our words"], [.. policy.Purposes.All.Select(p => (IReadOnlyList<string>)[p.Title, p.LegalBasis, p.Notice])]));
-        page.Close($"Request {order.Request.Id}. Policy version {policy.Version}. Entry {order.LogIndex} of the log. The checksums of all files are in manifest.json.");
+            ["Purpose", "Rests on", "In our words"], [.. policy.Current.Purposes.All.Select(p => (IReadOnlyList<string>)[p.Title, p.LegalBasis, p.Notice])]));
+        page.Close($"Request {order.Request.Id}. Policy version {policy.Current.Version}. Entry {order.LogIndex} of the log. The checksums of all files are in manifest.json.");
     }
 
     private void WriteManifest(PackageWriter package, PackageOrder order)
@@ -225,7 +225,7 @@ internal sealed class PackageContents(ExportSource source, AuditReader log, Requ
         json.WriteString("kind", order.Request.Kind);
         json.WriteString("createdAt", order.At);
         json.WriteNumber("recordVersion", order.Record.RowVersion);
-        json.WriteString("policyVersion", policy.Version);
+        json.WriteString("policyVersion", policy.Current.Version);
         json.WriteNumber("logIndex", order.LogIndex);
     }
 

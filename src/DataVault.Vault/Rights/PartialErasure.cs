@@ -23,15 +23,15 @@ internal enum PartialStep { SuccessorMade, PartDeleted, KeyReplaced, PartSettled
 /// INVARIANT: between (2) and (3) the remainder opens through the successor alone, which (3) installs; nothing is lost wherever it stops.
 /// INVARIANT: a hold that is placed before (2) is respected, for both lock the person's row; one that comes later keeps what is still there.
 /// </summary>
-internal sealed class PartialErasure(RequestStore store, KeyRegistry keys, Remainder remainder, ErasureNotebook notebook, ErasureAftermath aftermath, PolicySet policy)
+internal sealed class PartialErasure(RequestStore store, KeyRegistry keys, Remainder remainder, ErasureNotebook notebook, ErasureAftermath aftermath, ActivePolicy policy)
 {
     /// <summary>Called after each step; a test cuts off here.</summary>
     internal Action<PartialStep> StepDone { get; set; } = static _ => { };
 
-    public PolicySet Policy => policy;
+    public PolicySet Policy => policy.Current;
 
     /// <summary>Codes of the items that holds keep from being erased.</summary>
-    public IReadOnlyList<int> KeptBy(DecisionFacts facts) => [.. policy.Items.Where(facts.Keeps).Select(item => item.Code).Order()];
+    public IReadOnlyList<int> KeptBy(DecisionFacts facts) => [.. policy.Current.Items.Where(facts.Keeps).Select(item => item.Code).Order()];
 
     /// <summary>The facts of a record that is what was last written; null when it is not.</summary>
     public async Task<DecisionFacts?> TryFactsAsync(SealedRecord record, SubjectKeys held, CancellationToken cancellation)
@@ -83,7 +83,7 @@ internal sealed class PartialErasure(RequestStore store, KeyRegistry keys, Remai
             var cut = new RemainderCut(record, pair, facts, current.Id, work.Pseudonyms, kept.ToHashSet());
             var left = await remainder.CutAsync(connection, transaction, cut, cancellation);
             if (work.Kept is null) await aftermath.TellAsync(connection, transaction, (current, subject), work, cancellation);
-            var gone = (work.Kept ?? [.. policy.Items.Select(item => item.Code)]).Except(kept).Order().ToList();
+            var gone = (work.Kept ?? [.. policy.Current.Items.Select(item => item.Code)]).Except(kept).Order().ToList();
             work = work with { Kept = kept, PartSettled = false, PartGone = gone, PartBuried = left.Buried.ToArray(), Commitment = pair.From.Commitment };
             current = current with { Reason = RequestReasons.OnHold, Notes = null, PackageKey = null, Work = notebook.Seal(current.Id, work) };
             var entry = store.Entry(EntryType.RequestChange, SubjectErasure.Eraser, current, work.Tag, current.Id);
@@ -166,7 +166,7 @@ internal sealed record RemainderLeft(
     SealedRecord Record, ReadOnlyMemory<byte> Buried, IReadOnlyList<(long Version, byte[] Hash)> History, ReadOnlyMemory<byte> EventLeaves);
 
 /// <summary>Cuts what is stored of a person down to what is held, sealed under the person's next key.</summary>
-internal sealed class Remainder(VaultDatabase database, RecordCipher cipher, PolicySet policy, VaultClock clock)
+internal sealed class Remainder(VaultDatabase database, RecordCipher cipher, ActivePolicy policy, VaultClock clock)
 {
     public async Task<SealedRecord> RecordAsync(SubjectId subject, CancellationToken cancellation) =>
         await SubjectRows.FindAsync(database, subject, cancellation) ?? throw VaultException.NotFound();
@@ -196,7 +196,7 @@ internal sealed class Remainder(VaultDatabase database, RecordCipher cipher, Pol
     private async Task<ReadOnlyMemory<byte>> CutEventsAsync(NpgsqlConnection connection, RemainderCut cut, CancellationToken cancellation)
     {
         var subject = cut.Record.Subject;
-        var types = policy.Events.Types.Where(type => cut.Kept.Contains(type.Code)).ToDictionary(type => type.Id);
+        var types = policy.Current.Events.Types.Where(type => cut.Kept.Contains(type.Code)).ToDictionary(type => type.Id);
         await ExecuteAsync(connection, "delete from vault.event where subject_id = $1 and not event_type = any($2)", cancellation, subject.Value, types.Keys.ToArray());
         await using var select = new NpgsqlCommand("delete from vault.event where subject_id = $1 returning event_id, event_type, occurred_at, recorded_at, sealed", connection)
         {

@@ -138,7 +138,7 @@ internal sealed class RequestFulfilment(
 }
 
 /// <summary>Carries out restrictions (GDPR 18) and objections (GDPR 21): both bind the next decision, since they stand where decisions look.</summary>
-internal sealed class SubjectLimits(RequestStore store, SubjectFacts facts, KeyRegistry keys, PolicySet policy)
+internal sealed class SubjectLimits(RequestStore store, SubjectFacts facts, KeyRegistry keys, ActivePolicy policy)
 {
     private static readonly Recipient Process = Recipient.Process("vault-maintenance", SubjectRequests.Purpose);
 
@@ -164,7 +164,7 @@ internal sealed class SubjectLimits(RequestStore store, SubjectFacts facts, KeyR
     private DecisionFacts Limited(DecisionFacts before, string kind)
     {
         if (kind == RequestKinds.Restriction) return before with { Restricted = true };
-        var objected = policy.Purposes.All.Where(p => p.StopsOnObjection && p.LegalBasis is "legitimate-interests" or "public-task" || p.Name == "marketing");
+        var objected = policy.Current.Purposes.All.Where(p => p.StopsOnObjection && p.LegalBasis is "legitimate-interests" or "public-task" || p.Name == "marketing");
         return before with { ObjectedPurposes = [.. before.ObjectedPurposes.Union(objected.Select(p => p.Id))] };
     }
 }

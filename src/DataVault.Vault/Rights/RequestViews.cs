@@ -3,7 +3,7 @@ using DataVault.Policy;
 namespace DataVault.Vault;
 
 /// <summary>Requests as they are shown: what stands in their rows, and of an erasure how far it has come and what keeps the rest.</summary>
-internal sealed class RequestViews(HoldStore holds, ErasureNotebook notebook, PolicySet policy, VaultClock clock)
+internal sealed class RequestViews(HoldStore holds, ErasureNotebook notebook, ActivePolicy policy, VaultClock clock)
 {
     public async Task<RequestView> OfAsync(RequestRow row, CancellationToken cancellation) => (await OfAsync([row], cancellation))[0];
 
@@ -25,7 +25,7 @@ internal sealed class RequestViews(HoldStore holds, ErasureNotebook notebook, Po
         if (notebook.Open(row) is not { Partial: true, Kept: { } kept, PartSettled: true }) return new ErasureProgress("running", null);
         return new ErasureProgress("partial", null)
         {
-            Deferred = [.. kept.Select(code => policy.Items.FirstOrDefault(item => item.Code == code)?.Name).OfType<string>()], Because = grounds,
+            Deferred = [.. kept.Select(code => policy.Current.Items.FirstOrDefault(item => item.Code == code)?.Name).OfType<string>()], Because = grounds,
         };
     }
 }

@@ -9,7 +9,7 @@ namespace DataVault.Vault;
 /// it is written, sealed at rest under a key of its own which in turn dies with the person's keys.
 /// </summary>
 internal sealed class SubjectExport(
-    RequestStore store, ExportSource source, PackageContents contents, PackageFolder folder, KeyRegistry keys, PolicySet policy)
+    RequestStore store, ExportSource source, PackageContents contents, PackageFolder folder, KeyRegistry keys, ActivePolicy policy)
 {
     internal static readonly Recipient Exporter = Recipient.Process("rights-export", SubjectRequests.Purpose);
     private static readonly TimeSpan Kept = TimeSpan.FromDays(14);
@@ -19,7 +19,7 @@ internal sealed class SubjectExport(
         if (await store.FindAsync(row.Id, cancellation) is not { State: RequestStates.Approved, Subject: { } subject } current) return row;
         using var held = await keys.GetFreshAsync(subject, cancellation);
         var record = await source.RecordAsync(held, cancellation);
-        var decision = RightsDecision.Of(policy, Exporter, subject, AccessAction.Export, FactsCodec.Decode(record.Facts), store.Now, row.Kind == RequestKinds.Portability);
+        var decision = RightsDecision.Of(policy.Current, Exporter, subject, AccessAction.Export, FactsCodec.Decode(record.Facts), store.Now, row.Kind == RequestKinds.Portability);
         if (!decision.Released || Decider.Unmet(decision, justification: null) is not null)
             throw await store.DeniedAsync(Exporter, subject, VaultException.Forbidden(), row.Id, cancellation);
         var index = await store.RecordAsync(Exporter, current, EntryType.Export, decision, row.Id, cancellation);

@@ -62,11 +62,11 @@ public sealed class SubjectRequests
     private readonly RequestNotes notes;
     private readonly RequestFulfilment fulfilment;
     private readonly RequestViews views;
-    private readonly PolicySet policy;
+    private readonly ActivePolicy policy;
     private readonly VaultClock clock;
 
     internal SubjectRequests(
-        RequestStore store, RequestNotes notes, RequestFulfilment fulfilment, RequestViews views, PolicySet policy, VaultClock clock) =>
+        RequestStore store, RequestNotes notes, RequestFulfilment fulfilment, RequestViews views, ActivePolicy policy, VaultClock clock) =>
         (this.store, this.notes, this.fulfilment, this.views, this.policy, this.clock) = (store, notes, fulfilment, views, policy, clock);
 
     /// <summary>
@@ -106,7 +106,7 @@ public sealed class SubjectRequests
             throw Invalid("/limit", "out-of-range", $"The limit lies between 1 and {LargestPage}.");
         if (recipient.Kind == RecipientKind.Customer)
             filter = filter with { Subject = recipient.Subject };
-        else if (!policy.Decisions.HasCapability(recipient.Roles, Capabilities.RequestsRead))
+        else if (!policy.Current.Decisions.HasCapability(recipient.Roles, Capabilities.RequestsRead))
             throw await store.DeniedAsync(recipient, filter.Subject, VaultException.Forbidden(), requestId, cancellation);
         var rows = await store.ListAsync(filter, limit + 1, ParseCursor(cursor), cancellation);
         List<RequestRow> shown = [.. rows.Take(limit)];
@@ -165,7 +165,7 @@ public sealed class SubjectRequests
     /// <summary>The certificate of an erasure. It names nobody: officers may have it, and any customer who knows the request's number.</summary>
     public async Task<string> CertificateAsync(Recipient recipient, Guid id, Guid requestId, CancellationToken cancellation)
     {
-        if (recipient.Kind != RecipientKind.Customer && !policy.Decisions.HasCapability(recipient.Roles, Capabilities.RequestsRead))
+        if (recipient.Kind != RecipientKind.Customer && !policy.Current.Decisions.HasCapability(recipient.Roles, Capabilities.RequestsRead))
             throw await store.DeniedAsync(recipient, null, VaultException.Forbidden(), requestId, cancellation);
         return await PublishedCertificateAsync(id, cancellation);
     }
@@ -202,7 +202,7 @@ public sealed class SubjectRequests
     {
         if (!RequestKinds.All.Contains(kind))
             throw Invalid("/kind", "unknown", $"The kind is one of {string.Join(", ", RequestKinds.All)}.");
-        if (jurisdiction is not null && policy.Jurisdictions.Find(jurisdiction) is null)
+        if (jurisdiction is not null && policy.Current.Jurisdictions.Find(jurisdiction) is null)
             throw Invalid("/jurisdiction", "unknown", "The policy knows no such jurisdiction.");
         var (regime, earlierDue) = await store.SituationAsync(subject, kind, cancellation);
         var law = Law(jurisdiction ?? regime);
@@ -220,14 +220,14 @@ public sealed class SubjectRequests
         if (recipient.Kind == RecipientKind.Customer)
             return row is not null && row.Subject is not null && row.Subject == recipient.Subject ? row
                 : throw await store.DeniedAsync(recipient, recipient.Subject, VaultException.NotFound(), requestId, cancellation);
-        if (!policy.Decisions.HasCapability(recipient.Roles, Capabilities.RequestsRead))
+        if (!policy.Current.Decisions.HasCapability(recipient.Roles, Capabilities.RequestsRead))
             throw await store.DeniedAsync(recipient, row?.Subject, VaultException.Forbidden(), requestId, cancellation);
         return row ?? throw await store.DeniedAsync(recipient, null, VaultException.NotFound(), requestId, cancellation);
     }
 
-    private Jurisdiction Law(string? name) => (name is null ? null : policy.Jurisdictions.Find(name)) ?? policy.Jurisdictions.Default;
+    private Jurisdiction Law(string? name) => (name is null ? null : policy.Current.Jurisdictions.Find(name)) ?? policy.Current.Jurisdictions.Default;
 
-    private bool MayDecide(Recipient recipient) => policy.Decisions.HasCapability(recipient.Roles, Capabilities.RequestsDecide);
+    private bool MayDecide(Recipient recipient) => policy.Current.Decisions.HasCapability(recipient.Roles, Capabilities.RequestsDecide);
 
     private static string OpenedBy(Recipient recipient) => recipient.Kind == RecipientKind.Staff ? "officer" : "application";
 

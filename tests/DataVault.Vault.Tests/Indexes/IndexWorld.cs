@@ -37,7 +37,7 @@ internal static class IndexWorld
         };
         return databases.StartVaultAsync(clock: clock, options: options, configure: services =>
         {
-            if (policy is not null) services.AddSingleton(policy).AddSingleton(policy.Catalogue);
+            if (policy is not null) services.AddSingleton(new ActivePolicy(policy));
             configure?.Invoke(services);
         });
     }
@@ -71,7 +71,7 @@ internal static class IndexWorld
     public static Task<SearchOutcome> SearchAsync(RunningVault vault, params (string Field, SearchCondition Condition)[] where) => vault.Get<CustomerSearch>().SearchAsync(
         Support, "customer-support", where.ToDictionary(one => one.Field, one => one.Condition), StoreVault.Items("familyName"), 100, Guid.NewGuid(), default);
 
-    public static IndexDefinition Index(RunningVault vault, string name) => vault.Get<Catalogue>().Indexes.Single(index => index.Name == name);
+    public static IndexDefinition Index(RunningVault vault, string name) => vault.Get<ActivePolicy>().Current.Catalogue.Indexes.Single(index => index.Name == name);
 
     public static async Task<IndexRow> RowAsync(RunningVault vault, string name) => await vault.Get<IndexChanges>().FindAsync(Index(vault, name), default);
 

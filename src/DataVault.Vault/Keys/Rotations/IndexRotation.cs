@@ -4,7 +4,7 @@ using DataVault.Vault.Indexes;
 namespace DataVault.Vault.Keys;
 
 /// <summary>A new key for one blind index. The work is the index worker's own; this asks for it and tells how far it is.</summary>
-internal sealed class IndexRotation(VaultDatabase database, Catalogue catalogue, IndexReporter indexes, TimeProvider clock) : IRotation
+internal sealed class IndexRotation(VaultDatabase database, ActivePolicy policy, IndexReporter indexes, TimeProvider clock) : IRotation
 {
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(5);
 
@@ -37,7 +37,7 @@ internal sealed class IndexRotation(VaultDatabase database, Catalogue catalogue,
     }
 
     private IndexDefinition Find(string? name) =>
-        catalogue.Indexes.FirstOrDefault(index => index.Name == name) ?? throw VaultException.BadRequest("Name a blind index of the catalogue.");
+        policy.Current.Catalogue.Indexes.FirstOrDefault(index => index.Name == name) ?? throw VaultException.BadRequest("Name a blind index of the catalogue.");
 
     private async Task<IndexRow?> RowAsync(IndexDefinition index, CancellationToken ct) => (await IndexRows.ReadAllAsync(database, ct)).Rows.Find(row => row.IndexId == index.Id);
 }

@@ -11,7 +11,7 @@ namespace DataVault.Vault.Keys;
 /// the entries that say so. The version of the record stays, so that nobody who wants to change it is told that it changed.
 /// </summary>
 /// <remarks>Which entries there are: docs/formats/keys.md §9. Details of log entries stay as they are, since the log holds the hash of each.</remarks>
-internal sealed class PersonRenewal(VaultDatabase database, KeyRegistry registry, RecordCipher cipher, AuditLog log, TrackingPlan types, VaultClock clock)
+internal sealed class PersonRenewal(VaultDatabase database, KeyRegistry registry, RecordCipher cipher, AuditLog log, ActivePolicy policy, VaultClock clock)
 {
     private const string LockSql = $"select {SubjectRows.Columns} from vault.subject where subject_id = $1 and key_version > 0 for update";
 
@@ -114,7 +114,7 @@ internal sealed class PersonRenewal(VaultDatabase database, KeyRegistry registry
         }
     }
 
-    private EventTypeDefinition TypeOf(int id) => types.ById(id) ?? throw new CryptographicException("The policy does not know this type of events.");
+    private EventTypeDefinition TypeOf(int id) => policy.Current.Events.ById(id) ?? throw new CryptographicException("The policy does not know this type of events.");
 
     private static async Task<List<HistoryRow>> ReadHistoryAsync(NpgsqlConnection connection, Guid[] people, CancellationToken ct)
     {
