@@ -7,6 +7,13 @@ namespace DataVault.Issuer;
 public interface ISignInAudit
 {
     Task RecordAsync(SignInEvent signIn, CancellationToken cancellationToken);
+
+    /// <summary>Records that somebody is about to make a change: durable before anything is changed.</summary>
+    /// <returns>A number by which <see cref="ConfirmAsync"/> names this record.</returns>
+    Task<long> IntendAsync(IssuerChange change, CancellationToken cancellationToken);
+
+    /// <summary>Records that the change was made. Called at least once for every change that was; the same id twice is one record.</summary>
+    Task ConfirmAsync(MadeChange made, CancellationToken cancellationToken);
 }
 
 /// <summary>One event at the vault's door. No member is personal data in clear: people are named by account id.</summary>
@@ -25,11 +32,30 @@ public static class SignInKinds
 {
     public const string Password = "password";
     public const string SignOut = "sign-out";
-    public const string PasswordChange = "password-change";
     public const string ClientSecret = "client-secret";
     public const string TokenIssued = "token-issued";
     public const string CodeReplay = "code-replay";
     public const string RefreshReuse = "refresh-reuse";
-    public const string AccountChange = "account-change";
-    public const string ClientChange = "client-change";
 }
+
+/// <summary>Somebody, or an application, as an entry of the log names them.</summary>
+/// <param name="Realm">Where they belong; null for the vault itself.</param>
+/// <param name="Id">Account id ("D" form), client id, or name of the vault's process.</param>
+/// <param name="Name">Role or application name.</param>
+public sealed record IssuerParty(Realm? Realm, string Id, string Name)
+{
+    /// <summary>The vault itself: a start, an erasure, a command that an operator gave on its machine.</summary>
+    public static IssuerParty Vault { get; } = new(null, "vault-maintenance", "vault-maintenance");
+}
+
+/// <summary>A change of an account or of a client.</summary>
+/// <param name="Actor">Who makes it.</param>
+/// <param name="Object">Whose account or which client is changed.</param>
+/// <param name="What">A short constant, for example <c>secret-rotated</c>.</param>
+/// <param name="Subject">The vault's customer id, when the account is a customer's.</param>
+public sealed record IssuerChange(IssuerParty Actor, IssuerParty Object, string What, Guid? Subject = null);
+
+/// <summary>A change that was made.</summary>
+/// <param name="Id">Its own, whatever else is said of it.</param>
+/// <param name="Intent">What <see cref="ISignInAudit.IntendAsync"/> gave.</param>
+public sealed record MadeChange(Guid Id, long Intent, IssuerChange Change);

@@ -63,6 +63,7 @@ public static class IssuerModule
         services.AddDbContext<IssuerDbContext>((provider, builder) =>
             IssuerDbContext.Configure(builder.UseNpgsql(provider.GetRequiredService<IssuerDatabase>().Source)));
         services.AddSingleton<IssuerSecrets>().AddSingleton<SigningKeys>();
+        services.AddSingleton<ChangeLedger>().AddHostedService<ChangeRelay>();
         services.AddDataProtection().SetApplicationName("DataVault");
         services.AddSingleton<IConfigureOptions<KeyManagementOptions>, KeyRingOptions>();
         services.AddAntiforgery();
@@ -85,7 +86,7 @@ public static class IssuerModule
             new PasswordHasher<Account>(p.GetRequiredService<IOptions<PasswordHasherOptions>>()), options, p.GetRequiredService<IRandomBytes>()));
         services.AddSingleton<SignInAttempts>().AddScoped<PasswordSignIn>().AddSingleton<Sessions>();
         services.AddSingleton(p => new AccountRegistry(
-            p.GetRequiredService<IServiceScopeFactory>(), p.GetRequiredService<IssuerSecrets>(), p.GetRequiredService<ISignInAudit>(), options,
+            p.GetRequiredService<IServiceScopeFactory>(), p.GetRequiredService<IssuerSecrets>(), p.GetRequiredService<ChangeLedger>(), options,
             p.GetRequiredService<TimeProvider>(), p.GetRequiredService<IRandomBytes>()));
     }
 
@@ -93,7 +94,7 @@ public static class IssuerModule
     {
         services.AddSingleton<Revocations>().AddSingleton<TokenWriter>().AddSingleton<Authorisations>();
         services.AddSingleton(p => new ClientRegistry(
-            p.GetRequiredService<IssuerDatabase>(), p.GetRequiredService<Revocations>(), p.GetRequiredService<ISignInAudit>(),
+            p.GetRequiredService<IssuerDatabase>(), p.GetRequiredService<Revocations>(), p.GetRequiredService<ChangeLedger>(),
             p.GetRequiredService<IssuerOptions>(), p.GetRequiredService<TimeProvider>(), p.GetRequiredService<IRandomBytes>()));
         services.AddSingleton(p => new AccessTokenValidator(
             p.GetRequiredService<SigningKeys>(), p.GetRequiredService<Revocations>(), p.GetRequiredService<IssuerOptions>(),

@@ -16,4 +16,19 @@ internal sealed class LoggedSignIns(ILogger<LoggedSignIns> logger) : ISignInAudi
             signIn.Reason);
         return Task.CompletedTask;
     }
+
+    public Task<long> IntendAsync(IssuerChange change, CancellationToken cancellationToken)
+    {
+        Log("intended", change);
+        return Task.FromResult(0L);
+    }
+
+    public Task ConfirmAsync(MadeChange made, CancellationToken cancellationToken)
+    {
+        Log("done", made.Change);
+        return Task.CompletedTask;
+    }
+
+    private void Log(string stage, IssuerChange change) =>
+        logger.LogInformation("{Actor} {What} {Object}: {Stage}", change.Actor.Id, change.What, change.Object.Id, stage);
 }

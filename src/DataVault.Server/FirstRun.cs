@@ -121,13 +121,13 @@ internal sealed class FirstRun(IServiceProvider services, VaultHome home, Server
     {
         var registry = services.GetRequiredService<AccountRegistry>();
         foreach (var account in await registry.ListAsync(Realm.Staff, cancellation))
-            await registry.RemoveAsync(account.Id, cancellation);
+            await registry.RemoveAsync(account.Id, IssuerParty.Vault, cancellation);
         await registry.RemoveForSubjectAsync(sample.Customer.Value, cancellation);
         var made = new List<FirstRunPerson>();
         foreach (var (email, role) in Staff.Append((sample.CustomerEmail, IssuerOptions.CustomerRole)))
         {
             var subject = role == IssuerOptions.CustomerRole ? sample.Customer.Value : (Guid?)null;
-            var issued = await registry.CreateAsync(email, role, subject, lasting: true, cancellation);
+            var issued = await registry.CreateAsync(email, role, IssuerParty.Vault, subject, lasting: true, cancellation);
             made.Add(new FirstRunPerson(email, issued.OneTimePassword, role));
         }
         return made;

@@ -16,6 +16,21 @@ internal sealed class SignInAudit(AuditTrail trail) : ISignInAudit
         return trail.RecordAsync(TypeOf(signIn), actor, "", signIn.Success ? EntryResult.Ok : EntryResult.Denied, subject, detail, cancellationToken);
     }
 
+    public Task<long> IntendAsync(IssuerChange change, CancellationToken cancellationToken) => trail.IntendAsync(Act(change), cancellationToken);
+
+    public Task ConfirmAsync(MadeChange made, CancellationToken cancellationToken) =>
+        trail.ConfirmAsync(Act(made.Change), made.Id, made.Intent, cancellationToken);
+
+    private static AdministrativeAct Act(IssuerChange change) => new(
+        change.Object.Realm == Realm.Application ? EntryType.ClientChange : EntryType.AccountChange,
+        PartyOf(change.Actor),
+        PartyOf(change.Object),
+        change.What,
+        change.Subject is { } customer ? new SubjectId(customer) : null);
+
+    private static Recipient PartyOf(IssuerParty party) =>
+        party.Realm is { } realm ? new Recipient(KindOf(realm), party.Id, party.Name, [], []) : Recipient.Process(party.Id);
+
     private static RecipientKind KindOf(Realm realm) => realm switch
     {
         Realm.Staff => RecipientKind.Staff,
@@ -25,8 +40,6 @@ internal sealed class SignInAudit(AuditTrail trail) : ISignInAudit
 
     private static EntryType TypeOf(SignInEvent signIn) => signIn.Kind switch
     {
-        SignInKinds.AccountChange or SignInKinds.PasswordChange => EntryType.AccountChange,
-        SignInKinds.ClientChange => EntryType.ClientChange,
         _ when !signIn.Success => EntryType.SignInFailed,
         SignInKinds.TokenIssued => EntryType.TokenIssued,
         _ => EntryType.SignIn,

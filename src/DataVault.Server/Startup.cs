@@ -115,7 +115,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
     {
         try
         {
-            var issued = await services.GetRequiredService<AccountRegistry>().CreateAsync(email, "administrator", null, cancellationToken: stop);
+            var issued = await services.GetRequiredService<AccountRegistry>().CreateAsync(email, "administrator", IssuerParty.Vault, cancellationToken: stop);
             print($"The administrator signs in at {settings.Address}/console with this password, once, and then chooses another: {issued.OneTimePassword}");
         }
         catch (IssuerException e)

@@ -110,7 +110,8 @@ public static class VaultModule
             p.GetRequiredService<AuditReader>(), p.GetRequiredService<LogStore>(), p.GetRequiredService<AuditLog>(),
             p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<ActivePolicy>()));
         services.AddSingleton(p => new AuditTrail(
-            p.GetRequiredService<AuditLog>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<IRandomBytes>(), p.GetRequiredService<TimeProvider>()));
+            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<IRandomBytes>(),
+            p.GetRequiredService<TimeProvider>()));
         services.AddHostedService(p => p.GetRequiredService<AuditLog>());
         services.AddSingleton(p => new BackupLedger(p.GetRequiredService<AuditLog>(), p.GetRequiredService<VaultStartup>()));
         services.AddHostedService<LogWorker>();

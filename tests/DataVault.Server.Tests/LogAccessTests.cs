@@ -65,6 +65,27 @@ public sealed class LogAccessTests(RunningServer server)
             Assert.Equal(HttpStatusCode.OK, await StatusAsync("customer", Proof(access.GetProperty("index").GetInt64())));
     }
 
+    [Fact]
+    public async Task Who_registers_an_application_or_makes_an_account_is_the_actor_and_what_is_made_the_object()
+    {
+        await server.RegisterAsync("made-by-admin", "customer-support", "customer-support");
+        await server.JsonAsync(
+            "administrator", HttpMethod.Post, "/v1/accounts", new { email = "second.officer@vault.example", role = "compliance-officer" }, HttpStatusCode.Created);
+
+        var clients = await EntriesAsync("actor=administrator&type=client.change");
+        var ours = clients.Where(rules => rules.Contains("client:made-by-admin")).ToList();
+        Assert.Equal([["done", "registered", "client:made-by-admin"], ["intended", "registered", "client:made-by-admin"]], ours);
+        Assert.Empty(await EntriesAsync("actor=made-by-admin&type=client.change"));
+        var accounts = await EntriesAsync("actor=administrator&type=account.change");
+        Assert.Contains(accounts, rules => rules is ["done", "created", ['a', 'c', 'c', 'o', 'u', 'n', 't', ':', ..]]);
+    }
+
+    private async Task<List<string[]>> EntriesAsync(string query)
+    {
+        var found = await server.JsonAsync("officer-tools", HttpMethod.Get, $"/v1/audit/entries?limit=200&{query}");
+        return [.. found.GetProperty("items").EnumerateArray().Select(entry => entry.GetProperty("rules").EnumerateArray().Select(rule => rule.GetString()!).ToArray())];
+    }
+
     private async Task<long> ReadAsync(string who, string purpose, Guid customer) =>
         (await server.JsonAsync(who, HttpMethod.Get, $"/v1/customers/{customer}?purpose={purpose}&fields=givenName")).GetProperty("receipt").GetProperty("index").GetInt64();
 

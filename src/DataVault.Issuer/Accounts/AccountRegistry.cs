@@ -36,20 +36,21 @@ public sealed class AccountRegistry
 {
     private readonly IServiceScopeFactory scopes;
     private readonly IssuerSecrets secrets;
-    private readonly ISignInAudit audit;
+    private readonly ChangeLedger changes;
     private readonly IssuerOptions options;
     private readonly TimeProvider clock;
     private readonly IRandomBytes random;
 
     internal AccountRegistry(
-        IServiceScopeFactory scopes, IssuerSecrets secrets, ISignInAudit audit, IssuerOptions options, TimeProvider clock, IRandomBytes random) =>
-        (this.scopes, this.secrets, this.audit, this.options, this.clock, this.random) = (scopes, secrets, audit, options, clock, random);
+        IServiceScopeFactory scopes, IssuerSecrets secrets, ChangeLedger changes, IssuerOptions options, TimeProvider clock, IRandomBytes random) =>
+        (this.scopes, this.secrets, this.changes, this.options, this.clock, this.random) = (scopes, secrets, changes, options, clock, random);
 
     /// <summary>Creates an account. A customer's account (role <c>customer</c>) names the vault's customer; a member of staff has no such link.</summary>
+    /// <param name="actor">Who makes it.</param>
     /// <param name="lasting">The first password need not be changed. Development only.</param>
     /// <exception cref="IssuerException">conflict (the address or the customer has an account in this realm), invalid-fields.</exception>
     public async Task<IssuedPassword> CreateAsync(
-        string email, string role, Guid? subject = null, bool lasting = false, CancellationToken cancellationToken = default)
+        string email, string role, IssuerParty actor, Guid? subject = null, bool lasting = false, CancellationToken cancellationToken = default)
     {
         CheckNew(email, role, subject, lasting);
         var realm = role == IssuerOptions.CustomerRole ? Realm.Customer : Realm.Staff;
@@ -67,9 +68,8 @@ public sealed class AccountRegistry
         };
         await using var work = new Work(scopes);
         if (await ExistsAsync(work, account, cancellationToken)) throw IssuerException.Conflict("an account");
-        await RecordAsync(account, "created", cancellationToken);
         var password = OneTimePassword();
-        Expect(await work.Users.CreateAsync(account, password));
+        await ChangeAsync(work, account, actor, "created", async _ => Expect(await work.Users.CreateAsync(account, password)), cancellationToken);
         return new IssuedPassword(id, password);
     }
 
@@ -89,16 +89,14 @@ public sealed class AccountRegistry
     }
 
     /// <summary>A new one-time password; every session of the account ends.</summary>
-    public async Task<IssuedPassword> ResetPasswordAsync(Guid id, CancellationToken cancellationToken = default)
+    public async Task<IssuedPassword> ResetPasswordAsync(Guid id, IssuerParty actor, CancellationToken cancellationToken = default)
     {
         await using var work = new Work(scopes);
         var account = await work.RequireAsync(id);
-        await RecordAsync(account, "password-reset", cancellationToken);
         var password = OneTimePassword();
         account.PasswordHash = work.Users.PasswordHasher.HashPassword(account, password);
         account.OneTimeUntil = clock.GetUtcNow() + options.OneTimePasswordLifetime;
-        Expect(await work.Users.UpdateSecurityStampAsync(account));
-        await work.EndSessionsAsync(account.Id, cancellationToken);
+        await ChangeAsync(work, account, actor, "password-reset", transaction => work.RenewAsync(transaction, account, cancellationToken), cancellationToken);
         return new IssuedPassword(id, password);
     }
 
@@ -109,29 +107,26 @@ public sealed class AccountRegistry
         var account = await work.RequireAsync(id);
         if (!await work.SignIn.ConfirmAsync(account, present, cancellationToken)) return PasswordChange.NotConfirmed;
         if (next == present || !await IsGoodAsync(work, account, next)) return PasswordChange.TooWeak;
-        await audit.RecordAsync(Event(account, SignInKinds.PasswordChange, null), cancellationToken);
         account.PasswordHash = work.Users.PasswordHasher.HashPassword(account, next);
         account.OneTimeUntil = null;
-        Expect(await work.Users.UpdateSecurityStampAsync(account));
-        await work.EndSessionsAsync(account.Id, cancellationToken);
+        await ChangeAsync(work, account, Party(account), "password-changed", transaction => work.RenewAsync(transaction, account, cancellationToken), cancellationToken);
         return PasswordChange.Changed;
     }
 
     /// <summary>Switches an account off or on; off ends its sessions and tokens.</summary>
-    public async Task SetDisabledAsync(Guid id, bool disabled, CancellationToken cancellationToken = default)
+    public async Task SetDisabledAsync(Guid id, bool disabled, IssuerParty actor, CancellationToken cancellationToken = default)
     {
         await using var work = new Work(scopes);
         var account = await work.RequireAsync(id);
-        await RecordAsync(account, disabled ? "disabled" : "enabled", cancellationToken);
         account.LockoutEnd = disabled ? DateTimeOffset.MaxValue : null;
-        Expect(await work.Users.UpdateSecurityStampAsync(account));
-        await work.EndSessionsAsync(account.Id, cancellationToken);
+        await ChangeAsync(
+            work, account, actor, disabled ? "disabled" : "enabled", transaction => work.RenewAsync(transaction, account, cancellationToken), cancellationToken);
     }
 
-    public async Task RemoveAsync(Guid id, CancellationToken cancellationToken = default)
+    public async Task RemoveAsync(Guid id, IssuerParty actor, CancellationToken cancellationToken = default)
     {
         await using var work = new Work(scopes);
-        await RemoveAsync(work, await work.RequireAsync(id), cancellationToken);
+        await RemoveAsync(work, await work.RequireAsync(id), actor, cancellationToken);
     }
 
     /// <summary>Removes what the issuer holds of an erased customer; nothing happens when there is nothing.</summary>
@@ -139,7 +134,7 @@ public sealed class AccountRegistry
     {
         await using var work = new Work(scopes);
         var account = await work.Users.Users.FirstOrDefaultAsync(a => a.SubjectId == subject, cancellationToken);
-        if (account is not null) await RemoveAsync(work, account, cancellationToken);
+        if (account is not null) await RemoveAsync(work, account, IssuerParty.Vault, cancellationToken);
     }
 
     internal async Task<AccountFacts?> FactsAsync(Guid id, CancellationToken cancellationToken)
@@ -149,13 +144,18 @@ public sealed class AccountRegistry
     }
 
     // Rows that hang on the account (sessions, authorisations, codes, tokens) go by cascade.
-    private async Task RemoveAsync(Work work, Account account, CancellationToken cancellationToken)
-    {
-        await RecordAsync(account, "removed", cancellationToken);
-        await work.EndSessionsAsync(account.Id, cancellationToken);
-        await work.Attempts.ClearAsync(account.UserName!, cancellationToken);
-        Expect(await work.Users.DeleteAsync(account));
-    }
+    private Task RemoveAsync(Work work, Account account, IssuerParty actor, CancellationToken cancellationToken) => ChangeAsync(
+        work,
+        account,
+        actor,
+        "removed",
+        async transaction =>
+        {
+            await work.EndSessionsAsync(transaction, account.Id, cancellationToken);
+            await SignInAttempts.ClearAsync(transaction, account.UserName!, cancellationToken);
+            Expect(await work.Users.DeleteAsync(account));
+        },
+        cancellationToken);
 
     private static Task<bool> ExistsAsync(Work work, Account account, CancellationToken cancellationToken) =>
         work.Users.Users.AnyAsync(
@@ -193,11 +193,21 @@ public sealed class AccountRegistry
 
     private static string EmailContext(Guid id) => $"account/{id:N}/email";
 
-    private Task RecordAsync(Account account, string change, CancellationToken cancellationToken) =>
-        audit.RecordAsync(Event(account, SignInKinds.AccountChange, change), cancellationToken);
+    private async Task ChangeAsync(
+        Work work, Account account, IssuerParty actor, string what, Func<IssuerTransaction, Task> make, CancellationToken cancellationToken)
+    {
+        await changes.MakeAsync(
+            new IssuerChange(actor, Party(account), what, account.SubjectId),
+            async transaction =>
+            {
+                await transaction.JoinAsync(work.Context, cancellationToken);
+                await make(transaction);
+            },
+            cancellationToken);
+        work.Revocations.Forget();
+    }
 
-    private static SignInEvent Event(Account account, string kind, string? reason) =>
-        new(true, kind, account.Id.ToString("D"), account.Realm, account.DisplayName, account.SubjectId, reason);
+    private static IssuerParty Party(Account account) => new(account.Realm, account.Id.ToString("D"), account.DisplayName);
 
     private static void Expect(IdentityResult result)
     {
@@ -212,18 +222,25 @@ public sealed class AccountRegistry
     {
         private readonly AsyncServiceScope scope = scopes.CreateAsyncScope();
 
+        public IssuerDbContext Context => scope.ServiceProvider.GetRequiredService<IssuerDbContext>();
         public UserManager<Account> Users => scope.ServiceProvider.GetRequiredService<UserManager<Account>>();
         public PasswordSignIn SignIn => scope.ServiceProvider.GetRequiredService<PasswordSignIn>();
-        public SignInAttempts Attempts => scope.ServiceProvider.GetRequiredService<SignInAttempts>();
+        public Revocations Revocations => scope.ServiceProvider.GetRequiredService<Revocations>();
 
         public async Task<Account> RequireAsync(Guid id) =>
             await Users.Users.FirstOrDefaultAsync(a => a.Id == id) ?? throw IssuerException.NotFound("account");
 
-        public async Task EndSessionsAsync(Guid account, CancellationToken cancellationToken)
+        /// <summary>Keeps what was changed of the account, and ends all that was begun before.</summary>
+        public async Task RenewAsync(IssuerTransaction transaction, Account account, CancellationToken cancellationToken)
         {
-            await scope.ServiceProvider.GetRequiredService<Authorisations>().RevokeAccountAsync(account, cancellationToken);
-            await scope.ServiceProvider.GetRequiredService<IssuerDatabase>()
-                .ExecuteAsync("DELETE FROM issuer.session WHERE account_id = $1", cancellationToken, account);
+            Expect(await Users.UpdateSecurityStampAsync(account));
+            await EndSessionsAsync(transaction, account.Id, cancellationToken);
+        }
+
+        public async Task EndSessionsAsync(IssuerTransaction transaction, Guid account, CancellationToken cancellationToken)
+        {
+            await scope.ServiceProvider.GetRequiredService<Authorisations>().RevokeAccountAsync(transaction, account, cancellationToken);
+            await transaction.ExecuteAsync("DELETE FROM issuer.session WHERE account_id = $1", cancellationToken, account);
         }
 
         public ValueTask DisposeAsync() => scope.DisposeAsync();

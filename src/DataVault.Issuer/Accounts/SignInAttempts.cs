@@ -30,8 +30,11 @@ internal sealed class SignInAttempts(IssuerDatabase database, IssuerOptions opti
         return attempts!.Failures <= options.SignInAttempts;
     }
 
-    public Task ClearAsync(string handle, CancellationToken cancellationToken) =>
-        database.ExecuteAsync("DELETE FROM issuer.sign_in_attempt WHERE handle = $1", cancellationToken, handle);
+    public Task ClearAsync(string handle, CancellationToken cancellationToken) => ClearAsync(database, handle, cancellationToken);
+
+    /// <summary>The same with others in a transaction.</summary>
+    public static Task ClearAsync(IssuerStatements statements, string handle, CancellationToken cancellationToken) =>
+        statements.ExecuteAsync("DELETE FROM issuer.sign_in_attempt WHERE handle = $1", cancellationToken, handle);
 
     private sealed record Count(int Failures);
 }

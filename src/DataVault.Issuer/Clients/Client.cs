@@ -18,6 +18,16 @@ internal sealed record Client(RegisteredClient Public, byte[] SecretHash, byte[]
 
     public bool AllowsSignOut(string? uri) => uri is not null && Public.Registration.SignOutUris.Contains(uri, StringComparer.Ordinal);
 
+    /// <summary>Whether a registration with this secret, and no other, would change nothing.</summary>
+    public bool Is(ClientRegistration given, string secret)
+    {
+        var known = Public.Registration;
+        return known.Name == given.Name && known.Roles.SequenceEqual(given.Roles) && known.Purposes.SequenceEqual(given.Purposes)
+            && known.GrantTypes.SequenceEqual(given.GrantTypes) && known.RedirectUris.SequenceEqual(given.RedirectUris)
+            && known.SignOutUris.SequenceEqual(given.SignOutUris) && FormerSecretHash is null
+            && CryptographicOperations.FixedTimeEquals(SecretHash, BearerValue.Hash(secret));
+    }
+
     /// <summary>Constant time in the secret and the same work for a client that does not exist.</summary>
     public static bool Verify(Client? client, string secret, DateTimeOffset now)
     {

@@ -46,42 +46,60 @@ public sealed partial class ClientRegistry
 
     private readonly IssuerDatabase database;
     private readonly Revocations revocations;
-    private readonly ISignInAudit audit;
+    private readonly ChangeLedger changes;
     private readonly IssuerOptions options;
     private readonly TimeProvider clock;
     private readonly IRandomBytes random;
 
     internal ClientRegistry(
-        IssuerDatabase database, Revocations revocations, ISignInAudit audit, IssuerOptions options, TimeProvider clock, IRandomBytes random) =>
-        (this.database, this.revocations, this.audit, this.options, this.clock, this.random) =
-        (database, revocations, audit, options, clock, random);
+        IssuerDatabase database, Revocations revocations, ChangeLedger changes, IssuerOptions options, TimeProvider clock, IRandomBytes random) =>
+        (this.database, this.revocations, this.changes, this.options, this.clock, this.random) =
+        (database, revocations, changes, options, clock, random);
 
     /// <summary>Registers an application and returns its secret.</summary>
     /// <exception cref="IssuerException">conflict, invalid-fields.</exception>
-    public async Task<string> RegisterAsync(ClientRegistration registration, CancellationToken cancellationToken = default)
+    public async Task<string> RegisterAsync(ClientRegistration registration, IssuerParty actor, CancellationToken cancellationToken = default)
     {
         Check(registration, options);
+        if (await FindAsync(registration.Id, cancellationToken) is not null) throw IssuerException.Conflict("a client");
         var secret = BearerValue.New(random);
-        await RecordAsync(registration, "registered", cancellationToken);
-        var inserted = await InsertAsync(registration, secret, "ON CONFLICT (client_id) DO NOTHING", cancellationToken);
-        return inserted == 1 ? secret : throw IssuerException.Conflict("a client");
+        await ChangeAsync(
+            registration,
+            actor,
+            "registered",
+            async transaction =>
+            {
+                if (await InsertAsync(transaction, registration, clock.GetUtcNow(), secret, "ON CONFLICT (client_id) DO NOTHING", cancellationToken) == 0)
+                    throw IssuerException.Conflict("a client");
+            },
+            cancellationToken);
+        return secret;
     }
 
     /// <summary>
     /// Makes the registration be what is given, with a secret that the caller holds (at least 32 random characters): for the applications that the
-    /// vault brings itself and whose address may differ from start to start.
+    /// vault brings itself and whose address may differ from start to start. Nothing happens when it is so already.
     /// </summary>
     public async Task EnsureAsync(ClientRegistration registration, string secret, CancellationToken cancellationToken = default)
     {
         Check(registration, options);
         if (secret.Length < 32) throw IssuerException.Invalid("A client secret has at least 32 characters.");
-        await InsertAsync(
+        var known = await FindAsync(registration.Id, cancellationToken);
+        if (known is not null && known.Is(registration, secret)) return;
+        await ChangeAsync(
             registration,
-            secret,
-            """
-            ON CONFLICT (client_id) DO UPDATE SET name = $2, roles = $3, purposes = $4, grant_types = $5, redirect_uris = $6, sign_out_uris = $7,
-                secret_hash = $9, former_secret_hash = NULL, former_secret_until = NULL
-            """,
+            IssuerParty.Vault,
+            known is null ? "registered" : "changed",
+            transaction => InsertAsync(
+                transaction,
+                registration,
+                clock.GetUtcNow(),
+                secret,
+                """
+                ON CONFLICT (client_id) DO UPDATE SET name = $2, roles = $3, purposes = $4, grant_types = $5, redirect_uris = $6, sign_out_uris = $7,
+                    secret_hash = $9, former_secret_hash = NULL, former_secret_until = NULL
+                """,
+                cancellationToken),
             cancellationToken);
     }
 
@@ -89,36 +107,48 @@ public sealed partial class ClientRegistry
         [.. (await database.ListAsync($"SELECT {Columns} FROM issuer.client ORDER BY client_id", Read, cancellationToken)).Select(c => c.Public)];
 
     /// <summary>A new secret; the former one works for <see cref="IssuerOptions.SecretOverlap"/>, so that the application can change over.</summary>
-    public async Task<string> RotateSecretAsync(string id, CancellationToken cancellationToken = default)
+    public async Task<string> RotateSecretAsync(string id, IssuerParty actor, CancellationToken cancellationToken = default)
     {
         var client = await FindAsync(id, cancellationToken) ?? throw IssuerException.NotFound("client");
         var secret = BearerValue.New(random);
-        await RecordAsync(client.Public.Registration, "secret-rotated", cancellationToken);
-        await database.ExecuteAsync(
-            "UPDATE issuer.client SET former_secret_hash = secret_hash, former_secret_until = $3, secret_hash = $2 WHERE client_id = $1",
-            cancellationToken,
-            id,
-            BearerValue.Hash(secret),
-            clock.GetUtcNow() + options.SecretOverlap);
+        await ChangeAsync(
+            client.Public.Registration,
+            actor,
+            "secret-rotated",
+            transaction => transaction.ExecuteAsync(
+                "UPDATE issuer.client SET former_secret_hash = secret_hash, former_secret_until = $3, secret_hash = $2 WHERE client_id = $1",
+                cancellationToken,
+                id,
+                BearerValue.Hash(secret),
+                clock.GetUtcNow() + options.SecretOverlap),
+            cancellationToken);
         return secret;
     }
 
     /// <summary>Removes an application; tokens that it holds stop working, and so do those of people who signed in through it.</summary>
-    public async Task RemoveAsync(string id, CancellationToken cancellationToken = default)
+    public async Task RemoveAsync(string id, IssuerParty actor, CancellationToken cancellationToken = default)
     {
         var client = await FindAsync(id, cancellationToken) ?? throw IssuerException.NotFound("client");
-        await RecordAsync(client.Public.Registration, "removed", cancellationToken);
-        await revocations.RevokeAsync(Revocations.OfClient(id), cancellationToken);
-        await database.ExecuteAsync("DELETE FROM issuer.client WHERE client_id = $1", cancellationToken, id);
+        await ChangeAsync(
+            client.Public.Registration,
+            actor,
+            "removed",
+            async transaction =>
+            {
+                await revocations.RevokeAsync(transaction, Revocations.OfClient(id), cancellationToken);
+                await transaction.ExecuteAsync("DELETE FROM issuer.client WHERE client_id = $1", cancellationToken, id);
+            },
+            cancellationToken);
     }
 
     internal Task<Client?> FindAsync(string id, CancellationToken cancellationToken) =>
         database.FirstAsync($"SELECT {Columns} FROM issuer.client WHERE client_id = $1", Read, cancellationToken, id);
 
-    private async Task<int> InsertAsync(ClientRegistration r, string secret, string onConflict, CancellationToken cancellationToken)
+    private static async Task<int> InsertAsync(
+        IssuerTransaction transaction, ClientRegistration r, DateTimeOffset now, string secret, string onConflict, CancellationToken cancellationToken)
     {
-        await revocations.LiftAsync(Revocations.OfClient(r.Id), cancellationToken);
-        return await database.ExecuteAsync(
+        await Revocations.LiftAsync(transaction, Revocations.OfClient(r.Id), cancellationToken);
+        return await transaction.ExecuteAsync(
             $"""
             INSERT INTO issuer.client (client_id, name, roles, purposes, grant_types, redirect_uris, sign_out_uris, created_at, secret_hash)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) {onConflict}
@@ -131,12 +161,16 @@ public sealed partial class ClientRegistry
             r.GrantTypes.ToArray(),
             r.RedirectUris.ToArray(),
             r.SignOutUris.ToArray(),
-            clock.GetUtcNow(),
+            now,
             BearerValue.Hash(secret));
     }
 
-    private Task RecordAsync(ClientRegistration r, string change, CancellationToken cancellationToken) =>
-        audit.RecordAsync(new SignInEvent(true, SignInKinds.ClientChange, r.Id, Realm.Application, r.Name, Reason: change), cancellationToken);
+    private async Task ChangeAsync(
+        ClientRegistration r, IssuerParty actor, string what, Func<IssuerTransaction, Task> work, CancellationToken cancellationToken)
+    {
+        await changes.MakeAsync(new IssuerChange(actor, new IssuerParty(Realm.Application, r.Id, r.Name), what), work, cancellationToken);
+        revocations.Forget();
+    }
 
     private static Client Read(NpgsqlDataReader r) => new(
         new RegisteredClient(

@@ -116,18 +116,20 @@ internal sealed class Authorisations(
     /// <summary>Ends the authorisation that a refresh token belongs to, if it is this client's (RFC 7009).</summary>
     public Task RevokeRefreshTokenAsync(string token, string clientId, CancellationToken cancellationToken) =>
         RevokeAsync(
+            database,
             "client_id = $3 AND id = (SELECT authorisation_id FROM issuer.refresh_token WHERE hash = $4)",
             cancellationToken,
             clientId,
             BearerValue.Hash(token));
 
-    public Task RevokeAsync(Guid authorisation, CancellationToken cancellationToken) => RevokeAsync("id = $3", cancellationToken, authorisation);
+    public Task RevokeAsync(Guid authorisation, CancellationToken cancellationToken) => RevokeAsync(database, "id = $3", cancellationToken, authorisation);
 
     public Task RevokeSessionAsync(Guid session, CancellationToken cancellationToken) =>
-        RevokeAsync("session_id = $3", cancellationToken, session);
+        RevokeAsync(database, "session_id = $3", cancellationToken, session);
 
-    public Task RevokeAccountAsync(Guid account, CancellationToken cancellationToken) =>
-        RevokeAsync("account_id = $3", cancellationToken, account);
+    /// <summary>With others in a transaction.</summary>
+    public Task RevokeAccountAsync(IssuerStatements statements, Guid account, CancellationToken cancellationToken) =>
+        RevokeAsync(statements, "account_id = $3", cancellationToken, account);
 
     /// <summary>The account behind an authorisation, unless it was switched off or got another password since.</summary>
     public async Task<AccountFacts?> AccountAsync(Authorisation authorisation, CancellationToken cancellationToken)
@@ -162,10 +164,10 @@ internal sealed class Authorisations(
     }
 
     // One statement, so that no crash leaves an authorisation ended and its access tokens accepted. The hour covers tokens issued at its very end.
-    private async Task RevokeAsync(string where, CancellationToken cancellationToken, params object[] values)
+    private async Task RevokeAsync(IssuerStatements statements, string where, CancellationToken cancellationToken, params object[] values)
     {
         var now = clock.GetUtcNow();
-        await database.ExecuteAsync(
+        await statements.ExecuteAsync(
             $"""
             WITH ended AS (
                 UPDATE issuer.authorisation SET revoked_at = $1

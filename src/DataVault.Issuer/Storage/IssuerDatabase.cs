@@ -1,3 +1,4 @@
+using Microsoft.EntityFrameworkCore;
 using Npgsql;
 
 namespace DataVault.Issuer.Storage;
@@ -6,24 +7,8 @@ namespace DataVault.Issuer.Storage;
 /// Plain SQL for what must be atomic or quick: codes, refresh tokens, sessions, clients, keys. EF Core holds Identity's tables and the migrations.
 /// Parameters are positional, so no value ever stands in a statement.
 /// </summary>
-internal sealed class IssuerDatabase(NpgsqlDataSource source) : IAsyncDisposable, IDisposable
+internal abstract class IssuerStatements
 {
-    private const int NpgsqlDefaultPool = 100;
-    private const int Pool = 20;
-
-    internal NpgsqlDataSource Source => source;
-
-    /// <summary>
-    /// A pool of 20 unless the connection string says otherwise: Npgsql's 100 is all that PostgreSQL has by default, and a burst of sign-ins must not
-    /// take the connections that disclosures need.
-    /// </summary>
-    public static IssuerDatabase Open(string connection)
-    {
-        var settings = new NpgsqlConnectionStringBuilder(connection);
-        if (settings.MaxPoolSize == NpgsqlDefaultPool) settings.MaxPoolSize = Pool;
-        return new IssuerDatabase(new NpgsqlDataSourceBuilder(settings.ConnectionString) { Name = "issuer" }.Build());
-    }
-
     public async Task<int> ExecuteAsync(string sql, CancellationToken cancellationToken, params object?[] values)
     {
         await using var command = Command(sql, values);
@@ -47,6 +32,35 @@ internal sealed class IssuerDatabase(NpgsqlDataSource source) : IAsyncDisposable
         return rows;
     }
 
+    protected abstract NpgsqlCommand Create(string sql);
+
+    protected NpgsqlCommand Command(string sql, object?[] values)
+    {
+        var command = Create(sql);
+        foreach (var value in values) command.Parameters.Add(new NpgsqlParameter { Value = value ?? DBNull.Value });
+        return command;
+    }
+}
+
+/// <summary>Statements that are each a transaction of their own.</summary>
+internal sealed class IssuerDatabase(NpgsqlDataSource source) : IssuerStatements, IAsyncDisposable, IDisposable
+{
+    private const int NpgsqlDefaultPool = 100;
+    private const int Pool = 20;
+
+    internal NpgsqlDataSource Source => source;
+
+    /// <summary>
+    /// A pool of 20 unless the connection string says otherwise: Npgsql's 100 is all that PostgreSQL has by default, and a burst of sign-ins must not
+    /// take the connections that disclosures need.
+    /// </summary>
+    public static IssuerDatabase Open(string connection)
+    {
+        var settings = new NpgsqlConnectionStringBuilder(connection);
+        if (settings.MaxPoolSize == NpgsqlDefaultPool) settings.MaxPoolSize = Pool;
+        return new IssuerDatabase(new NpgsqlDataSourceBuilder(settings.ConnectionString) { Name = "issuer" }.Build());
+    }
+
     /// <summary>For callers that the framework gives no asynchronous seam (the DataProtection key ring).</summary>
     public List<T> List<T>(string sql, Func<NpgsqlDataReader, T> map, params object?[] values)
     {
@@ -57,16 +71,38 @@ internal sealed class IssuerDatabase(NpgsqlDataSource source) : IAsyncDisposable
         return rows;
     }
 
+    public async Task<IssuerTransaction> BeginAsync(CancellationToken cancellationToken)
+    {
+        var connection = await source.OpenConnectionAsync(cancellationToken);
+        return new IssuerTransaction(connection, await connection.BeginTransactionAsync(cancellationToken));
+    }
+
     public void Dispose() => source.Dispose();
 
     public ValueTask DisposeAsync() => source.DisposeAsync();
 
-    private NpgsqlCommand Command(string sql, object?[] values)
+    protected override NpgsqlCommand Create(string sql) => source.CreateCommand(sql);
+}
+
+/// <summary>Statements of one transaction; rolled back unless it was committed.</summary>
+internal sealed class IssuerTransaction(NpgsqlConnection connection, NpgsqlTransaction transaction) : IssuerStatements, IAsyncDisposable
+{
+    public Task CommitAsync(CancellationToken cancellationToken) => transaction.CommitAsync(cancellationToken);
+
+    /// <summary>Makes what the context saves part of this transaction.</summary>
+    public async Task JoinAsync(IssuerDbContext context, CancellationToken cancellationToken)
     {
-        var command = source.CreateCommand(sql);
-        foreach (var value in values) command.Parameters.Add(new NpgsqlParameter { Value = value ?? DBNull.Value });
-        return command;
+        context.Database.SetDbConnection(connection);
+        await context.Database.UseTransactionAsync(transaction, cancellationToken);
     }
+
+    public async ValueTask DisposeAsync()
+    {
+        await transaction.DisposeAsync();
+        await connection.DisposeAsync();
+    }
+
+    protected override NpgsqlCommand Create(string sql) => new(sql, connection, transaction);
 }
 
 internal static class ReaderColumns

@@ -18,19 +18,21 @@ internal sealed class Revocations(IssuerDatabase database, IssuerOptions options
 
     public async Task RevokeAsync(string key, CancellationToken cancellationToken)
     {
-        await database.ExecuteAsync(
+        await RevokeAsync(database, key, cancellationToken);
+        Forget();
+    }
+
+    /// <summary>The same with others in a transaction; <see cref="Forget"/> is to follow the commit.</summary>
+    public Task RevokeAsync(IssuerStatements statements, string key, CancellationToken cancellationToken) =>
+        statements.ExecuteAsync(
             "INSERT INTO issuer.revocation (key, until) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET until = excluded.until",
             cancellationToken,
             key,
             Until(clock.GetUtcNow()));
-        Forget();
-    }
 
-    public async Task LiftAsync(string key, CancellationToken cancellationToken)
-    {
-        await database.ExecuteAsync("DELETE FROM issuer.revocation WHERE key = $1", cancellationToken, key);
-        Forget();
-    }
+    /// <summary>With others in a transaction; <see cref="Forget"/> is to follow the commit.</summary>
+    public static Task LiftAsync(IssuerStatements statements, string key, CancellationToken cancellationToken) =>
+        statements.ExecuteAsync("DELETE FROM issuer.revocation WHERE key = $1", cancellationToken, key);
 
     public async ValueTask<bool> IsRevokedAsync(ValidatedToken token, CancellationToken cancellationToken)
     {

@@ -53,7 +53,7 @@ internal static class AdministrationEndpoints
         if (body.Purposes.Any(purpose => policy.Purposes.Find(purpose) is null))
             throw new ProblemException("unknown-purpose");
         var registration = ClientRegistration.Application(body.Id, body.Name, body.Roles, body.Purposes);
-        var secret = await registry.RegisterAsync(registration, context.RequestAborted);
+        var secret = await registry.RegisterAsync(registration, Actor(context), context.RequestAborted);
         await Answer.JsonAsync(context, new ClientRegistered(View(registration, clock.GetUtcNow()), secret), StatusCodes.Status201Created);
     }
 
@@ -63,8 +63,15 @@ internal static class AdministrationEndpoints
     private static async Task CreateAccountAsync(HttpContext context, AccountRegistry registry)
     {
         var body = await RequestBody.ReadAsync<CreateAccount>(context, RequestBody.Small);
-        var issued = await registry.CreateAsync(body.Email, body.Role, body.Customer, lasting: false, context.RequestAborted);
+        var issued = await registry.CreateAsync(body.Email, body.Role, Actor(context), body.Customer, lasting: false, context.RequestAborted);
         await Answer.JsonAsync(context, new AccountCreated(issued.Id, body.Role, issued.OneTimePassword), StatusCodes.Status201Created);
+    }
+
+    private static IssuerParty Actor(HttpContext context)
+    {
+        var caller = Caller.Of(context);
+        var realm = caller.Kind switch { RecipientKind.Staff => Realm.Staff, RecipientKind.Customer => Realm.Customer, _ => Realm.Application };
+        return new IssuerParty(realm, caller.Id, caller.DisplayName);
     }
 
     private static async Task StatusAsync(HttpContext context, StatusReport report, AuditTrail trail)

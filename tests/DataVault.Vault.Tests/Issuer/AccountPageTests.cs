@@ -107,8 +107,8 @@ public sealed partial class AccountPageTests(IssuerHost host) : IClassFixture<Is
     public async Task Realms_share_no_account_even_for_one_address()
     {
         var email = $"{Guid.NewGuid():N}@people.example";
-        var staff = await host.Accounts.CreateAsync(email, "analyst", lasting: true);
-        var customer = await host.Accounts.CreateAsync(email, "customer", Guid.NewGuid(), lasting: true);
+        var staff = await host.Accounts.CreateAsync(email, "analyst", IssuerHost.Administrator, lasting: true);
+        var customer = await host.Accounts.CreateAsync(email, "customer", IssuerHost.Administrator, Guid.NewGuid(), lasting: true);
         using var browser = new Browser(host.Address);
 
         Assert.NotEqual(staff.Id, customer.Id);
@@ -132,7 +132,7 @@ public sealed partial class AccountPageTests(IssuerHost host) : IClassFixture<Is
     public async Task A_one_time_password_opens_nothing_but_the_choice_of_another()
     {
         var email = $"{Guid.NewGuid():N}@people.example";
-        var issued = await host.Accounts.CreateAsync(email, "analyst");
+        var issued = await host.Accounts.CreateAsync(email, "analyst", IssuerHost.Administrator);
         var attempt = SignInAttempt.New();
         using var browser = new Browser(host.Address);
 
@@ -153,7 +153,7 @@ public sealed partial class AccountPageTests(IssuerHost host) : IClassFixture<Is
     public async Task A_one_time_password_is_old_after_a_week()
     {
         var email = $"{Guid.NewGuid():N}@people.example";
-        var issued = await host.Accounts.CreateAsync(email, "analyst");
+        var issued = await host.Accounts.CreateAsync(email, "analyst", IssuerHost.Administrator);
         using var browser = new Browser(host.Address);
 
         host.Clock.Advance(TimeSpan.FromDays(8));

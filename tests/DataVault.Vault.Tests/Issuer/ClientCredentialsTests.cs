@@ -100,7 +100,7 @@ public sealed class ClientCredentialsTests(IssuerHost host) : IClassFixture<Issu
     public async Task A_former_secret_works_until_the_overlap_ends()
     {
         var (id, former) = await host.ApplicationAsync();
-        var present = await host.Clients.RotateSecretAsync(id);
+        var present = await host.Clients.RotateSecretAsync(id, IssuerHost.Administrator);
 
         Assert.Equal(HttpStatusCode.OK, (await BasicAsync(id, present)).Status);
         Assert.Equal(HttpStatusCode.OK, (await BasicAsync(id, former)).Status);
@@ -116,7 +116,7 @@ public sealed class ClientCredentialsTests(IssuerHost host) : IClassFixture<Issu
         var token = (await BasicAsync(id, secret)).Body.GetProperty("access_token").GetString()!;
         Assert.NotNull(await host.Validator.ValidateAsync(token, default));
 
-        await host.Clients.RemoveAsync(id);
+        await host.Clients.RemoveAsync(id, IssuerHost.Administrator);
 
         Assert.Null(await host.Validator.ValidateAsync(token, default));
         Assert.DoesNotContain(await host.Clients.ListAsync(), c => c.Registration.Id == id);
@@ -141,7 +141,7 @@ public sealed class ClientCredentialsTests(IssuerHost host) : IClassFixture<Issu
         var (id, _) = await host.ApplicationAsync();
 
         var refused = await Assert.ThrowsAsync<IssuerException>(
-            () => host.Clients.RegisterAsync(ClientRegistration.Application(id, "Another", [], [])));
+            () => host.Clients.RegisterAsync(ClientRegistration.Application(id, "Another", [], []), IssuerHost.Administrator));
 
         Assert.Equal("conflict", refused.Slug);
     }
@@ -156,7 +156,7 @@ public sealed class ClientCredentialsTests(IssuerHost host) : IClassFixture<Issu
     public async Task A_careless_registration_is_refused(string id, string redirect)
     {
         var refused = await Assert.ThrowsAsync<IssuerException>(
-            () => host.Clients.RegisterAsync(ClientRegistration.SignIn(id, "Careless", [redirect], [])));
+            () => host.Clients.RegisterAsync(ClientRegistration.SignIn(id, "Careless", [redirect], []), IssuerHost.Administrator));
 
         Assert.Equal("invalid-fields", refused.Slug);
     }

@@ -24,6 +24,8 @@ public sealed class IssuerHost : IAsyncLifetime
     public const string Callback = "https://console.example/callback";
     public const string SignOutAddress = "https://console.example/signed-out";
 
+    internal static readonly IssuerParty Administrator = new(Realm.Staff, "0b7f36c2-54c0-4b0a-9a52-6d1f5f0c3e11", "administrator");
+
     private static readonly DateTimeOffset Start = new(2030, 1, 1, 12, 0, 0, TimeSpan.Zero);
     private WebApplication? application;
     private string console = "";
@@ -43,7 +45,7 @@ public sealed class IssuerHost : IAsyncLifetime
     {
         await MakeDatabaseAsync();
         await StartAsync();
-        console = await Clients.RegisterAsync(ClientRegistration.SignIn("console", "Console", [Callback], [SignOutAddress]));
+        console = await Clients.RegisterAsync(ClientRegistration.SignIn("console", "Console", [Callback], [SignOutAddress]), Administrator);
     }
 
     public async ValueTask DisposeAsync()
@@ -62,7 +64,7 @@ public sealed class IssuerHost : IAsyncLifetime
     internal async Task<(string Email, string Password, Guid Id)> PersonAsync(string role)
     {
         var email = $"{Guid.NewGuid():N}@people.example";
-        var issued = await Accounts.CreateAsync(email, role, role == "customer" ? Guid.NewGuid() : null, lasting: true);
+        var issued = await Accounts.CreateAsync(email, role, Administrator, role == "customer" ? Guid.NewGuid() : null, lasting: true);
         return (email, issued.OneTimePassword, issued.Id);
     }
 
@@ -70,7 +72,7 @@ public sealed class IssuerHost : IAsyncLifetime
     internal async Task<(string Id, string Secret)> ApplicationAsync()
     {
         var id = "app-" + Guid.NewGuid().ToString("N")[..8];
-        return (id, await Clients.RegisterAsync(ClientRegistration.Application(id, "Campaigns", ["marketing"], ["marketing", "personalisation"])));
+        return (id, await Clients.RegisterAsync(ClientRegistration.Application(id, "Campaigns", ["marketing"], ["marketing", "personalisation"]), Administrator));
     }
 
     internal async Task<(HttpStatusCode Status, JsonElement Body)> TokenAsync(params (string Name, string Value)[] form)
@@ -163,15 +165,43 @@ internal sealed class FixedServiceKeys : IServiceKeys
     public SecretBytes Derive(string label) => SecretBytes.CopyOf(SHA256.HashData(Encoding.UTF8.GetBytes(label)));
 }
 
+/// <summary>Records in memory; like the log it takes a confirmation once.</summary>
 internal sealed class RecordedSignIns : ISignInAudit
 {
     private readonly ConcurrentQueue<SignInEvent> events = new();
+    private readonly ConcurrentQueue<IssuerChange> intents = new();
+    private readonly ConcurrentDictionary<Guid, MadeChange> confirmed = new();
 
     public IReadOnlyList<SignInEvent> All => [.. events];
+
+    /// <summary>In the order of their numbers.</summary>
+    public IReadOnlyList<IssuerChange> Intents => [.. intents];
+
+    public IReadOnlyList<MadeChange> Confirmed => [.. confirmed.Values.OrderBy(made => made.Intent)];
+
+    /// <summary>While set, nothing can be recorded.</summary>
+    public bool IsAway { get; set; }
 
     public Task RecordAsync(SignInEvent signIn, CancellationToken cancellationToken)
     {
         events.Enqueue(signIn);
+        return Task.CompletedTask;
+    }
+
+    public Task<long> IntendAsync(IssuerChange change, CancellationToken cancellationToken)
+    {
+        if (IsAway) throw new TimeoutException();
+        lock (intents)
+        {
+            intents.Enqueue(change);
+            return Task.FromResult(intents.Count - 1L);
+        }
+    }
+
+    public Task ConfirmAsync(MadeChange made, CancellationToken cancellationToken)
+    {
+        if (IsAway) throw new TimeoutException();
+        confirmed.TryAdd(made.Id, made);
         return Task.CompletedTask;
     }
 }

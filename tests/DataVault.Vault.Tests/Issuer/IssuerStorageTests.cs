@@ -74,7 +74,7 @@ public sealed class IssuerStorageTests(IssuerHost host) : IClassFixture<IssuerHo
         var validator = second.GetRequiredService<IAccessTokenValidator>();
         Assert.NotNull(await validator.ValidateAsync(token, default));
 
-        await host.Clients.RemoveAsync(id);
+        await host.Clients.RemoveAsync(id, IssuerHost.Administrator);
         host.Clock.Advance(TimeSpan.FromSeconds(5));
 
         Assert.Null(await validator.ValidateAsync(token, default));
@@ -85,7 +85,7 @@ public sealed class IssuerStorageTests(IssuerHost host) : IClassFixture<IssuerHo
     {
         var subject = Guid.NewGuid();
         var email = $"{Guid.NewGuid():N}@people.example";
-        var issued = await host.Accounts.CreateAsync(email, "customer", subject, lasting: true);
+        var issued = await host.Accounts.CreateAsync(email, "customer", IssuerHost.Administrator, subject, lasting: true);
         var attempt = SignInAttempt.New();
         using var browser = new Browser(host.Address);
         var back = await browser.AuthorizeAsync(attempt.Address(), (email, issued.OneTimePassword, issued.Id));
@@ -106,7 +106,7 @@ public sealed class IssuerStorageTests(IssuerHost host) : IClassFixture<IssuerHo
     {
         var person = await host.PersonAsync("analyst");
 
-        var refused = await Assert.ThrowsAsync<IssuerException>(() => host.Accounts.CreateAsync(person.Email.ToUpperInvariant(), "administrator"));
+        var refused = await Assert.ThrowsAsync<IssuerException>(() => host.Accounts.CreateAsync(person.Email.ToUpperInvariant(), "administrator", IssuerHost.Administrator));
 
         Assert.Equal("conflict", refused.Slug);
         Assert.DoesNotContain("@", refused.Message, StringComparison.Ordinal);
@@ -120,7 +120,7 @@ public sealed class IssuerStorageTests(IssuerHost host) : IClassFixture<IssuerHo
     [InlineData("@", "analyst", false)]
     public async Task A_careless_account_is_refused(string email, string role, bool withSubject)
     {
-        var refused = await Assert.ThrowsAsync<IssuerException>(() => host.Accounts.CreateAsync(email, role, withSubject ? Guid.NewGuid() : null));
+        var refused = await Assert.ThrowsAsync<IssuerException>(() => host.Accounts.CreateAsync(email, role, IssuerHost.Administrator, withSubject ? Guid.NewGuid() : null));
 
         Assert.Equal("invalid-fields", refused.Slug);
     }

@@ -158,7 +158,7 @@ public sealed class SignInTests(IssuerHost host) : IClassFixture<IssuerHost>
         var person = await host.PersonAsync("customer");
         var attempt = SignInAttempt.New();
         using var browser = new Browser(host.Address);
-        var secret = await host.Clients.RegisterAsync(ClientRegistration.SignIn("other-site", "Other", ["https://other.example/cb"], []));
+        var secret = await host.Clients.RegisterAsync(ClientRegistration.SignIn("other-site", "Other", ["https://other.example/cb"], []), IssuerHost.Administrator);
         var code = (await browser.AuthorizeAsync(attempt.Address(), person))["code"];
         (string, string)[] form = [("grant_type", "authorization_code"), ("code", code), ("code_verifier", attempt.Verifier)];
 
@@ -239,7 +239,7 @@ public sealed class SignInTests(IssuerHost host) : IClassFixture<IssuerHost>
         using var browser = new Browser(host.Address);
         var first = await SignInAsync(browser, person, "realm:staff");
 
-        await host.Accounts.SetDisabledAsync(person.Id, true);
+        await host.Accounts.SetDisabledAsync(person.Id, true, IssuerHost.Administrator);
 
         Assert.Null(await host.Validator.ValidateAsync(first.AccessToken, default));
         Assert.Equal(HttpStatusCode.BadRequest, (await RefreshAsync(first.RefreshToken)).Status);
