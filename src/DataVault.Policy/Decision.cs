@@ -59,6 +59,16 @@ public sealed record HoldFact(IReadOnlyList<int> Items, IReadOnlyList<int> Class
     }
 }
 
+/// <summary>What is known of a person as a whole, apart from the fields. Null: not known.</summary>
+/// <param name="Jurisdiction">Name of a jurisdiction (jurisdictions.yaml).</param>
+/// <param name="Residency">Name of a residency (people.yaml): where the data must stay.</param>
+/// <param name="Brand">Name of a brand (people.yaml).</param>
+/// <param name="RecordedAt">When the person was first recorded.</param>
+public sealed record SubjectTraits(string? Jurisdiction, string? Residency, string? Brand, DateTimeOffset? RecordedAt)
+{
+    public static SubjectTraits None { get; } = new(null, null, null, null);
+}
+
 /// <summary>What is known of the subject that a decision depends on.</summary>
 /// <param name="Consents">At most one per purpose; a purpose that is absent has no consent.</param>
 /// <param name="ObjectedPurposes">Ids of purposes objected to.</param>
@@ -73,6 +83,14 @@ public sealed record DecisionFacts(IReadOnlyList<ConsentFact> Consents, IReadOnl
 
     /// <summary>The person has been erased but for what the holds keep: nobody sees that, save for the purposes that a hold names.</summary>
     public bool Remainder { get; init; }
+
+    public SubjectTraits Traits { get; init; } = SubjectTraits.None;
+
+    /// <summary>Whether the person is a child; null when that is not known, which is neither.</summary>
+    public bool? Child { get; init; }
+
+    /// <summary>Names (people.yaml) in which the recipient stands to this subject, such as <c>assigned-agent</c>.</summary>
+    public IReadOnlyList<string> Relations { get; init; } = [];
 
     /// <summary>Whether a hold keeps the item from being erased.</summary>
     public bool Keeps(CatalogueItem item)
@@ -116,16 +134,15 @@ public sealed class FieldPermit
 }
 
 /// <summary>What was decided of one item.</summary>
-public sealed class ItemDecision
+public readonly struct ItemDecision
 {
-    internal ItemDecision(CatalogueItem item, string reason, IReadOnlyList<string> ruleIds) => (Item, Reason, RuleIds) = (item, reason, ruleIds);
+    internal ItemDecision(CatalogueItem item, string reason, string[] ruleIds) => (Item, Reason, RuleIds) = (item, reason, ruleIds);
 
-    internal ItemDecision(FieldPermit permit, IReadOnlyList<string> ruleIds) =>
-        (Item, Form, RuleIds, Permit) = (permit.Item, permit.Form, ruleIds, permit);
+    internal ItemDecision(FieldPermit permit, string[] ruleIds) => (Item, RuleIds, Permit) = (permit.Item, ruleIds, permit);
 
     public CatalogueItem Item { get; }
 
-    public Form Form { get; }
+    public Form Form => Permit?.Form ?? Form.Withheld;
 
     /// <summary>A code of <see cref="Reasons"/> when withheld.</summary>
     public string? Reason { get; }
@@ -155,6 +172,9 @@ public sealed class Decision
     public IReadOnlyList<string> RuleIds { get; }
 
     public bool Released => Permits.Count > 0;
+
+    /// <summary>False: the recipient may not even know that the person is there (<see cref="PolicyDecisionPoint.CanReach"/>). Answer as for nobody.</summary>
+    public bool Reachable { get; internal init; } = true;
 
     /// <summary>When nothing is released: the reason that all items share, or <see cref="Reasons.NotPermitted"/>.</summary>
     public string? OverallReason

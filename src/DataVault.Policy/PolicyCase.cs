@@ -18,6 +18,12 @@ public sealed class PolicyCase
     /// <summary>Item name to form or reason.</summary>
     public required IReadOnlyList<(string Item, string Outcome)> Expected { get; init; }
 
+    /// <summary>When it is asked.</summary>
+    public required DateTimeOffset At { get; init; }
+
+    /// <summary>Whether the recipient reaches the person; null where the case does not say.</summary>
+    public required bool? Reachable { get; init; }
+
     /// <summary>Obligations that the decision must have, all of them.</summary>
     public required IReadOnlyList<string> Obligations { get; init; }
 }
@@ -28,7 +34,7 @@ public sealed record CaseResult(PolicyCase Case, IReadOnlyList<string> Differenc
     public bool Passed => Differences.Count == 0;
 }
 
-/// <summary>Runs the cases at a fixed instant, so that a case means the same tomorrow.</summary>
+/// <summary>Runs the cases, each at an instant of its own or at this one, so that a case means the same tomorrow.</summary>
 internal static class CaseRunner
 {
     public static DateTimeOffset Now { get; } = new(2026, 1, 15, 12, 0, 0, TimeSpan.Zero);
@@ -39,7 +45,7 @@ internal static class CaseRunner
 
     public static CaseResult Run(PolicyCase policyCase, PolicyDecisionPoint decisions)
     {
-        var decision = decisions.Decide(policyCase.Request, policyCase.Facts, Now);
+        var decision = decisions.Decide(policyCase.Request, policyCase.Facts, policyCase.At);
         var differences = new List<string>();
         for (var index = 0; index < policyCase.Expected.Count; index++)
         {
@@ -53,6 +59,7 @@ internal static class CaseRunner
             differences.Add($"obligations: expected [{string.Join(", ", policyCase.Obligations)}], got [{string.Join(", ", decision.Obligations)}]");
         }
 
+        if (policyCase.Reachable is { } reachable && reachable != decision.Reachable) differences.Add($"reachable: expected {(reachable ? "true" : "false")}, got {(decision.Reachable ? "true" : "false")}");
         return new CaseResult(policyCase, differences, decision.RuleIds);
     }
 }

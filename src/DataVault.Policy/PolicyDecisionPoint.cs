@@ -1,34 +1,22 @@
 using System.Collections.Frozen;
+using System.Numerics;
+using System.Runtime.CompilerServices;
 
 namespace DataVault.Policy;
 
 /// <summary>
-/// Decides who gets what. Pure: the answer depends on the arguments and the loaded rules alone. Default is deny; a forbid beats
-/// every permit; what is not known counts against the request. The order of questions for one item is:
-/// is the purpose known and bound to the credential, does any rule permit at all, does a rule forbid, do the facts stop the purpose
-/// (hold, restriction, objection, consent), does the condition of a permit hold. Nobody learns the state of a consent
-/// who could not have been released the item.
+/// Decides who gets what. Pure: the answer depends on the arguments and the loaded rules alone, and nothing is allocated but the answer.
+/// Default is deny; a forbid beats every permit; what is not known counts against the request. The order of questions for one item is:
+/// does the recipient reach the person, is the purpose known and bound to the credential, does any rule permit at all, does a rule forbid,
+/// do the facts stop the purpose (hold, restriction, objection, consent), does the condition of a permit hold. Nobody learns the state of a
+/// consent who could not have been released the item.
 /// </summary>
+// SPEC policy §3
 public sealed class PolicyDecisionPoint
 {
-    /// <summary>Why not. INVARIANT: the smaller says more to a caller who is nearly there, and is the one told.</summary>
-    private enum Obstacle : byte
-    {
-        None,
-        AssuranceTooLow,
-        OnHold,
-        Restricted,
-        Objected,
-        ConsentExpired,
-        ConsentWithdrawn,
-        ConsentMissing,
-        PurposeNotBound,
-        NotPermitted,
-    }
-
     private static readonly string[] ReasonOf =
     [
-        "", Reasons.AssuranceTooLow, Reasons.OnHold, Reasons.Restricted, Reasons.Objected, Reasons.ConsentExpired,
+        "", Reasons.AssuranceTooLow, Reasons.OutsideHours, Reasons.OnHold, Reasons.Restricted, Reasons.Objected, Reasons.ConsentExpired,
         Reasons.ConsentWithdrawn, Reasons.ConsentMissing, Reasons.PurposeNotBound, Reasons.NotPermitted,
     ];
 
@@ -37,7 +25,6 @@ public sealed class PolicyDecisionPoint
     private readonly FrozenDictionary<string, int> purposeOrdinals;
     private readonly FrozenDictionary<string, FrozenSet<string>> capabilities;
     private readonly DecisionTable table;
-    private readonly ItemDecision[][] refusals;
 
     internal PolicyDecisionPoint(IReadOnlyList<CatalogueItem> items, IReadOnlyList<Rule> rules, RoleRegistry roles, PurposeRegistry purposes)
     {
@@ -46,12 +33,14 @@ public sealed class PolicyDecisionPoint
         purposeOrdinals = purposes.All.Select((purpose, index) => (purpose.Name, index)).ToFrozenDictionary(pair => pair.Name, pair => pair.index, StringComparer.Ordinal);
         capabilities = roles.All.ToFrozenDictionary(
             role => role.Name, role => roles.Lineage(role).SelectMany(one => one.Capabilities).ToFrozenSet(StringComparer.Ordinal), StringComparer.Ordinal);
-        table = DecisionTable.Compile(rules, roles, purposes, items.Count);
-        refusals = [.. items.Select(item => ReasonOf.Select(reason => new ItemDecision(item, reason, [])).ToArray())];
+        table = DecisionTable.Compile(rules, roles, purposes, items);
     }
+
+    internal DecisionTable Table => table;
 
     public bool HasCapability(IReadOnlyList<string> roles, string capability)
     {
+        ArgumentNullException.ThrowIfNull(roles);
         foreach (var role in roles)
         {
             if (capabilities.TryGetValue(role, out var own) && own.Contains(capability)) return true;
@@ -61,52 +50,134 @@ public sealed class PolicyDecisionPoint
     }
 
     /// <summary>
+    /// Whether the recipient may know that the person is there: a customer reaches the own record, anyone else whom one of the roles reaches.
+    /// False means that <see cref="Decide"/> refuses whatever the purpose, and that the answer should be the one for nobody at all.
+    /// </summary>
+    public bool CanReach(Recipient recipient, SubjectId subject, DecisionFacts facts)
+    {
+        ArgumentNullException.ThrowIfNull(recipient);
+        ArgumentNullException.ThrowIfNull(facts);
+        if (recipient.Kind == RecipientKind.Customer && recipient.Subject != subject) return false;
+        for (var index = 0; index < recipient.Roles.Count; index++)
+        {
+            var role = table.RoleOf(recipient.Roles[index]);
+            if (role >= 0 && table.ReachOf(role).Holds(facts)) return true;
+        }
+
+        return false;
+    }
+
+    /// <summary>Whether <see cref="CanReach"/> is true of every person: then nobody need ask it.</summary>
+    public bool ReachesEverybody(Recipient recipient)
+    {
+        ArgumentNullException.ThrowIfNull(recipient);
+        if (recipient.Kind == RecipientKind.Customer) return false;
+        for (var index = 0; index < recipient.Roles.Count; index++)
+        {
+            var role = table.RoleOf(recipient.Roles[index]);
+            if (role >= 0 && table.ReachOf(role).IsEverybody) return true;
+        }
+
+        return false;
+    }
+
+    /// <summary>
     /// Whether some facts would release the item: for refusing early, before a subject is known, as for the terms of a search.
-    /// False means that <see cref="Decide"/> refuses whatever the facts.
+    /// False means that <see cref="Decide"/> refuses whatever the facts and the hour.
     /// </summary>
     public bool CouldPermit(Recipient recipient, AccessAction action, string purpose, CatalogueItem item)
     {
+        ArgumentNullException.ThrowIfNull(recipient);
+        ArgumentNullException.ThrowIfNull(item);
         if (!purposeOrdinals.TryGetValue(purpose, out var ordinal) || !recipient.IsBoundTo(purpose)) return false;
-        bool InReach(int guard) => recipient.Assurance >= table.Guards[guard].Assurance && (!table.Guards[guard].OwnRecord || recipient.Subject is not null);
-        var cells = recipient.Roles.Select(role => table.Row(role, ordinal, action)?[item.Ordinal]).OfType<Cell>().ToList();
-        return cells.SelectMany(cell => cell.Permits).Any(permit => InReach(permit.Guard))
-            && !cells.SelectMany(cell => cell.Forbids).Any(forbid => forbid.Guard == 0 || !InReach(forbid.Guard));
+        var permitted = false;
+        for (var index = 0; index < recipient.Roles.Count; index++)
+        {
+            var role = table.RoleOf(recipient.Roles[index]);
+            if (role < 0 || table.Row(role, ordinal, action)?[item.Ordinal] is not { } cell) continue;
+            foreach (var forbid in cell.Forbids)
+            {
+                if (forbid.Guard == 0 || !CouldHold(forbid.Guard, recipient)) return false;
+            }
+
+            foreach (var permit in cell.Permits) permitted |= CouldHold(permit.Guard, recipient);
+        }
+
+        return permitted;
     }
+
+    private bool CouldHold(int guard, Recipient recipient) =>
+        recipient.Assurance >= table.Guards[guard].Assurance && (!table.Guards[guard].OwnRecord || recipient.Subject is not null);
 
     public Decision Decide(AccessRequest request, DecisionFacts facts, DateTimeOffset now)
     {
         ArgumentNullException.ThrowIfNull(request);
         ArgumentNullException.ThrowIfNull(facts);
         var items = request.Items ?? everyField;
+        if (!CanReach(request.Recipient, request.Subject, facts)) return RefuseAll(items, Obstacle.NotPermitted, reachable: false);
         if (!purposeOrdinals.TryGetValue(request.Purpose, out var ordinal)) return RefuseAll(items, Obstacle.NotPermitted);
         if (!request.Recipient.IsBoundTo(request.Purpose)) return RefuseAll(items, Obstacle.PurposeNotBound);
-        if (request.Recipient.Kind == RecipientKind.Customer && request.Recipient.Subject != request.Subject) return RefuseAll(items, Obstacle.NotPermitted);
 
         var purpose = purposes.All[ordinal];
-        Span<Obstacle> guards = table.Guards.Count <= 64 ? stackalloc Obstacle[table.Guards.Count] : new Obstacle[table.Guards.Count];
-        for (var guard = 1; guard < guards.Length; guard++) guards[guard] = Test(table.Guards[guard], request, facts, now);
-        Span<ulong> used = stackalloc ulong[(table.RuleIds.Count / 64) + 1];
-        used.Clear();
-        var stop = Stop(purpose, facts, now);
-        var weighing = new Weighing(guards, used, stop, Rows(request, ordinal))
+        var roles = request.Recipient.Roles;
+        var few = default(FewRows);
+        Span<HeldRow> rows = roles.Count <= FewRows.Count ? few : new HeldRow[roles.Count];
+        var weighing = new Weighing(table.Guards, stackalloc byte[table.Guards.Length], stackalloc ulong[(table.RuleIds.Length / 64) + 1])
         {
-            Holding = facts.Remainder || (request.Action == AccessAction.Erase && (facts.OnHold || facts.Holds.Count > 0)) ? (facts, purpose.Id) : null,
+            Request = request,
+            Facts = facts,
+            Now = now,
+            Purpose = purpose,
+            Rows = rows[..Rows(request, facts, ordinal, rows)],
+            Stop = Stop(purpose, facts, now),
+            MayBeHeld = facts.Remainder || (request.Action == AccessAction.Erase && (facts.OnHold || facts.Holds.Count > 0)),
         };
-        return DecideAll(request, items, ref weighing);
+        return DecideAll(items, ref weighing);
+    }
+
+    /// <summary>A row of the table, and whether its role reaches the person. Of a role that does not, the forbids count and the permits do not.</summary>
+    private record struct HeldRow(Cell?[] Cells, bool Reaches);
+
+    [InlineArray(Count)]
+    private struct FewRows
+    {
+        public const int Count = 8;
+        private HeldRow first;
     }
 
     /// <summary>What stays the same for all items of a request, and what is gathered over them.</summary>
-    private ref struct Weighing(ReadOnlySpan<Obstacle> guards, Span<ulong> used, Obstacle stop, Cell?[]?[] rows)
+    private ref struct Weighing(Guard[] guards, Span<byte> tested, Span<ulong> used)
     {
-        public readonly ReadOnlySpan<Obstacle> Guards = guards;
-        public readonly Span<ulong> Used = used;
-        public readonly Obstacle Stop = stop;
-        public readonly Cell?[]?[] Rows = rows;
+        private readonly Guard[] guards = guards;
+        private readonly Span<byte> tested = tested;
+
+        public required AccessRequest Request { get; init; }
+
+        public required DecisionFacts Facts { get; init; }
+
+        public required DateTimeOffset Now { get; init; }
+
+        public required Purpose Purpose { get; init; }
+
+        public required ReadOnlySpan<HeldRow> Rows { get; init; }
+
+        /// <summary>What the facts hold against the purpose, whatever the item.</summary>
+        public required Obstacle Stop { get; init; }
 
         /// <summary>Set where a hold, or what it left of an erased person, may stand in the way of an item.</summary>
-        public (DecisionFacts Facts, int Purpose)? Holding { get; init; }
+        public required bool MayBeHeld { get; init; }
+
+        public readonly Span<ulong> Used = used;
 
         public int Obligations;
+
+        /// <summary>What stands in the way of a condition, tested when first asked for.</summary>
+        public readonly Obstacle Test(int guard)
+        {
+            if (guard == 0) return Obstacle.None;
+            if (tested[guard] == 0) tested[guard] = (byte)(1 + (int)guards[guard].Test(Request, Facts, Now));
+            return (Obstacle)(tested[guard] - 1);
+        }
 
         public readonly void Use(NamedRules rules)
         {
@@ -114,22 +185,28 @@ public sealed class PolicyDecisionPoint
         }
     }
 
-    private Cell?[]?[] Rows(AccessRequest request, int purpose)
+    /// <returns>How many rows there are.</returns>
+    private int Rows(AccessRequest request, DecisionFacts facts, int purpose, Span<HeldRow> rows)
     {
-        var roles = request.Recipient.Roles;
-        var rows = new Cell?[]?[roles.Count];
-        for (var index = 0; index < rows.Length; index++) rows[index] = table.Row(roles[index], purpose, request.Action);
-        return rows;
+        var count = 0;
+        for (var index = 0; index < rows.Length && index < request.Recipient.Roles.Count; index++)
+        {
+            var role = table.RoleOf(request.Recipient.Roles[index]);
+            if (role >= 0 && table.Row(role, purpose, request.Action) is { } cells) rows[count++] = new HeldRow(cells, table.ReachOf(role).Holds(facts));
+        }
+
+        return count;
     }
 
-    private Decision DecideAll(AccessRequest request, IReadOnlyList<RequestedItem> items, ref Weighing weighing)
+    private Decision DecideAll(IReadOnlyList<RequestedItem> items, ref Weighing weighing)
     {
         var decisions = new ItemDecision[items.Count];
         var permits = new FieldPermit[items.Count];
         var released = 0;
         for (var index = 0; index < decisions.Length; index++)
         {
-            var decision = decisions[index] = DecideItem(request, items[index], ref weighing);
+            ref var decision = ref decisions[index];
+            decision = DecideItem(items[index], ref weighing);
             if (decision.Permit is { } permit) permits[released++] = permit;
         }
 
@@ -137,50 +214,61 @@ public sealed class PolicyDecisionPoint
         return new Decision(decisions, permits, ObligationSet.ListOf(weighing.Obligations), UsedRules(weighing.Used));
     }
 
-    private ItemDecision DecideItem(AccessRequest request, RequestedItem requested, ref Weighing weighing)
+    private static ItemDecision DecideItem(RequestedItem requested, ref Weighing weighing)
     {
         var item = requested.Item;
-        var obstacle = Weigh(item.Ordinal, ref weighing, out var widest);
-        if (obstacle == Obstacle.NotPermitted) return Forbidden(item, ref weighing) ?? refusals[item.Ordinal][(int)obstacle];
-        if (Forbidden(item, ref weighing) is { } forbidden) return forbidden;
-        if (weighing.Holding is { } holding && IsHeld(item, request.Action, holding.Facts, holding.Purpose)) return refusals[item.Ordinal][(int)Obstacle.OnHold];
-        if (weighing.Stop != Obstacle.None) return refusals[item.Ordinal][(int)weighing.Stop];
-        if (obstacle != Obstacle.None) return refusals[item.Ordinal][(int)obstacle];
+        var nearest = Weigh(item.Ordinal, ref weighing, out var widest);
+        if (Forbidden(item.Ordinal, ref weighing, out var forbids) is var forbidden && forbidden != Obstacle.None)
+        {
+            return Refuse(item, nearest == Obstacle.NotPermitted ? nearest : forbidden, forbids);
+        }
+
+        if (nearest == Obstacle.NotPermitted) return Refuse(item, nearest, []);
+        if (weighing.MayBeHeld && IsHeld(item, ref weighing)) return Refuse(item, Obstacle.OnHold, []);
+        if (weighing.Stop != Obstacle.None) return Refuse(item, weighing.Stop, []);
+        if (nearest != Obstacle.None) return Refuse(item, nearest, []);
 
         var rules = Determining(item.Ordinal, widest, ref weighing);
-        var narrows = requested.Narrower < widest && ActionNames.Discloses(request.Action);
-        return new ItemDecision(new FieldPermit(item, narrows ? requested.Narrower!.Value : widest, request.Action, request.Subject), rules);
+        var narrows = requested.Narrower < widest && ActionNames.Discloses(weighing.Request.Action);
+        return new ItemDecision(new FieldPermit(item, narrows ? requested.Narrower!.Value : widest, weighing.Request.Action, weighing.Request.Subject), rules);
     }
+
+    private static ItemDecision Refuse(CatalogueItem item, Obstacle obstacle, string[] rules) => new(item, ReasonOf[(int)obstacle], rules);
 
     /// <summary>The widest form of the permits whose condition holds; else what stands in the way of the nearest.</summary>
     private static Obstacle Weigh(int item, ref Weighing weighing, out Form widest)
     {
         widest = Form.Withheld;
         var nearest = Obstacle.NotPermitted;
-        foreach (var row in weighing.Rows)
+        foreach (ref readonly var row in weighing.Rows)
         {
-            if (row?[item] is not { } cell) continue;
+            if (!row.Reaches || row.Cells[item] is not { } cell) continue;
             foreach (var permit in cell.Permits)
             {
-                var obstacle = weighing.Guards[permit.Guard];
+                var obstacle = weighing.Test(permit.Guard);
                 if (obstacle < nearest) nearest = obstacle;
-                if (obstacle == Obstacle.None && permit.Form > widest) widest = permit.Form;
+                if (obstacle != Obstacle.None) continue;
+
+                // The widest stand first.
+                if (permit.Form > widest) widest = permit.Form;
+                break;
             }
         }
 
         return nearest;
     }
 
-    private static ItemDecision? Forbidden(CatalogueItem item, ref Weighing weighing)
+    /// <summary>Of the forbids that apply, what is farthest from release.</summary>
+    private static Obstacle Forbidden(int item, ref Weighing weighing, out string[] ids)
     {
         var obstacle = Obstacle.None;
-        string[] ids = [];
-        foreach (var row in weighing.Rows)
+        ids = [];
+        foreach (ref readonly var row in weighing.Rows)
         {
-            if (row?[item.Ordinal] is not { } cell) continue;
+            if (row.Cells[item] is not { } cell) continue;
             foreach (var forbid in cell.Forbids)
             {
-                var exception = forbid.Guard == 0 ? Obstacle.NotPermitted : weighing.Guards[forbid.Guard];
+                var exception = forbid.Guard == 0 ? Obstacle.NotPermitted : weighing.Test(forbid.Guard);
                 if (exception == Obstacle.None) continue;
                 if (exception > obstacle) obstacle = exception;
                 ids = Union(ids, forbid.Rules.Ids);
@@ -188,20 +276,19 @@ public sealed class PolicyDecisionPoint
             }
         }
 
-        if (obstacle == Obstacle.None) return null;
-        var told = Weigh(item.Ordinal, ref weighing, out _) == Obstacle.NotPermitted ? Obstacle.NotPermitted : obstacle;
-        return new ItemDecision(item, ReasonOf[(int)told], ids);
+        return obstacle;
     }
 
     private static string[] Determining(int item, Form form, ref Weighing weighing)
     {
         string[] ids = [];
-        foreach (var row in weighing.Rows)
+        foreach (ref readonly var row in weighing.Rows)
         {
-            if (row?[item] is not { } cell) continue;
+            if (!row.Reaches || row.Cells[item] is not { } cell) continue;
             foreach (var permit in cell.Permits)
             {
-                if (permit.Form != form || weighing.Guards[permit.Guard] != Obstacle.None) continue;
+                if (permit.Form < form) break;
+                if (permit.Form != form || weighing.Test(permit.Guard) != Obstacle.None) continue;
                 ids = Union(ids, permit.Rules.Ids);
                 weighing.Obligations |= permit.Obligations;
                 weighing.Use(permit.Rules);
@@ -212,73 +299,39 @@ public sealed class PolicyDecisionPoint
     }
 
     private static string[] Union(string[] left, string[] right) =>
-        left.Length == 0 ? right : [.. left.Union(right).Order(StringComparer.Ordinal)];
+        left.Length == 0 || left == right ? right : [.. left.Union(right).Order(StringComparer.Ordinal)];
 
     private string[] UsedRules(ReadOnlySpan<ulong> used)
     {
         var count = 0;
-        foreach (var word in used) count += System.Numerics.BitOperations.PopCount(word);
+        foreach (var word in used) count += BitOperations.PopCount(word);
         if (count == 0) return [];
         var ids = new string[count];
         var next = 0;
-        for (var index = 0; next < count; index++)
+        for (var word = 0; word < used.Length; word++)
         {
-            if ((used[index >> 6] >> (index & 63) & 1) != 0) ids[next++] = table.RuleIds[index];
+            for (var rest = used[word]; rest != 0; rest &= rest - 1) ids[next++] = table.RuleIds[(word * 64) + BitOperations.TrailingZeroCount(rest)];
         }
 
         return ids;
     }
 
-    private Decision RefuseAll(IReadOnlyList<RequestedItem> items, Obstacle obstacle) =>
-        new([.. items.Select(requested => refusals[requested.Item.Ordinal][(int)obstacle])], [], [], []);
+    private static Decision RefuseAll(IReadOnlyList<RequestedItem> items, Obstacle obstacle, bool reachable = true) =>
+        new([.. items.Select(requested => Refuse(requested.Item, obstacle, []))], [], [], []) { Reachable = reachable };
 
     /// <summary>What the facts hold against the purpose itself, whatever the item.</summary>
     private static Obstacle Stop(Purpose purpose, DecisionFacts facts, DateTimeOffset now)
     {
         if (facts.Restricted && purpose.StopsOnRestriction) return Obstacle.Restricted;
         if (purpose.StopsOnObjection && facts.ObjectedPurposes.Contains(purpose.Id)) return Obstacle.Objected;
-        return purpose.NeedsConsent ? Consent(purpose.Id, facts, now) : Obstacle.None;
+        return purpose.NeedsConsent ? ConsentState.Of(purpose.Id, facts, now) : Obstacle.None;
     }
 
     // What is held may not be erased. What a hold has left of an erased person may be disclosed for the purposes that the hold names, and nothing may be added.
-    private static bool IsHeld(CatalogueItem item, AccessAction action, DecisionFacts facts, int purpose) => action == AccessAction.Erase
-        ? facts.Keeps(item)
-        : !(ActionNames.Discloses(action) && action != AccessAction.Feed && facts.KeepsFor(item, purpose));
-
-    private static Obstacle Test(Guard guard, AccessRequest request, DecisionFacts facts, DateTimeOffset now)
+    private static bool IsHeld(CatalogueItem item, ref Weighing weighing)
     {
-        if (guard.OwnRecord && request.Recipient.Subject != request.Subject) return Obstacle.NotPermitted;
-        if (request.Recipient.Assurance < guard.Assurance) return Obstacle.AssuranceTooLow;
-        var worst = Obstacle.None;
-        for (var index = 0; index < guard.Consents.Count; index++)
-        {
-            var consent = Consent(guard.Consents[index], facts, now);
-            if (consent > worst) worst = consent;
-        }
-
-        return worst;
-    }
-
-    /// <summary>Only given and unexpired counts. Should the facts name a purpose twice, the worse counts.</summary>
-    private static Obstacle Consent(int purpose, DecisionFacts facts, DateTimeOffset now)
-    {
-        var state = Obstacle.None;
-        var known = false;
-        for (var index = 0; index < facts.Consents.Count; index++)
-        {
-            var fact = facts.Consents[index];
-            if (fact.PurposeId != purpose) continue;
-            known = true;
-            var own = fact.Status switch
-            {
-                ConsentStatus.Given when fact.Expires is null || fact.Expires > now => Obstacle.None,
-                ConsentStatus.Given => Obstacle.ConsentExpired,
-                ConsentStatus.Withdrawn => Obstacle.ConsentWithdrawn,
-                _ => Obstacle.ConsentMissing,
-            };
-            if (own > state) state = own;
-        }
-
-        return known ? state : Obstacle.ConsentMissing;
+        var (action, facts) = (weighing.Request.Action, weighing.Facts);
+        if (action == AccessAction.Erase) return facts.Keeps(item);
+        return !(ActionNames.Discloses(action) && action != AccessAction.Feed && facts.KeepsFor(item, weighing.Purpose.Id));
     }
 }

@@ -74,11 +74,5 @@ public sealed class PolicyQuestions
     private string[] Conditions(IReadOnlyList<string> ruleIds) =>
         [.. ruleIds.Select(ConditionsOf).Aggregate((left, right) => left.Intersect(right)).Order(StringComparer.Ordinal)];
 
-    private IEnumerable<string> ConditionsOf(string ruleId)
-    {
-        var guard = policy.Rules.First(rule => rule.Id == ruleId).Guard;
-        if (guard.OwnRecord) yield return "own-record";
-        if (guard.Assurance >= Recipient.MultiFactor) yield return "mfa";
-        foreach (var purpose in guard.Consents) yield return "consent:" + policy.Purposes.ById(purpose)!.Name;
-    }
+    private IEnumerable<string> ConditionsOf(string ruleId) => policy.Rules.First(rule => rule.Id == ruleId).Guard.Words(policy.Purposes);
 }

@@ -10,12 +10,13 @@ public sealed class PolicySet
 {
     private readonly byte[] version;
 
-    private PolicySet(PolicySource source, IReadOnlyList<RetentionRule> retention, Vocabulary words, IReadOnlyList<Rule> rules)
+    private PolicySet(PolicySource source, IReadOnlyList<RetentionRule> retention, PolicyWords words, IReadOnlyList<Rule> rules)
     {
         version = source.Version();
         Version = Convert.ToHexStringLower(version);
         (Retention, Catalogue, Events) = (retention, words.Catalogue, words.Events);
         (Purposes, Roles, Rules) = (words.Purposes, words.Roles, rules);
+        (People, Jurisdictions) = (words.People, words.Jurisdictions);
         Items = [.. Catalogue.Fields, .. Events.Types];
         Decisions = new PolicyDecisionPoint(Items, rules, Roles, Purposes);
         Questions = new PolicyQuestions(this);
@@ -38,7 +39,10 @@ public sealed class PolicySet
 
     public required IReadOnlyList<AnalyticsDomain> Analytics { get; init; }
 
-    public required JurisdictionTable Jurisdictions { get; init; }
+    public JurisdictionTable Jurisdictions { get; }
+
+    /// <summary>The words for brands, residencies and relations.</summary>
+    public PeopleRegistry People { get; }
 
     public required IReadOnlyList<PolicyCase> Cases { get; init; }
 
@@ -50,9 +54,6 @@ public sealed class PolicySet
     public IReadOnlyList<CatalogueItem> Items { get; }
 
     internal IReadOnlyList<Rule> Rules { get; }
-
-    /// <summary>The words that rules and cases are made of.</summary>
-    private sealed record Vocabulary(Catalogue Catalogue, TrackingPlan Events, PurposeRegistry Purposes, RoleRegistry Roles);
 
     /// <summary>Reads a policy, whole or not at all.</summary>
     /// <param name="files">Path relative to the policy folder, to the text of the file. Other files than YAML are ignored.</param>
@@ -67,16 +68,17 @@ public sealed class PolicySet
         var catalogue = items.Catalogue(source.Required("catalogue.yaml"));
         var events = items.Events(source.Required("events.yaml"), catalogue.Fields.Count);
         var purposes = RegistryReader.Purposes(source.Required("purposes.yaml"));
-        var roles = RegistryReader.Roles(source.Required("roles.yaml"));
-        var rules = new RuleReader(catalogue, events, purposes, roles).Rules(source.Rules);
-        var analytics = RegistryReader.Analytics(source.Optional("analytics.yaml"), catalogue, events);
+        var people = PeopleReader.People(source.Optional("people.yaml"));
         var jurisdictions = RegistryReader.Jurisdictions(source.Required("jurisdictions.yaml"));
-        var cases = new CaseReader(catalogue, events, purposes, roles).Cases(source.Cases);
+        var conditions = new ConditionReader(people, jurisdictions);
+        var roles = RegistryReader.Roles(source.Required("roles.yaml"), conditions);
+        var rules = new RuleReader(catalogue, events, purposes, roles, conditions).Rules(source.Rules);
+        var analytics = RegistryReader.Analytics(source.Optional("analytics.yaml"), catalogue, events);
+        var cases = new CaseReader(new PolicyWords(catalogue, events, purposes, roles, people, jurisdictions)).Cases(source.Cases);
         problems.ThrowIfAny();
-        return new PolicySet(source, retention, new Vocabulary(catalogue, events, purposes, roles), rules)
+        return new PolicySet(source, retention, new PolicyWords(catalogue, events, purposes, roles, people, jurisdictions), rules)
         {
             Analytics = analytics,
-            Jurisdictions = jurisdictions,
             Cases = cases,
         };
     }

@@ -100,6 +100,9 @@ public sealed class Role
 
     /// <summary>Own capabilities; those of the parents come on top.</summary>
     public IReadOnlyList<string> Capabilities { get; }
+
+    /// <summary>Whom the role reaches by its own words: one of these circles, everybody where the list is empty; null where it says nothing.</summary>
+    internal IReadOnlyList<PersonCircle>? OwnReach { get; init; }
 }
 
 /// <summary>The roles, by name.</summary>
@@ -116,6 +119,20 @@ public sealed class RoleRegistry
     public IReadOnlyList<Role> All { get; }
 
     public Role? Find(string name) => byName.GetValueOrDefault(name);
+
+    /// <summary>What a role says of its reach stands; where it says nothing, it reaches whom each of its parents reaches.</summary>
+    internal Reach ReachOf(Role role)
+    {
+        var circles = new List<IReadOnlyList<PersonCircle>>();
+        var open = new List<Role> { role };
+        for (var index = 0; index < open.Count; index++)
+        {
+            if (open[index].OwnReach is not { } own) open.AddRange(open[index].Parents.Select(Find).OfType<Role>().Where(parent => !open.Contains(parent)));
+            else if (own.Count > 0) circles.Add(own);
+        }
+
+        return circles.Count == 0 ? Reach.Everybody : new Reach(circles);
+    }
 
     /// <summary>The role and everything it descends from. Parents form no circle: loading refuses one.</summary>
     internal IReadOnlyList<Role> Lineage(Role role)

@@ -1,25 +1,5 @@
 namespace DataVault.Policy;
 
-/// <summary>
-/// A condition on the request and the facts. All parts must hold. A fact that is not known does not hold: so a permit that needs it
-/// does not apply, and a forbid with it as exception does.
-/// </summary>
-/// <param name="OwnRecord">The recipient is the subject.</param>
-/// <param name="Assurance">Least assurance of the sign-in.</param>
-/// <param name="Consents">Ids of purposes consented to, ascending.</param>
-internal sealed record Guard(bool OwnRecord, int Assurance, IReadOnlyList<int> Consents)
-{
-    public static Guard Always { get; } = new(false, Recipient.Password, []);
-
-    public bool IsAlways => !OwnRecord && Assurance <= Recipient.Password && Consents.Count == 0;
-
-    public string Key => $"{OwnRecord}/{Assurance}/{string.Join(',', Consents)}";
-
-    /// <summary>True when whoever satisfies <paramref name="other"/> satisfies this.</summary>
-    public bool IsImpliedBy(Guard other) =>
-        (!OwnRecord || other.OwnRecord) && Assurance <= other.Assurance && Consents.All(other.Consents.Contains);
-}
-
 /// <summary>A rule with every name resolved.</summary>
 internal sealed record Rule(string Id, string File, int Line)
 {

@@ -58,12 +58,18 @@ public enum AccessAction
 
     /// <summary>Record a consent, refusal or withdrawal on the subject's behalf; about the record, whatever the item.</summary>
     Consent,
+
+    /// <summary>Say that two records, or two pseudonyms, are of one person.</summary>
+    Link,
+
+    /// <summary>Say whose pseudonym it is.</summary>
+    ReIdentify,
 }
 
 /// <summary>Wire names of <see cref="AccessAction"/>.</summary>
 public static class ActionNames
 {
-    private static readonly string[] Names = ["create", "read", "update", "search", "export", "erase", "feed", "consent"];
+    private static readonly string[] Names = ["create", "read", "update", "search", "export", "erase", "feed", "consent", "link", "re-identify"];
 
     public static IReadOnlyList<string> All => Names;
 
@@ -154,6 +160,9 @@ public static class Reasons
     public const string Restricted = "restricted";
     public const string OnHold = "on-hold";
     public const string AssuranceTooLow = "assurance-too-low";
+
+    /// <summary>The rule opens at other hours only.</summary>
+    public const string OutsideHours = "outside-hours";
 
     /// <summary>Set by the gate, which counts disclosures; the decision itself is pure.</summary>
     public const string BudgetExhausted = "budget-exhausted";

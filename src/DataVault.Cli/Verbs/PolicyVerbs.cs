@@ -51,7 +51,8 @@ internal static class PolicyVerbs
     {
         var roles = new Option<string[]>("--role", "-r") { Description = "Role of the imagined recipient (repeatable).", Required = true };
         var purpose = new Option<string>("--purpose", "-p") { Description = "Purpose asked for.", Required = true };
-        var action = new Option<AccessAction>("--action") { Description = "What is asked for.", DefaultValueFactory = _ => AccessAction.Read };
+        var action = new Option<string>("--action") { Description = "What is asked for.", DefaultValueFactory = _ => ActionNames.Of(AccessAction.Read) };
+        action.AcceptOnlyFromAmong([.. ActionNames.All]);
         var items = new Option<string?>("--fields", "-f") { Description = "Fields (email, email.masked) and events (event:purchase) with commas between; default all fields." };
         var consents = new Option<string[]>("--consent") { Description = "State of a consent, such as marketing=given (repeatable).", DefaultValueFactory = _ => [] };
         var restricted = new Option<bool>("--restricted") { Description = "The person's processing is restricted." };
@@ -66,8 +67,9 @@ internal static class PolicyVerbs
                 foreach (var role in parsed.GetRequiredValue(roles)) Known(policy.Roles.Find(role), "role", role, policy.Roles.All.Select(r => r.Name));
                 var named = Known(policy.Purposes.Find(parsed.GetRequiredValue(purpose)), "purpose", parsed.GetRequiredValue(purpose), policy.Purposes.All.Select(p => p.Name));
                 var facts = Facts(policy, parsed.GetRequiredValue(consents), parsed.GetValue(restricted));
+                if (!ActionNames.TryParse(parsed.GetRequiredValue(action), out var asked)) throw new UsageException("Unknown action.");
                 var decision = policy.Questions.Explain(
-                    parsed.GetRequiredValue(roles), named.Name, parsed.GetValue(action), Items(policy, parsed.GetValue(items)), facts, session.Host.Time.GetUtcNow());
+                    parsed.GetRequiredValue(roles), named.Name, asked, Items(policy, parsed.GetValue(items)), facts, session.Host.Time.GetUtcNow());
                 Show(session, policy, decision);
                 return Task.FromResult(decision.Released ? ExitCode.Ok : ExitCode.Refused);
             });
@@ -190,7 +192,7 @@ internal static class PolicyVerbs
     {
         var answer = grants.Select(g => new
         {
-            g.Role, g.Purpose, action = Word(g.Action), field = g.Item.Name, form = FormNames.Of(g.Form), g.NeedsConsent, g.Conditions, rules = g.RuleIds,
+            g.Role, g.Purpose, action = ActionNames.Of(g.Action), field = g.Item.Name, form = FormNames.Of(g.Form), g.NeedsConsent, g.Conditions, rules = g.RuleIds,
         }).ToList();
         session.Report.Show(answer, () =>
         {
@@ -203,6 +205,4 @@ internal static class PolicyVerbs
     }
 
     private static IEnumerable<string> Needed(bool consent, IReadOnlyList<string> conditions) => consent ? ["consent", .. conditions] : conditions;
-
-    private static string Word(AccessAction action) => action.ToString().ToLowerInvariant();
 }

@@ -1,9 +1,14 @@
+using System.Globalization;
 using DataVault.Policy.Yaml;
 
 namespace DataVault.Policy.Reading;
 
+/// <summary>The words that rules and cases are made of.</summary>
+internal sealed record PolicyWords(
+    Catalogue Catalogue, TrackingPlan Events, PurposeRegistry Purposes, RoleRegistry Roles, PeopleRegistry People, JurisdictionTable Jurisdictions);
+
 /// <summary>Reads cases/*.yaml.</summary>
-internal sealed class CaseReader(Catalogue catalogue, TrackingPlan plan, PurposeRegistry purposes, RoleRegistry roles)
+internal sealed class CaseReader(PolicyWords words)
 {
     private static readonly string[] States = ["given", "expired", "withdrawn", "refused", "unknown"];
 
@@ -11,7 +16,7 @@ internal sealed class CaseReader(Catalogue catalogue, TrackingPlan plan, Purpose
     [
         FormNames.Of(Form.Plain), FormNames.Of(Form.Masked), FormNames.Of(Form.Generalised), FormNames.Of(Form.Token),
         Reasons.NotPermitted, Reasons.PurposeNotBound, Reasons.ConsentMissing, Reasons.ConsentWithdrawn, Reasons.ConsentExpired,
-        Reasons.Objected, Reasons.Restricted, Reasons.OnHold, Reasons.AssuranceTooLow,
+        Reasons.Objected, Reasons.Restricted, Reasons.OnHold, Reasons.AssuranceTooLow, Reasons.OutsideHours,
     ];
 
     public IReadOnlyList<PolicyCase> Cases(IEnumerable<Section> files)
@@ -37,10 +42,13 @@ internal sealed class CaseReader(Catalogue catalogue, TrackingPlan plan, Purpose
         var action = Action(body);
         var expected = Expected(body);
         var requested = expected.Select(pair => pair.Item).OfType<RequestedItem>().ToList();
+        var at = Instant(body, "at") ?? CaseRunner.Now;
         return new PolicyCase(body.Text("name"), body.File, body.Line)
         {
             Request = new AccessRequest(Recipient(body, purpose), CaseRunner.Subject, action, purpose, requested),
-            Facts = body.OptionalMap("facts") is { } facts ? Facts(facts) : DecisionFacts.None,
+            Facts = body.OptionalMap("facts") is { } facts ? Facts(facts, at) : DecisionFacts.None,
+            At = at,
+            Reachable = body.Has("reachable") ? body.Flag("reachable", true) : null,
             Expected = [.. expected.Where(pair => pair.Item is not null).Select(pair => (pair.Text, pair.Outcome))],
             Obligations = [.. body.Words("obligations").Select(word => word.Text)],
         };
@@ -56,7 +64,7 @@ internal sealed class CaseReader(Catalogue catalogue, TrackingPlan plan, Purpose
     {
         var kind = body.Choice<RecipientKind>("recipient", RecipientKind.Application);
         var held = body.SomeWords("roles");
-        foreach (var word in held.Where(word => roles.Find(word.Text) is null)) body.Problem(word.Line, $"unknown role {word.Text}");
+        foreach (var word in held.Where(word => words.Roles.Find(word.Text) is null)) body.Problem(word.Line, $"unknown role {word.Text}");
         var bound = body.Has("boundTo") ? [.. body.Words("boundTo").Select(word => word.Text)] : new[] { purpose };
         SubjectId? subject = body.Choice("record", ["none", "own", "foreign"], "none") switch
         {
@@ -68,13 +76,13 @@ internal sealed class CaseReader(Catalogue catalogue, TrackingPlan plan, Purpose
         return new Recipient(kind, "case", "case", [.. held.Select(word => word.Text)], bound, subject, assurance);
     }
 
-    private DecisionFacts Facts(Section body)
+    private DecisionFacts Facts(Section body, DateTimeOffset at)
     {
         var consents = new List<ConsentFact>();
         foreach (var (name, state) in body.OptionalMap("consents")?.Texts() ?? [])
         {
             if (!States.Contains(state)) body.Problem(name.Line, $"{state} is not one of {string.Join(", ", States)}");
-            if (Find(body, name) is { } purpose) consents.Add(Fact(purpose.Id, state));
+            if (Find(body, name) is { } purpose) consents.Add(Fact(purpose.Id, state, at));
         }
 
         var objected = body.Words("objections").Select(word => Find(body, word)?.Id ?? 0).ToList();
@@ -82,9 +90,38 @@ internal sealed class CaseReader(Catalogue catalogue, TrackingPlan plan, Purpose
         {
             Holds = body.OptionalMap("hold") is { } hold ? [Hold(hold)] : [],
             Remainder = body.Flag("remainder", false),
+            Traits = new SubjectTraits(
+                Trait(body, "jurisdiction", name => words.Jurisdictions.Find(name) is not null),
+                Trait(body, "residency", words.People.IsResidency),
+                Trait(body, "brand", words.People.IsBrand),
+                Instant(body, "recorded")),
+            Child = body.Has("child") ? body.Flag("child", false) : null,
+            Relations = [.. body.Words("relations").Select(word => Relation(body, word))],
         };
         body.Done();
         return facts;
+    }
+
+    private static string? Trait(Section body, string key, Func<string, bool> isKnown)
+    {
+        var name = body.OptionalText(key);
+        if (name is not null && !isKnown(name)) body.Problem(body.LineOf(key), $"unknown {key} {name}");
+        return name;
+    }
+
+    private string Relation(Section body, Word name)
+    {
+        if (!words.People.IsRelation(name.Text)) body.Problem(name.Line, $"unknown relation {name.Text}");
+        return name.Text;
+    }
+
+    /// <summary>An instant such as <c>2026-03-29T01:30:00Z</c>.</summary>
+    private static DateTimeOffset? Instant(Section body, string key)
+    {
+        if (body.OptionalText(key) is not { } text) return null;
+        if (DateTimeOffset.TryParseExact(text, "yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out var instant)) return instant;
+        body.Problem(body.LineOf(key), $"{key} is {text}, must be an instant such as 2026-03-29T01:30:00Z");
+        return null;
     }
 
     private HoldFact Hold(Section body)
@@ -97,15 +134,15 @@ internal sealed class CaseReader(Catalogue catalogue, TrackingPlan plan, Purpose
 
     private CatalogueItem? Item(Section body, Word name)
     {
-        if (RequestedItem.TryParse(name.Text, catalogue, plan, out var item) && item.Narrower is null) return item.Item;
+        if (RequestedItem.TryParse(name.Text, words.Catalogue, words.Events, out var item) && item.Narrower is null) return item.Item;
         body.Problem(name.Line, $"unknown item {name.Text}");
         return null;
     }
 
-    private static ConsentFact Fact(int purpose, string state) => state switch
+    private static ConsentFact Fact(int purpose, string state, DateTimeOffset at) => state switch
     {
-        "given" => new ConsentFact(purpose, ConsentStatus.Given, CaseRunner.Now.AddDays(1)),
-        "expired" => new ConsentFact(purpose, ConsentStatus.Given, CaseRunner.Now),
+        "given" => new ConsentFact(purpose, ConsentStatus.Given, at.AddDays(1)),
+        "expired" => new ConsentFact(purpose, ConsentStatus.Given, at),
         "withdrawn" => new ConsentFact(purpose, ConsentStatus.Withdrawn, null),
         "refused" => new ConsentFact(purpose, ConsentStatus.Refused, null),
         _ => new ConsentFact(purpose, ConsentStatus.Unknown, null),
@@ -113,7 +150,7 @@ internal sealed class CaseReader(Catalogue catalogue, TrackingPlan plan, Purpose
 
     private Purpose? Find(Section body, Word name)
     {
-        var purpose = purposes.Find(name.Text);
+        var purpose = words.Purposes.Find(name.Text);
         if (purpose is null) body.Problem(name.Line, $"unknown purpose {name.Text}");
         return purpose;
     }
@@ -124,7 +161,7 @@ internal sealed class CaseReader(Catalogue catalogue, TrackingPlan plan, Purpose
         if (!body.Has("expect")) body.Problem(body.Line, "expect is missing");
         foreach (var (name, outcome) in body.OptionalMap("expect")?.Texts() ?? [])
         {
-            if (!RequestedItem.TryParse(name.Text, catalogue, plan, out var item)) body.Problem(name.Line, $"unknown item {name.Text}");
+            if (!RequestedItem.TryParse(name.Text, words.Catalogue, words.Events, out var item)) body.Problem(name.Line, $"unknown item {name.Text}");
             if (!Outcomes.Contains(outcome)) body.Problem(name.Line, $"{outcome} is neither a form nor a reason");
             expected.Add((name.Text, item, outcome));
         }

@@ -8,7 +8,7 @@ namespace DataVault.Policy.Reading;
 internal sealed class PolicySource
 {
     private static readonly string[] Known =
-        ["catalogue.yaml", "events.yaml", "purposes.yaml", "roles.yaml", "analytics.yaml", "retention.yaml", "jurisdictions.yaml"];
+        ["catalogue.yaml", "events.yaml", "people.yaml", "purposes.yaml", "roles.yaml", "analytics.yaml", "retention.yaml", "jurisdictions.yaml"];
 
     private readonly SortedDictionary<string, string> files = new(StringComparer.Ordinal);
     private readonly ProblemList problems;

@@ -66,7 +66,7 @@ internal static class RegistryReader
         };
     }
 
-    public static RoleRegistry Roles(Section? section)
+    public static RoleRegistry Roles(Section? section, ConditionReader conditions)
     {
         var roles = new List<(Role Role, Section Body)>();
         var taken = new Taken();
@@ -74,7 +74,10 @@ internal static class RegistryReader
         {
             var capabilities = body.Words("capabilities");
             foreach (var word in capabilities.Where(word => !Capabilities.All.Contains(word.Text))) body.Problem(word.Line, $"unknown capability {word.Text}");
-            var role = new Role(name.Text, body.Text("title"), [.. body.Words("parents").Select(word => word.Text)], [.. capabilities.Select(word => word.Text)]);
+            var role = new Role(name.Text, body.Text("title"), [.. body.Words("parents").Select(word => word.Text)], [.. capabilities.Select(word => word.Text)])
+            {
+                OwnReach = conditions.Reach(body),
+            };
             body.Done();
             if (taken.Claim(body, name)) roles.Add((role, body));
         }

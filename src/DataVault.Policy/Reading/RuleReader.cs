@@ -3,7 +3,7 @@ using DataVault.Policy.Yaml;
 namespace DataVault.Policy.Reading;
 
 /// <summary>Reads access/*.yaml. Every name must be known: a rule about something else than was meant is worse than none.</summary>
-internal sealed class RuleReader(Catalogue catalogue, TrackingPlan plan, PurposeRegistry purposes, RoleRegistry roles)
+internal sealed class RuleReader(Catalogue catalogue, TrackingPlan plan, PurposeRegistry purposes, RoleRegistry roles, ConditionReader conditions)
 {
     private const int MostRules = 4096;
 
@@ -126,14 +126,7 @@ internal sealed class RuleReader(Catalogue catalogue, TrackingPlan plan, Purpose
         var (key, other) = forbids ? ("unless", "when") : ("when", "unless");
         if (body.Has(other)) body.Problem(body.LineOf(other), forbids ? "a forbid has exceptions (unless), no conditions" : "a permit has conditions (when), no exceptions");
         _ = body.OptionalMap(other);
-        if (body.OptionalMap(key) is not { } inner) return Guard.Always;
-        var consents = inner.Has("consent") ? Resolve(inner, "consent", purposes.All, purpose => purpose.Name) : [];
-        foreach (var purpose in consents.Where(purpose => !purpose.NeedsConsent)) inner.Problem(inner.LineOf("consent"), $"{purpose.Name} does not rest on consent");
-        var assurance = inner.Choice("assurance", ["password", "mfa"], "password") == "mfa" ? Recipient.MultiFactor : Recipient.Password;
-        var guard = new Guard(inner.Flag("ownRecord", false), assurance, [.. consents.Select(purpose => purpose.Id).Distinct().Order()]);
-        inner.Done();
-        if (guard.IsAlways) inner.Problem(inner.Line, $"{key} says nothing");
-        return guard;
+        return body.OptionalMap(key) is { } inner ? conditions.Guard(inner, key, purposes) : Guard.Always;
     }
 
     private static List<string> Obligations(Section body, bool forbids)

@@ -26,6 +26,8 @@ internal sealed class Section
 
     public bool Has(string key) => map.Entries.Any(entry => entry.Key == key);
 
+    public bool IsText(string key) => map.Entries.Any(entry => entry.Key == key && entry.Value is YamlText);
+
     public int LineOf(string key) => map.Entries.FirstOrDefault(entry => entry.Key == key)?.Line ?? Line;
 
     public string Text(string key) => Required(key, OptionalText(key)) ?? "";

@@ -47,10 +47,17 @@ internal static class PolicyTexts
           chief: { title: Chief, parents: [lead, campaign] }
         """;
 
+    private const string People = """
+        residencies: { eu: { title: EU }, uk: { title: UK } }
+        brands: { acme: { title: Acme }, nova: { title: Nova } }
+        relations: { assigned-agent: { title: Agent }, guardian: { title: Guardian } }
+        """;
+
     private const string Jurisdictions = """
         default: eu
         jurisdictions:
           eu: { title: EU, clock: months, due: 1, extension: 2, zone: Europe/Brussels, rolls: true, holidays: [2026-12-25] }
+          us: { title: US, clock: days, due: 45, zone: America/Los_Angeles }
         """;
 
     private const string Retention = """
@@ -65,6 +72,7 @@ internal static class PolicyTexts
         ["events.yaml"] = Events,
         ["purposes.yaml"] = Purposes,
         ["roles.yaml"] = Roles,
+        ["people.yaml"] = People,
         ["jurisdictions.yaml"] = Jurisdictions,
         ["retention.yaml"] = Retention,
         ["access/rules.yaml"] = rules.Length == 0 ? "rules: []" : "rules:\n" + rules,

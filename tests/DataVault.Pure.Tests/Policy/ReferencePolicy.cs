@@ -53,11 +53,12 @@ internal sealed class ReferencePolicy(PolicySet words, IReadOnlyList<RuleSpec> r
 
     public (string Outcome, string[] RuleIds) Decide(AccessRequest request, RequestedItem requested, DecisionFacts facts, DateTimeOffset now)
     {
+        var stranger = request.Recipient.Subject != request.Subject;
+        if (request.Recipient.Kind == RecipientKind.Customer && stranger) return (Reasons.NotPermitted, []);
+        if (!request.Recipient.Roles.Any(role => words.Roles.Find(role) is not null)) return (Reasons.NotPermitted, []);
         var purpose = words.Purposes.Find(request.Purpose);
         if (purpose is null) return (Reasons.NotPermitted, []);
         if (!request.Recipient.Purposes.Contains(request.Purpose)) return (Reasons.PurposeNotBound, []);
-        var stranger = request.Recipient.Subject != request.Subject;
-        if (request.Recipient.Kind == RecipientKind.Customer && stranger) return (Reasons.NotPermitted, []);
 
         var speaking = rules.Where(rule => Speaks(rule, request, requested.Item)).ToList();
         string[] Failures(RuleSpec rule) => [.. Failing(rule, request, facts, now)];
