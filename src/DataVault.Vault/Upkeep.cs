@@ -1,5 +1,4 @@
 using DataVault.Policy;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 
@@ -9,10 +8,9 @@ namespace DataVault.Vault;
 /// What falls due by the clock alone: people whose consent to analytics has run out are fed again, which takes them out; answers remembered for
 /// repeated calls are forgotten. Several processes may do both at once.
 /// </summary>
-internal sealed class Upkeep(VaultDatabase database, ActivePolicy policy, VaultClock clock, ILogger<Upkeep> logger) : BackgroundService
+internal sealed class Upkeep(VaultDatabase database, ActivePolicy policy, VaultClock clock, ILogger<Upkeep> logger)
+    : RoundsWorker(clock.Provider, logger)
 {
-    private static readonly TimeSpan Rhythm = TimeSpan.FromMinutes(1);
-
     private static readonly TimeSpan AnswersKept = TimeSpan.FromDays(1);
 
     // A new process goes on where the one before stopped, and a little before that: clocks differ between machines.
@@ -22,33 +20,18 @@ internal sealed class Upkeep(VaultDatabase database, ActivePolicy policy, VaultC
 
     private DateTimeOffset? lastTurn;
 
-    public async Task TurnAsync(CancellationToken ct)
-    {
-        var now = clock.Now;
-        await QueueExpiredAsync(now, ct);
-        await ForgetAnswersAsync(now - AnswersKept, ct);
-        lastTurn = now;
-    }
+    protected override TimeSpan Rhythm => TimeSpan.FromMinutes(1);
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        while (!stoppingToken.IsCancellationRequested)
-        {
-            try
-            {
-                await TurnAsync(stoppingToken);
-            }
-            catch (Exception e) when (e is not OperationCanceledException)
-            {
-                logger.LogWarning("The upkeep waits for the database ({Kind}).", e.GetType().Name);
-            }
-            await Task.Delay(Rhythm, clock.Provider, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
-    }
+    public override Task<bool> RoundAsync(CancellationToken cancellation) => TurnAsync(cancellation);
+
+    /// <summary>False when a part failed.</summary>
+    public async Task<bool> TurnAsync(CancellationToken cancellation) =>
+        await TryAsync("the expiry of consents", QueueExpiredAsync, cancellation) & await TryAsync("answers to forget", ForgetAnswersAsync, cancellation);
 
     // A later act of the same person has queued them itself.
-    private async Task QueueExpiredAsync(DateTimeOffset now, CancellationToken ct)
+    private async Task QueueExpiredAsync(CancellationToken ct)
     {
+        var now = clock.Now;
         if (policy.Current.Purposes.Find(AnalyticsFeed.Purpose) is not { } purpose) return;
         var since = lastTurn ?? await SweptUntilAsync(ct) - Overlap;
         // INVARIANT: how far the sweep came is kept beside what it queued, in one transaction: a database restored to an earlier state is swept from there again.
@@ -57,6 +40,7 @@ internal sealed class Upkeep(VaultDatabase database, ActivePolicy policy, VaultC
             await using var batch = new NpgsqlBatch(connection, transaction) { BatchCommands = { Note(now), Queue(purpose.Id, since, now) } };
             return await batch.ExecuteNonQueryAsync(ct);
         }, ct);
+        lastTurn = now;
     }
 
     /// <summary>What ran out while no process was there is found from here on.</summary>
@@ -90,10 +74,10 @@ internal sealed class Upkeep(VaultDatabase database, ActivePolicy policy, VaultC
             },
         };
 
-    private async Task ForgetAnswersAsync(DateTimeOffset before, CancellationToken ct)
+    private async Task ForgetAnswersAsync(CancellationToken ct)
     {
         await using var command = database.Source.CreateCommand("delete from vault.idempotency where created_at < $1");
-        command.Parameters.Add(new NpgsqlParameter<DateTime> { TypedValue = before.UtcDateTime });
+        command.Parameters.Add(new NpgsqlParameter<DateTime> { TypedValue = (clock.Now - AnswersKept).UtcDateTime });
         await command.ExecuteNonQueryAsync(ct);
     }
 }

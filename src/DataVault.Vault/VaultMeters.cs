@@ -29,6 +29,16 @@ internal static class VaultMeters
 
     private static readonly Counter<long> Older = Meter.CreateCounter<long>("datavault.records.older", "{record}", "Records refused because a newer version of them was known: rolled back in the database");
 
+    private static readonly Counter<long> WorkFailed = Meter.CreateCounter<long>("datavault.worker.failures", "{round}", "Rounds of background work that failed, by worker");
+
+    private static readonly Gauge<long> WorkFailing = Meter.CreateGauge<long>("datavault.worker.failing", "{round}", "How many rounds of a worker have failed in a row; 0 when the last went well");
+
+    public static void Round(string worker, int failures)
+    {
+        if (failures > 0) WorkFailed.Add(1, new KeyValuePair<string, object?>("worker", worker));
+        WorkFailing.Record(failures, new KeyValuePair<string, object?>("worker", worker));
+    }
+
     public static void Queued() => Waiting.Add(1);
 
     public static void Taken(int count) => Waiting.Add(-count);

@@ -117,6 +117,7 @@ public static class VaultModule
         services.AddHostedService<LogWorker>();
         services.AddSingleton<KeyWorker>();
         services.AddHostedService(p => p.GetRequiredService<KeyWorker>());
+        services.AddHostedService<KeyListener>();
         services.AddHostedService(p => p.GetRequiredService<RotationRunner>());
     }
 }

@@ -31,14 +31,15 @@ internal sealed class VaultStartup(VaultDatabase vault, KeysDatabase keys, Vault
 
 /// <summary>Keeps the log signed and indexed, and enters what the vault itself does: its beginning and each new policy.</summary>
 internal sealed class LogWorker(
-    AuditLog log, LogStore store, LogIndexer indexer, CheckpointSigner signer, TimeProvider clock, ILogger<LogWorker> logger) : BackgroundService
+    AuditLog log, LogStore store, LogIndexer indexer, CheckpointSigner signer, TimeProvider clock, ILogger<LogWorker> logger)
+    : RoundsWorker(clock, logger)
 {
-    /// <summary>A checkpoint at least every second while the log grows.</summary>
-    private static readonly TimeSpan Rhythm = TimeSpan.FromMilliseconds(500);
-
     internal static readonly Recipient Keeper = Recipient.Process("vault-maintenance");
 
-    private Type? failure;
+    /// <summary>A checkpoint at least every second while the log grows.</summary>
+    protected override TimeSpan Rhythm => TimeSpan.FromMilliseconds(500);
+
+    protected override TimeSpan LongestPause => TimeSpan.FromSeconds(2);
 
     // Before anybody else can append: the first entry of a log is its genesis.
     public override async Task StartAsync(CancellationToken cancellationToken)
@@ -47,16 +48,13 @@ internal sealed class LogWorker(
         await base.StartAsync(cancellationToken);
     }
 
+    public override async Task<bool> RoundAsync(CancellationToken cancellation) =>
+        await TryAsync("the checkpoint", signer.SignAsync, cancellation) & await TryAsync("the index of the log", indexer.CatchUpAsync, cancellation);
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        while (!stoppingToken.IsCancellationRequested)
-        {
-            await TryAsync(signer.SignAsync, stoppingToken);
-            await TryAsync(indexer.CatchUpAsync, stoppingToken);
-            await Task.Delay(Rhythm, clock, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
-
-        await TryAsync(signer.SignAsync, CancellationToken.None);
+        await base.ExecuteAsync(stoppingToken);
+        await TryAsync("the last checkpoint", signer.SignAsync, CancellationToken.None);
     }
 
     /// <summary>Genesis on an empty log; a policy change when the newest entry was made under another policy.</summary>
@@ -67,80 +65,39 @@ internal sealed class LogWorker(
         if (size == 0) await log.AppendAsync(change with { Type = EntryType.Genesis }, null, ct);
         else if (!LogEntry.Decode((await store.EntriesAtAsync([size - 1], ct))[size - 1]).Policy.Span.SequenceEqual(change.Policy.Span)) await log.AppendAsync(change, null, ct);
     }
-
-#pragma warning disable CA1031 // Whatever somebody wrote into the database or did to the folder, the rest of the vault goes on; health says what is wrong.
-    private async Task TryAsync(Func<CancellationToken, Task> work, CancellationToken ct)
-    {
-        try
-        {
-            await work(ct);
-            failure = null;
-        }
-        catch (OperationCanceledException) when (ct.IsCancellationRequested)
-        {
-            logger.LogDebug("The log's worker stops.");
-        }
-        catch (Exception e) when (DatabaseFailure.IsOutage(e) || e is VaultException)
-        {
-            logger.LogWarning("The log's worker waits for the database ({Kind}).", e.GetType().Name);
-        }
-        catch (Exception e)
-        {
-            // Twice a second the same would bury everything else.
-            if (failure != e.GetType()) logger.LogError(e, "The log's worker cannot go on ({Kind}); it tries again.", e.GetType().Name);
-            failure = e.GetType();
-        }
-    }
-#pragma warning restore CA1031
 }
 
-/// <summary>Turns key epochs over and listens for keys that other processes destroyed.</summary>
-internal sealed class KeyWorker(KeysDatabase database, KeyRegistry registry, EpochTurn epochs, TimeProvider clock, ILogger<KeyWorker> logger) : BackgroundService
+/// <summary>Turns key epochs over.</summary>
+internal sealed class KeyWorker(EpochTurn epochs, TimeProvider clock, ILogger<KeyWorker> logger) : RoundsWorker(clock, logger)
 {
-    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(2);
+    protected override TimeSpan Rhythm => EpochLedger.Rhythm;
 
     /// <summary>One turn: a new epoch if it is time, old ones destroyed, both entered in the log.</summary>
     public Task TurnEpochsAsync(bool now, CancellationToken ct) => epochs.RunAsync(now, ct);
 
-    protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(
-        RepeatAsync(ListenAsync, Pause, stoppingToken), RepeatAsync(ct => TurnEpochsAsync(false, ct), EpochLedger.Rhythm, stoppingToken));
-
-    private async Task ListenAsync(CancellationToken ct)
+    public override async Task<bool> RoundAsync(CancellationToken cancellation)
     {
-        await using var connection = await database.Source.OpenConnectionAsync(ct);
+        await TurnEpochsAsync(now: false, cancellation);
+        return true;
+    }
+}
+
+/// <summary>Listens for keys that other processes destroyed.</summary>
+internal sealed class KeyListener(KeysDatabase database, KeyRegistry registry, TimeProvider clock, ILogger<KeyListener> logger) : RoundsWorker(clock, logger)
+{
+    protected override TimeSpan Rhythm => TimeSpan.FromSeconds(2);
+
+    /// <summary>Ends with its connection alone.</summary>
+    public override async Task<bool> RoundAsync(CancellationToken cancellation)
+    {
+        await using var connection = await database.Source.OpenConnectionAsync(cancellation);
         connection.Notification += (_, e) =>
         {
             if (SubjectId.TryParse(e.Payload, out var subject)) registry.Forget(subject);
         };
-        await using (var listen = new NpgsqlCommand("listen " + KeyRegistry.GoneChannel, connection)) await listen.ExecuteNonQueryAsync(ct);
+        await using (var listen = new NpgsqlCommand("listen " + KeyRegistry.GoneChannel, connection)) await listen.ExecuteNonQueryAsync(cancellation);
         // What was sent while nobody listened is lost: begin with nothing.
         registry.ForgetAll();
-        while (true) await connection.WaitAsync(ct);
-    }
-
-    private async Task RepeatAsync(Func<CancellationToken, Task> work, TimeSpan pause, CancellationToken ct)
-    {
-        while (!ct.IsCancellationRequested)
-        {
-            try
-            {
-                await work(ct);
-            }
-            catch (Exception e) when (DatabaseFailure.IsOutage(e) || e is VaultException)
-            {
-                logger.LogWarning("The keys database does not answer ({Kind}).", e.GetType().Name);
-            }
-            catch (Exception e) when (!ct.IsCancellationRequested)
-            {
-                // A damaged key must not end the turning of epochs, or the listening, for good and in silence.
-                logger.LogCritical("The keys cannot be looked after ({Kind}); it is tried again.", e.GetType().Name);
-            }
-            catch (OperationCanceledException) when (ct.IsCancellationRequested)
-            {
-                return;
-            }
-
-            await Task.Delay(pause, clock, ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
+        while (true) await connection.WaitAsync(cancellation);
     }
 }

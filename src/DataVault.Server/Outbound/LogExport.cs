@@ -30,7 +30,7 @@ internal sealed class LogExport(ISink sink, OcsfEvents events, LogAnchors anchor
 {
     protected override TimeSpan Rhythm => TimeSpan.FromSeconds(1);
 
-    internal override async Task<bool> RoundAsync(CancellationToken cancellation)
+    public override async Task<bool> RoundAsync(CancellationToken cancellation)
     {
         if (!sink.TryClaim())
             return true;

@@ -19,7 +19,7 @@ internal sealed class TimestampRounds(
     // How long ago the last one was is asked of the database, so that a restart makes no extra one.
     protected override TimeSpan Rhythm => TimeSpan.FromSeconds(Math.Clamp(options.Interval.TotalSeconds / 60, 0.2, 30));
 
-    internal override async Task<bool> RoundAsync(CancellationToken cancellation)
+    public override async Task<bool> RoundAsync(CancellationToken cancellation)
     {
         if (!anchors.Leads || await reader.CheckpointAsync(cancellation) is not { } text || !SignedNote.TryParse(text, out var cosigned))
             return true;

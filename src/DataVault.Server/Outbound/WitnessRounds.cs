@@ -19,7 +19,7 @@ internal sealed class WitnessRounds(
 
     protected override TimeSpan Rhythm => TimeSpan.FromSeconds(1);
 
-    internal override async Task<bool> RoundAsync(CancellationToken cancellation)
+    public override async Task<bool> RoundAsync(CancellationToken cancellation)
     {
         if (!anchors.Leads || await reader.CheckpointAsync(cancellation) is null)
             return true;

@@ -1,7 +1,6 @@
 using DataVault.Policy;
 using DataVault.Transparency;
 using DataVault.Vault.Keys;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 
@@ -16,7 +15,7 @@ namespace DataVault.Vault;
 /// INVARIANT: locks are taken in that order everywhere (subject, queue, analytics rows, head of the log), so a withdrawal waits for the batch or
 /// the batch for the withdrawal, and neither for ever. Queue rows are taken before events are read: what is written later queues again.
 /// </summary>
-public sealed class AnalyticsFeed : BackgroundService
+public sealed class AnalyticsFeed : RoundsWorker
 {
     public const string Purpose = "analytics";
     private const int BatchSize = 64;
@@ -24,8 +23,6 @@ public sealed class AnalyticsFeed : BackgroundService
 
     /// <summary>A customer's burst of events is fed once, after it.</summary>
     private static readonly TimeSpan Settle = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(500);
-    private static readonly TimeSpan LongPause = TimeSpan.FromSeconds(10);
 
     private readonly VaultDatabase database;
     private readonly FeedReader reader;
@@ -33,7 +30,8 @@ public sealed class AnalyticsFeed : BackgroundService
     private readonly VaultClock clock;
     private readonly ILogger<AnalyticsFeed> logger;
 
-    internal AnalyticsFeed(VaultDatabase database, FeedReader reader, AuditLog log, VaultClock clock, ILogger<AnalyticsFeed> logger) =>
+    internal AnalyticsFeed(VaultDatabase database, FeedReader reader, AuditLog log, VaultClock clock, ILogger<AnalyticsFeed> logger)
+        : base(clock.Provider, logger) =>
         (this.database, this.reader, this.log, this.clock, this.logger) = (database, reader, log, clock, logger);
 
     internal static readonly Recipient Feeder = Recipient.Process("analytics-feed", Purpose);
@@ -46,23 +44,17 @@ public sealed class AnalyticsFeed : BackgroundService
         return total;
     }
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override TimeSpan Rhythm => TimeSpan.FromMilliseconds(500);
+
+    protected override TimeSpan LongestPause => TimeSpan.FromSeconds(10);
+
+    public override async Task<bool> RoundAsync(CancellationToken cancellation)
     {
-        while (!stoppingToken.IsCancellationRequested)
+        while (await FeedBatchAsync(clock.Now - Settle, cancellation) > 0)
         {
-            var pause = Pause;
-            try
-            {
-                while (await FeedBatchAsync(clock.Now - Settle, stoppingToken) > 0) pause = TimeSpan.Zero;
-            }
-            catch (Exception e) when (e is not OperationCanceledException)
-            {
-                // Types only: messages of the database may quote values.
-                logger.LogWarning("The analytics feed paused after {Error}", e.GetType().Name);
-                pause = LongPause;
-            }
-            await Task.Delay(pause > TimeSpan.Zero ? pause : Pause, clock.Provider, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
+
+        return true;
     }
 
     private async Task<int> FeedBatchAsync(DateTimeOffset queuedBefore, CancellationToken ct)

@@ -28,12 +28,14 @@ internal sealed class IndexStartup(IndexPlans plans, IndexChanges changes, Index
 }
 
 /// <summary>Builds, rotates and clears away indexes in the background; of all processes of a vault one at a time.</summary>
-internal sealed class IndexWorker(VaultDatabase database, IndexBuilder builder, ActivePolicy policy, TimeProvider clock, ILogger<IndexWorker> logger) : BackgroundService
+internal sealed class IndexWorker(VaultDatabase database, IndexBuilder builder, ActivePolicy policy, TimeProvider clock, ILogger<IndexWorker> logger)
+    : RoundsWorker(clock, logger)
 {
     private const long LockKey = 0x4441_5641_4957;
-    private static readonly TimeSpan Rhythm = TimeSpan.FromMinutes(5);
 
     private readonly SemaphoreSlim woken = new(0, 1);
+
+    protected override TimeSpan Rhythm => TimeSpan.FromMinutes(5);
 
     /// <summary>There is something to do now.</summary>
     public void Wake()
@@ -50,7 +52,9 @@ internal sealed class IndexWorker(VaultDatabase database, IndexBuilder builder, 
         {
         }
 
-        foreach (var index in policy.Current.Catalogue.Indexes) await builder.FinishAsync(index, ct);
+        await Separately.EachAsync(
+            policy.Current.Catalogue.Indexes, index => builder.FinishAsync(index, ct),
+            (index, e) => logger.LogError("The blind index {Index} cannot be kept ({Kind}).", index.Name, e.GetType().Name), ct);
         return true;
     }
 
@@ -60,35 +64,16 @@ internal sealed class IndexWorker(VaultDatabase database, IndexBuilder builder, 
         base.Dispose();
     }
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    public override async Task<bool> RoundAsync(CancellationToken cancellation)
     {
-        while (!stoppingToken.IsCancellationRequested)
-        {
-            try
-            {
-                await TurnAsync(stoppingToken);
-            }
-            catch (Exception e) when (DatabaseFailure.IsOutage(e) || e is VaultException or StaleIndexPlanException)
-            {
-                logger.LogWarning("The index worker waits for the database ({Kind}).", e.GetType().Name);
-            }
-            catch (Exception e) when (!stoppingToken.IsCancellationRequested)
-            {
-                logger.LogCritical("The blind indexes cannot be kept ({Kind}); it is tried again.", e.GetType().Name);
-            }
-            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-            {
-                return;
-            }
-
-            await WaitAsync(stoppingToken);
-        }
+        await TurnAsync(cancellation);
+        return true;
     }
 
-    private async Task WaitAsync(CancellationToken ct)
+    protected override async Task RestAsync(TimeSpan pause, CancellationToken cancellation)
     {
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(ct);
-        await Task.WhenAny(Task.Delay(Rhythm, clock, either.Token), woken.WaitAsync(either.Token));
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        await Task.WhenAny(base.RestAsync(pause, either.Token), woken.WaitAsync(either.Token));
         await either.CancelAsync();
     }
 }

@@ -44,7 +44,7 @@ internal sealed partial class KeyRegistry
         await using (var take = new NpgsqlBatch(connection) { BatchCommands = { new(StandBack), new("select 1 from keys.page where page_id = $1 for update") { Parameters = { new() { Value = page } } } } })
             await take.ExecuteNonQueryAsync(ct);
         List<(WrappedKey, SecretBytes)> members;
-        await using (var command = new NpgsqlCommand(Select + " where s.page_id = $1 and s.successor is null", connection) { Parameters = { new() { Value = page } } })
+        await using (var command = new NpgsqlCommand(Select + " where s.page_id = $1 and s.successor is null" + LockMembers, connection) { Parameters = { new() { Value = page } } })
         await using (var reader = await command.ExecuteReaderAsync(ct))
             members = await ReadAsync(reader, ct);
         var changes = change(members);

@@ -37,8 +37,15 @@ internal sealed partial class KeyRegistry : IServiceKeys
         from keys.subject_key s join keys.page p on p.page_id = s.page_id
         """;
 
-    // INVARIANT: comes before the lock on a page's row. The turn of an epoch locks the table and then every row; the other order would be a deadlock.
+    // INVARIANT: the order of locks in the keys database. Whoever takes several of them takes them in this order and skips what he does not need; another
+    // order would be a deadlock sooner or later.
+    //   1. keys.page, the table     here; the turn of an epoch alone locks it against this, and then every row
+    //   2. keys.page, one row       its members, and all that is wrapped under it, change with it only
+    //   3. keys.subject_key, rows   in the order of their ids (LockMembers); NewestVersions, which takes no page, keeps to it too
+    //   4. keys.index_epoch
     public const string StandBack = "lock table keys.page in row exclusive mode";
+
+    private const string LockMembers = " order by s.subject_id for update of s";
 
     private readonly KeysDatabase database;
     private readonly VaultKeyring keyring;
@@ -427,7 +434,7 @@ internal sealed partial class KeyRegistry : IServiceKeys
         }
 
         await using var command = new NpgsqlCommand(
-            Select + " where s.page_id = (select page_id from keys.subject_key where subject_id = $1)", connection)
+            Select + " where s.page_id = (select page_id from keys.subject_key where subject_id = $1)" + LockMembers, connection)
         { Parameters = { new() { Value = subject.Value } } };
         await using var reader = await command.ExecuteReaderAsync(ct);
         return (epoch, await ReadAsync(reader, ct));

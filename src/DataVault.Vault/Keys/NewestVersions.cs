@@ -19,16 +19,18 @@ internal sealed class OlderRecordException() : StaleKeyException("The record is 
 /// </code>
 /// INVARIANT: only ever raised, by versions whose seal held; lowered by a declared restore alone, which stands in the log.
 /// </summary>
-internal sealed class NewestVersions(KeysDatabase keys, VaultDatabase vault, LogStore log, TimeProvider clock, ILogger<NewestVersions> logger) : BackgroundService
+internal sealed class NewestVersions(KeysDatabase keys, VaultDatabase vault, LogStore log, TimeProvider clock, ILogger<NewestVersions> logger)
+    : RoundsWorker(clock, logger)
 {
     private const int Chunk = 1024;
     private const int Waiting = 65_536;
 
-    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(500);
-    private static readonly TimeSpan Rhythm = TimeSpan.FromHours(1);
+    private static readonly TimeSpan SweepRhythm = TimeSpan.FromHours(1);
 
     /// <summary>Changes become visible a little after the time that they bear.</summary>
     private static readonly TimeSpan Overlap = TimeSpan.FromMinutes(15);
+
+    private DateTimeOffset? due;
 
     // A queue that is full drops: the hourly look finds what was dropped.
     private readonly Channel<(Guid Subject, long Version)> seen = Channel.CreateBounded<(Guid, long)>(new BoundedChannelOptions(Waiting) { FullMode = BoundedChannelFullMode.DropWrite });
@@ -50,7 +52,7 @@ internal sealed class NewestVersions(KeysDatabase keys, VaultDatabase vault, Log
     /// <summary>Writes what was changed since this was last done, whether or not anybody has read it.</summary>
     public async Task SweepAsync(CancellationToken ct)
     {
-        var began = clock.GetUtcNow();
+        var began = Clock.GetUtcNow();
         var (since, seenUntil) = await MarkAsync(ct);
         await using var command = vault.Source.CreateCommand("select subject_id, row_version from vault.subject where updated_at >= $1 and row_version > 1");
         command.CommandTimeout = 0;
@@ -78,36 +80,20 @@ internal sealed class NewestVersions(KeysDatabase keys, VaultDatabase vault, Log
         await SetMarkAsync(since, size, ct);
     }
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        var due = clock.GetUtcNow();
-        while (!stoppingToken.IsCancellationRequested)
-        {
-            try
-            {
-                await FlushAsync(stoppingToken);
-                if (clock.GetUtcNow() >= due)
-                {
-                    await SweepAsync(stoppingToken);
-                    due = clock.GetUtcNow() + Rhythm;
-                }
-            }
-            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-            {
-                return;
-            }
-            catch (Exception e) when (DatabaseFailure.IsOutage(e) || e is VaultException)
-            {
-                logger.LogWarning("The versions of records cannot be remembered now ({Kind}).", e.GetType().Name);
-            }
+    protected override TimeSpan Rhythm => TimeSpan.FromMilliseconds(500);
 
-            await Task.Delay(Pause, clock, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
+    public override async Task<bool> RoundAsync(CancellationToken cancellation)
+    {
+        await FlushAsync(cancellation);
+        if (Clock.GetUtcNow() < due) return true;
+        await SweepAsync(cancellation);
+        due = Clock.GetUtcNow() + SweepRhythm;
+        return true;
     }
 
     private Task<int> RaiseAsync((Guid Subject, long Version)[] rows, CancellationToken ct) => WriteAsync("k.newest < u.v", rows, ct);
 
-    // In the order of the keys' ids, so that two processes never wait for each other.
+    // INVARIANT: in the order of the keys' ids (KeyRegistry.StandBack), so that nobody waits for each other.
     private async Task<int> WriteAsync(string where, (Guid Subject, long Version)[] rows, CancellationToken ct)
     {
         await using var command = keys.Source.CreateCommand(

@@ -24,13 +24,15 @@ internal sealed class OutboxStore(VaultDatabase database, IServiceKeys keys, IRa
     /// <summary>After so many failures in a row a message is dead: about two days.</summary>
     public const int DeadAfter = 16;
 
-    private const int Most = 50;
     private const string Label = "outbox";
     private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan LongestPause = TimeSpan.FromHours(6);
     private static readonly TimeSpan DeadPause = TimeSpan.FromDays(1);
 
-    /// <summary>Longer than any attempt may take: a process that dies with a message in hand leaves it to the others after that.</summary>
+    /// <summary>So long an attempt may take.</summary>
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
+
+    /// <summary>Of one message and one attempt, and longer than that: a process that dies with it in hand leaves it to the others afterwards.</summary>
     private static readonly TimeSpan Lease = TimeSpan.FromMinutes(2);
 
     public async Task EnqueueAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, OutboxMessage message, CancellationToken cancellation)
@@ -43,25 +45,29 @@ internal sealed class OutboxStore(VaultDatabase database, IServiceKeys keys, IRa
         await command.ExecuteNonQueryAsync(cancellation);
     }
 
-    /// <summary>Takes what is due; nobody else gets it for the length of a lease.</summary>
-    public async Task<IReadOnlyList<OutboxMessage>> TakeAsync(CancellationToken cancellation)
+    /// <summary>Takes the message that has been due the longest; nobody else gets it for the length of a lease. Null when none is due.</summary>
+    public async Task<OutboxMessage?> TakeAsync(CancellationToken cancellation)
+    {
+        while (await TakeAnyAsync(cancellation) is { } due)
+        {
+            if (TryOpen(due) is { } whole) return whole;
+            await FailAsync(due, "damaged", cancellation);
+        }
+
+        return null;
+    }
+
+    private async Task<OutboxMessage?> TakeAnyAsync(CancellationToken cancellation)
     {
         await using var command = database.Source.CreateCommand(
-            $"""
-            update vault.outbox o set due_at = $2 from (select message_id from vault.outbox where due_at <= $1 order by due_at limit {Most} for update skip locked) as due
+            """
+            update vault.outbox o set due_at = $2 from (select message_id from vault.outbox where due_at <= $1 order by due_at limit 1 for update skip locked) as due
             where o.message_id = due.message_id returning o.message_id, o.kind, o.recipient, o.sealed, o.attempts
             """);
         command.Parameters.Add(new() { Value = clock.Now.UtcDateTime });
         command.Parameters.Add(new() { Value = (clock.Now + Lease).UtcDateTime });
         var due = await Rows.ReadAsync(command, row => new OutboxMessage(row.GetGuid(0), row.GetString(1), row.GetString(2), row.GetFieldValue<byte[]>(3), row.GetInt32(4)), cancellation);
-        var opened = new List<OutboxMessage>(due.Count);
-        foreach (var message in due)
-        {
-            if (TryOpen(message) is { } whole) opened.Add(whole);
-            else await FailAsync(message, "damaged", cancellation);
-        }
-
-        return opened;
+        return due.FirstOrDefault();
     }
 
     public async Task DoneAsync(OutboxMessage message, CancellationToken cancellation)

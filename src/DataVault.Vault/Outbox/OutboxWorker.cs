@@ -1,4 +1,3 @@
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
 namespace DataVault.Vault;
@@ -25,18 +24,26 @@ public interface IRecipientCalls
 }
 
 /// <summary>Carries out what the outbox holds, at least once each; what fails is tried again, ever more rarely. Several processes share the work.</summary>
-internal sealed class OutboxWorker(OutboxStore outbox, VaultClock clock, ILogger<OutboxWorker> logger, IEnumerable<IRecipientCalls> calls) : BackgroundService
+internal sealed class OutboxWorker(OutboxStore outbox, VaultClock clock, ILogger<OutboxWorker> logger, IEnumerable<IRecipientCalls> calls)
+    : RoundsWorker(clock.Provider, logger)
 {
-    private static readonly TimeSpan Rhythm = TimeSpan.FromSeconds(5);
-
     /// <summary>Called between the delivery and its note; a test cuts off here.</summary>
     internal Action Delivered { get; set; } = static () => { };
+
+    protected override TimeSpan Rhythm => TimeSpan.FromSeconds(5);
+
+    public override async Task<bool> RoundAsync(CancellationToken cancellation)
+    {
+        await RunAsync(cancellation);
+        return true;
+    }
 
     /// <summary>One round over what is due. Returns how much was delivered.</summary>
     public async Task<int> RunAsync(CancellationToken cancellation)
     {
         var done = 0;
-        foreach (var message in await outbox.TakeAsync(cancellation))
+        // One at a time, so that the lease is of the attempt at hand and of nothing that waits behind it.
+        while (await outbox.TakeAsync(cancellation) is { } message)
         {
             if (await CarryOutAsync(message, cancellation)) done++;
         }
@@ -46,39 +53,39 @@ internal sealed class OutboxWorker(OutboxStore outbox, VaultClock clock, ILogger
         return done;
     }
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        while (!stoppingToken.IsCancellationRequested)
-        {
-            try
-            {
-                await RunAsync(stoppingToken);
-            }
-            catch (Exception e) when (e is not OperationCanceledException)
-            {
-                logger.LogWarning("A round over the outbox failed: {Kind}.", e.GetType().Name);
-            }
-
-            await Task.Delay(Rhythm, clock.Provider, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
-    }
-
     private async Task<bool> CarryOutAsync(OutboxMessage message, CancellationToken cancellation)
     {
-        try
+        if (await CallAsync(message, cancellation) is { } failure)
         {
-            var carrier = calls.FirstOrDefault() ?? throw new RecipientCallException("no-carrier");
-            await carrier.CallAsync(new RecipientCall(message.Recipient, message.Id, message.Body), cancellation);
-        }
-        catch (RecipientCallException e)
-        {
-            logger.LogWarning("Message {Message} to {Recipient} was not delivered ({Code}); attempt {Attempt}.", message.Id, message.Recipient, e.Code, message.Attempts + 1);
-            await outbox.FailAsync(message, e.Code, cancellation);
+            logger.LogWarning("Message {Message} to {Recipient} was not delivered ({Code}); attempt {Attempt}.", message.Id, message.Recipient, failure, message.Attempts + 1);
+            await outbox.FailAsync(message, failure, cancellation);
             return false;
         }
 
         Delivered();
         await outbox.DoneAsync(message, cancellation);
         return true;
+    }
+
+    /// <returns>What went wrong, in one word; null when it was delivered.</returns>
+    private async Task<string?> CallAsync(OutboxMessage message, CancellationToken cancellation)
+    {
+        if (calls.FirstOrDefault() is not { } carrier) return "no-carrier";
+        // INVARIANT: given up before the lease ends, so that no other process has the same message in hand.
+        using var limit = new CancellationTokenSource(OutboxStore.Patience, clock.Provider);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellation);
+        try
+        {
+            await carrier.CallAsync(new RecipientCall(message.Recipient, message.Id, message.Body), either.Token).WaitAsync(either.Token);
+            return null;
+        }
+        catch (RecipientCallException e)
+        {
+            return e.Code;
+        }
+        catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
+        {
+            return "timeout";
+        }
     }
 }

@@ -1,5 +1,6 @@
 using DataVault.Transparency;
 using DataVault.Vault.Keys;
+using Microsoft.Extensions.Logging;
 using Npgsql;
 
 namespace DataVault.Vault;
@@ -23,24 +24,34 @@ internal sealed class ErasureFinality(VaultDatabase database, RequestStore store
     /// <summary>Called after each step; a test cuts off here.</summary>
     internal Action<FinalityStep> StepDone { get; set; } = static _ => { };
 
-    /// <summary>One round over every erasure that can be final by now.</summary>
+    /// <summary>One round over every erasure that can be final by now; what fails with one is thrown once all the others had their turn.</summary>
     /// <returns>How many became so.</returns>
     public async Task<int> RunAsync(CancellationToken cancellation)
     {
-        await PlaceEarlierAsync(cancellation);
+        var done = 0;
+        Func<Task>[] parts = [() => PlaceEarlierAsync(cancellation), async () => done = await FinaliseAsync(cancellation)];
+        await Separately.EachAsync(parts, part => part(), static (_, _) => { }, cancellation);
+        return done;
+    }
+
+    private async Task<int> FinaliseAsync(CancellationToken cancellation)
+    {
         if (!await AnyAsync(cancellation)) return 0;
         var through = await epochs.DestroyedThroughAsync(cancellation);
         var done = 0;
-        foreach (var request in await AwaitingAsync(through, cancellation))
+        await EachAsync(await AwaitingAsync(through, cancellation), async request =>
         {
             var index = await EnterAsync(request, cancellation);
             StepDone(FinalityStep.Entered);
             if (await CertifyAsync(request, index, cancellation)) done++;
             StepDone(FinalityStep.Certified);
-        }
-
+        }, cancellation);
         return done;
     }
+
+    // A certificate that somebody damaged keeps no other from becoming final.
+    private Task EachAsync(List<Guid> requests, Func<Guid, Task> work, CancellationToken cancellation) => Separately.EachAsync(
+        requests, work, (request, e) => store.Logger.LogError("The erasure {Request} cannot become final ({Kind}).", request, e.GetType().Name), cancellation);
 
     private async Task<bool> AnyAsync(CancellationToken cancellation)
     {
@@ -60,15 +71,16 @@ internal sealed class ErasureFinality(VaultDatabase database, RequestStore store
     private async Task PlaceEarlierAsync(CancellationToken cancellation)
     {
         await using var command = database.Source.CreateCommand($"SELECT request_id, certificate FROM vault.closed_request WHERE epoch_id IS NULL AND certificate IS NOT NULL AND final_at IS NULL LIMIT {Most}");
-        foreach (var (request, text) in await Rows.ReadAsync(command, row => (row.GetGuid(0), row.GetString(1)), cancellation))
+        var earlier = (await Rows.ReadAsync(command, row => (row.GetGuid(0), row.GetString(1)), cancellation)).ToDictionary();
+        await EachAsync([.. earlier.Keys], async request =>
         {
-            var epoch = await epochs.OfAsync(Read(text).Statement.KeyCommitment.ToArray(), cancellation);
+            var epoch = await epochs.OfAsync(Read(earlier[request]).Statement.KeyCommitment.ToArray(), cancellation);
             await using var update = database.Source.CreateCommand("UPDATE vault.closed_request SET epoch_id = $2, final_due = $3 WHERE request_id = $1");
             update.Parameters.Add(new() { Value = request });
             update.Parameters.Add(new() { Value = epoch });
             update.Parameters.Add(new() { Value = (await epochs.DueAsync(epoch, cancellation)).ToUniversalTime() });
             await update.ExecuteNonQueryAsync(cancellation);
-        }
+        }, cancellation);
     }
 
     // (1) A database that was restored from a backup does not know that the log, which goes on, has the entry already.

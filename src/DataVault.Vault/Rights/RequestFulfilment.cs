@@ -2,7 +2,6 @@ using System.Collections.Concurrent;
 using DataVault.Policy;
 using DataVault.Transparency;
 using DataVault.Vault.Keys;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 
@@ -13,12 +12,14 @@ namespace DataVault.Vault;
 /// or by a database that was away. Two processes may work on one request at once; each step decides under the row's lock whether it is still due.
 /// </summary>
 internal sealed class RequestFulfilment(
-    RequestStore store, HoldStore holds, SubjectExport export, SubjectErasure erasure, ErasureFinality finality, SubjectLimits limits) : BackgroundService
+    RequestStore store, HoldStore holds, SubjectExport export, SubjectErasure erasure, ErasureFinality finality, SubjectLimits limits)
+    : RoundsWorker(store.Clock.Provider, store.Logger)
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
-    private static readonly TimeSpan Rounds = TimeSpan.FromSeconds(30);
     private readonly ConcurrentDictionary<Guid, Lazy<Task>> running = new();
     private readonly CancellationTokenSource ending = new();
+
+    protected override TimeSpan Rhythm => TimeSpan.FromSeconds(30);
 
     /// <summary>Carries out an approved request; when that takes long, answers with the request as it stands and goes on behind.</summary>
     public async Task<RequestRow> PromptlyAsync(RequestRow row, CancellationToken cancellation)
@@ -44,32 +45,19 @@ internal sealed class RequestFulfilment(
         foreach (var row in rows) _ = Start(row);
     }
 
-    /// <summary>One round over everything unfinished.</summary>
-    public async Task ResumeAsync(CancellationToken cancellation)
-    {
-        await TryAsync(() => holds.ExpireAsync(cancellation), cancellation);
-        await TryAsync(() => CarryOutUnfinishedAsync(cancellation), cancellation);
-        await TryAsync(() => export.SweepAsync(cancellation), cancellation);
-        await TryAsync(() => finality.RunAsync(cancellation), cancellation);
-    }
+    public override Task<bool> RoundAsync(CancellationToken cancellation) => ResumeAsync(cancellation);
+
+    /// <summary>One round over everything unfinished. False when a part of it failed.</summary>
+    public async Task<bool> ResumeAsync(CancellationToken cancellation) =>
+        await TryAsync("the end of holds", holds.ExpireAsync, cancellation)
+        & await TryAsync("unfinished requests", CarryOutUnfinishedAsync, cancellation)
+        & await TryAsync("old packages", export.SweepAsync, cancellation)
+        & await TryAsync("the finality of erasures", finality.RunAsync, cancellation);
 
     private async Task CarryOutUnfinishedAsync(CancellationToken cancellation)
     {
         foreach (var row in await store.UnfinishedAsync(cancellation))
             await Start(row).WaitAsync(cancellation);
-    }
-
-    // One part of a round that fails, for whatever is damaged in it, keeps no other from being done.
-    private async Task TryAsync(Func<Task> part, CancellationToken cancellation)
-    {
-        try
-        {
-            await part();
-        }
-        catch (Exception e) when (!cancellation.IsCancellationRequested)
-        {
-            store.Logger.LogWarning("A part of a round over requests failed: {Kind}.", e.GetType().Name);
-        }
     }
 
     /// <summary>Breaks off what is under way: every step can be taken up again.</summary>
@@ -84,23 +72,6 @@ internal sealed class RequestFulfilment(
     {
         ending.Dispose();
         base.Dispose();
-    }
-
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        using var timer = new PeriodicTimer(Rounds, store.Clock.Provider);
-        do
-        {
-            try
-            {
-                await ResumeAsync(stoppingToken);
-            }
-            catch (Exception e) when (e is not OperationCanceledException)
-            {
-                store.Logger.LogWarning("A round over unfinished requests failed: {Kind}.", e.GetType().Name);
-            }
-        }
-        while (await timer.WaitForNextTickAsync(stoppingToken));
     }
 
     // A failure leaves the request approved, for the next round; the caller sees it in the state.

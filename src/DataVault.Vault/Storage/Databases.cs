@@ -135,12 +135,16 @@ internal static class DatabaseFailure
 {
     public static bool IsOutage(Exception e) => e switch
     {
+        FileNotFoundException or DirectoryNotFoundException => false,
         PostgresException p => p.IsTransient || p.SqlState is PostgresErrorCodes.AdminShutdown or PostgresErrorCodes.CrashShutdown
             or PostgresErrorCodes.CannotConnectNow or PostgresErrorCodes.ReadOnlySqlTransaction or PostgresErrorCodes.QueryCanceled
             or PostgresErrorCodes.InvalidCatalogName,
         NpgsqlException or TimeoutException or SocketException or IOException => true,
         _ => false,
     };
+
+    /// <summary>The same, and what was made of it for a caller.</summary>
+    public static bool IsAway(Exception e) => IsOutage(e) || e is VaultException { InnerException: { } cause } && IsOutage(cause);
 
     /// <summary>The connection is gone, and perhaps the server: whether the last statement was carried out is not known.</summary>
     public static bool IsBroken(Exception e) => e switch

@@ -3,7 +3,6 @@ using DataVault.Cryptography;
 using DataVault.Policy;
 using DataVault.Transparency;
 using DataVault.Vault.Storage;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 
@@ -48,13 +47,21 @@ internal sealed class RotationSteps(RotationStore store, IEnumerable<IRotation> 
 /// Carries rotations forward, step by step, one process at a time: whoever holds the lock of the keys database works. A process that ends, however it ends,
 /// lets go of the lock, and another goes on from the stored cursor. Between steps it rests, so that the rotation takes its share of the machine and no more.
 /// </summary>
-internal sealed class RotationRunner(KeysDatabase database, RotationSteps steps, VaultOptions options, TimeProvider clock, ILogger<RotationRunner> logger) : BackgroundService
+internal sealed class RotationRunner(KeysDatabase database, RotationSteps steps, VaultOptions options, TimeProvider clock, ILogger<RotationRunner> logger)
+    : RoundsWorker(clock, logger)
 {
     /// <summary>One rotation worker at a time in all processes of a vault; the number is this program's own.</summary>
     private const long LockKey = 0x4441_5441_5652;
 
-    private static readonly TimeSpan Rhythm = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan LongestRest = TimeSpan.FromSeconds(10);
+
+    protected override TimeSpan Rhythm => TimeSpan.FromSeconds(5);
+
+    public override async Task<bool> RoundAsync(CancellationToken cancellation)
+    {
+        await DriveAsync(level: null, rest: true, cancellation);
+        return true;
+    }
 
     /// <summary>Works until nothing is left to be done now. False: another process does it.</summary>
     /// <param name="level">This level alone; null for all.</param>
@@ -65,58 +72,33 @@ internal sealed class RotationRunner(KeysDatabase database, RotationSteps steps,
         if ((await steps.RunningAsync(ct)).Count == 0) return true;
         await using var held = await SessionLock.TryTakeAsync(database, LockKey, ct);
         if (held is null) return false;
-        while (await RoundAsync(held.Connection, level, rest, ct))
+        while (await StepAllAsync(held.Connection, level, rest, ct))
         {
         }
 
         return true;
     }
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        while (!stoppingToken.IsCancellationRequested)
-        {
-            try
-            {
-                await DriveAsync(level: null, rest: true, stoppingToken);
-            }
-            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-            {
-                return;
-            }
-            catch (Exception e) when (DatabaseFailure.IsOutage(e) || e is VaultException)
-            {
-                logger.LogWarning("The rotation waits for a database ({Kind}).", e.GetType().Name);
-            }
-            catch (Exception e) when (!stoppingToken.IsCancellationRequested)
-            {
-                logger.LogCritical("The rotations cannot go on ({Kind}); they are tried again.", e.GetType().Name);
-            }
-
-            await Task.Delay(Rhythm, clock, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
-    }
-
     // The lock ends with its connection: without a look at it a process that lost the database would work on beside its successor.
-    private async Task<bool> RoundAsync(NpgsqlConnection connection, string? level, bool rest, CancellationToken ct)
+    private async Task<bool> StepAllAsync(NpgsqlConnection connection, string? level, bool rest, CancellationToken ct)
     {
         await using (var alive = new NpgsqlCommand("select 1", connection)) await alive.ExecuteNonQueryAsync(ct);
         var moved = false;
         foreach (var job in (await steps.RunningAsync(ct)).Where(job => level is null || job.View.Level == level))
         {
-            var started = clock.GetTimestamp();
+            var started = Clock.GetTimestamp();
             if (await steps.StepAsync(job.Id, ct) is not { } step) continue;
-            var waits = step.NotBefore is { } due && due > clock.GetUtcNow();
+            var waits = step.NotBefore is { } due && due > Clock.GetUtcNow();
             moved |= !waits && !step.Finished;
-            if (rest && !waits) await RestAsync(clock.GetElapsedTime(started), ct);
+            if (rest && !waits) await BreatheAsync(Clock.GetElapsedTime(started), ct);
         }
 
         return moved;
     }
 
-    private async Task RestAsync(TimeSpan worked, CancellationToken ct)
+    private async Task BreatheAsync(TimeSpan worked, CancellationToken ct)
     {
         var pause = worked * (1 / Math.Clamp(options.RotationShare, 0.01, 1) - 1);
-        await Task.Delay(pause < LongestRest ? pause : LongestRest, clock, ct);
+        await Task.Delay(pause < LongestRest ? pause : LongestRest, Clock, ct);
     }
 }
