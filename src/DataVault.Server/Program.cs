@@ -39,17 +39,20 @@ try
         ["backup", "verify", var file] => Backups().VerifyAsync(file, stop.Token),
         ["backup", "list", var folder] => Task.Run(() => Backups().List(folder)),
         ["backup", var part, var to] => Backups().BackUpAsync(PartOf(part), to, stop.Token),
+        ["restore", "accepted"] => Restores().ListAsync(stop.Token),
+        ["restore", "accept", var entry] => Restores().AcceptAsync(entry, stop.Token),
         ["restore", var part, var from] => RestoreAsync(PartOf(part), from, null),
         ["restore", var part, var from, "replacing", var name] => RestoreAsync(PartOf(part), from, name),
         _ => throw new StartupException(
-            "Commands: none to serve; migrate; administrator EMAIL; signer keys|rotate|retire|adopt FILE; check [deep]; prune-log before DAY [dry-run]; reindex-log; backup data|keys TO; backup verify FILE; backup list FOLDER; restore data|keys FROM [replacing NAME]."),
+            "Commands: none to serve; migrate; administrator EMAIL; signer keys|rotate|retire|adopt FILE; check [deep]; prune-log before DAY [dry-run]; reindex-log; backup data|keys TO; backup verify FILE; backup list FOLDER; restore data|keys FROM [replacing NAME]; restore accepted; restore accept ENTRY."),
     });
     return unsound ? 1 : 0;
 
     BackupCommands Backups() => new(startup.Visit(), settings, TimeProvider.System, Console.Error.WriteLine);
 
-    Task RestoreAsync(BackupPart part, string from, string? replacing) =>
-        new RestoreCommand(startup.Visit(), settings, TimeProvider.System, Console.Error.WriteLine).RestoreAsync(part, from, replacing, stop.Token);
+    RestoreCommand Restores() => new(startup.Visit(), settings, TimeProvider.System, Console.Error.WriteLine);
+
+    Task RestoreAsync(BackupPart part, string from, string? replacing) => Restores().RestoreAsync(part, from, replacing, stop.Token);
 
     static BackupPart PartOf(string word) => word switch
     {

@@ -5,14 +5,14 @@ using System.Security.Cryptography;
 namespace DataVault.Transparency;
 
 /// <summary>What the log says that a vault should hold: the newest state of every record, and what belongs to it.</summary>
-internal sealed class RecordLedger(long until) : IEntryReader
+internal sealed class RecordLedger(long until, NoteVerifier key) : IEntryReader
 {
     private readonly Dictionary<UInt128, Person> _people = [];
     private readonly Dictionary<Hash, long> _batches = [];
     private readonly Dictionary<Hash, long> _gone = [];
     private readonly Dictionary<Hash, Hash> _goneUnder = [];
     private readonly Dictionary<long, ConsentAct> _consents = [];
-    private readonly List<(long From, long To)> _restores = [];
+    private readonly DeclaredRestores _restores = new(key);
 
     /// <summary>The first entry that knows of single events, history rows and consent acts.</summary>
     private long _boundFrom = long.MaxValue;
@@ -44,7 +44,7 @@ internal sealed class RecordLedger(long until) : IEntryReader
             case EntryType.EraseExecuted: Erase(index, entry); break;
             case EntryType.EventAppend: Append(index, entry); break;
             case EntryType.KeyRotate when !entry.Subject.IsEmpty: SealAnew(index, entry); break;
-            case EntryType.RestoreDeclared when entry.Reference is { } from: _restores.Add((from, index)); break;
+            case EntryType.RestoreDeclared: _restores.Read(index, entry); break;
             case EntryType.ConsentChange when !entry.DetailHash.IsEmpty && !entry.Subject.IsEmpty:
                 _boundFrom = Math.Min(_boundFrom, index);
                 _consents[index] = new ConsentAct(TagOf(entry), Hash.Of(entry.DetailHash.Span));
@@ -54,11 +54,14 @@ internal sealed class RecordLedger(long until) : IEntryReader
             Write(index, entry);
     }
 
-    /// <summary>SPEC log-entry §9: what a declared restore says is not in the database any more.</summary>
-    public bool IsLost(long index) => _restores.Exists(restore => index >= restore.From && index < restore.To);
+    /// <summary>SPEC log-entry §9: what a restore that an operator stands behind says is not in the database any more.</summary>
+    public bool IsLost(long index) => _restores.Explain(index);
 
     /// <summary>True when the database was restored after this entry, so that not all that the entry tells of need have been there a second time.</summary>
-    public bool IsBeforeRestore(long index) => _restores.Exists(restore => index < restore.To);
+    public bool IsBeforeRestore(long index) => _restores.IsBefore(index);
+
+    /// <summary>Restores that the log declares, believed or not.</summary>
+    public DeclaredRestores Restores => _restores;
 
     public bool IsBound(long index) => index >= _boundFrom;
 

@@ -74,6 +74,9 @@ public sealed record RecordsReport
     /// <summary>Rows from before the log knew of each, of which it says nothing.</summary>
     public long Unverified { get; init; }
 
+    /// <summary>Restores that the log declares. What one that is not believed says was lost is reported as if it had not been declared.</summary>
+    public IReadOnlyList<DeclaredRestore> Restores { get; init; } = [];
+
     /// <summary>What is wrong; at most <see cref="MaxFindings"/>.</summary>
     public IReadOnlyList<RecordFinding> Findings { get; init; } = [];
 }
@@ -92,7 +95,7 @@ public sealed class RecordsVerifier(NoteVerifier key)
     {
         if (RecordsManifest.Check(manifest, key, out var header) is { } problem)
             return Refused(new VerificationReport(), null, $"the manifest {problem}");
-        var ledger = new RecordLedger(header!.Tree.Size);
+        var ledger = new RecordLedger(header!.Tree.Size, key);
         var replayed = await new LogVerifier(key) { Progress = Progress }.VerifyAsync(log, [], [header.Tree], [ledger], cancellationToken);
         if (!replayed.Ok)
             return Refused(replayed, header, "the log cannot be relied upon, so the records were not compared with it");
@@ -162,7 +165,7 @@ internal sealed class RecordComparison(RecordLedger ledger)
             Report(RecordFault.Events, null, index, $"what is kept of the events that entry {index} erased was changed or is gone");
         return new RecordsReport
         {
-            Log = new VerificationReport(), Records = _records, EventBatches = _batches, Rows = _rows, Unverified = _unverified,
+            Log = new VerificationReport(), Records = _records, EventBatches = _batches, Rows = _rows, Unverified = _unverified, Restores = [.. ledger.Restores.All],
             Findings = [.. _findings.OrderBy(finding => finding.Entry ?? long.MaxValue).Take(RecordsReport.MaxFindings)],
         };
     }
@@ -299,7 +302,11 @@ internal sealed class RecordComparison(RecordLedger ledger)
     }
 
     private void Report(RecordFault fault, UInt128? tag, long? entry, string message) =>
-        _findings.Add(new RecordFinding(fault, tag?.ToString("x32", CultureInfo.InvariantCulture), entry, message));
+        _findings.Add(new RecordFinding(fault, tag?.ToString("x32", CultureInfo.InvariantCulture), entry, message + Remark(entry)));
+
+    private string Remark(long? entry) => entry is { } index && ledger.Restores.WouldExplain(index) is { } restore
+        ? string.Create(CultureInfo.InvariantCulture, $"; entry {restore.Index} declares a restore that would explain it, and no operator stands behind that entry")
+        : "";
 
     private static UInt128 Tag(string text) => text.Length == 32 ? UInt128.Parse(text, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture) : throw new FormatException("a tag");
 

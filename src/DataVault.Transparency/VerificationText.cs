@@ -54,6 +54,7 @@ public static class VerificationText
         text.Add(string.Create(CultureInfo.InvariantCulture, $"compared    {report.Records:N0} records, {report.EventBatches:N0} batches of events, {report.Rows:N0} rows of histories and consents"));
         if (report.Unverified > 0)
             text.Add(string.Create(CultureInfo.InvariantCulture, $"not known   {report.Unverified:N0} rows from before the log told of each"));
+        text.AddRange(report.Restores.Select(restore => string.Create(CultureInfo.InvariantCulture, $"restored    entry {restore.Index} to the state at entry {restore.From}: {Say(restore)}")));
         text.AddRange(report.Log.Findings.Select(finding => $"BAD LOG     {finding.Message}"));
         text.AddRange(report.Findings.Select(finding => $"BAD         {finding.Message}{(finding.Tag is null ? "" : $" (person {finding.Tag})")}"));
         if (report.Findings.Count == RecordsReport.MaxFindings)
@@ -65,13 +66,23 @@ public static class VerificationText
     /// <summary>A report of records as JSON.</summary>
     public static string Json(RecordsReport report) => Json((object)new
     {
-        report.Ok, report.Manifest?.MadeAt, report.Manifest?.Tree.Size, report.Records, report.EventBatches, report.Rows, report.Unverified, report.Findings, Log = Answer(report.Log),
+        report.Ok, report.Manifest?.MadeAt, report.Manifest?.Tree.Size, report.Records, report.EventBatches, report.Rows, report.Unverified,
+        Restores = report.Restores.Select(restore => new { restore.Index, restore.From, Word = restore.Word.ToString(), restore.AcceptedAt, restore.IsBelieved }), report.Findings, Log = Answer(report.Log),
     });
 
     /// <summary>An entry as one line for people.</summary>
     public static string Describe(long index, LogEntry entry) => string.Create(
         CultureInfo.InvariantCulture,
         $"{index,10}  {Time(entry.Time)}  {EntryTypes.NameOf(entry.Type),-16} {EntryTypes.NameOf(entry.Result),-6} {(entry.Purpose.Length > 0 ? entry.Purpose : "-"),-20} by {Convert.ToHexStringLower(entry.Actor.Span)[..8]}  items {(entry.Items.Count > 0 ? string.Join(",", entry.Items) : "-")}");
+
+    private static string Say(DeclaredRestore restore) => restore switch
+    {
+        { Word: RestoreWord.Ordered } => "by an operator's command, as the log's key says",
+        { AcceptedAt: { } at } => string.Create(CultureInfo.InvariantCulture, $"accepted by an operator in entry {at}, as the log's key says"),
+        { Word: RestoreWord.Found } => "found by the vault; no operator has accepted it, so what it lost is reported",
+        { Word: RestoreWord.Unsigned } => "not signed, so anybody may have written it: what it lost is reported",
+        _ => "the signature is not one of the log's key: what it lost is reported",
+    };
 
     private static object Answer(VerificationReport report) => new
     {

@@ -51,7 +51,7 @@ internal static class StoreModule
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<RecordCipher>(),
             p.GetRequiredService<CheckpointSigner>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<VaultClock>()));
         services.AddSingleton(p => new VaultCheck(
-            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<LogMirror>(),
+            p.GetRequiredService<VaultDatabase>(), run => new LogCheck(run, p.GetRequiredService<LogMirror>(), p.GetRequiredService<SignerKeys>()),
             run => new KeyCheck(run, p.GetRequiredService<KeysDatabase>(), p.GetRequiredService<VaultKeyring>(), p.GetRequiredService<TombstoneJournal>()),
             run => new RowCheck(run, p.GetRequiredService<PackageFolder>()),
             run => new PeopleCheck(run, p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<RecordCipher>(), p.GetRequiredService<ActivePolicy>()),

@@ -53,7 +53,8 @@ public static class VaultModule
         services.AddSingleton<VaultStartup>();
         services.AddHostedService(p => p.GetRequiredService<VaultStartup>());
         services.AddSingleton<NewestVersions>();
-        services.AddHostedService<RestoredVersions>();
+        services.AddSingleton<RestoredVersions>();
+        services.AddHostedService(p => p.GetRequiredService<RestoredVersions>());
         services.AddHostedService(p => p.GetRequiredService<NewestVersions>());
         IndexModule.AddIndexes(services);
     }
@@ -85,6 +86,7 @@ public static class VaultModule
         services.AddSingleton<LogStore>();
         services.AddSingleton<LogIndexer>();
         services.AddSingleton<LogMirror>();
+        services.AddSingleton<RestoreDeclarations>();
         services.AddSingleton<LogContinuity>();
         services.AddSingleton<SignerMemory>();
         services.AddSingleton<SignerKeys>();
@@ -114,6 +116,8 @@ public static class VaultModule
             p.GetRequiredService<TimeProvider>()));
         services.AddHostedService(p => p.GetRequiredService<AuditLog>());
         services.AddSingleton(p => new BackupLedger(p.GetRequiredService<AuditLog>(), p.GetRequiredService<VaultStartup>()));
+        services.AddSingleton(p => new RestoreAcceptance(
+            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<VaultStartup>(), p.GetRequiredService<RestoreDeclarations>(), p.GetRequiredService<RestoredVersions>()));
         services.AddHostedService<LogWorker>();
         services.AddSingleton<KeyWorker>();
         services.AddHostedService(p => p.GetRequiredService<KeyWorker>());

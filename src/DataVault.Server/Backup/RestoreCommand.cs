@@ -1,4 +1,6 @@
+using System.Globalization;
 using DataVault.Server.Database;
+using DataVault.Transparency;
 using DataVault.Vault;
 using Npgsql;
 
@@ -27,11 +29,56 @@ internal sealed class RestoreCommand(VaultVisit visit, ServerSettings settings, 
             var beside = new NpgsqlConnectionStringBuilder(wanted.ConnectionString) { Database = wanted.Database + "_restoring" };
             var facts = await FillAsync(source, part, cluster, beside, stop);
             await CompareAsync(facts, beside, stop);
+            // INVARIANT: before the name is taken: the start that finds the older database must find the operator's word as well.
+            if (part == BackupPart.Data)
+                new RestoreOrder(settings.Home).Give(facts);
             await TakeNameAsync(cluster, wanted.Database!, beside.Database!, exists);
             print($"Restored {BackupCommands.Describe(facts)}.");
             print("Now start the server (on outside databases, run migrate before): it carries out the erasures since, and puts the log's newer entries back, before it serves.");
         }, stop);
     }
+
+    /// <summary>The command <c>restore accepted</c>: every restore that the log declares, and whether anybody stands behind it.</summary>
+    public Task ListAsync(CancellationToken stop) => WithAcceptanceAsync(async acceptance =>
+    {
+        var declared = await acceptance.ListAsync(stop);
+        foreach (var restore in declared)
+            print(string.Create(CultureInfo.InvariantCulture, $"Entry {restore.Index}: restored to the state at entry {restore.From}; {Say(restore)}"));
+        if (declared.Count == 0)
+            print("The log declares no restore.");
+    }, stop);
+
+    /// <summary>The command <c>restore accept ENTRY</c>: an operator says that a restore was meant which no command of ours carried out.</summary>
+    public Task AcceptAsync(string entry, CancellationToken stop) => WithAcceptanceAsync(async acceptance =>
+    {
+        if (!long.TryParse(entry, NumberStyles.None, CultureInfo.InvariantCulture, out var index))
+            throw new StartupException("Name the entry that declares the restore: restore accepted lists them.");
+        var (said, taken, refused) = await acceptance.AcceptAsync(index, stop);
+        print(string.Create(CultureInfo.InvariantCulture, $"Entry {said} says that the restore of entry {index} was meant. {taken} records are older by it and are served as they stand."));
+        if (refused > 0)
+            print(string.Create(CultureInfo.InvariantCulture, $"{refused} records are older than the restore explains: somebody put them back. They are not served; datavault-verify records names them."));
+    }, stop);
+
+    private Task WithAcceptanceAsync(Func<RestoreAcceptance, Task> work, CancellationToken stop) => visit.BesideServersAsync(async databases =>
+    {
+        await using var app = visit.Assemble(databases.Logins);
+        try
+        {
+            await work(app.Services.GetRequiredService<RestoreAcceptance>());
+        }
+        catch (VaultException e)
+        {
+            throw new StartupException(e.Message);
+        }
+    }, stop);
+
+    private static string Say(DeclaredRestore restore) => restore switch
+    {
+        { Word: RestoreWord.Ordered } => "carried out by command.",
+        { AcceptedAt: { } at } => string.Create(CultureInfo.InvariantCulture, $"accepted in entry {at}."),
+        { Word: RestoreWord.Found } => "found by the vault. If it was meant: restore accept " + restore.Index.ToString(CultureInfo.InvariantCulture),
+        _ => "not signed: written by an earlier version, or by somebody who writes to the database. If you know of it: restore accept " + restore.Index.ToString(CultureInfo.InvariantCulture),
+    };
 
     private async Task<BackupFacts> FillAsync(
         Stream source, BackupPart part, NpgsqlConnection cluster, NpgsqlConnectionStringBuilder beside, CancellationToken stop)

@@ -9,7 +9,7 @@ namespace DataVault.Vault;
 /// entries back that it lost, in order, and an entry that says so; then the log goes on, and no checkpoint that anybody holds is contradicted.
 /// </summary>
 internal sealed class LogContinuity(
-    VaultDatabase database, LogStore store, LogMirror mirror, AuditLog log, SignerMemory memory, ILogger<LogContinuity> logger)
+    VaultDatabase database, LogStore store, LogMirror mirror, RestoreDeclarations restores, SignerMemory memory, ILogger<LogContinuity> logger)
 {
     // Far less than the partitions that are made ahead.
     private const long RoomEvery = 1 << 20;
@@ -27,20 +27,25 @@ internal sealed class LogContinuity(
                 $"The log has {size} entries of the {signed.Size} that were signed, and its mirror {mirrored.Size}: put the whole mirror back, or a newer backup of the vault database.");
         if (size < mirrored.Size) await PutBackAsync(mirrored, size, root, ct);
         else await FollowAsync(mirrored, signed, size, root, ct);
+        restores.Declared();
     }
 
-    /// <summary>The newest key epoch whose destruction the log reports; 0 when there is none. By the index of entries, and by the entries that it has not reached.</summary>
+    /// <summary>
+    /// The newest key epoch whose destruction the log reports; 0 when there is none. By what was noted when it was entered, by the index of entries, which may
+    /// have been pruned, and by the entries that the index has not reached.
+    /// </summary>
     public async Task<int> DestroyedEpochAsync(CancellationToken ct)
     {
         await using var command = database.Source.CreateCommand(
             """
             select (select max(e.index) from audit.shape s join audit.entry_index e on e.shape = s.code where s.type = $1),
-                (select next_index from audit.index_state), (select size from audit.head where log_id = 1)
+                (select next_index from audit.index_state), (select size from audit.head where log_id = 1),
+                (select coalesce(max(epoch_id), 0) from vault.epoch_entry where type = $1)
             """);
         command.Parameters.Add(new() { Value = (int)EntryType.EpochDestroyed });
-        var (indexed, next, size) = (await Rows.ReadAsync(command, row => (row.IsDBNull(0) ? (long?)null : row.GetInt64(0), row.GetInt64(1), row.GetInt64(2)), ct))[0];
-        var newest = 0L;
-        if (indexed is { } index && (await store.EntriesAtAsync([index], ct)).TryGetValue(index, out var known)) newest = LogEntry.Decode(known).RecordVersion;
+        var (indexed, next, size, noted) = (await Rows.ReadAsync(command, row => (row.IsDBNull(0) ? (long?)null : row.GetInt64(0), row.GetInt64(1), row.GetInt64(2), row.GetInt32(3)), ct))[0];
+        long newest = noted;
+        if (indexed is { } index && (await store.EntriesAtAsync([index], ct)).TryGetValue(index, out var known)) newest = Math.Max(newest, LogEntry.Decode(known).RecordVersion);
         await foreach (var (_, entry) in store.EntriesAsync(next, size, ct))
         {
             var decoded = LogEntry.Decode(entry);
@@ -70,7 +75,9 @@ internal sealed class LogContinuity(
         if (!shared.AsSpan().SequenceEqual(root)) throw await ForkAsync(size, ct);
         await using var connection = await database.OpenAsync(ct);
         await using var transaction = await connection.BeginTransactionAsync(ct);
-        if (await LockAsync(connection, transaction, size, ct) is not { } head) return;
+        var head = await LogHead.LockAsync(connection, transaction, ct);
+        // Another process has put the entries back meanwhile.
+        if (head.Size != size) return;
         await foreach (var chunk in mirror.EntriesAsync(size, mirrored.Size, ct).Chunk(TlogTiles.Width).WithCancellation(ct))
         {
             head = await WriteAsync(connection, transaction, head, [.. chunk.Select(entry => LogEntry.Decode(entry))], ct);
@@ -79,22 +86,11 @@ internal sealed class LogContinuity(
 
         if (!head.Root.AsSpan().SequenceEqual(mirrored.Root()))
             throw new VaultStartException("The entries of the log's mirror do not lead to its own root: put its folder back from a copy.");
-        // SPEC log-entry §9
-        var declared = log.Entry(EntryType.RestoreDeclared, LogWorker.Keeper, default, "", EntryResult.Ok, []) with { Reference = size };
+        var declared = restores.Declare(size, root, head);
         await WriteAsync(connection, transaction, head, [declared], ct);
         await DurabilityGuard.CommitAsync(transaction);
         await PutCheckpointBackAsync(declared.Time, ct);
         logger.LogWarning("The vault database is a copy from before entry {First} of the log; {Count} entries were put back from the mirror.", size, mirrored.Size - size);
-    }
-
-    // Null when another process has put the entries back meanwhile.
-    private static async Task<LogHead?> LockAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, long size, CancellationToken ct)
-    {
-        await using var select = new NpgsqlCommand(LogHead.Select + " for update", connection, transaction);
-        await using var reader = await select.ExecuteReaderAsync(ct);
-        if (!await reader.ReadAsync(ct)) throw new InvalidOperationException("The log has no head.");
-        var head = LogHead.Read(reader);
-        return head.Size == size ? head : null;
     }
 
     private static async Task<LogHead> WriteAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, LogHead head, List<LogEntry> entries, CancellationToken ct)

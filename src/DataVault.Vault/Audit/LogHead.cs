@@ -55,6 +55,14 @@ internal sealed record LogHead(long Size, byte[] Root, CompactRange Range, long 
 {
     public const string Select = "select size, root, frontier, t_last from audit.head where log_id = 1";
 
+    /// <summary>The state of the log, which nobody moves until the transaction ends.</summary>
+    public static async Task<LogHead> LockAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, CancellationToken ct)
+    {
+        await using var select = new NpgsqlCommand(Select + " for update", connection, transaction);
+        await using var reader = await select.ExecuteReaderAsync(ct);
+        return await reader.ReadAsync(ct) ? Read(reader) : throw new InvalidOperationException("The log has no head.");
+    }
+
     public static LogHead Read(NpgsqlDataReader reader)
     {
         var size = reader.GetInt64(0);

@@ -8,7 +8,7 @@ namespace DataVault.Vault;
 /// The log as the tables hold it: every batch parses, hashes to the leaves beside it and follows the one before; together they are the head; full
 /// tiles are what the entries give; every detail is the one that its entry names; every checkpoint signs what stands there.
 /// </summary>
-internal sealed class LogCheck(CheckRun run, LogMirror mirror)
+internal sealed class LogCheck(CheckRun run, LogMirror mirror, SignerKeys keys)
 {
     private const string Name = "log";
     private const int TileBytes = TlogTiles.Width * MerkleHash.Size;
@@ -20,7 +20,7 @@ internal sealed class LogCheck(CheckRun run, LogMirror mirror)
     private readonly Dictionary<long, byte[]> details = [];
     private readonly Dictionary<string, List<long>> toldOf = [];
     private readonly HashSet<string> erased = [];
-    private readonly List<(long From, long To)> restores = [];
+    private readonly List<(long Index, LogEntry Entry)> restores = [];
     private long lastTime;
     private long pruned;
 
@@ -125,7 +125,7 @@ internal sealed class LogCheck(CheckRun run, LogMirror mirror)
             lastTime = entry.Time;
             if (Wanted.ContainsKey(index)) Wanted[index] = entry;
             Detail(index, entry);
-            if (entry is { Type: EntryType.RestoreDeclared, Reference: { } from }) restores.Add((from, index));
+            if (entry.Type == EntryType.RestoreDeclared) restores.Add((index, entry));
             if (entry.Type == EntryType.EraseExecuted) erased.Add(Convert.ToHexString(entry.Subject.Span));
         }
         catch (FormatException)
@@ -171,7 +171,27 @@ internal sealed class LogCheck(CheckRun run, LogMirror mirror)
         foreach (var (level, n) in tiles.Keys) run.Wrong(Name, $"the tile {level}/{n} lies beyond the end of the log, or is not full");
         foreach (var size in signed.Keys) run.Wrong(Name, $"a checkpoint signs {size} entries, more than there are");
         foreach (var index in details.Keys) run.Wrong("details", $"a detail is of entry {index}, which does not exist or names none");
+        var lost = Lost();
         foreach (var (whose, indexes) in toldOf.Where(one => !erased.Contains(one.Key)))
-            foreach (var index in indexes.Where(index => !restores.Exists(restore => index >= restore.From && index < restore.To))) run.Wrong("details", $"the detail of entry {index} is gone, and {(whose.Length == 0 ? "no person's" : "not by an erasure of the person")}");
+            foreach (var index in indexes.Where(index => !lost.Exists(restore => index >= restore.From && index < restore.Index))) run.Wrong("details", $"the detail of entry {index} is gone, and {(whose.Length == 0 ? "no person's" : "not by an erasure of the person")}");
+    }
+
+    // Of what the vault put back itself the details are not there, whether or not anybody has said that the restore was meant.
+    private List<DeclaredRestore> Lost()
+    {
+        if (restores.Count == 0) return [];
+        try
+        {
+            var declared = new DeclaredRestores(keys.List);
+            foreach (var (index, entry) in restores) declared.Read(index, entry);
+            foreach (var restore in declared.All.Where(restore => !restore.IsBelieved))
+                run.Note($"Entry {restore.Index} declares a restore to entry {restore.From}, and no operator stands behind it ({restore.Word}).");
+            return [.. declared.All.Where(restore => restore.IsBelieved || restore.Word == RestoreWord.Found)];
+        }
+        catch (SignerRefusalException e)
+        {
+            run.Wrong(Name, $"the restores that the log declares cannot be checked: {e.Message}");
+            return [];
+        }
     }
 }

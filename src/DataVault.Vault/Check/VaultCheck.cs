@@ -7,15 +7,15 @@ namespace DataVault.Vault;
 public sealed class VaultCheck
 {
     private readonly VaultDatabase database;
-    private readonly LogMirror mirror;
+    private readonly Func<CheckRun, LogCheck> logs;
     private readonly Func<CheckRun, KeyCheck> keys;
     private readonly Func<CheckRun, RowCheck> rows;
     private readonly Func<CheckRun, PeopleCheck> people;
     private readonly Func<CheckRun, RecordsCheck> records;
 
     internal VaultCheck(
-        VaultDatabase database, LogMirror mirror, Func<CheckRun, KeyCheck> keys, Func<CheckRun, RowCheck> rows, Func<CheckRun, PeopleCheck> people, Func<CheckRun, RecordsCheck> records) =>
-        (this.database, this.mirror, this.keys, this.rows, this.people, this.records) = (database, mirror, keys, rows, people, records);
+        VaultDatabase database, Func<CheckRun, LogCheck> logs, Func<CheckRun, KeyCheck> keys, Func<CheckRun, RowCheck> rows, Func<CheckRun, PeopleCheck> people, Func<CheckRun, RecordsCheck> records) =>
+        (this.database, this.logs, this.keys, this.rows, this.people, this.records) = (database, logs, keys, rows, people, records);
 
     /// <param name="options">How far to go.</param>
     /// <param name="progress">Told what is being looked at.</param>
@@ -26,7 +26,7 @@ public sealed class VaultCheck
         await using var snapshot = await VaultSnapshot.TakeAsync(database, ct);
         var run = new CheckRun(snapshot, progress ?? (static _ => { }));
         await keys(run).RunAsync(ct);
-        var log = new LogCheck(run, mirror);
+        var log = logs(run);
         var asked = rows(run);
         await asked.RunAsync(log, ct);
         await log.RunAsync(ct);

@@ -1,6 +1,5 @@
 using System.Threading.Channels;
 using DataVault.Policy;
-using DataVault.Transparency;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Npgsql;
@@ -17,10 +16,9 @@ internal sealed class OlderRecordException() : StaleKeyException("The record is 
 /// a record passes its seal  ->  its version is remembered with the cached key, and queued  ->  written in batches
 /// start, and every hour     ->  what was changed since the last time and was never read    ->  written too
 /// </code>
-/// INVARIANT: only ever raised, by versions whose seal held; lowered by a declared restore alone, which stands in the log.
+/// INVARIANT: only ever raised, by versions whose seal held; lowered alone by what a declared restore explains, behind which an operator stands (<see cref="RestoredVersions"/>).
 /// </summary>
-internal sealed class NewestVersions(KeysDatabase keys, VaultDatabase vault, LogStore log, TimeProvider clock, ILogger<NewestVersions> logger)
-    : RoundsWorker(clock, logger)
+internal sealed class NewestVersions(KeysDatabase keys, VaultDatabase vault, TimeProvider clock, ILogger<NewestVersions> logger) : RoundsWorker(clock, logger)
 {
     private const int Chunk = 1024;
     private const int Waiting = 65_536;
@@ -61,23 +59,26 @@ internal sealed class NewestVersions(KeysDatabase keys, VaultDatabase vault, Log
         await SetMarkAsync(began, seenUntil, ct);
     }
 
-    /// <summary>Takes the records as they stand when the log has declared a restore since this was last asked.</summary>
-    public async Task AcceptRestoresAsync(CancellationToken ct)
-    {
-        var (since, from) = await MarkAsync(ct);
-        var (size, _) = await log.HeadAsync(ct);
-        var restored = false;
-        await foreach (var (_, entry) in log.EntriesAsync(from, size, ct)) restored |= LogEntry.Decode(entry).Type == EntryType.RestoreDeclared;
-        if (restored)
-        {
-            await using var command = vault.Source.CreateCommand("select subject_id, row_version from vault.subject");
-            command.CommandTimeout = 0;
-            var lowered = 0;
-            await foreach (var chunk in RowsAsync(command, ct).Chunk(Chunk).WithCancellation(ct)) lowered += await WriteAsync("k.newest > u.v", chunk, ct);
-            logger.LogWarning("The log declares a restore: {Lowered} records are older than they were, and are taken as they stand.", lowered);
-        }
+    /// <summary>How far the log was searched for restores.</summary>
+    public async Task<long> LogSeenAsync(CancellationToken ct) => (await MarkAsync(ct)).LogSeen;
 
-        await SetMarkAsync(since, size, ct);
+    public async Task SawLogAsync(long size, CancellationToken ct) => await SetMarkAsync((await MarkAsync(ct)).Since, size, ct);
+
+    /// <summary>Of these records those that are older than they were, with the newest version that is remembered.</summary>
+    public async Task<List<(SubjectId Subject, long Version, long Newest)>> OlderAsync((Guid Subject, long Version)[] rows, CancellationToken ct)
+    {
+        await using var command = keys.Source.CreateCommand("select k.subject_id, u.v, k.newest from unnest($1, $2) as u (s, v) join keys.subject_key k on k.subject_id = u.s where k.newest > u.v");
+        AddRows(command, rows);
+        return await Rows.ReadAsync(command, row => (new SubjectId(row.GetGuid(0)), row.GetInt64(1), row.GetInt64(2)), ct);
+    }
+
+    /// <summary>These records are as old as they are by right; processes that remember otherwise look again.</summary>
+    public async Task LowerAsync((Guid Subject, long Version)[] rows, CancellationToken ct)
+    {
+        await WriteAsync("k.newest > u.v", rows, ct);
+        await using var command = keys.Source.CreateCommand($"select pg_notify('{KeyRegistry.GoneChannel}', u.s) from unnest($1) as u (s)");
+        command.Parameters.Add(new() { Value = rows.Select(row => new SubjectId(row.Subject).ToString()).ToArray() });
+        await command.ExecuteNonQueryAsync(ct);
     }
 
     protected override TimeSpan Rhythm => TimeSpan.FromMilliseconds(500);
@@ -102,9 +103,14 @@ internal sealed class NewestVersions(KeysDatabase keys, VaultDatabase vault, Log
                  locked as (select k.subject_id, u.v from keys.subject_key k join u on k.subject_id = u.s where {where} order by k.subject_id for update of k)
             update keys.subject_key k set newest = locked.v from locked where k.subject_id = locked.subject_id
             """);
+        AddRows(command, rows);
+        return await command.ExecuteNonQueryAsync(ct);
+    }
+
+    private static void AddRows(NpgsqlCommand command, (Guid Subject, long Version)[] rows)
+    {
         command.Parameters.Add(new() { Value = rows.Select(row => row.Subject).ToArray() });
         command.Parameters.Add(new() { Value = rows.Select(row => row.Version).ToArray() });
-        return await command.ExecuteNonQueryAsync(ct);
     }
 
     private async Task<(DateTimeOffset Since, long LogSeen)> MarkAsync(CancellationToken ct)
@@ -126,17 +132,9 @@ internal sealed class NewestVersions(KeysDatabase keys, VaultDatabase vault, Log
         await command.ExecuteNonQueryAsync(ct);
     }
 
-    private static async IAsyncEnumerable<(Guid Subject, long Version)> RowsAsync(NpgsqlCommand command, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken ct)
+    public static async IAsyncEnumerable<(Guid Subject, long Version)> RowsAsync(NpgsqlCommand command, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken ct)
     {
         await using var reader = await command.ExecuteReaderAsync(ct);
         while (await reader.ReadAsync(ct)) yield return (reader.GetGuid(0), reader.GetInt64(1));
     }
-}
-
-/// <summary>Before anything is served: a database that was restored, and says so in the log, holds older records by right.</summary>
-internal sealed class RestoredVersions(NewestVersions newest) : IHostedService
-{
-    public Task StartAsync(CancellationToken cancellationToken) => newest.AcceptRestoresAsync(cancellationToken);
-
-    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 }

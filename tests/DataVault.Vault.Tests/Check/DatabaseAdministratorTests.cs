@@ -1,7 +1,9 @@
+using System.Security.Cryptography;
 using DataVault.Policy;
 using DataVault.Testing;
 using DataVault.Transparency;
 using DataVault.Vault.Keys;
+using Npgsql;
 using Xunit;
 
 namespace DataVault.Vault.Tests.Check;
@@ -75,6 +77,32 @@ public sealed class DatabaseAdministratorTests(StoreVault store) : IClassFixture
         AssertFound(report, RecordFault.RolledBack, await TagAsync(ada));
         Assert.Contains(report.Findings, finding => finding.Fault == RecordFault.History);
         Assert.NotNull(report.Findings.First(finding => finding.Fault == RecordFault.RolledBack).Entry);
+    }
+
+    [Fact]
+    public async Task An_old_row_put_back_under_a_declaration_of_a_restore_that_was_written_into_the_log()
+    {
+        var before = await store.CountAsync("select size from audit.head");
+        await ChangeAsync(ada, "Adelheid");
+        await store.ReadAsync(StoreVault.Support, ada, "customer-support", "givenName");
+        await store.Vault.Get<NewestVersions>().FlushAsync(default);
+        await store.ExecuteAsync($"delete from vault.history where subject_id = '{ada}'; {PutBack("subject", ada)}{PutBack("history", ada, delete: false)}");
+        await ForgeAsync(entry => entry with { Reference = before });
+        await ForgeAsync(entry => entry with { Reference = before, Rules = [RestoreDeclaration.OrderedRule] });
+        await ForgeAsync(entry => RestoreDeclaration.Sign(entry with { Reference = before, Rules = [RestoreDeclaration.OrderedRule] }, 7, new NoteSigner("datavault.test", ECDsa.Create(ECCurve.NamedCurves.nistP256))));
+        await using (var next = await store.StartVaultAsync(clock: store.Clock))
+        {
+            var refused = await Assert.ThrowsAsync<VaultException>(() => next.Get<DisclosureGate>().ReadAsync(
+                new ReadQuery(StoreVault.Support, ada, "customer-support", StoreVault.Items("givenName"), false, Guid.NewGuid()), default));
+            Assert.Equal("unavailable", refused.Slug);
+        }
+
+        var report = await VerifyAsync();
+        var tag = await TagAsync(ada);
+        AssertFound(report, RecordFault.RolledBack, tag);
+        Assert.Contains("no operator stands behind", report.Findings.First(finding => finding.Fault == RecordFault.RolledBack && finding.Tag == tag).Message, StringComparison.Ordinal);
+        Assert.Equal([RestoreWord.Unsigned, RestoreWord.Unsigned, RestoreWord.Forged], report.Restores.Select(restore => restore.Word));
+        Assert.DoesNotContain(report.Restores, restore => restore.IsBelieved);
     }
 
     [Fact]
@@ -200,6 +228,18 @@ public sealed class DatabaseAdministratorTests(StoreVault store) : IClassFixture
 
     private static string PutBack(string table, SubjectId subject, bool delete = true) =>
         (delete ? $"delete from vault.{table} where subject_id = '{subject}'; " : "") + $"insert into vault.{table} select * from kept.{table} where subject_id = '{subject}'; ";
+
+    // A well-formed batch, as the log's own writers make them: the signer extends it, for it cannot know who wrote.
+    private async Task ForgeAsync(Func<LogEntry, LogEntry> declare)
+    {
+        await using var connection = new NpgsqlConnection(store.VaultAdmin);
+        await connection.OpenAsync();
+        await using var transaction = await connection.BeginTransactionAsync();
+        var head = await LogHead.LockAsync(connection, transaction, default);
+        var entry = declare(store.Vault.Get<AuditLog>().Entry(EntryType.RestoreDeclared, LogWorker.Keeper, default, "", EntryResult.Ok, []));
+        await using (var write = new LogBatch(head, [new PendingEntry(entry, null)]).Write(connection, transaction)) await write.ExecuteNonQueryAsync();
+        await transaction.CommitAsync();
+    }
 
     // The tables are put back to before a change that was read: what is known of it must go back too.
     private async Task ForgetVersionAsync(SubjectId subject)

@@ -65,12 +65,30 @@ internal sealed class RightsWorld : IAsyncDisposable
         await RestartAsync();
     }
 
-    /// <summary>Puts that copy back; keys and home folder are as they are now.</summary>
+    /// <summary>Restores that copy as the command does; keys and home folder are as they are now.</summary>
     public async Task RestoreDataAsync()
+    {
+        await PutDataBackAsync();
+        await RestartAsync();
+    }
+
+    /// <summary>Puts that copy back without anybody's word, as an administrator of the database alone can. No process runs.</summary>
+    public async Task ShortenDataAsync()
     {
         await StopAsync();
         await databases.RestoreAsync(databases.VaultName);
-        await RestartAsync();
+    }
+
+    /// <summary>The same with an operator's word in the home folder. No process runs.</summary>
+    public async Task PutDataBackAsync()
+    {
+        await ShortenDataAsync();
+        await using var connection = new NpgsqlConnection(databases.VaultAdmin);
+        await connection.OpenAsync();
+        await using var command = new NpgsqlCommand("select size, encode(root, 'base64') from audit.head", connection);
+        await using var reader = await command.ExecuteReaderAsync();
+        await reader.ReadAsync();
+        new RestoreOrder(Home).Give(reader.GetInt64(0), reader.GetString(1));
     }
 
     private async Task StopAsync()

@@ -1,0 +1,37 @@
+using DataVault.Transparency;
+using DataVault.Vault.Keys;
+
+namespace DataVault.Vault;
+
+/// <summary>What an operator does about a restore that the vault found or that an earlier version declared: says that it was meant.</summary>
+public sealed class RestoreAcceptance
+{
+    private readonly VaultDatabase database;
+    private readonly VaultStartup startup;
+    private readonly RestoreDeclarations restores;
+    private readonly RestoredVersions versions;
+
+    internal RestoreAcceptance(VaultDatabase database, VaultStartup startup, RestoreDeclarations restores, RestoredVersions versions) =>
+        (this.database, this.startup, this.restores, this.versions) = (database, startup, restores, versions);
+
+    /// <summary>Every restore that the log declares. Reads the whole log.</summary>
+    /// <exception cref="VaultStartException">The databases are not fit to be served.</exception>
+    public async Task<IReadOnlyCollection<DeclaredRestore>> ListAsync(CancellationToken ct = default)
+    {
+        // What a start finds is declared before it is listed.
+        await startup.StartAsync(ct);
+        return (await restores.ReadAsync(0, ct)).Declared;
+    }
+
+    /// <summary>Accepts one; records that it explains are served again.</summary>
+    /// <returns>Index of the entry that says so, how many records are taken as they stand, and how many are older than the restore explains.</returns>
+    /// <exception cref="VaultException">No entry at this index declares a restore that is not accepted yet: invalid state.</exception>
+    public async Task<(long Entry, int Taken, int Refused)> AcceptAsync(long declaration, CancellationToken ct = default)
+    {
+        if (!(await ListAsync(ct)).Any(restore => restore.Index == declaration && !restore.IsBelieved))
+            throw VaultException.InvalidState($"Entry {declaration} does not declare a restore that waits to be accepted.");
+        var entry = await database.RunAsync((connection, transaction) => restores.AcceptAsync(connection, transaction, declaration, ct), ct);
+        var (taken, refused) = await versions.AcceptAsync(ct);
+        return (entry, taken, refused);
+    }
+}
