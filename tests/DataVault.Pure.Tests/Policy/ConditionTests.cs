@@ -8,7 +8,9 @@ public sealed class ConditionTests
 {
     private static readonly DecisionFacts Known = DecisionFacts.None with
     {
-        Traits = new SubjectTraits("eu", "uk", "acme", PolicyTexts.Now.AddMonths(-6)), Child = false, Relations = ["assigned-agent"],
+        Traits = new SubjectTraits("eu", "uk", "acme", PolicyTexts.Now.AddMonths(-6)),
+        Child = false,
+        Relations = ["assigned-agent"],
     };
 
     private static string Read(string condition, DecisionFacts facts, DateTimeOffset? now = null)

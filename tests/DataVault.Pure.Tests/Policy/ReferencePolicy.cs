@@ -1,92 +1,84 @@
+using System.Globalization;
 using DataVault.Policy;
 
 namespace DataVault.Pure.Tests.Policy;
 
-/// <summary>A rule as a generator makes it, in the words of the file.</summary>
-internal sealed record RuleSpec(string Id, bool Forbids)
-{
-    public required string[] Roles { get; init; }
-
-    public required string[] Purposes { get; init; }
-
-    public required string[] Items { get; init; }
-
-    public required string[] Actions { get; init; }
-
-    public required Form Form { get; init; }
-
-    public bool OwnRecord { get; init; }
-
-    public bool MultiFactor { get; init; }
-
-    public string[] Consents { get; init; } = [];
-
-    public bool IsConditional => OwnRecord || MultiFactor || Consents.Length > 0;
-
-    public string Yaml()
-    {
-        var lines = new List<string>
-        {
-            $"  - id: {Id}", "    why: Test", $"    effect: {(Forbids ? "forbid" : "permit")}",
-            $"    roles: [{string.Join(", ", Roles)}]", $"    purposes: [{string.Join(", ", Purposes)}]", $"    actions: [{string.Join(", ", Actions)}]",
-        };
-        var (fields, events) = (Items.Where(item => !item.StartsWith("event:", StringComparison.Ordinal)).ToList(), Items.Where(item => item.StartsWith("event:", StringComparison.Ordinal)).ToList());
-        if (fields.Count > 0) lines.Add($"    fields: [{string.Join(", ", fields)}]");
-        if (events.Count > 0) lines.Add($"    events: [{string.Join(", ", events.Select(item => $"\"{item}\""))}]");
-        if (!Forbids && Actions.Any(action => action is "read" or "export")) lines.Add($"    form: {FormNames.Of(Form)}");
-        var condition = new List<string>();
-        if (OwnRecord) condition.Add("ownRecord: true");
-        if (MultiFactor) condition.Add("assurance: mfa");
-        if (Consents.Length > 0) condition.Add($"consent: [{string.Join(", ", Consents)}]");
-        if (condition.Count > 0) lines.Add($"    {(Forbids ? "unless" : "when")}: {{ {string.Join(", ", condition)} }}");
-        return string.Join('\n', lines) + "\n";
-    }
-}
+/// <summary>What the reference says of one item.</summary>
+internal sealed record ReferenceAnswer(bool Reachable, string Outcome, string[] RuleIds, string[] Obligations);
 
 /// <summary>
-/// The meaning of rules, written as slowly and plainly as can be over the small policy's words: no tables, no sharing, nothing compiled.
+/// The meaning of rules as docs/formats/policy.md writes it, as slowly and plainly as can be over the small policy's words:
+/// no tables, no sharing, nothing compiled.
 /// </summary>
-internal sealed class ReferencePolicy(PolicySet words, IReadOnlyList<RuleSpec> rules)
+internal sealed class ReferencePolicy(IReadOnlyList<RuleSpec> rules, RolesSpec roles)
 {
     private static readonly string[] NearestFirst =
-        [Reasons.AssuranceTooLow, Reasons.OnHold, Reasons.Restricted, Reasons.Objected, Reasons.ConsentExpired, Reasons.ConsentWithdrawn, Reasons.ConsentMissing, Reasons.NotPermitted];
+    [
+        Reasons.AssuranceTooLow, Reasons.OutsideHours, Reasons.OnHold, Reasons.Restricted, Reasons.Objected, Reasons.ConsentExpired, Reasons.ConsentWithdrawn,
+        Reasons.ConsentMissing, Reasons.NotPermitted,
+    ];
 
-    public (string Outcome, string[] RuleIds) Decide(AccessRequest request, RequestedItem requested, DecisionFacts facts, DateTimeOffset now)
+    public ReferenceAnswer Decide(AccessRequest request, RequestedItem requested, DecisionFacts facts, DateTimeOffset now)
     {
-        var stranger = request.Recipient.Subject != request.Subject;
-        if (request.Recipient.Kind == RecipientKind.Customer && stranger) return (Reasons.NotPermitted, []);
-        if (!request.Recipient.Roles.Any(role => words.Roles.Find(role) is not null)) return (Reasons.NotPermitted, []);
-        var purpose = words.Purposes.Find(request.Purpose);
-        if (purpose is null) return (Reasons.NotPermitted, []);
-        if (!request.Recipient.Purposes.Contains(request.Purpose)) return (Reasons.PurposeNotBound, []);
+        var reachable = Reaches(request.Recipient, request.Subject, facts);
+        ReferenceAnswer Withheld(string reason, string[]? ids = null) => new(reachable, reason, ids ?? [], []);
 
-        var speaking = rules.Where(rule => Speaks(rule, request, requested.Item)).ToList();
-        string[] Failures(RuleSpec rule) => [.. Failing(rule, request, facts, now)];
-        var permits = speaking.Where(rule => !rule.Forbids).Select(rule => (Rule: rule, Failures: Failures(rule))).Where(pair => !pair.Failures.Contains(Reasons.NotPermitted)).ToList();
-        var forbids = speaking.Where(rule => rule.Forbids).Select(rule => (Rule: rule, Failures: rule.IsConditional ? Failures(rule) : [Reasons.NotPermitted])).Where(pair => pair.Failures.Length > 0).ToList();
+        // 1
+        if (!reachable) return Withheld(Reasons.NotPermitted);
+        var purpose = RandomPolicy.Words.Purposes.Find(request.Purpose);
+        if (purpose is null) return Withheld(Reasons.NotPermitted);
+        if (!request.Recipient.Purposes.Contains(request.Purpose)) return Withheld(Reasons.PurposeNotBound);
 
-        var forbidding = forbids.Select(pair => pair.Rule.Id).Order(StringComparer.Ordinal).ToArray();
-        if (permits.Count == 0) return (Reasons.NotPermitted, forbidding);
-        if (forbids.Count > 0) return (Farthest(forbids.SelectMany(pair => pair.Failures)), forbidding);
-        if (Held(purpose, request.Action, requested.Item, facts)) return (Reasons.OnHold, []);
-        if (Stopped(purpose, facts, now) is { } stop) return (stop, []);
-        var holding = permits.Where(pair => pair.Failures.Length == 0).Select(pair => pair.Rule).ToList();
-        if (holding.Count == 0) return (Nearest(permits.Select(pair => Farthest(pair.Failures))), []);
+        // 2
+        var speaking = rules.Where(rule => rule.Purposes.Contains(request.Purpose) && rule.Actions.Contains(ActionNames.Of(request.Action)) && rule.Items.Contains(requested.Item.Name)).ToList();
+        var permits = speaking.Where(rule => !rule.Forbids && request.Recipient.Roles.Any(role => Has(role, rule) && RoleReaches(role, facts)))
+            .Select(rule => (Rule: rule, Failures: Failing(rule, request, facts, now))).Where(pair => !pair.Failures.Contains(Reasons.NotPermitted)).ToList();
+        var forbids = speaking.Where(rule => rule.Forbids && request.Recipient.Roles.Any(role => Has(role, rule)))
+            .Select(rule => (Rule: rule, Failures: rule.IsConditional ? Failing(rule, request, facts, now) : [Reasons.NotPermitted])).Where(pair => pair.Failures.Count > 0).ToList();
+        var forbidding = Sorted(forbids.Select(pair => pair.Rule));
+        if (permits.Count == 0) return Withheld(Reasons.NotPermitted, forbidding);
 
+        // 3, 4, 5
+        if (forbids.Count > 0) return Withheld(Farthest(forbids.SelectMany(pair => pair.Failures)), forbidding);
+        if (Held(purpose, request.Action, requested.Item, facts)) return Withheld(Reasons.OnHold);
+        if (Stopped(purpose, facts, now) is { } stop) return Withheld(stop);
+        var holding = permits.Where(pair => pair.Failures.Count == 0).Select(pair => pair.Rule).ToList();
+        if (holding.Count == 0) return Withheld(Nearest(permits.Select(pair => Farthest(pair.Failures))));
+
+        // 6
         var widest = holding.Max(rule => FormOf(rule, request.Action, requested.Item));
-        var ids = holding.Where(rule => FormOf(rule, request.Action, requested.Item) == widest).Select(rule => rule.Id).Order(StringComparer.Ordinal).ToArray();
+        var determining = holding.Where(rule => FormOf(rule, request.Action, requested.Item) == widest).ToList();
         var shown = Discloses(request.Action) && requested.Narrower < widest ? requested.Narrower.Value : widest;
-        return (FormNames.Of(shown), ids);
+        return new ReferenceAnswer(true, FormNames.Of(shown), Sorted(determining), [.. determining.SelectMany(rule => rule.Obligations).Distinct()]);
     }
 
-    private bool Speaks(RuleSpec rule, AccessRequest request, CatalogueItem item) =>
-        request.Recipient.Roles.SelectMany(Ancestors).Any(rule.Roles.Contains)
-        && rule.Purposes.Contains(request.Purpose)
-        && rule.Actions.Contains(ActionNames.Of(request.Action))
-        && rule.Items.Contains(item.Name);
+    private static string[] Sorted(IEnumerable<RuleSpec> some) => [.. some.Select(rule => rule.Id).Order(StringComparer.Ordinal)];
 
-    private IEnumerable<string> Ancestors(string role) =>
-        words.Roles.Find(role) is { } known ? known.Parents.SelectMany(Ancestors).Prepend(role) : [];
+    private bool Reaches(Recipient recipient, SubjectId subject, DecisionFacts facts)
+    {
+        if (recipient.Kind == RecipientKind.Customer && recipient.Subject != subject) return false;
+        return recipient.Roles.Any(role => RoleReaches(role, facts));
+    }
+
+    /// <summary>What a role says stands; a role that says nothing reaches whom each of its parents reaches.</summary>
+    private bool RoleReaches(string role, DecisionFacts facts)
+    {
+        if (!roles.Reach.TryGetValue(role, out var circles)) return false;
+        if (circles is null) return Parents(role).All(parent => RoleReaches(parent, facts));
+        return circles.Length == 0 || circles.Any(circle => IsIn(circle, facts));
+    }
+
+    private static string[] Parents(string role) => RolesSpec.Names.Single(one => one.Name == role).Parents;
+
+    private static bool Has(string role, RuleSpec rule) =>
+        rule.Roles.Contains(role) || (RolesSpec.Names.Any(one => one.Name == role) && Parents(role).Any(parent => Has(parent, rule)));
+
+    private static bool IsIn(CircleSpec circle, DecisionFacts facts)
+    {
+        static bool One(string[] wanted, string? trait) => wanted.Length == 0 || (trait is not null && wanted.Contains(trait));
+        return One(circle.Jurisdictions, facts.Traits.Jurisdiction) && One(circle.Residencies, facts.Traits.Residency) && One(circle.Brands, facts.Traits.Brand)
+            && (circle.Relations.Length == 0 || circle.Relations.Intersect(facts.Relations).Any());
+    }
 
     private static bool Discloses(AccessAction action) => action is AccessAction.Read or AccessAction.Export or AccessAction.Feed;
 
@@ -97,14 +89,37 @@ internal sealed class ReferencePolicy(PolicySet words, IReadOnlyList<RuleSpec> r
         return free || rule.Form < item.Class.Widest ? rule.Form : item.Class.Widest;
     }
 
-    private IEnumerable<string> Failing(RuleSpec rule, AccessRequest request, DecisionFacts facts, DateTimeOffset now)
+    /// <summary>What of the condition does not hold: on the person, the hours, the assurance, the consents, and only the first of these.</summary>
+    private static List<string> Failing(RuleSpec rule, AccessRequest request, DecisionFacts facts, DateTimeOffset now)
     {
-        if (rule.OwnRecord && request.Recipient.Subject != request.Subject) yield return Reasons.NotPermitted;
-        else if (rule.MultiFactor && request.Recipient.Assurance < Recipient.MultiFactor) yield return Reasons.AssuranceTooLow;
-        else
-        {
-            foreach (var consent in rule.Consents.Select(name => Consent(words.Purposes.Find(name)!, facts, now)).OfType<string>()) yield return consent;
-        }
+        var person = (!rule.OwnRecord || request.Recipient.Subject == request.Subject)
+            && IsIn(rule.Circle, facts)
+            && (rule.Child is not { } child || facts.Child == child)
+            && ((rule.OlderThanMonths is null && rule.YoungerThanMonths is null) || HasAge(rule, facts.Traits.RecordedAt, now));
+        if (!person) return [Reasons.NotPermitted];
+        if (rule.Window is { } window && !IsOpen(window, now)) return [Reasons.OutsideHours];
+        if (rule.MultiFactor && request.Recipient.Assurance < Recipient.MultiFactor) return [Reasons.AssuranceTooLow];
+        return [.. rule.Consents.Select(name => Consent(RandomPolicy.Words.Purposes.Find(name)!, facts, now)).OfType<string>()];
+    }
+
+    private static bool HasAge(RuleSpec rule, DateTimeOffset? recorded, DateTimeOffset now)
+    {
+        if (recorded is not { } since || since > now) return false;
+        var months = 0;
+        while (since.AddMonths(months + 1) <= now) months++;
+        return (rule.OlderThanMonths ?? 0) <= months && months < (rule.YoungerThanMonths ?? int.MaxValue);
+    }
+
+    private static bool IsOpen(WindowSpec window, DateTimeOffset now)
+    {
+        // Clock times of one length compare as texts; 24:00 is greater than all.
+        var zone = TimeZoneInfo.FindSystemTimeZoneById(window.Zone);
+        var wall = now.UtcDateTime + zone.GetUtcOffset(now);
+        var clock = wall.ToString("HH:mm", CultureInfo.InvariantCulture);
+        bool On(DateTime day) => window.Days.Contains(day.ToString("ddd", CultureInfo.InvariantCulture).ToLowerInvariant());
+        bool AtOrAfter(string time) => string.CompareOrdinal(clock, time) >= 0;
+        if (string.CompareOrdinal(window.From, window.To) < 0) return On(wall) && AtOrAfter(window.From) && !AtOrAfter(window.To);
+        return (On(wall) && AtOrAfter(window.From)) || (On(wall.AddDays(-1)) && !AtOrAfter(window.To));
     }
 
     private static bool Held(Purpose purpose, AccessAction action, CatalogueItem item, DecisionFacts facts)
