@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text.Json;
+using DataVault.Cli.SignIns;
 using DataVault.Client;
 
 namespace DataVault.Cli;
@@ -81,17 +82,27 @@ internal sealed class Session(CliHost host, SessionOptions options, ParseResult 
     /// <summary>A client for a verb that needs one of <paramref name="roles"/>, preferably bound to <paramref name="purpose"/>.</summary>
     public VaultClient Open(IReadOnlyList<string> roles, string? purpose = null, VaultClientOptions? how = null)
     {
-        var http = host.Connect(Address);
-        _owned.Add(http);
+        var http = Connect();
         return new VaultClient(http, Tokens(http, roles, purpose), how ?? new VaultClientOptions { Time = host.Time });
     }
 
+    /// <summary>A client for what only a person may do: with the sign-in of <c>datavault login</c> or a person's token, never as an application.</summary>
+    public VaultClient OpenAsPerson(string role)
+    {
+        if (!HasToken && parsed.GetValue(options.Client) is null && host.Variable("DATAVAULT_CLIENT_ID") is null && SignInFor([role]) is null)
+            throw new UsageException($"This is done by a person with the role {role}, not by an application: sign in with datavault login.");
+        return Open([role]);
+    }
+
     /// <summary>For the calls that need no credential.</summary>
-    public VaultClient OpenPublic()
+    public VaultClient OpenPublic() => new(Connect(), null, new VaultClientOptions { Time = host.Time, Patience = TimeSpan.Zero });
+
+    /// <summary>The way to the vault.</summary>
+    public HttpClient Connect()
     {
         var http = host.Connect(Address);
         _owned.Add(http);
-        return new VaultClient(http, null, new VaultClientOptions { Time = host.Time, Patience = TimeSpan.Zero });
+        return http;
     }
 
     /// <summary>
@@ -121,9 +132,16 @@ internal sealed class Session(CliHost host, SessionOptions options, ParseResult 
 
     private bool HasCredentials(IReadOnlyList<string> roles) =>
         parsed.GetValue(options.Client) is not null
-        || host.Variable("DATAVAULT_TOKEN") is { Length: > 0 }
+        || HasToken
         || host.Variable("DATAVAULT_CLIENT_ID") is not null
+        || SignInFor(roles) is not null
         || FirstRunOrNull()?.Clients.Any(client => client.Roles.Any(roles.Contains)) == true;
+
+    private bool HasToken => parsed.GetValue(options.TokenFile) is not null || host.Variable("DATAVAULT_TOKEN") is { Length: > 0 };
+
+    // A sign-in serves where one of its roles is needed; a credential that was named goes before it.
+    private KeptSignIn? SignInFor(IReadOnlyList<string> roles) =>
+        AddressOrNull is { } address && KeptSignIn.At(host, address) is { } kept && kept.Find() is { } signedIn && signedIn.Roles.Any(roles.Contains) ? kept : null;
 
     private static bool IsSameOrigin(Uri one, Uri other) =>
         Uri.Compare(one, other, UriComponents.SchemeAndServer, UriFormat.UriEscaped, StringComparison.OrdinalIgnoreCase) == 0;
@@ -132,6 +150,8 @@ internal sealed class Session(CliHost host, SessionOptions options, ParseResult 
     {
         if (parsed.GetValue(options.TokenFile) is { } tokenFile) return TokenSource.Fixed(File.ReadAllText(tokenFile.FullName).Trim());
         if (parsed.GetValue(options.Client) is null && host.Variable("DATAVAULT_TOKEN") is { Length: > 0 } token) return TokenSource.Fixed(token);
+        if (parsed.GetValue(options.Client) is null && host.Variable("DATAVAULT_CLIENT_ID") is null && SignInFor(roles) is { } kept)
+            return new SignInTokens(kept, new AuthorizationCodeClient(http, CommandLineClient.Id, null, ""));
         var (id, secret) = Credentials(roles, purpose);
         var credentials = new ClientCredentials(http, id, secret, host.Time);
         _owned.Add(credentials);
@@ -156,7 +176,7 @@ internal sealed class Session(CliHost host, SessionOptions options, ParseResult 
         ?? clients.FirstOrDefault(c => purpose is not null && c.Purposes.Contains(purpose))
         ?? roles.Select(role => clients.FirstOrDefault(c => c.Roles.Contains(role))).FirstOrDefault(c => c is not null)
         ?? throw new UsageException(
-            $"Who asks? This needs a client with the role {string.Join(" or ", roles)}: set DATAVAULT_CLIENT_ID and DATAVAULT_CLIENT_SECRET, or give --client and --secret-file.");
+            $"Who asks? This needs the role {string.Join(" or ", roles)}: sign in with datavault login, or set DATAVAULT_CLIENT_ID and DATAVAULT_CLIENT_SECRET, or give --client and --secret-file.");
 
     private static Uri? Parse(string? address) =>
         address is null ? null : Uri.TryCreate(address, UriKind.Absolute, out var uri) ? uri : throw new UsageException($"\"{address}\" is not an address.");

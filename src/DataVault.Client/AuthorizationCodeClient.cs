@@ -24,23 +24,36 @@ public sealed record SignInAttempt(string State, string Nonce, string Verifier)
     }
 }
 
-/// <summary>Authorization code with PKCE for a confidential client (RFC 6749 4.1, RFC 7636, OpenID Connect Core).</summary>
+/// <summary>The client as which programs on people's own machines sign them in (RFC 8252): every vault knows it.</summary>
+public static class CommandLineClient
+{
+    /// <summary>Its id. It has no secret.</summary>
+    public const string Id = "command-line";
+
+    /// <summary>Where it listens on 127.0.0.1, on any port.</summary>
+    public const string Path = "/signed-in";
+}
+
+/// <summary>Authorization code with PKCE (RFC 6749 4.1, RFC 7636, OpenID Connect Core).</summary>
 /// <param name="http">With the issuer's address as base address.</param>
 /// <param name="clientId">The registered client.</param>
-/// <param name="clientSecret">Its secret.</param>
+/// <param name="clientSecret">Its secret; null for a program that has none (<see cref="CommandLineClient"/>).</param>
 /// <param name="redirectUri">Where the issuer sends the browser back; registered.</param>
-public sealed class AuthorizationCodeClient(HttpClient http, string clientId, string clientSecret, string redirectUri)
+public sealed class AuthorizationCodeClient(HttpClient http, string clientId, string? clientSecret, string redirectUri)
 {
     private Endpoints? _endpoints;
 
-    /// <summary>Where to send the browser to sign in; <paramref name="again"/> asks for the password even of who is signed in.</summary>
-    public async Task<string> AuthorizeUrlAsync(SignInAttempt attempt, bool again = false, CancellationToken cancellation = default)
+    /// <summary>
+    /// Where to send the browser to sign in; <paramref name="again"/> asks for the password even of who is signed in, <paramref name="staff"/> for a
+    /// sign-in of staff and not of a customer.
+    /// </summary>
+    public async Task<string> AuthorizeUrlAsync(SignInAttempt attempt, bool again = false, bool staff = false, CancellationToken cancellation = default)
     {
         var challenge = Base64Url.EncodeToString(SHA256.HashData(Encoding.ASCII.GetBytes(attempt.Verifier)));
         return new Query((await DiscoverAsync(cancellation)).Authorize)
             .Add("response_type", "code").Add("client_id", clientId).Add("redirect_uri", redirectUri).Add("scope", "openid profile offline_access")
             .Add("state", attempt.State).Add("nonce", attempt.Nonce).Add("code_challenge", challenge).Add("code_challenge_method", "S256")
-            .Add("prompt", again ? "login" : null).ToString();
+            .Add("prompt", again ? "login" : null).Add("acr_values", staff ? "realm:staff" : null).ToString();
     }
 
     /// <summary>Trades the code for tokens.</summary>
@@ -59,6 +72,11 @@ public sealed class AuthorizationCodeClient(HttpClient http, string clientId, st
     public Task<TokenAnswer> RefreshAsync(string refreshToken, CancellationToken cancellation = default) =>
         AskAsync([new("grant_type", "refresh_token"), new("refresh_token", refreshToken)], cancellation);
 
+    /// <summary>Ends a refresh token and every token of its sign-in (RFC 7009).</summary>
+    public async Task RevokeAsync(string refreshToken, CancellationToken cancellation = default) => await TokenEndpoint.EndAsync(
+        http, (await DiscoverAsync(cancellation)).Revocation, clientSecret is null ? null : TokenEndpoint.Basic(clientId, clientSecret),
+        Named([new("token", refreshToken)]), cancellation);
+
     /// <summary>Where to send the browser to end the issuer's session, or null when the issuer offers none.</summary>
     public async Task<string?> EndSessionUrlAsync(string? idToken, string returnTo, CancellationToken cancellation = default) =>
         (await DiscoverAsync(cancellation)).EndSession is { } end
@@ -66,7 +84,11 @@ public sealed class AuthorizationCodeClient(HttpClient http, string clientId, st
             : null;
 
     private async Task<TokenAnswer> AskAsync(IEnumerable<KeyValuePair<string, string>> form, CancellationToken cancellation) =>
-        await TokenEndpoint.AskAsync(http, (await DiscoverAsync(cancellation)).Token, TokenEndpoint.Basic(clientId, clientSecret), form, cancellation);
+        await TokenEndpoint.AskAsync(
+            http, (await DiscoverAsync(cancellation)).Token, clientSecret is null ? null : TokenEndpoint.Basic(clientId, clientSecret), Named(form), cancellation);
+
+    private IEnumerable<KeyValuePair<string, string>> Named(IEnumerable<KeyValuePair<string, string>> form) =>
+        clientSecret is null ? form.Append(new("client_id", clientId)) : form;
 
     // OpenID Connect Core 3.1.3.7: a token straight from the token endpoint is vouched for by the connection; the nonce is still ours to check.
     private static bool HasNonce(string? idToken, string nonce)
@@ -93,8 +115,9 @@ public sealed class AuthorizationCodeClient(HttpClient http, string clientId, st
         return _endpoints = new Endpoints(
             document.GetProperty("authorization_endpoint").GetString()!,
             new Uri(document.GetProperty("token_endpoint").GetString()!).PathAndQuery,
+            document.TryGetProperty("revocation_endpoint", out var revocation) ? new Uri(revocation.GetString()!).PathAndQuery : "/connect/revocation",
             document.TryGetProperty("end_session_endpoint", out var end) ? end.GetString() : null);
     }
 
-    private sealed record Endpoints(string Authorize, string Token, string? EndSession);
+    private sealed record Endpoints(string Authorize, string Token, string Revocation, string? EndSession);
 }

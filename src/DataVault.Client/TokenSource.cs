@@ -87,20 +87,26 @@ internal static class TokenEndpoint
         new("Basic", Convert.ToBase64String(Encoding.ASCII.GetBytes($"{Uri.EscapeDataString(clientId)}:{Uri.EscapeDataString(clientSecret)}")));
 
     public static async Task<TokenAnswer> AskAsync(
-        HttpClient http, string path, AuthenticationHeaderValue credentials, IEnumerable<KeyValuePair<string, string>> form, CancellationToken cancellation)
+        HttpClient http, string path, AuthenticationHeaderValue? credentials, IEnumerable<KeyValuePair<string, string>> form, CancellationToken cancellation)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = new FormUrlEncodedContent(form) };
-        request.Headers.Authorization = credentials;
-        using var response = await SendAsync(http, request, cancellation);
-        if (!response.IsSuccessStatusCode) throw await ProblemReader.ReadAsync(response, cancellation);
+        using var response = await SendAsync(http, path, credentials, form, cancellation);
         return await ProblemReader.ReadAnswerAsync<TokenAnswer>(response, cancellation);
     }
 
-    private static async Task<HttpResponseMessage> SendAsync(HttpClient http, HttpRequestMessage request, CancellationToken cancellation)
+    public static async Task EndAsync(
+        HttpClient http, string path, AuthenticationHeaderValue? credentials, IEnumerable<KeyValuePair<string, string>> form, CancellationToken cancellation) =>
+        (await SendAsync(http, path, credentials, form, cancellation)).Dispose();
+
+    private static async Task<HttpResponseMessage> SendAsync(
+        HttpClient http, string path, AuthenticationHeaderValue? credentials, IEnumerable<KeyValuePair<string, string>> form, CancellationToken cancellation)
     {
+        using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = new FormUrlEncodedContent(form) };
+        request.Headers.Authorization = credentials;
         try
         {
-            return await http.SendAsync(request, cancellation);
+            var response = await http.SendAsync(request, cancellation);
+            if (response.IsSuccessStatusCode) return response;
+            using (response) throw await ProblemReader.ReadAsync(response, cancellation);
         }
         catch (HttpRequestException e)
         {

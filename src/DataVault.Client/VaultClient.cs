@@ -213,8 +213,8 @@ public sealed class VaultClient(HttpClient http, TokenSource? tokens = null, Vau
             new Query("/v1/holds").Add("state", state).Add("overdue", overdue ? "true" : null).Add("customer", customer?.ToString()).Page(limit, cursor), cancellation);
 
     /// <summary>Ends a legal hold; erasures that waited for it go on by themselves.</summary>
-    public Task<LegalHold> ReleaseHoldAsync(Guid id, CancellationToken cancellation = default) =>
-        _wire.AskAsync<LegalHold>(new VaultCall(HttpMethod.Post, $"/v1/holds/{id}/release", Repeatable: false), cancellation);
+    public Task<LegalHold> ReleaseHoldAsync(Guid id, string? reason = null, CancellationToken cancellation = default) =>
+        PostAsync<ReleaseHold, LegalHold>($"/v1/holds/{id}/release", new ReleaseHold(reason), null, cancellation);
 
     // ---- the signed-in person --------------------------------------------------------------------------------------
 

@@ -57,6 +57,8 @@ public static class ConsoleModule
         map.Get("/console/proof/{index:long}/download", HomePages.ProofFileAsync);
         CustomerPages.Map(map);
         OfficerPages.Map(map);
+        HoldPages.Map(map);
+        KeyPages.Map(map);
         AnalystPages.Map(map);
         AdministratorPages.Map(map);
         map.Public("/console/{**other}", HomePages.NothingHereAsync);

@@ -21,7 +21,7 @@ internal sealed class SignIn(
     {
         var attempt = SignInAttempt.Make(FillRandom);
         var pending = new Pending(attempt, LocalPath(visit.Query("returnTo")));
-        var address = await issuer.AuthorizeUrlAsync(attempt, visit.Query("again") == "true", visit.Cancellation);
+        var address = await issuer.AuthorizeUrlAsync(attempt, visit.Query("again") == "true", cancellation: visit.Cancellation);
         visit.Http.Response.Cookies.Append(CookieName, _protector.Protect(JsonSerializer.Serialize(pending), s_patience), Cookie());
         return Results.Redirect(address);
     }

@@ -67,7 +67,7 @@ public sealed class Visit
 
     private static string? Text(string value) => string.IsNullOrWhiteSpace(value) ? null : value.Trim();
 
-    private RazorComponentResult<TPage> Page<TPage>(int status, params (string Name, object? Value)[] parameters)
+    internal RazorComponentResult<TPage> Page<TPage>(int status, params (string Name, object? Value)[] parameters)
         where TPage : IComponent
     {
         var all = parameters.ToDictionary(p => p.Name, p => p.Value);

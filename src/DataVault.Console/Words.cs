@@ -79,6 +79,33 @@ internal static class Words
         _ => Of(reason).ToLowerInvariant(),
     };
 
+    public static string KeyLevel(string level) => level switch
+    {
+        "root" => "Root key",
+        "vault" => "Vault key",
+        "epoch" => "Key epoch",
+        "subjects" => "People's keys",
+        "index" => "Search indexes",
+        _ => Of(level),
+    };
+
+    /// <summary>Where a root key of this name lies: the name begins with its provider.</summary>
+    public static string KeyProvider(string rootKey) => rootKey.Split('/')[0] switch
+    {
+        "local" => "in a sealed file",
+        "pkcs11" => "on a token (PKCS#11)",
+        "aws-kms" => "at AWS KMS",
+        var other => Of(other),
+    };
+
+    public static string Age(TimeSpan age) => age switch
+    {
+        { TotalHours: < 1 } => "less than an hour",
+        { TotalHours: < 2 } => "an hour",
+        { TotalDays: < 2 } => $"{(int)age.TotalHours} hours",
+        _ => $"{Number((long)age.TotalDays)} days",
+    };
+
     public static string Problem(string slug) => slug switch
     {
         "forbidden" => "This is not yours to see",

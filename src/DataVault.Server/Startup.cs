@@ -76,7 +76,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         await app.StartAsync(stop);
         // For whoever verifies the log from this machine; it is public, and /audit/keys gives it too.
         await WriteKeyFileAsync(app.Services.GetRequiredService<SignerCare>(), stop);
-        await EnsureConsoleAsync(app.Services, home, stop);
+        await EnsureSignInsAsync(app.Services, home, stop);
         if (fill)
             await firstRun.FillAsync(postgres, stop);
         app.Services.GetRequiredService<Health>().IsFilled = true;
@@ -141,11 +141,11 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         }
     }, stop);
 
-    /// <summary>The command <c>check</c>: reads everything, changes nothing. False when something is wrong, and then it has said what.</summary>
+    /// <summary>The command <c>check</c>: reads everything as of one moment, changes nothing, beside servers that work or without. False when something is wrong, and then it has said what.</summary>
     public async Task<bool> CheckAsync(bool deep, CancellationToken stop)
     {
         var sound = false;
-        await Visit().QuietAsync(
+        await Visit().LookAsync(
             async databases =>
             {
                 await using var app = Build(databases.Logins, settings.ConsoleSecret ?? "");
@@ -243,11 +243,16 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         return File.ReadAllText(file);
     }
 
-    private async Task EnsureConsoleAsync(IServiceProvider services, VaultHome home, CancellationToken stop) =>
-        await services.GetRequiredService<ClientRegistry>().EnsureAsync(
+    // The two ways in that the vault brings itself.
+    private async Task EnsureSignInsAsync(IServiceProvider services, VaultHome home, CancellationToken stop)
+    {
+        var registry = services.GetRequiredService<ClientRegistry>();
+        await registry.EnsureAsync(
             ClientRegistration.SignIn("console", "Console", [settings.Address + "/console/callback"], [settings.Address + "/console/signed-out"]),
             ConsoleSecret(home),
             stop);
+        await registry.EnsureAsync(ClientRegistration.Program(CommandLineClient.Id, "the command line (datavault login)", CommandLineClient.Path), null, stop);
+    }
 
     private async Task WaitAsync(WebApplication app, EmbeddedPostgres? postgres, CancellationToken stop)
     {

@@ -98,6 +98,7 @@ public static class VaultModule
         services.AddSingleton(p => new AuditReader(
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<LogStore>(), p.GetRequiredService<LogIndexer>(),
             p.GetRequiredService<CheckpointSigner>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<ReaderNames>()));
+        services.AddSingleton(p => new BackupHistory(p.GetRequiredService<AuditReader>()));
         services.AddSingleton<TagResolver>();
         services.AddSingleton(p => new LogPrune(
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<LogStore>(), p.GetRequiredService<LogMirror>(), p.GetRequiredService<LogIndexer>(),

@@ -7,7 +7,7 @@ namespace DataVault.Cli.Verbs;
 /// <summary><c>datavault holds …</c></summary>
 internal static class HoldVerbs
 {
-    private static readonly string[] s_officer = ["compliance-officer"];
+    private const string Officer = "compliance-officer";
 
     public static Verb Build(VerbContext context) =>
         new Verb("holds", "Legal holds: what may not be erased, for whom and why.").With(Place(context), List(context), Release(context));
@@ -31,7 +31,7 @@ internal static class HoldVerbs
                 var hold = new PlaceHold(
                     parsed.GetRequiredValue(customers), parsed.GetRequiredValue(authority), parsed.GetRequiredValue(reference), parsed.GetRequiredValue(review),
                     parsed.GetValue(items), parsed.GetValue(purposes), parsed.GetValue(expires));
-                return Show(session, await session.Open(s_officer).PlaceHoldAsync(hold, cancellation));
+                return Show(session, await session.OpenAsPerson(Officer).PlaceHoldAsync(hold, cancellation));
             });
     }
 
@@ -45,7 +45,7 @@ internal static class HoldVerbs
             .Does(context, async (session, cancellation) =>
             {
                 var parsed = session.Parsed;
-                var page = await session.Open(s_officer).HoldsAsync(parsed.GetValue(state), parsed.GetValue(overdue), parsed.GetValue(customer), cancellation: cancellation);
+                var page = await session.OpenAsPerson(Officer).HoldsAsync(parsed.GetValue(state), parsed.GetValue(overdue), parsed.GetValue(customer), cancellation: cancellation);
                 session.Report.Show(page, () => page.Items.Count == 0 ? new Text("No holds.\n") : Show(page.Items));
                 return ExitCode.Ok;
             });
@@ -54,9 +54,13 @@ internal static class HoldVerbs
     private static Verb Release(VerbContext context)
     {
         var id = new Argument<Guid>("hold") { Description = "The hold's id." };
-        return new Verb("release", "End a hold; erasures that waited for it go on by themselves.", "datavault holds release 0198c3f2-6c1a-7000-8000-2f1f1c1d1e1f")
-            .With(id)
-            .Does(context, async (session, cancellation) => Show(session, await session.Open(s_officer).ReleaseHoldAsync(session.Parsed.GetRequiredValue(id), cancellation)));
+        var reason = new Option<string?>("--reason") { Description = "Why it is not needed any more, in words; kept sealed." };
+        return new Verb(
+            "release", "End a hold; erasures that waited for it go on by themselves.",
+            "datavault holds release 0198c3f2-6c1a-7000-8000-2f1f1c1d1e1f --reason \"The claim was settled\"")
+            .With(id, reason)
+            .Does(context, async (session, cancellation) => Show(
+                session, await session.OpenAsPerson(Officer).ReleaseHoldAsync(session.Parsed.GetRequiredValue(id), session.Parsed.GetValue(reason), cancellation)));
     }
 
     private static int Show(Session session, LegalHold hold)
@@ -67,9 +71,9 @@ internal static class HoldVerbs
 
     private static Table Show(IReadOnlyList<LegalHold> holds)
     {
-        var table = Report.Table("hold", "ground", "items", "people", "review", "ended");
+        var table = Report.Table("hold", "ground", "items", "people", "review", "defers", "ended");
         foreach (var hold in holds)
-            table.Row($"{hold.Id}", hold.Authority, hold.Items.Count == 0 ? "everything" : string.Join(", ", hold.Items), $"{hold.Customers.Count}", $"{hold.ReviewAt:yyyy-MM-dd}{(hold.Overdue ? " (overdue)" : "")}", $"{hold.ReleasedAt:u}");
+            table.Row($"{hold.Id}", hold.Authority, hold.Items.Count == 0 ? "everything" : string.Join(", ", hold.Items), $"{hold.Customers.Count}", $"{hold.ReviewAt:yyyy-MM-dd}{(hold.Overdue ? " (overdue)" : "")}", $"{hold.Deferred.Count}", $"{hold.ReleasedAt:u}");
         return table;
     }
 }

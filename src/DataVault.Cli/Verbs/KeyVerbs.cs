@@ -11,6 +11,7 @@ namespace DataVault.Cli.Verbs;
 internal static class KeyVerbs
 {
     private static readonly string[] s_roles = ["administrator"];
+    private static readonly string[] s_readers = ["administrator", "compliance-officer"];
     private static readonly TimeSpan s_pause = TimeSpan.FromSeconds(1);
 
     public static Verb Build(VerbContext context) =>
@@ -21,7 +22,7 @@ internal static class KeyVerbs
             "datavault keys status", "datavault keys status --json")
         .Does(context, async (session, cancellation) =>
         {
-            var keys = await session.Open(s_roles).KeysAsync(cancellation);
+            var keys = await session.Open(s_readers).KeysAsync(cancellation);
             session.Report.Show(keys, () => Show(keys));
             return ExitCode.Ok;
         });
@@ -48,7 +49,7 @@ internal static class KeyVerbs
     private static Verb Rotations(VerbContext context) => new Verb("rotations", "Rotations and how far each is, newest first.", "datavault keys rotations", "datavault keys rotations --json")
         .Does(context, async (session, cancellation) =>
         {
-            var page = await session.Open(s_roles).RotationsAsync(cancellation: cancellation);
+            var page = await session.Open(s_readers).RotationsAsync(cancellation: cancellation);
             session.Report.Show(page, () => Table(page.Items));
             return ExitCode.Ok;
         });
@@ -92,6 +93,7 @@ internal static class KeyVerbs
             levels,
             new Text($"root key {keys.RootKey}; epoch {keys.CurrentEpoch}, {keys.EpochsAlive} alive; backups of the keys database open from {Day(keys.OldestUsableBackup)} on\n"),
         ];
+        if (keys.Backups.Count > 0) parts.Add(new Text($"last backup: {string.Join(", ", keys.Backups.Select(backup => $"{backup.Database} {(backup.At is null ? "none" : Day(backup.At))}"))}\n"));
         if (keys.FormerRootKeys.Count > 0) parts.Add(new Text($"still needed: root key {string.Join(", ", keys.FormerRootKeys)}; rotate the root, then take it out of the configuration\n"));
         if (keys.Rotations.Count > 0) parts.Add(Table(keys.Rotations));
         return new Rows(parts);

@@ -29,7 +29,18 @@ public sealed record PlaceHold(
 /// <param name="Index">Newest log entry of the hold.</param>
 public sealed record LegalHold(
     Guid Id, IReadOnlyList<Guid> Customers, IReadOnlyList<string> Items, IReadOnlyList<string> Purposes, string Authority, string? CaseReference, DateTimeOffset PlacedAt,
-    string PlacedBy, DateTimeOffset ReviewAt, DateTimeOffset? ExpiresAt, DateTimeOffset? ReleasedAt, string? ReleasedBy, bool Overdue, long Index);
+    string PlacedBy, DateTimeOffset ReviewAt, DateTimeOffset? ExpiresAt, DateTimeOffset? ReleasedAt, string? ReleasedBy, bool Overdue, long Index)
+{
+    /// <summary>Why it was released, in words; null when nothing was said, and once all its people are erased.</summary>
+    public string? ReleaseReason { get; init; }
+
+    /// <summary>Approved erasure requests that wait for it, or for another hold about the same person.</summary>
+    public IReadOnlyList<Guid> Deferred { get; init; } = [];
+}
+
+/// <summary>Body of <c>POST /v1/holds/{id}/release</c>; it may be left out.</summary>
+/// <param name="Reason">Why it is not needed any more, in words; kept sealed.</param>
+public sealed record ReleaseHold(string? Reason = null);
 
 /// <summary>How far an erasure has come.</summary>
 /// <param name="State"><c>running</c>, <c>partial</c> (a hold keeps the rest), <c>executed</c>, or <c>final</c> (no backup brings the key back).</param>

@@ -10,7 +10,16 @@ namespace DataVault.Client.Wire;
 /// <param name="Rotations">Rotations that are not finished.</param>
 public sealed record KeysView(
     string RootKey, IReadOnlyList<string> FormerRootKeys, int CurrentEpoch, int EpochsAlive, DateTimeOffset? OldestUsableBackup,
-    IReadOnlyList<KeyLevelView> Levels, IReadOnlyList<KeyRotationView> Rotations);
+    IReadOnlyList<KeyLevelView> Levels, IReadOnlyList<KeyRotationView> Rotations)
+{
+    /// <summary>The newest backup of each database that the vault's own <c>backup</c> made; of others it knows nothing.</summary>
+    public IReadOnlyList<BackupView> Backups { get; init; } = [];
+}
+
+/// <summary>The newest backup of a database.</summary>
+/// <param name="Database"><c>data</c> or <c>keys</c>.</param>
+/// <param name="At">When it was written and read again; null when the log knows of none.</param>
+public sealed record BackupView(string Database, DateTimeOffset? At);
 
 /// <summary>One level of keys.</summary>
 /// <param name="Level"><c>root</c>, <c>vault</c>, <c>epoch</c>, <c>subjects</c> or <c>index</c>.</param>

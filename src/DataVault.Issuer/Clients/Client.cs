@@ -1,32 +1,42 @@
+using System.Globalization;
 using System.Security.Cryptography;
 using DataVault.Issuer.Keys;
 
 namespace DataVault.Issuer.Clients;
 
 /// <summary>A client as the protocol needs it.</summary>
-internal sealed record Client(RegisteredClient Public, byte[] SecretHash, byte[]? FormerSecretHash, DateTimeOffset? FormerSecretUntil)
+internal sealed record Client(RegisteredClient Public, byte[]? SecretHash, byte[]? FormerSecretHash, DateTimeOffset? FormerSecretUntil)
 {
     private static readonly byte[] NoHash = new byte[32];
 
     public string Id => Public.Registration.Id;
     public string Name => Public.Registration.Name;
 
+    /// <summary>A program on people's own machines, which can keep no secret (RFC 6749 §2.1).</summary>
+    public bool IsProgram => SecretHash is null;
+
     public bool Allows(string grantType) => Public.Registration.GrantTypes.Contains(grantType);
 
-    // RFC 9700 §2.1: exact string comparison, no patterns.
-    public bool AllowsRedirect(string? uri) => uri is not null && Public.Registration.RedirectUris.Contains(uri, StringComparer.Ordinal);
+    // RFC 9700 §2.1: exact string comparison, no patterns; only the port on which a program listens on this machine is its own affair (RFC 8252 §7.3).
+    public bool AllowsRedirect(string? uri) =>
+        uri is not null && Public.Registration.RedirectUris.Contains(IsProgram ? WithoutPort(uri) : uri, StringComparer.Ordinal);
 
     public bool AllowsSignOut(string? uri) => uri is not null && Public.Registration.SignOutUris.Contains(uri, StringComparer.Ordinal);
 
     /// <summary>Whether a registration with this secret, and no other, would change nothing.</summary>
-    public bool Is(ClientRegistration given, string secret)
+    public bool Is(ClientRegistration given, string? secret)
     {
         var known = Public.Registration;
         return known.Name == given.Name && known.Roles.SequenceEqual(given.Roles) && known.Purposes.SequenceEqual(given.Purposes)
             && known.GrantTypes.SequenceEqual(given.GrantTypes) && known.RedirectUris.SequenceEqual(given.RedirectUris)
             && known.SignOutUris.SequenceEqual(given.SignOutUris) && FormerSecretHash is null
-            && CryptographicOperations.FixedTimeEquals(SecretHash, BearerValue.Hash(secret));
+            && (secret is null ? SecretHash is null : CryptographicOperations.FixedTimeEquals(SecretHash ?? NoHash, BearerValue.Hash(secret)));
     }
+
+    private static string WithoutPort(string uri) =>
+        Uri.TryCreate(uri, UriKind.Absolute, out var parsed) && uri == string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{parsed.Port}{parsed.AbsolutePath}")
+            ? "http://127.0.0.1" + parsed.AbsolutePath
+            : uri;
 
     /// <summary>Constant time in the secret and the same work for a client that does not exist.</summary>
     public static bool Verify(Client? client, string secret, DateTimeOffset now)

@@ -23,9 +23,10 @@ public static class GrantTypes
 /// <param name="GrantTypes">Of <see cref="Issuer.GrantTypes"/>.</param>
 /// <param name="RedirectUris">Absolute, compared character by character. For <c>authorization_code</c> only.</param>
 /// <param name="SignOutUris">Where a signed-out browser may be sent.</param>
+/// <param name="IsProgram">Runs on people's own machines and so has no secret: PKCE and a sign-in made for it take its place.</param>
 public sealed record ClientRegistration(
     string Id, string Name, IReadOnlyList<string> Roles, IReadOnlyList<string> Purposes, IReadOnlyList<string> GrantTypes,
-    IReadOnlyList<string> RedirectUris, IReadOnlyList<string> SignOutUris)
+    IReadOnlyList<string> RedirectUris, IReadOnlyList<string> SignOutUris, bool IsProgram = false)
 {
     public static ClientRegistration Application(string id, string name, IReadOnlyList<string> roles, IReadOnlyList<string> purposes) =>
         new(id, name, roles, purposes, [Issuer.GrantTypes.ClientCredentials], [], []);
@@ -33,6 +34,10 @@ public sealed record ClientRegistration(
     /// <summary>A web application in which people sign in.</summary>
     public static ClientRegistration SignIn(string id, string name, IReadOnlyList<string> redirectUris, IReadOnlyList<string> signOutUris) =>
         new(id, name, [], [], [Issuer.GrantTypes.AuthorizationCode, Issuer.GrantTypes.RefreshToken], redirectUris, signOutUris);
+
+    /// <summary>A program on people's own machines, which listens on whatever port of 127.0.0.1 is free (RFC 8252).</summary>
+    public static ClientRegistration Program(string id, string name, string path) =>
+        new(id, name, [], [], [Issuer.GrantTypes.AuthorizationCode, Issuer.GrantTypes.RefreshToken], ["http://127.0.0.1" + path], [], IsProgram: true);
 }
 
 /// <summary>A registered application, without its secret.</summary>
@@ -61,6 +66,7 @@ public sealed partial class ClientRegistry
     public async Task<string> RegisterAsync(ClientRegistration registration, IssuerParty actor, CancellationToken cancellationToken = default)
     {
         Check(registration, options);
+        if (registration.IsProgram) throw IssuerException.Invalid("A program has no secret to be registered with.");
         if (await FindAsync(registration.Id, cancellationToken) is not null) throw IssuerException.Conflict("a client");
         var secret = BearerValue.New(random);
         await ChangeAsync(
@@ -80,10 +86,13 @@ public sealed partial class ClientRegistry
     /// Makes the registration be what is given, with a secret that the caller holds (at least 32 random characters): for the applications that the
     /// vault brings itself and whose address may differ from start to start. Nothing happens when it is so already.
     /// </summary>
-    public async Task EnsureAsync(ClientRegistration registration, string secret, CancellationToken cancellationToken = default)
+    /// <param name="registration">What it is to be.</param>
+    /// <param name="secret">Null for a program.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public async Task EnsureAsync(ClientRegistration registration, string? secret, CancellationToken cancellationToken = default)
     {
         Check(registration, options);
-        if (secret.Length < 32) throw IssuerException.Invalid("A client secret has at least 32 characters.");
+        if (registration.IsProgram != secret is null || secret?.Length < 32) throw IssuerException.Invalid("A client secret has at least 32 characters, and a program has none.");
         var known = await FindAsync(registration.Id, cancellationToken);
         if (known is not null && known.Is(registration, secret)) return;
         await ChangeAsync(
@@ -110,6 +119,7 @@ public sealed partial class ClientRegistry
     public async Task<string> RotateSecretAsync(string id, IssuerParty actor, CancellationToken cancellationToken = default)
     {
         var client = await FindAsync(id, cancellationToken) ?? throw IssuerException.NotFound("client");
+        if (client.IsProgram) throw IssuerException.Invalid("A program has no secret.");
         var secret = BearerValue.New(random);
         await ChangeAsync(
             client.Public.Registration,
@@ -145,7 +155,7 @@ public sealed partial class ClientRegistry
         database.FirstAsync($"SELECT {Columns} FROM issuer.client WHERE client_id = $1", Read, cancellationToken, id);
 
     private static async Task<int> InsertAsync(
-        IssuerTransaction transaction, ClientRegistration r, DateTimeOffset now, string secret, string onConflict, CancellationToken cancellationToken)
+        IssuerTransaction transaction, ClientRegistration r, DateTimeOffset now, string? secret, string onConflict, CancellationToken cancellationToken)
     {
         await Revocations.LiftAsync(transaction, Revocations.OfClient(r.Id), cancellationToken);
         return await transaction.ExecuteAsync(
@@ -162,7 +172,7 @@ public sealed partial class ClientRegistry
             r.RedirectUris.ToArray(),
             r.SignOutUris.ToArray(),
             now,
-            BearerValue.Hash(secret));
+            secret is null ? null : BearerValue.Hash(secret));
     }
 
     private async Task ChangeAsync(
@@ -175,9 +185,9 @@ public sealed partial class ClientRegistry
     private static Client Read(NpgsqlDataReader r) => new(
         new RegisteredClient(
             new ClientRegistration(
-                r.GetString(0), r.GetString(1), (string[])r[2], (string[])r[3], (string[])r[4], (string[])r[5], (string[])r[6]),
+                r.GetString(0), r.GetString(1), (string[])r[2], (string[])r[3], (string[])r[4], (string[])r[5], (string[])r[6], r.IsDBNull(8)),
             r.Time(7)),
-        (byte[])r[8],
+        r.OptionalReference<byte[]>(8),
         r.OptionalReference<byte[]>(9),
         r.Optional<DateTimeOffset>(10));
 
@@ -189,6 +199,8 @@ public sealed partial class ClientRegistry
         if (r.GrantTypes.Count == 0 || r.GrantTypes.Except(Known).Any()) throw IssuerException.Invalid("A grant type is unknown.");
         if (r.GrantTypes.Contains(GrantTypes.AuthorizationCode) != (r.RedirectUris.Count > 0))
             throw IssuerException.Invalid("Redirect addresses belong to the authorization code grant, and it needs at least one.");
+        if (r.IsProgram && (r.GrantTypes.Contains(GrantTypes.ClientCredentials) || r.Roles.Count + r.Purposes.Count > 0 || r.RedirectUris.Any(uri => !uri.StartsWith("http://127.0.0.1/", StringComparison.Ordinal))))
+            throw IssuerException.Invalid("A program acts for the person who signs in alone, on 127.0.0.1.");
         if (r.Roles.Contains(IssuerOptions.CustomerRole)) throw IssuerException.Invalid("An application cannot have the role of a customer.");
         if (r.RedirectUris.Concat(r.SignOutUris).Any(uri => !IsRedirect(uri, options)))
             throw IssuerException.Invalid("A redirect address is absolute, has no fragment, and is https (http in Development, or on this machine).");

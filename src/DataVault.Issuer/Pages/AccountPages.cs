@@ -128,6 +128,7 @@ internal sealed class AccountPages(
             {RealmLink(Realm.Staff, realm, back, "Staff")}
             </nav>
             {Problem(problem)}
+            {Program(back)}
             <form method="post" action="/account/login">
             {Token(context)}
             <input type="hidden" name="realm" value="{RealmNames.Of(realm)}">
@@ -166,6 +167,10 @@ internal sealed class AccountPages(
         return Markup.Of($"<a href=\"{address}\"{mark}>{label}</a>");
     }
 
+    private static Markup Program(ReturnAddress back) => back.Program is null ? Markup.None : Markup.Of($"""
+        <p class="hint">You sign in for a program on this machine: {back.Program}. If you did not start it just now, close this page.</p>
+        """);
+
     private static Markup Problem(string? problem) =>
         problem is null ? Markup.None : Markup.Of($"<p role=\"alert\" class=\"problem\">{problem}</p>");
 
@@ -183,7 +188,8 @@ internal sealed class AccountPages(
 /// <summary>Where a sign-in leads: to our authorize endpoint, or to the page that says "you are signed in".</summary>
 /// <param name="Path">Local address.</param>
 /// <param name="FormTarget">Origin of the client at which the way ends.</param>
-internal sealed record ReturnAddress(string Path, string? FormTarget)
+/// <param name="Program">Name of the client, if it is a program on somebody's machine.</param>
+internal sealed record ReturnAddress(string Path, string? FormTarget, string? Program = null)
 {
     private const int Longest = 4096;
     private static readonly ReturnAddress SignedIn = new("/account", null);
@@ -197,7 +203,7 @@ internal sealed record ReturnAddress(string Path, string? FormTarget)
         if (OAuthRequest.Parse(query) is not { } request || request["client_id"] is not { } clientId) return null;
         var client = await clients.FindAsync(clientId, cancellationToken);
         if (client is null || !client.AllowsRedirect(request["redirect_uri"])) return null;
-        return new ReturnAddress(text, new Uri(request["redirect_uri"]!).GetLeftPart(UriPartial.Authority));
+        return new ReturnAddress(text, new Uri(request["redirect_uri"]!).GetLeftPart(UriPartial.Authority), client.IsProgram ? client.Name : null);
     }
 }
 

@@ -10,12 +10,14 @@ namespace DataVault.Issuer.Protocol;
 /// <summary>
 /// <c>/connect/authorize</c>: authorization code with PKCE S256 and nothing else (OAuth 2.1, OpenID Connect Core 1.0 §3.1.2). Clients are the
 /// vault's own and registered by its administrators, so nobody is asked for consent. <c>acr_values=realm:staff</c> (or <c>realm:customer</c>) says
-/// whose sign-in is wanted; a session of the other realm then does not do.
+/// whose sign-in is wanted; a session of the other realm then does not do. Neither does an old session for a program on somebody's machine: which
+/// program it is nobody can prove, so nothing is given to it that the person did not sign in for just now (RFC 8252 §8.6).
 /// </summary>
 internal sealed class AuthorisationEndpoint(ClientRegistry clients, Sessions sessions, Authorisations authorisations, IssuerOptions options, TimeProvider clock)
 {
     public const string Path = "/connect/authorize";
     private const int LongestState = 1024;
+    private const int FreshSeconds = 60;
     private static readonly string[] KnownScopes = ["openid", "profile", "offline_access"];
 
     public async Task<IResult> HandleAsync(HttpContext context)
@@ -28,7 +30,7 @@ internal sealed class AuthorisationEndpoint(ClientRegistry clients, Sessions ses
         var answer = new AuthorisationAnswer(request["redirect_uri"]!, request["state"], options.Issuer);
         if (Refusal(request, client) is { } error) return answer.Error(error);
         var session = await sessions.CurrentAsync(context);
-        if (!IsEnough(request, session))
+        if (!IsEnough(request, client, session))
             return request["prompt"] == "none" ? answer.Error("login_required") : ToLogin(request);
         if (session!.Account.MustChangePassword)
             return request["prompt"] == "none" ? answer.Error("interaction_required") : ToPassword(request);
@@ -58,12 +60,18 @@ internal sealed class AuthorisationEndpoint(ClientRegistry clients, Sessions ses
         return request["max_age"] is { } age && !int.TryParse(age, NumberStyles.None, CultureInfo.InvariantCulture, out _) ? "invalid_request" : null;
     }
 
-    private bool IsEnough(OAuthRequest request, Session? session)
+    private bool IsEnough(OAuthRequest request, Client client, Session? session)
     {
         if (session is null || request["prompt"] == "login") return false;
         if (WantedRealm(request) is { } realm && realm != session.Account.Realm) return false;
-        if (request["max_age"] is not { } age) return true;
-        return session.AuthTime.AddSeconds(int.Parse(age, CultureInfo.InvariantCulture)) > clock.GetUtcNow();
+        if (Oldest(request, client) is not { } age) return true;
+        return session.AuthTime.AddSeconds(age) > clock.GetUtcNow();
+    }
+
+    private static int? Oldest(OAuthRequest request, Client client)
+    {
+        var asked = request["max_age"] is { } age ? int.Parse(age, CultureInfo.InvariantCulture) : (int?)null;
+        return client.IsProgram ? Math.Min(asked ?? FreshSeconds, FreshSeconds) : asked;
     }
 
     // What asked for a fresh sign-in is dropped from the way back, or it would ask again for ever. The client checks auth_time.

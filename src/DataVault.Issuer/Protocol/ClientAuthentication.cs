@@ -4,7 +4,7 @@ using Microsoft.AspNetCore.Http;
 
 namespace DataVault.Issuer.Protocol;
 
-/// <summary><c>client_secret_basic</c> and <c>client_secret_post</c> (RFC 6749 §2.3.1), one at a time.</summary>
+/// <summary><c>client_secret_basic</c> and <c>client_secret_post</c> (RFC 6749 §2.3.1), one at a time; <c>none</c> for programs, which prove themselves by PKCE.</summary>
 internal sealed class ClientAuthentication(ClientRegistry clients, ISignInAudit audit, TimeProvider clock)
 {
     private const int LongestCredential = 256;
@@ -12,6 +12,7 @@ internal sealed class ClientAuthentication(ClientRegistry clients, ISignInAudit 
     /// <summary>Null when the client did not show who it is. An unknown client and a wrong secret look and cost the same.</summary>
     public async Task<Client?> AuthenticateAsync(HttpContext context, OAuthRequest request)
     {
+        if (NamedOnly(context, request) is { } named) return await clients.FindAsync(named, context.RequestAborted) is { IsProgram: true } program ? program : null;
         if (Credentials(context, request) is not var (id, secret)) return null;
         var client = await clients.FindAsync(id, context.RequestAborted);
         if (Client.Verify(client, secret, clock.GetUtcNow())) return client;
@@ -20,6 +21,9 @@ internal sealed class ClientAuthentication(ClientRegistry clients, ISignInAudit 
             context.RequestAborted);
         return null;
     }
+
+    private static string? NamedOnly(HttpContext context, OAuthRequest request) =>
+        context.Request.Headers.Authorization.Count == 0 && request["client_secret"] is null && request["client_id"] is { Length: <= LongestCredential } id ? id : null;
 
     private static (string Id, string Secret)? Credentials(HttpContext context, OAuthRequest request)
     {

@@ -28,9 +28,12 @@ internal sealed class VaultVisit(ServerSettings settings, Func<CancellationToken
             await QuietAsync(work, stop);
     }
 
-    /// <summary>For what reads everything: servers on outside databases may work on meanwhile, one that runs its own may not.</summary>
-    /// <exception cref="StartupException">There is no vault, or a server runs its database.</exception>
-    public async Task QuietAsync(Func<VisitedDatabases, Task> work, CancellationToken stop)
+    /// <summary>For what reads everything and writes nothing: servers may work on meanwhile.</summary>
+    /// <exception cref="StartupException">There is no vault.</exception>
+    public Task LookAsync(Func<VisitedDatabases, Task> work, CancellationToken stop) =>
+        settings.RunsOwnDatabase && EmbeddedPostgres.FindRunning(settings.Home) is { } running ? work(VisitedDatabases.Embedded(running)) : QuietAsync(work, stop);
+
+    private async Task QuietAsync(Func<VisitedDatabases, Task> work, CancellationToken stop)
     {
         if (settings.RunsOwnDatabase)
         {

@@ -37,8 +37,14 @@ internal static class HoldEndpoints
                 ],
             },
             manage);
-        routes.MapPost("/v1/holds/{id}/release", ReleaseAsync).Gives<LegalHold>().As(
-            new("releaseHold", Tag, "End a hold; erasures that waited for it go on by themselves") { Problems = ["not-found", "invalid-state"] }, manage);
+        routes.MapPost("/v1/holds/{id}/release", ReleaseAsync).Takes<ReleaseHold>().Gives<LegalHold>().As(
+            new("releaseHold", Tag, "End a hold; erasures that waited for it go on by themselves")
+            {
+                Description = "The body may be left out. The reason is kept sealed beside the case.",
+                RequestExample = JsonNode.Parse("""{ "reason": "The claim was settled." }"""),
+                Problems = ["not-found", "invalid-fields", "invalid-state"],
+            },
+            manage);
     }
 
     private static async Task PlaceAsync(HttpContext context, LegalHolds holds, PolicySet policy)
@@ -62,11 +68,15 @@ internal static class HoldEndpoints
 
     private static async Task ReleaseAsync(HttpContext context, LegalHolds holds, PolicySet policy)
     {
+        var body = context.Request.ContentLength is 0 or null && context.Request.ContentType is null ? new ReleaseHold() : await RequestBody.ReadAsync<ReleaseHold>(context, RequestBody.Small);
         var call = new CallReader(context, policy);
-        await Answer.JsonAsync(context, View(await holds.ReleaseAsync(call.Caller, call.RouteId(), call.RequestId, call.Cancellation)));
+        await Answer.JsonAsync(context, View(await holds.ReleaseAsync(call.Caller, call.RouteId(), body.Reason, call.RequestId, call.Cancellation)));
     }
 
     private static LegalHold View(HoldView hold) => new(
         hold.Id, [.. hold.Subjects.Select(subject => subject.Value)], hold.Items, hold.Purposes, hold.Authority, hold.CaseReference, hold.PlacedAt, hold.PlacedBy,
-        hold.ReviewAt, hold.ExpiresAt, hold.ReleasedAt, hold.ReleasedBy, hold.Overdue, hold.LogIndex);
+        hold.ReviewAt, hold.ExpiresAt, hold.ReleasedAt, hold.ReleasedBy, hold.Overdue, hold.LogIndex)
+    {
+        ReleaseReason = hold.ReleaseReason, Deferred = hold.Deferred,
+    };
 }

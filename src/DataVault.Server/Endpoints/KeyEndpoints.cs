@@ -35,13 +35,17 @@ internal static class KeyEndpoints
             new("resumeRotation", Tag, "Go on with a rotation that was paused or that failed") { Problems = ["not-found", "invalid-state"] }, Manage);
     }
 
-    private static async Task StatusAsync(HttpContext context, KeyAdministration keys, AuditTrail trail)
+    private static async Task StatusAsync(HttpContext context, KeyAdministration keys, BackupHistory backups, AuditTrail trail)
     {
         await LookAsync(context, trail);
         var state = await keys.StatusAsync(context.RequestAborted);
+        var made = await backups.LastAsync(context.RequestAborted);
         await Answer.JsonAsync(context, new KeysView(
             state.RootKey, state.FormerRootKeys, state.CurrentEpoch, state.EpochsAlive, state.OldestUsableBackup,
-            [.. state.Levels.Select(l => new KeyLevelView(l.Level, l.Version, l.Count, l.Since, l.DueAt, l.IsDue))], [.. state.Running.Select(View)]));
+            [.. state.Levels.Select(l => new KeyLevelView(l.Level, l.Version, l.Count, l.Since, l.DueAt, l.IsDue))], [.. state.Running.Select(View)])
+        {
+            Backups = [.. made.Select(one => new BackupView(BackupFacts.NameOf(one.Part), one.At))],
+        });
     }
 
     private static async Task StartAsync(HttpContext context, KeyAdministration keys)

@@ -23,6 +23,8 @@ internal sealed record HoldRow(Guid Id, string Authority, HoldFact Scope, string
 
     public DateTimeOffset? ReleasedAt { get; init; }
 
+    public byte[]? ReleaseRef { get; init; }
+
     public long LogIndex { get; init; }
 }
 
@@ -33,8 +35,9 @@ internal sealed record HoldRow(Guid Id, string Authority, HoldFact Scope, string
 internal sealed class HoldStore(RequestStore requests, KeyRegistry keys, SubjectFacts facts, AuditLog log, ErasureNotebook notebook, VaultDatabase database)
 {
     private const string Columns =
-        "hold_id, authority, items, classes, purposes, case_ref, people, placed_by, placed_at, review_at, expires_at, released_by, released_at, log_index";
-    private const string Label = "hold-case";
+        "hold_id, authority, items, classes, purposes, case_ref, people, placed_by, placed_at, review_at, expires_at, released_by, released_at, log_index, release_ref";
+    private const string Case = "hold-case";
+    private const string Release = "hold-release";
     private const int MostHolds = 100;
     private static readonly Recipient Keeper = LogWorker.Keeper;
 
@@ -42,7 +45,7 @@ internal sealed class HoldStore(RequestStore requests, KeyRegistry keys, Subject
 
     public Task<HoldRow> PlaceAsync(
         Recipient recipient, HoldRow row, IReadOnlyList<SubjectId> subjects, string reference, Guid requestId, CancellationToken cancellation) =>
-        WithKeysAsync(subjects, allOfThem: true, (held, connection, transaction) => PlaceAsync(connection, transaction, (recipient, row with { CaseRef = Seal(row.Id, reference) }), held, requestId, cancellation), cancellation);
+        WithKeysAsync(subjects, allOfThem: true, (held, connection, transaction) => PlaceAsync(connection, transaction, (recipient, row with { CaseRef = Seal(Case, row.Id, reference) }), held, requestId, cancellation), cancellation);
 
     private async Task<HoldRow> PlaceAsync(
         NpgsqlConnection connection, NpgsqlTransaction transaction, (Recipient Recipient, HoldRow Row) placed, List<SubjectKeys> held, Guid requestId, CancellationToken cancellation)
@@ -61,15 +64,16 @@ internal sealed class HoldStore(RequestStore requests, KeyRegistry keys, Subject
     }
 
     /// <summary>Ends a hold, once; who comes second finds it ended.</summary>
-    public async Task<(HoldRow Row, IReadOnlyList<SubjectId> Subjects)> ReleaseAsync(Recipient recipient, Guid id, Guid requestId, CancellationToken cancellation)
+    public async Task<(HoldRow Row, IReadOnlyList<SubjectId> Subjects)> ReleaseAsync(
+        Recipient recipient, Guid id, string? reason, Guid requestId, CancellationToken cancellation)
     {
         var subjects = (await SubjectsAsync([id], cancellation))[id].ToList();
         var row = await WithKeysAsync(subjects, allOfThem: false, async (held, connection, transaction) =>
         {
             var current = await LockAsync(connection, id, cancellation) ?? throw VaultException.NotFound();
             if (current.ReleasedAt is not null) throw VaultException.InvalidState("The hold has ended already.");
-            current = current with { ReleasedAt = Now, ReleasedBy = recipient.Id };
-            await ExecuteAsync(connection, "update vault.hold set released_at = $2, released_by = $3 where hold_id = $1", cancellation, id, Now.UtcDateTime, recipient.Id);
+            current = current with { ReleasedAt = Now, ReleasedBy = recipient.Id, ReleaseRef = reason is null ? null : Seal(Release, id, reason) };
+            await EndAsync(connection, current, cancellation);
             var entry = Entry(recipient, current, "hold-released", requestId);
             var entries = new List<LogEntry>(held.Count);
             foreach (var subject in held)
@@ -92,7 +96,7 @@ internal sealed class HoldStore(RequestStore requests, KeyRegistry keys, Subject
         {
             try
             {
-                await ReleaseAsync(Keeper, id, id, cancellation);
+                await ReleaseAsync(Keeper, id, null, id, cancellation);
             }
             catch (VaultException e) when (e.Slug == "invalid-state")
             {
@@ -155,13 +159,10 @@ internal sealed class HoldStore(RequestStore requests, KeyRegistry keys, Subject
     public async Task<IReadOnlyList<RequestRow>> WaitingErasuresAsync(IReadOnlyList<SubjectId> subjects, CancellationToken cancellation) =>
         [.. (await requests.UnfinishedAsync(cancellation)).Where(row => row.Kind == RequestKinds.Erasure && row.Subject is { } subject && subjects.Contains(subject))];
 
-    public string? CaseOf(HoldRow row)
-    {
-        if (row.CaseRef is null) return null;
-        using var key = keys.Derive(Label);
-        using var opened = SealedValue.OpenSecret(key.Span, row.CaseRef, Context(row.Id, stackalloc byte[AssociatedData.Limit]));
-        return Encoding.UTF8.GetString(opened.Span);
-    }
+    public string? CaseOf(HoldRow row) => Open(Case, row.Id, row.CaseRef);
+
+    /// <summary>Why it was released.</summary>
+    public string? ReleaseOf(HoldRow row) => Open(Release, row.Id, row.ReleaseRef);
 
     public Task<long> DeniedAsync(Recipient recipient, Guid requestId, CancellationToken cancellation) =>
         log.AppendAsync(log.Entry(EntryType.Denied, recipient, default, SubjectRequests.Purpose, EntryResult.Denied, [], requestId) with { Rules = ["holds"] }, null, cancellation);
@@ -229,6 +230,15 @@ internal sealed class HoldStore(RequestStore requests, KeyRegistry keys, Subject
         await command.ExecuteNonQueryAsync(cancellation);
     }
 
+    private static async Task EndAsync(NpgsqlConnection connection, HoldRow row, CancellationToken cancellation)
+    {
+        await using var command = new NpgsqlCommand("update vault.hold set released_at = $2, released_by = $3, release_ref = $4 where hold_id = $1", connection)
+        {
+            Parameters = { new() { Value = row.Id }, new() { Value = row.ReleasedAt!.Value.UtcDateTime }, new() { Value = row.ReleasedBy! }, Optional(row.ReleaseRef, NpgsqlDbType.Bytea) },
+        };
+        await command.ExecuteNonQueryAsync(cancellation);
+    }
+
     private static async Task<HoldRow?> LockAsync(NpgsqlConnection connection, Guid id, CancellationToken cancellation)
     {
         await using var command = new NpgsqlCommand($"select {Columns} from vault.hold where hold_id = $1 for update", connection) { Parameters = { new() { Value = id } } };
@@ -241,15 +251,24 @@ internal sealed class HoldStore(RequestStore requests, KeyRegistry keys, Subject
     {
         CaseRef = row.IsDBNull(5) ? null : row.GetFieldValue<byte[]>(5), People = row.GetInt32(6), ExpiresAt = Instant(row, 10),
         ReleasedBy = row.IsDBNull(11) ? null : row.GetString(11), ReleasedAt = Instant(row, 12), LogIndex = row.GetInt64(13),
+        ReleaseRef = row.IsDBNull(14) ? null : row.GetFieldValue<byte[]>(14),
     };
 
-    private byte[] Seal(Guid hold, string reference)
+    private byte[] Seal(string label, Guid hold, string words)
     {
-        using var key = keys.Derive(Label);
-        return SealedValue.Seal(key.Span, 1, 0, Encoding.UTF8.GetBytes(reference), Context(hold, stackalloc byte[AssociatedData.Limit]), requests.Clock.Random);
+        using var key = keys.Derive(label);
+        return SealedValue.Seal(key.Span, 1, 0, Encoding.UTF8.GetBytes(words), Context(label, hold, stackalloc byte[AssociatedData.Limit]), requests.Clock.Random);
     }
 
-    private static ReadOnlySpan<byte> Context(Guid hold, Span<byte> buffer) => new AssociatedData(buffer, Label).Add(hold).Bytes;
+    private string? Open(string label, Guid hold, byte[]? words)
+    {
+        if (words is null) return null;
+        using var key = keys.Derive(label);
+        using var opened = SealedValue.OpenSecret(key.Span, words, Context(label, hold, stackalloc byte[AssociatedData.Limit]));
+        return Encoding.UTF8.GetString(opened.Span);
+    }
+
+    private static ReadOnlySpan<byte> Context(string label, Guid hold, Span<byte> buffer) => new AssociatedData(buffer, label).Add(hold).Bytes;
 
     private static DateTimeOffset? Instant(NpgsqlDataReader row, int at) => row.IsDBNull(at) ? null : row.GetFieldValue<DateTimeOffset>(at);
 

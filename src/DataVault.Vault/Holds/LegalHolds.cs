@@ -28,7 +28,14 @@ public sealed record NewHold(
 /// <summary>A hold as officers see it.</summary>
 public sealed record HoldView(
     Guid Id, IReadOnlyList<SubjectId> Subjects, IReadOnlyList<string> Items, IReadOnlyList<string> Purposes, string Authority, string? CaseReference, DateTimeOffset PlacedAt,
-    string PlacedBy, DateTimeOffset ReviewAt, DateTimeOffset? ExpiresAt, DateTimeOffset? ReleasedAt, string? ReleasedBy, bool Overdue, long LogIndex);
+    string PlacedBy, DateTimeOffset ReviewAt, DateTimeOffset? ExpiresAt, DateTimeOffset? ReleasedAt, string? ReleasedBy, bool Overdue, long LogIndex)
+{
+    /// <summary>Why it was released; null once all its people are erased.</summary>
+    public string? ReleaseReason { get; init; }
+
+    /// <summary>Approved erasures that wait for it, or for another hold about the same person.</summary>
+    public IReadOnlyList<Guid> Deferred { get; init; } = [];
+}
 
 /// <summary>Which holds to list; null members do not narrow.</summary>
 /// <param name="Open">True: those in force; false: those that have ended.</param>
@@ -49,6 +56,7 @@ public sealed class LegalHolds
     private const int LargestPage = 200;
     private const int LongestReference = 500;
     private const string ClassPrefix = "class:";
+    private static readonly ILookup<SubjectId, Guid> None = Array.Empty<Guid>().ToLookup(static _ => default(SubjectId));
 
     private readonly HoldStore store;
     private readonly RequestFulfilment fulfilment;
@@ -75,7 +83,7 @@ public sealed class LegalHolds
             await store.DeniedAsync(recipient, requestId, cancellation);
             throw;
         }
-        return View(row, [.. hold.Subjects.Distinct()], hold.CaseReference);
+        return await ViewAsync(row, [.. hold.Subjects.Distinct()], cancellation);
     }
 
     /// <summary>A page of holds. The look is an entry of the log.</summary>
@@ -91,20 +99,28 @@ public sealed class LegalHolds
         List<HoldRow> shown = [.. rows.Take(limit)];
         var subjects = await store.SubjectsAsync([.. shown.Select(row => row.Id)], cancellation);
         await store.RecordLookAsync(recipient, requestId, cancellation);
-        return new HoldPage([.. shown.Select(row => View(row, [.. subjects[row.Id]], store.CaseOf(row)))], rows.Count > limit ? shown[^1].Id.ToString("N") : null);
+        var waiting = await WaitingAsync(shown, subjects, cancellation);
+        return new HoldPage([.. shown.Select(row => View(row, [.. subjects[row.Id]], waiting))], rows.Count > limit ? shown[^1].Id.ToString("N") : null);
     }
 
     /// <summary>Ends a hold. What only it kept of people who have been erased otherwise is erased too, by itself.</summary>
     /// <exception cref="VaultException">not-found, or invalid-state when it has ended already.</exception>
-    public async Task<HoldView> ReleaseAsync(Recipient recipient, Guid id, Guid requestId, CancellationToken cancellation)
+    /// <param name="recipient">Who ends it.</param>
+    /// <param name="id">The hold.</param>
+    /// <param name="reason">Why, in words; kept sealed, never in the log.</param>
+    /// <param name="requestId">The call.</param>
+    /// <param name="cancellation">Ends the wait.</param>
+    public async Task<HoldView> ReleaseAsync(Recipient recipient, Guid id, string? reason, Guid requestId, CancellationToken cancellation)
     {
         ArgumentNullException.ThrowIfNull(recipient);
         await AuthoriseAsync(recipient, requestId, cancellation);
+        if (string.IsNullOrWhiteSpace(reason)) reason = null;
+        if (reason is not null && Encoding.UTF8.GetByteCount(reason) > LongestReference) throw VaultException.Invalid([new("/reason", "too-long", $"At most {LongestReference} bytes.")]);
         try
         {
-            var (row, subjects) = await store.ReleaseAsync(recipient, id, requestId, cancellation);
+            var (row, subjects) = await store.ReleaseAsync(recipient, id, reason, requestId, cancellation);
             fulfilment.Nudge(await store.WaitingErasuresAsync(subjects, cancellation));
-            return View(row, subjects, store.CaseOf(row));
+            return await ViewAsync(row, subjects, cancellation);
         }
         catch (VaultException e) when (e.Slug is "not-found" or "invalid-state")
         {
@@ -148,13 +164,27 @@ public sealed class LegalHolds
         return problems.Count == 0 ? new HoldFact([.. items], [.. classes], [.. purposes]) : throw VaultException.Invalid(problems);
     }
 
-    private HoldView View(HoldRow row, IReadOnlyList<SubjectId> subjects, string? reference) => new(
+    private async Task<HoldView> ViewAsync(HoldRow row, IReadOnlyList<SubjectId> subjects, CancellationToken cancellation) =>
+        View(row, subjects, row.ReleasedAt is null ? await WaitingAsync(subjects, cancellation) : None);
+
+    // Only a hold in force keeps anything waiting.
+    private Task<ILookup<SubjectId, Guid>> WaitingAsync(IEnumerable<HoldRow> rows, ILookup<Guid, SubjectId> subjects, CancellationToken cancellation) =>
+        WaitingAsync([.. rows.Where(row => row.ReleasedAt is null).SelectMany(row => subjects[row.Id]).Distinct()], cancellation);
+
+    private async Task<ILookup<SubjectId, Guid>> WaitingAsync(IReadOnlyList<SubjectId> subjects, CancellationToken cancellation) =>
+        subjects.Count == 0 ? None : (await store.WaitingErasuresAsync(subjects, cancellation)).ToLookup(request => request.Subject!.Value, request => request.Id);
+
+    private HoldView View(HoldRow row, IReadOnlyList<SubjectId> subjects, ILookup<SubjectId, Guid> waiting) => new(
         row.Id, subjects,
         [
             .. row.Scope.Classes.Select(id => ClassPrefix + (policy.Current.Catalogue.ClassById(id)?.Name ?? "?")),
             .. row.Scope.Items.Select(code => policy.Current.Items.FirstOrDefault(item => item.Code == code)?.Name ?? "?"),
         ],
         [.. row.Scope.Purposes.Select(id => policy.Current.Purposes.ById(id)?.Name ?? "?")],
-        row.Authority, reference, row.PlacedAt, row.PlacedBy, row.ReviewAt, row.ExpiresAt, row.ReleasedAt, row.ReleasedBy,
-        row.ReleasedAt is null && row.ReviewAt <= clock.Now, row.LogIndex);
+        row.Authority, store.CaseOf(row), row.PlacedAt, row.PlacedBy, row.ReviewAt, row.ExpiresAt, row.ReleasedAt, row.ReleasedBy,
+        row.ReleasedAt is null && row.ReviewAt <= clock.Now, row.LogIndex)
+    {
+        ReleaseReason = store.ReleaseOf(row),
+        Deferred = row.ReleasedAt is null ? [.. subjects.SelectMany(subject => waiting[subject])] : [],
+    };
 }

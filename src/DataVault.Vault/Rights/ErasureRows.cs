@@ -72,7 +72,7 @@ internal static class ErasureRows
         foreach (var (table, _) in Tables)
             batch.BatchCommands.Add(Command($"DELETE FROM {table} WHERE subject_id = $1", subject.Value));
         AddBeside(batch, subject, pseudonyms);
-        batch.BatchCommands.Add(Command("UPDATE vault.hold SET case_ref = NULL WHERE released_at IS NOT NULL AND case_ref IS NOT NULL AND NOT EXISTS (SELECT FROM vault.hold_subject s WHERE s.hold_id = hold.hold_id)"));
+        batch.BatchCommands.Add(Command("UPDATE vault.hold SET case_ref = NULL, release_ref = NULL WHERE released_at IS NOT NULL AND case_ref IS NOT NULL AND NOT EXISTS (SELECT FROM vault.hold_subject s WHERE s.hold_id = hold.hold_id)"));
         batch.BatchCommands.Add(Command("INSERT INTO vault.tombstone (subject_hash, at) VALUES ($1, $2) ON CONFLICT DO NOTHING", tombstone, now));
         batch.BatchCommands.Add(Command(CloseRequests, subject.Value, request, now));
         batch.BatchCommands.Add(Command("DELETE FROM vault.request WHERE subject_id = $1", subject.Value));

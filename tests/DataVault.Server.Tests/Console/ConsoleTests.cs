@@ -187,6 +187,10 @@ public sealed partial class ConsoleTests : IAsyncLifetime
     [InlineData("/console/officer/requests/0198c3f2-6c1a-7000-8000-0000000000aa")]
     [InlineData("/console/officer/impact")]
     [InlineData("/console/officer/impact/people")]
+    [InlineData("/console/officer/holds/place")]
+    [InlineData("/console/officer/holds/0198c3f2-6c1a-7000-8000-0000000000cc/release")]
+    [InlineData("/console/keys/rotate/vault")]
+    [InlineData("/console/keys/rotations/0198c3f2-6c1a-7000-8000-0000000000dd/pause")]
     [InlineData("/console/admin/clients")]
     [InlineData("/console/admin/accounts")]
     public async Task A_form_without_its_token_changes_nothing(string path)
@@ -211,6 +215,105 @@ public sealed partial class ConsoleTests : IAsyncLifetime
         Assert.Contains("Please confirm", await unconfirmed.Content.ReadAsStringAsync(), StringComparison.Ordinal);
         Assert.Contains("has come in", await confirmed.Content.ReadAsStringAsync(), StringComparison.Ordinal);
         Assert.Single(_vault.Told, t => t.StartsWith("POST /v1/requests", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("root", "The vault key is wrapped under the root key that is configured now")]
+    [InlineData("subjects", "Afterwards back up data and keys both")]
+    [InlineData("index", "<option value=\"family-name-start\">")]
+    public async Task A_rotation_says_what_it_does_before_it_begins(string level, string effect)
+    {
+        _vault.Role = "administrator";
+        var html = await _browser.GetStringAsync($"/console/keys/rotate/{level}");
+        Assert.Contains(effect, html, StringComparison.Ordinal);
+        Assert.DoesNotContain(_vault.Told, t => t.StartsWith("POST /v1/keys", StringComparison.Ordinal));
+
+        var answer = await _browser.PostAsync($"/console/keys/rotate/{level}", Form(html, ("index", level == "index" ? "family-name-start" : "")));
+
+        Assert.Contains("The rotation has begun", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        var body = level == "index" ? """{"level":"index","index":"family-name-start"}""" : $$"""{"level":"{{level}}","index":null}""";
+        Assert.Contains("POST /v1/keys/rotations " + body, _vault.Told);
+    }
+
+    [Theory]
+    [InlineData("pause", "The rotation is paused")]
+    [InlineData("resume", "The rotation goes on")]
+    public async Task A_rotation_is_paused_and_goes_on_after_a_question(string act, string said)
+    {
+        _vault.Role = "administrator";
+        var place = $"/console/keys/rotations/0198c3f2-6c1a-7000-8000-0000000000dd/{act}";
+        var html = await _browser.GetStringAsync(place);
+
+        var answer = await _browser.PostAsync(place, Form(html));
+
+        Assert.Contains(said, await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        Assert.Contains(_vault.Told, t => t.StartsWith($"POST /v1/keys/rotations/0198c3f2-6c1a-7000-8000-0000000000dd/{act}", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task The_keys_page_says_what_is_due_what_failed_and_what_opens_no_more()
+    {
+        _vault.Role = "compliance-officer";
+
+        var html = await _browser.GetStringAsync("/console/keys");
+
+        Assert.Contains("<span class=\"chip alert\">due</span>", html, StringComparison.Ordinal);
+        Assert.Contains("It stopped: The root key pkcs11/vault/root cannot be used.", html, StringComparison.Ordinal);
+        Assert.Contains("opens no more</span>", html, StringComparison.Ordinal);
+        Assert.Contains("<progress max=\"4372\" value=\"1200\"", html, StringComparison.Ordinal);
+        Assert.DoesNotContain("/console/keys/rotate/", html, StringComparison.Ordinal);
+        _vault.Empty = true;
+        Assert.Contains("<span class=\"chip alert\">none</span>", await _browser.GetStringAsync("/console/keys"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_hold_is_placed_field_by_field_and_released_with_a_reason()
+    {
+        _vault.Role = "compliance-officer";
+        var html = await _browser.GetStringAsync("/console/officer/holds/place?customer=0198c3f2-6c1a-7000-8000-000000000001");
+        Assert.Contains(">0198c3f2-6c1a-7000-8000-000000000001</textarea>", html, StringComparison.Ordinal);
+
+        var placed = await _browser.PostAsync("/console/officer/holds/place", Form(
+            html, ("customers", "0198c3f2-6c1a-7000-8000-000000000001\r\n0198c3f2-6c1a-7000-8000-000000000002"), ("authority", "legal-claim"), ("case", "File 12"), ("review", "2031-03-01"),
+            ("scope", "ticked"), ("items", "email"), ("items", "class:identity"), ("purposes", "service-delivery")));
+        var list = await placed.Content.ReadAsStringAsync();
+        Assert.Contains("in force from now on", list, StringComparison.Ordinal);
+        Assert.Contains(
+            """
+            POST /v1/holds {"customers":["0198c3f2-6c1a-7000-8000-000000000001","0198c3f2-6c1a-7000-8000-000000000002"],"authority":"legal-claim","caseReference":"File 12","reviewAt":"2031-03-01T00:00:00+00:00","items":["email","class:identity"],"purposes":["service-delivery"],"expiresAt":null}
+            """, _vault.Told);
+        Assert.Contains("File &lt;b&gt;12&lt;/b&gt;", list, StringComparison.Ordinal);
+        Assert.Contains("/console/officer/requests/0198c3f2-6c1a-7000-8000-0000000000aa", list, StringComparison.Ordinal);
+
+        var released = await _browser.PostAsync("/console/officer/holds/0198c3f2-6c1a-7000-8000-0000000000cc/release", Form(list, ("reason", "Settled")));
+        Assert.Contains("The hold is released", await released.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        Assert.Contains("""POST /v1/holds/0198c3f2-6c1a-7000-8000-0000000000cc/release {"reason":"Settled"}""", _vault.Told);
+    }
+
+    [Theory]
+    [InlineData("scope", "", "Tick what is to be held")]
+    [InlineData("scope", "everything", "not both")]
+    [InlineData("customers", "K-1001", "named by their id")]
+    [InlineData("review", "soon", "A day is written as")]
+    [InlineData("review", "", "looked at again")]
+    public async Task A_hold_that_is_not_clear_is_not_placed_and_nothing_typed_is_lost(string name, string value, string said)
+    {
+        _vault.Role = "compliance-officer";
+        var html = await _browser.GetStringAsync("/console/officer/holds/place");
+        Dictionary<string, string> members = new()
+        {
+            ["customers"] = "0198c3f2-6c1a-7000-8000-000000000001", ["authority"] = "court-order", ["case"] = "File 99", ["review"] = "2031-03-01", ["scope"] = "ticked", ["items"] = name == "scope" && value.Length == 0 ? "" : "email",
+        };
+        members[name] = value;
+
+        var answer = await _browser.PostAsync("/console/officer/holds/place", Form(html, [.. members.Select(m => (m.Key, m.Value))]));
+
+        Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
+        var again = await answer.Content.ReadAsStringAsync();
+        Assert.Contains(said, again, StringComparison.Ordinal);
+        Assert.Contains("value=\"File 99\"", again, StringComparison.Ordinal);
+        Assert.Contains("<option value=\"court-order\" selected", again, StringComparison.Ordinal);
+        Assert.DoesNotContain(_vault.Told, t => t.StartsWith("POST /v1/holds", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -23,6 +23,8 @@ public sealed class PaperVault : IAsyncDisposable
 {
     private static readonly Guid s_customer = Guid.Parse("0198c3f2-6c1a-7000-8000-000000000001");
     private static readonly Guid s_request = Guid.Parse("0198c3f2-6c1a-7000-8000-0000000000aa");
+    private static readonly Guid s_hold = Guid.Parse("0198c3f2-6c1a-7000-8000-0000000000cc");
+    private static readonly Guid s_rotation = Guid.Parse("0198c3f2-6c1a-7000-8000-0000000000dd");
     private static readonly DateTimeOffset s_then = new(2025, 3, 3, 9, 30, 0, TimeSpan.Zero);
     private readonly WebApplication _app;
     private readonly Dictionary<string, string> _codes = [];
@@ -136,6 +138,13 @@ public sealed class PaperVault : IAsyncDisposable
         "/v1/analytics/segments" => new Segments("insight", ["ageBand"], 10, [new(["18-24"], 120), new(["25-34"], 431), new(["35-44"], 388), new(["45-54"], 240), new([""], 33)], 2, 900),
         "/v1/analytics/series" => new Series("insight", "purchases", 10, [.. Enumerable.Range(0, 24).Select(i => new SeriesPoint($"{2024 + (i / 12)}-{(i % 12) + 1:00}", i is 5 or 6 ? null : 800 + (400 * Math.Sin(i / 2.0)) + (i * 30)))]),
         "/v1/status" => new VaultStatus("0.1.0", "Development", 4372, 406829, 9120, "9120;JfkQ0+u3nFZ1v3c0cG2L4bS0q1h2y0Nn1dD8lq2bQkE=", "7d3dba45cbcd250888607bf2e0c6cc2a", new Dictionary<string, string> { ["database"] = "ok", ["keys"] = "ok", ["log"] = "ok" }, s_then),
+        "/v1/keys" => Keys(),
+        "/v1/keys/rotations" when method == "GET" => new Page<KeyRotationView>(Empty ? [] : Rotations(), null),
+        "/v1/indexes" => new { indexes = new[] { new { name = "family-name-start", on = new[] { "familyName" }, state = "ready", searchable = true } }, people = 9, truncatedBits = 1.5, populationBits = 3.2 },
+        "/v1/holds" when method == "GET" => new Page<LegalHold>(Empty ? [] : Holds(), Empty ? null : "more"),
+        "/v1/holds" => Holds()[0],
+        _ when path.StartsWith("/v1/holds/", StringComparison.Ordinal) => Holds()[0],
+        _ when path.StartsWith("/v1/keys/rotations", StringComparison.Ordinal) => Rotations()[0],
         "/v1/clients" when method == "GET" => new { items = new[] { new ClientView("crm-ingest", "CRM", ["ingest"], ["service-delivery"], s_then), new ClientView("console", "Console", [], [], s_then) } },
         "/v1/clients" => new ClientRegistered(new ClientView("shop", "Shop", ["ingest"], ["service-delivery"], s_then), "the-secret-shown-once"),
         "/v1/accounts" => new AccountCreated(s_customer, "analyst", "one-time-password"),
@@ -194,9 +203,40 @@ public sealed class PaperVault : IAsyncDisposable
         new(48100, s_then.AddDays(-1), "denied", "9f1c2ab34d5e6f708192a3b4c5d6e7f8", null, null, "", "denied", [], 3, "7d3dba45", "0198c3f2-6c1a-7000-8000-0000000000bb", []),
     ];
 
+    private KeysView Keys() => new(
+        "local/4be19a0c33d2e7f1", Empty ? [] : ["pkcs11/vault/root"], 12, 8, s_then.AddDays(-7),
+        [
+            new("root", "local/4be19a0c33d2e7f1", 1, s_then.AddDays(-400), s_then.AddDays(-35), true), new("vault", "3", 2, s_then.AddDays(-20), s_then.AddDays(345), false),
+            new("epoch", "12", 8, s_then, s_then.AddDays(1), false), new("subjects", "1", 4372, s_then.AddDays(-300), s_then.AddDays(800), false), new("index", "", 0, null, null, false),
+        ],
+        Empty ? [] : [Rotations()[0]])
+    {
+        Backups = [new("data", Empty ? null : s_then.AddHours(-5)), new("keys", Empty ? null : s_then.AddDays(-9))],
+    };
+
+    private static KeyRotationView[] Rotations() =>
+    [
+        new(s_rotation, "subjects", "running", "version 2", 1200, 4372, s_then, s_then, null, null),
+        new(s_customer, "vault", "failed", "3", 10, 40, s_then, s_then, null, "The root key pkcs11/vault/root cannot be used."),
+        new(s_request, "epoch", "done", "12", 40, 40, s_then, s_then, s_then, null),
+    ];
+
+    private static LegalHold[] Holds() =>
+    [
+        new(s_hold, [s_customer], ["class:identity", "email", "event:purchase"], ["service-delivery"], "legal-claim", "File <b>12</b>", s_then, "officer-1", s_then.AddDays(-1), null, null, null, true, 48002)
+        {
+            Deferred = [s_request],
+        },
+        new(s_rotation, [.. Enumerable.Range(0, 7).Select(i => Guid.Parse($"0198c3f2-6c1a-7000-8000-00000000001{i}"))], [], [], "court-order", "Order 7", s_then, "officer-1", s_then.AddYears(5), s_then.AddYears(6), null, null, false, 48003),
+        new(s_request, [], [], [], "research", null, s_then, "officer-1", s_then, null, s_then, "officer-2", false, 48004) { ReleaseReason = "The study is over." },
+    ];
+
     private static RightsRequest[] Requests() =>
     [
-        new(s_request, s_customer, "erasure", "received", s_then, s_then.AddMonths(1), null, null, null, false, false, 48000, "customer"),
+        new(s_request, s_customer, "erasure", "received", s_then, s_then.AddMonths(1), null, null, null, false, false, 48000, "customer")
+        {
+            Erasure = new ErasureState("partial", null, ["class:identity", "event:purchase"], [new HoldReason("legal-claim", s_then, null)]),
+        },
         new(s_request, s_customer, "access", "completed", s_then, s_then.AddMonths(1), s_then.AddDays(1), null, 1, true, true, 48001, "customer"),
     ];
 }

@@ -66,7 +66,7 @@ public sealed class ErasureFinalityTests : IAsyncLifetime
         await world.RotateAsync(RotationLevels.Subjects);
         await world.RotateAsync(RotationLevels.Subjects);
         await world.Vault.AssertSoundAsync();
-        await holds.ReleaseAsync(RightsWorld.Officer, hold.Id, Guid.NewGuid(), default);
+        await holds.ReleaseAsync(RightsWorld.Officer, hold.Id, null, Guid.NewGuid(), default);
         await world.Vault.Get<RequestFulfilment>().ResumeAsync(default);
         Assert.Equal("executed", (await world.GetAsync(opened.Id)).Erasure!.State);
         Assert.Empty(await world.TablesNamingAsync(ada.ToString()));

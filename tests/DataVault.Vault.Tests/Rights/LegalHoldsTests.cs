@@ -45,7 +45,7 @@ public sealed class LegalHoldsTests : IAsyncLifetime
         Assert.Equal(["event:purchase"], (await ReadEventsAsync()).Select(one => "event:" + one));
         Assert.Equal("ada@example.com", await ReadEmailAsync(RightsWorld.Support));
 
-        await Holds.ReleaseAsync(Second, hold.Id, Guid.NewGuid(), default);
+        await Holds.ReleaseAsync(Second, hold.Id, null, Guid.NewGuid(), default);
         await world.Vault.Get<RequestFulfilment>().ResumeAsync(default);
         var done = await world.GetAsync(request.Id);
         Assert.Equal((RequestStates.Completed, null, "executed"), (done.State, done.Reason, done.Erasure!.State));
@@ -86,7 +86,7 @@ public sealed class LegalHoldsTests : IAsyncLifetime
         await world.Vault.Get<RequestFulfilment>().ResumeAsync(default);
         Assert.Equal("partial", (await world.GetAsync(request.Id)).Erasure!.State);
         await world.VaultSqlAsync($"update vault.subject set facts = '\\x{left}' where subject_id = '{ada}'");
-        await Holds.ReleaseAsync(RightsWorld.Officer, hold.Id, Guid.NewGuid(), default);
+        await Holds.ReleaseAsync(RightsWorld.Officer, hold.Id, null, Guid.NewGuid(), default);
         await world.Vault.Get<RequestFulfilment>().ResumeAsync(default);
         Assert.Equal(RequestStates.Completed, (await world.GetAsync(request.Id)).State);
 
@@ -129,15 +129,15 @@ public sealed class LegalHoldsTests : IAsyncLifetime
         var second = await PlaceAsync("phone", "event:purchase");
         var request = await EraseAsync();
         Assert.Equal(["email", "phone", "event:purchase"], request.Erasure!.Deferred);
-        await Holds.ReleaseAsync(RightsWorld.Officer, first.Id, Guid.NewGuid(), default);
+        await Holds.ReleaseAsync(RightsWorld.Officer, first.Id, null, Guid.NewGuid(), default);
         await world.Vault.Get<RequestFulfilment>().ResumeAsync(default);
         Assert.Equal(["phone", "event:purchase"], (await world.GetAsync(request.Id)).Erasure!.Deferred);
         // What is gone is not brought back by a hold that comes too late for it.
         var third = await PlaceAsync("email", "phone");
-        await Holds.ReleaseAsync(RightsWorld.Officer, second.Id, Guid.NewGuid(), default);
+        await Holds.ReleaseAsync(RightsWorld.Officer, second.Id, null, Guid.NewGuid(), default);
         await world.Vault.Get<RequestFulfilment>().ResumeAsync(default);
         Assert.Equal(["phone"], (await world.GetAsync(request.Id)).Erasure!.Deferred);
-        await Holds.ReleaseAsync(RightsWorld.Officer, third.Id, Guid.NewGuid(), default);
+        await Holds.ReleaseAsync(RightsWorld.Officer, third.Id, null, Guid.NewGuid(), default);
         await world.Vault.Get<RequestFulfilment>().ResumeAsync(default);
         Assert.Equal("executed", (await world.GetAsync(request.Id)).Erasure!.State);
         Assert.Null((await CertificateAsync(request.Id)).Verify(NoteVerifier.Parse(world.Vault.Get<AuditReader>().VerifierKey)));
@@ -162,7 +162,7 @@ public sealed class LegalHoldsTests : IAsyncLifetime
         Assert.Single(await ReadEventsAsync());
         await world.Vault.AssertSoundAsync();
         CutOffAfter((PartialStep)step);
-        await Holds.ReleaseAsync(RightsWorld.Officer, hold.Id, Guid.NewGuid(), default);
+        await Holds.ReleaseAsync(RightsWorld.Officer, hold.Id, null, Guid.NewGuid(), default);
         await world.RestartAsync();
         await world.Vault.Get<RequestFulfilment>().ResumeAsync(default);
         Assert.Equal(RequestStates.Completed, (await world.GetAsync(request.Id)).State);
@@ -188,7 +188,7 @@ public sealed class LegalHoldsTests : IAsyncLifetime
     public async Task Of_two_officers_who_release_at_once_one_does()
     {
         var hold = await PlaceAsync("email");
-        var outcomes = await Task.WhenAll(new[] { RightsWorld.Officer, Second }.Select(officer => Record.ExceptionAsync(() => Holds.ReleaseAsync(officer, hold.Id, Guid.NewGuid(), default)).AsTask()));
+        var outcomes = await Task.WhenAll(new[] { RightsWorld.Officer, Second }.Select(officer => Record.ExceptionAsync(() => Holds.ReleaseAsync(officer, hold.Id, null, Guid.NewGuid(), default)).AsTask()));
         Assert.Equal("invalid-state", Assert.IsType<VaultException>(Assert.Single(outcomes, e => e is not null)).Slug);
         Assert.Equal(2, (await EntriesAsync(EntryType.HoldChange)).Count);
     }
@@ -245,7 +245,7 @@ public sealed class LegalHoldsTests : IAsyncLifetime
     public async Task The_case_is_forgotten_with_the_last_person_of_an_ended_hold()
     {
         var hold = await PlaceAsync("email");
-        await Holds.ReleaseAsync(RightsWorld.Officer, hold.Id, Guid.NewGuid(), default);
+        await Holds.ReleaseAsync(RightsWorld.Officer, hold.Id, null, Guid.NewGuid(), default);
         await EraseAsync();
         var listed = Assert.Single((await Holds.ListAsync(RightsWorld.Officer, new HoldFilter(Open: false), 10, null, Guid.NewGuid(), default)).Items);
         Assert.Null(listed.CaseReference);
@@ -259,7 +259,7 @@ public sealed class LegalHoldsTests : IAsyncLifetime
         {
             Assert.Equal("forbidden", (await Assert.ThrowsAsync<VaultException>(() => Holds.PlaceAsync(recipient, Hold([ada], []), Guid.NewGuid(), default))).Slug);
             Assert.Equal("forbidden", (await Assert.ThrowsAsync<VaultException>(() => Holds.ListAsync(recipient, new HoldFilter(), 10, null, Guid.NewGuid(), default))).Slug);
-            Assert.Equal("forbidden", (await Assert.ThrowsAsync<VaultException>(() => Holds.ReleaseAsync(recipient, Guid.NewGuid(), Guid.NewGuid(), default))).Slug);
+            Assert.Equal("forbidden", (await Assert.ThrowsAsync<VaultException>(() => Holds.ReleaseAsync(recipient, Guid.NewGuid(), null, Guid.NewGuid(), default))).Slug);
         }
         var wrong = new NewHold([], ["nonsense"], ["nonsense"], "because", " ", world.Clock.GetUtcNow(), world.Clock.GetUtcNow());
         var refusal = await Assert.ThrowsAsync<VaultException>(() => Holds.PlaceAsync(RightsWorld.Officer, wrong, Guid.NewGuid(), default));

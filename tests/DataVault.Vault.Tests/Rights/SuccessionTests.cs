@@ -63,7 +63,7 @@ public sealed class SuccessionTests : IAsyncLifetime
         await world.RotateAsync(RotationLevels.Subjects);
         Assert.Equal(["email"], (await ReadAsync()).Fields.Select(field => field.Name));
         await world.Vault.AssertSoundAsync();
-        await world.Vault.Get<LegalHolds>().ReleaseAsync(RightsWorld.Officer, hold.Id, Guid.NewGuid(), default);
+        await world.Vault.Get<LegalHolds>().ReleaseAsync(RightsWorld.Officer, hold.Id, null, Guid.NewGuid(), default);
         await fulfilment.ResumeAsync(default);
         Assert.Equal(RequestStates.Completed, (await world.GetAsync(request)).State);
         Assert.Empty(await world.TablesNamingAsync(ada.ToString()));
