@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using DataVault.Analytics;
+using DataVault.Client;
 using DataVault.Console;
 using DataVault.Issuer;
 using DataVault.Policy;

@@ -27,7 +27,8 @@ public sealed partial class CommandLineSignInTests(RunningServer server) : IDisp
 
         await SignInAsync("compliance-officer");
         var kept = Assert.Single(Directory.EnumerateFiles(Path.Combine(_home, ".config", "datavault"), "*.json"));
-        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(kept));
+        if (!OperatingSystem.IsWindows())
+            Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(kept));
         var placed = await AnswerAsync("holds", "place", "--customer", $"{customer}", "--item", "email", "--authority", "legal-claim", "--case", "File 12", "--review", "2099-01-01");
         var id = placed.GetProperty("id").GetString()!;
         Assert.NotEqual("officer-tools", placed.GetProperty("placedBy").GetString());

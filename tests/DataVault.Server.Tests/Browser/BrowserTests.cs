@@ -82,6 +82,59 @@ public sealed partial class BrowserTests(RunningServer server, BrowserFixture br
     }
 
     [Fact]
+    public async Task An_officer_places_a_hold_on_two_fields_sees_what_it_defers_and_releases_it()
+    {
+        var customer = await server.CreateCustomerAsync("held-in-a-browser@example.com");
+        var tab = await SignInAsync("compliance-officer");
+        await tab.FollowAsync("nav a[href='/console/officer/holds']");
+        await tab.FollowAsync("a[href='/console/officer/holds/place']");
+        await tab.FillAsync("#customers", customer.ToString());
+        await tab.FillAsync("#authority", "legal-claim");
+        await tab.FillAsync("#case", "File 12");
+        await tab.FillAsync("#review", "2099-01-31");
+        foreach (var tick in new[] { "[name=scope][value=ticked]", "[name=items][value=email]", "[name=items][value='event:purchase']" })
+            await tab.RunAsync($"document.querySelector(`{tick}`).click()");
+        await tab.FollowAsync("main form .row button");
+        Assert.Contains("The hold is in force from now on", await tab.TextAsync(), StringComparison.Ordinal);
+
+        var erasure = await server.JsonAsync("compliance-officer", HttpMethod.Post, "/v1/requests", new { kind = "erasure", customer }, HttpStatusCode.Created);
+        var path = $"/v1/requests/{erasure.GetProperty("id").GetGuid()}";
+        foreach (var step in new[] { "verify", "approve" })
+            await server.JsonAsync("compliance-officer", HttpMethod.Post, $"{path}/{step}", new { });
+        await Waiting.UntilAsync("the rest is erased", async () => (await server.JsonAsync("compliance-officer", HttpMethod.Get, path)).GetProperty("erasure").GetProperty("state").GetString() == "partial");
+
+        await tab.OpenAsync(new Uri(server.Process.Address, $"/console/officer/holds?customer={customer}"));
+        await tab.FollowAsync($"a[href='/console/officer/requests/{erasure.GetProperty("id").GetGuid()}']");
+        Assert.Contains("Kept by holds", await tab.TextAsync(), StringComparison.Ordinal);
+        await tab.FollowAsync($"a[href='/console/officer/holds?customer={customer}']");
+        await tab.FillAsync("textarea[name=reason]", "Settled");
+        await tab.FollowAsync("form[action$='/release'] button");
+        Assert.Contains("The hold is released", await tab.TextAsync(), StringComparison.Ordinal);
+        await Waiting.UntilAsync("the rest of the rest is erased", async () => (await server.JsonAsync("compliance-officer", HttpMethod.Get, path)).GetProperty("state").GetString() == "completed");
+        Assert.Empty(tab.Complaints);
+    }
+
+    [Fact]
+    public async Task An_administrator_rotates_the_epoch_after_a_question_and_sees_it_done()
+    {
+        var tab = await SignInAsync("administrator");
+        await tab.FollowAsync("nav a[href='/console/keys']");
+        Assert.Contains("Root key", await tab.TextAsync(), StringComparison.Ordinal);
+        var before = await tab.CountAsync("ul.requests > li");
+        await tab.FollowAsync("a[href='/console/keys/rotate/epoch']");
+        Assert.Contains("A new epoch begins", await tab.TextAsync(), StringComparison.Ordinal);
+        await tab.FollowAsync("main form button");
+        Assert.Contains("The rotation has begun", await tab.TextAsync(), StringComparison.Ordinal);
+        Assert.Equal(before + 1, await tab.CountAsync("ul.requests > li"));
+        await Waiting.UntilAsync("it is done", async () =>
+        {
+            await tab.OpenAsync(new Uri(server.Process.Address, "/console/keys"));
+            return await tab.CountAsync("ul.requests > li:first-child .chip.good") == 1;
+        });
+        Assert.Empty(tab.Complaints);
+    }
+
+    [Fact]
     public async Task An_analyst_sees_charts()
     {
         await Waiting.UntilAsync("people are counted", async () =>
