@@ -2,6 +2,10 @@
 //
 // The entry holds their number and the RFC 6962 root over their sorted, distinct tags (log-entry key 15). The list itself stands outside the tree; that
 // a person is among them is shown by an inclusion proof in that small tree, which names no other, together with the proof of the entry.
+//
+// Beside an entry bundle stand the lists of its entries, in their order (SPEC log-entry §10):
+//
+//    place of the entry in the bundle, 1 byte       number of tags, u32 big-endian       the tags, 16 bytes each
 
 using System.Buffers.Binary;
 
@@ -19,6 +23,9 @@ public sealed class BulkMembers
 
     /// <summary>The tags, 16 bytes each.</summary>
     public ReadOnlyMemory<byte> Tags => _tags;
+
+    /// <summary>True when an encoded entry is about several persons, and so has a list.</summary>
+    public static bool AreDue(ReadOnlySpan<byte> entry) => EntryGlance.TryRead(entry, out var glance) && glance.IsAboutSeveral;
 
     /// <summary>Sorts the tags and leaves each once.</summary>
     public static BulkMembers Of(IEnumerable<ReadOnlyMemory<byte>> tags)
@@ -56,6 +63,10 @@ public sealed class BulkMembers
             range.Append(MerkleHash.Leaf(this[i]));
         return range.Root();
     }
+
+    /// <summary>Reads the list of <paramref name="entry"/>; false when the tags are not those that its root was made of.</summary>
+    public static bool TryRead(LogEntry entry, ReadOnlySpan<byte> tags, out BulkMembers? members) =>
+        TryParse(tags, out members) && members!.AreOf(entry);
 
     /// <summary>True when this is the list of <paramref name="entry"/>.</summary>
     public bool AreOf(LogEntry entry)
@@ -95,5 +106,44 @@ public sealed class BulkMembers
         for (var i = index << height; i < (index + 1) << height; i++)
             range.Append(MerkleHash.Leaf(this[(int)i]));
         return range.Root();
+    }
+}
+
+/// <summary>The encoding of the lists that belong to a bundle of entries.</summary>
+public static class MembersBundle
+{
+    private const int HeadSize = 5;
+
+    /// <summary>Lays lists end to end.</summary>
+    /// <param name="lists">Place of the entry in its bundle, and the tags; in the order of the places.</param>
+    public static byte[] Encode(IReadOnlyCollection<KeyValuePair<int, ReadOnlyMemory<byte>>> lists)
+    {
+        ArgumentNullException.ThrowIfNull(lists);
+        var bundle = new byte[lists.Sum(list => HeadSize + list.Value.Length)];
+        var at = 0;
+        foreach (var (place, tags) in lists)
+        {
+            bundle[at] = checked((byte)place);
+            BinaryPrimitives.WriteUInt32BigEndian(bundle.AsSpan(at + 1), (uint)(tags.Length / LogEntry.TagSize));
+            tags.CopyTo(bundle.AsMemory(at + HeadSize));
+            at += HeadSize + tags.Length;
+        }
+        return bundle;
+    }
+
+    /// <summary>The tags of the list at <paramref name="place"/>; empty when there is none, or when the bundle is damaged before its end.</summary>
+    public static ReadOnlySpan<byte> Find(ReadOnlySpan<byte> bundle, int place)
+    {
+        while (bundle.Length >= HeadSize)
+        {
+            var length = (long)BinaryPrimitives.ReadUInt32BigEndian(bundle[1..]) * LogEntry.TagSize;
+            if (length > bundle.Length - HeadSize)
+                return default;
+            var tags = bundle.Slice(HeadSize, (int)length);
+            if (bundle[0] == place)
+                return tags;
+            bundle = bundle[(HeadSize + tags.Length)..];
+        }
+        return default;
     }
 }

@@ -24,6 +24,9 @@ internal readonly struct EntryGlance
     /// <summary>Where the subject's tag begins; 0 when there is none.</summary>
     public int SubjectAt { get; }
 
+    /// <summary>True when the entry is about several persons.</summary>
+    public bool IsAboutSeveral => Has(15);
+
     /// <summary>True when the entry has this key.</summary>
     public bool Has(int key) => (_keys >> key & 1) == 1;
 

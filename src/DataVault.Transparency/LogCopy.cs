@@ -19,13 +19,26 @@ public static class LogCopy
             if (file.Width == TlogTiles.Width && File.Exists(path))
                 return;
             var bytes = file.Level == TlogTiles.EntriesLevel ? await source.EntryBundleAsync(file.N, file.Width, cancellation) : await source.TileAsync(file.Level, file.N, file.Width, cancellation);
-            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-            // Whole or not at all: a file that was cut off would be taken for one that is there.
-            await File.WriteAllBytesAsync(path + ".part", bytes ?? throw new IOException($"The log has no {file.Path}."), cancellation);
-            File.Move(path + ".part", path, overwrite: true);
+            if (bytes is null)
+                throw new IOException($"The log has no {file.Path}.");
+            // The lists first: where a whole bundle is, they have been asked for.
+            if (file.Level == TlogTiles.EntriesLevel && IsAboutSeveral(bytes) && await source.MembersAsync(file.N, cancellation) is { } lists)
+                await WriteAsync(Path.Combine(folder, TlogTiles.MembersPath(file.N)), lists, cancellation);
+            await WriteAsync(path, bytes, cancellation);
         });
         await File.WriteAllTextAsync(Path.Combine(folder, "checkpoint"), text, cancellationToken);
         return checkpoint.Size;
+    }
+
+    private static bool IsAboutSeveral(byte[] bundle) =>
+        EntryBundle.TryDecode(bundle, out var entries) && entries.Any(entry => BulkMembers.AreDue(entry.Span));
+
+    // Whole or not at all: a file that was cut off would be taken for one that is there.
+    private static async Task WriteAsync(string path, byte[] bytes, CancellationToken cancellationToken)
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        await File.WriteAllBytesAsync(path + ".part", bytes, cancellationToken);
+        File.Move(path + ".part", path, overwrite: true);
     }
 
     private static IEnumerable<(string Path, int Level, long N, int Width)> Files(long size)

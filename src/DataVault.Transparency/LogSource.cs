@@ -13,6 +13,9 @@ public interface ILogSource
 
     /// <summary>The bytes of an entry bundle.</summary>
     Task<byte[]?> EntryBundleAsync(long n, int width, CancellationToken cancellationToken);
+
+    /// <summary>The lists of persons of an entry bundle (<see cref="MembersBundle"/>); null also where lists are not kept.</summary>
+    Task<byte[]?> MembersAsync(long n, CancellationToken cancellationToken) => Task.FromResult<byte[]?>(null);
 }
 
 /// <summary>A log in a directory: <c>checkpoint</c>, <c>tile/0/000</c>, <c>tile/entries/000</c> …</summary>
@@ -32,6 +35,9 @@ public sealed class TileDirectory(string path) : ILogSource
     /// <inheritdoc/>
     public Task<byte[]?> EntryBundleAsync(long n, int width, CancellationToken cancellationToken) =>
         ReadAsync(TlogTiles.EntriesPath(n, width), cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<byte[]?> MembersAsync(long n, CancellationToken cancellationToken) => ReadAsync(TlogTiles.MembersPath(n), cancellationToken);
 
     // Not asynchronous inside: for files of this size the detour by way of the thread pool costs more than the reading, and the callers have threads of their own.
     private Task<byte[]?> ReadAsync(string name, CancellationToken cancellationToken)

@@ -3,6 +3,9 @@
 //
 //    tile/<level>/<n>[.p/<width>]       tile/entries/<n>[.p/<width>]       n in groups of three digits, all but the last with an x: x001/234
 //
+// Ours besides: tile/members/<n>, whom the entries of a bundle are about that are about several persons (SPEC log-entry §10). It has no width: it grows
+// with the bundle, and what it should hold is in the entries.
+//
 // A tile or bundle with fewer than 256 members is partial and names its width. When the log has outgrown a partial tile, it may be gone;
 // whoever still needs it reads the beginning of the full one.
 
@@ -21,6 +24,9 @@ public static class TlogTiles
     /// <summary>The level that stands for entry bundles in <see cref="TryParsePath"/>.</summary>
     public const int EntriesLevel = -1;
 
+    /// <summary>The level that stands for lists of persons in <see cref="TryParsePath"/>.</summary>
+    public const int MembersLevel = -2;
+
     /// <summary>The highest level that a log can have.</summary>
     public const int TopLevel = 7;
 
@@ -37,9 +43,12 @@ public static class TlogTiles
     /// <summary>Path of an entry bundle, relative to the log's root, such as <c>tile/entries/000.p/7</c>.</summary>
     public static string EntriesPath(long n, int width = Width) => $"tile/entries/{Number(n, width)}";
 
-    /// <summary>Reads a path that <see cref="TilePath"/> or <see cref="EntriesPath"/> could have written; no other spelling.</summary>
+    /// <summary>Path of the lists of persons that belong to an entry bundle, relative to the log's root, such as <c>tile/members/000</c>.</summary>
+    public static string MembersPath(long n) => $"tile/members/{Number(n, Width)}";
+
+    /// <summary>Reads a path that <see cref="TilePath"/>, <see cref="EntriesPath"/> or <see cref="MembersPath"/> could have written; no other spelling.</summary>
     /// <param name="path">The path, beginning with <c>tile/</c>.</param>
-    /// <param name="level">The tile's level, or <see cref="EntriesLevel"/>.</param>
+    /// <param name="level">The tile's level, <see cref="EntriesLevel"/> or <see cref="MembersLevel"/>.</param>
     /// <param name="n">The tile's number.</param>
     /// <param name="width">Its width, 1 to 256.</param>
     public static bool TryParsePath(string path, out int level, out long n, out int width)
@@ -48,7 +57,7 @@ public static class TlogTiles
         var parts = path.Split('/');
         if (path.Length > 64 || parts.Length < 3 || parts[0] != "tile")
             return false;
-        level = parts[1] == "entries" ? EntriesLevel : parts[1] is [>= '0' and <= '7'] ? parts[1][0] - '0' : TopLevel + 1;
+        level = parts[1] switch { "entries" => EntriesLevel, "members" => MembersLevel, [>= '0' and <= '7'] => parts[1][0] - '0', _ => TopLevel + 1 };
         if (parts[^2].EndsWith(".p", StringComparison.Ordinal) && parts.Length > 3)
         {
             if (!Decimals.TryParse(parts[^1], out var partial) || partial is 0 or >= Width)
@@ -58,7 +67,7 @@ public static class TlogTiles
         }
         if (level > TopLevel || !long.TryParse(string.Concat(parts[2..]).Replace("x", "", StringComparison.Ordinal), NumberStyles.None, CultureInfo.InvariantCulture, out n))
             return false;
-        return path == (level == EntriesLevel ? EntriesPath(n, width) : TilePath(level, n, width));
+        return path == level switch { EntriesLevel => EntriesPath(n, width), MembersLevel => MembersPath(n), _ => TilePath(level, n, width) };
     }
 
     /// <summary>Number of hashes that a log of <paramref name="size"/> entries has at a tile level.</summary>

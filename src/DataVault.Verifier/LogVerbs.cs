@@ -42,14 +42,14 @@ internal static class LogVerbs
     private static Command History(Desk desk, SharedOptions shared)
     {
         var tag = new Option<string>("--tag") { Description = "The person's tag in the log, 32 hexadecimal digits.", Required = true };
-        return Verb.Of("history", "List every entry about one person, from a log that is replayed whole.", [tag, SharedOptions.Log], desk, async (parsed, cancellation) =>
+        return Verb.Of("history", "List every entry about one person, those about several among them, from a log that is replayed whole.", [tag, SharedOptions.Log], desk, async (parsed, cancellation) =>
         {
             var digits = parsed.GetRequiredValue(tag);
             if (digits.Length != 2 * LogEntry.TagSize || !digits.All(char.IsAsciiHexDigit)) throw new UsageException("--tag is 32 hexadecimal digits.");
             var history = await SubjectHistory.ReadAsync(
                 Given.Log(parsed.GetRequiredValue(SharedOptions.Log)), Key(shared, parsed), Convert.FromHexString(digits), desk.Progress, cancellation);
             await WriteAsync(desk, history, parsed.GetValue(shared.Json));
-            return history.Log.Ok ? ExitCode.Sound : ExitCode.Wrong;
+            return history.Ok ? ExitCode.Sound : ExitCode.Wrong;
         });
     }
 
@@ -62,11 +62,14 @@ internal static class LogVerbs
                 index = pair.Key, time = DateTimeOffset.FromUnixTimeMilliseconds(pair.Value.Time), type = EntryTypes.NameOf(pair.Value.Type), result = EntryTypes.NameOf(pair.Value.Result),
                 purpose = pair.Value.Purpose, actor = Convert.ToHexStringLower(pair.Value.Actor.Span), items = pair.Value.Items,
             });
-            await desk.Output.WriteLineAsync(VerificationText.Json((object)new { history.Log.Ok, history.Log.Problem, entries }));
+            await desk.Output.WriteLineAsync(VerificationText.Json((object)new { history.Ok, history.Log.Problem, entries, history.Unlisted, history.Misled }));
             return;
         }
         foreach (var (index, entry) in history.Entries) await desk.Output.WriteLineAsync(VerificationText.Describe(index, entry));
         await desk.Output.WriteLineAsync($"{history.Entries.Count} entries");
+        foreach (var index in history.Misled) await desk.Output.WriteLineAsync($"BAD         the list of those whom entry {index} is about is not the one that it was made of");
+        if (history.Unlisted.Count > 0)
+            await desk.Output.WriteLineAsync($"not known   whether the person is among those whom {history.Unlisted.Count} entries are about: their lists are not in this copy (the first is entry {history.Unlisted[0]})");
         await desk.Output.WriteLineAsync(VerificationText.Describe(history.Log));
     }
 }

@@ -20,10 +20,13 @@ public sealed class LogAccessTests(RunningServer server)
     [InlineData("support-desk", "forbidden")]
     [InlineData("analyst", "forbidden")]
     [InlineData("customer", "forbidden")]
-    public async Task Entries_are_refused_to_who_may_not_read_the_log(string who, string slug)
+    public async Task Entries_and_lists_of_persons_are_refused_to_who_may_not_read_the_log(string who, string slug)
     {
-        using var answer = await server.SendAsync(who, HttpMethod.Get, Bundle);
-        Assert.Equal(slug, await RunningServer.SlugAsync(answer));
+        foreach (var path in new[] { Bundle, "/audit/tile/members/000" })
+        {
+            using var answer = await server.SendAsync(who, HttpMethod.Get, path);
+            Assert.Equal(slug, await RunningServer.SlugAsync(answer));
+        }
     }
 
     [Theory]
@@ -33,6 +36,10 @@ public sealed class LogAccessTests(RunningServer server)
     [InlineData("/audit/tile/entries%2F000.p/1")]
     [InlineData("/audit/tile/0/../entries/000.p/1")]
     [InlineData("/AUDIT/TILE/entries/000.p/1")]
+    [InlineData("/audit/tile//members/000")]
+    [InlineData("/audit/tile/%6dembers/000")]
+    [InlineData("/audit/tile/members%2F000")]
+    [InlineData("/audit/tile/0/../members/000")]
     public async Task No_spelling_of_the_path_opens_the_entries(string path) =>
         Assert.Contains(await StatusAsync("", path), new[] { HttpStatusCode.Unauthorized, HttpStatusCode.NotFound });
 

@@ -1,4 +1,6 @@
+using System.Text.Json;
 using DataVault.Cli;
+using DataVault.Transparency;
 using DataVault.Verifier;
 
 namespace DataVault.Server.Tests;
@@ -34,6 +36,29 @@ public sealed class OfflineVerificationTests(RunningServer server) : IDisposable
         await File.WriteAllBytesAsync(bundle, bytes);
         var (changed, named) = await VerifyAsync("replay", Log);
         Assert.True(changed == 1 && named.Contains("the first bad entry is 0", StringComparison.Ordinal), named);
+    }
+
+    [Fact]
+    public async Task A_persons_history_is_offline_what_it_is_for_an_officer()
+    {
+        var customer = (await server.JsonAsync("customer", HttpMethod.Get, "/v1/me")).GetProperty("customer").GetGuid();
+        var found = (await server.JsonAsync("officer-tools", HttpMethod.Get, $"/v1/audit/entries?customer={customer}&limit=1000")).GetProperty("items").EnumerateArray().ToList();
+        var tag = found.First(entry => entry.TryGetProperty("subjectTag", out var subject) && subject.ValueKind == JsonValueKind.String).GetProperty("subjectTag").GetString()!;
+        var newest = found[0].GetProperty("index").GetInt64();
+        await Waiting.UntilAsync("the copy has what the officer found", async () =>
+        {
+            await SaveAsync("audit", "save", Log);
+            return SignedNote.TryParse(await File.ReadAllTextAsync(Path.Combine(Log, "checkpoint")), out var note) && Checkpoint.TryParse(note!.Text, out var tree) && tree!.Size > newest;
+        });
+
+        var (code, text) = await VerifyAsync("history", "--tag", tag, "--log", Log, "--json");
+
+        Assert.True(code == 0, text);
+        using var history = JsonDocument.Parse(text);
+        var offline = history.RootElement.GetProperty("entries").EnumerateArray().Select(entry => entry.GetProperty("index").GetInt64()).Where(index => index <= newest);
+        Assert.Equal(found.Select(entry => entry.GetProperty("index").GetInt64()).Order(), offline);
+        Assert.Contains(found, entry => entry.TryGetProperty("count", out var people) && people.ValueKind == JsonValueKind.Number);
+        Assert.Empty(history.RootElement.GetProperty("unlisted").EnumerateArray());
     }
 
     [Fact]

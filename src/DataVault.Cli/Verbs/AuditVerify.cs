@@ -103,6 +103,8 @@ internal sealed class VaultLogSource(VaultClient vault, SemaphoreSlim turns) : I
     public Task<byte[]?> EntryBundleAsync(long n, int width, CancellationToken cancellationToken) =>
         ReadAsync(TlogTiles.EntriesPath(n, width), cancellationToken);
 
+    public Task<byte[]?> MembersAsync(long n, CancellationToken cancellationToken) => ReadAsync(TlogTiles.MembersPath(n), cancellationToken);
+
     private async Task<byte[]?> ReadAsync(string path, CancellationToken cancellationToken)
     {
         await turns.WaitAsync(cancellationToken);

@@ -51,6 +51,8 @@ internal static class AuditEndpoints
         routes.MapGet("/audit/tile/{**path}", TileAsync).ExcludeFromDescription();
         routes.MapGet("/audit/tile/entries/{**path}", EntryBundleAsync)
             .As(new("getEntryBundle", Tag, "A bundle of log entries"), AccessRule.With("audit.read")).ExcludeFromDescription();
+        routes.MapGet("/audit/tile/members/{**path}", MembersAsync)
+            .As(new("getMembers", Tag, "Whom the entries of a bundle are about"), AccessRule.With("audit.read")).ExcludeFromDescription();
     }
 
     private static async Task SearchAsync(HttpContext context, AuditReader log, PolicySet policy, AuditTrail trail)
@@ -146,7 +148,7 @@ internal static class AuditEndpoints
     {
         var path = "tile/" + (string?)context.Request.RouteValues["path"];
         // INVARIANT: however a path is spelt, this public route gives hashes only.
-        if (!TlogTiles.TryParsePath(path, out var level, out var number, out var width) || level == TlogTiles.EntriesLevel)
+        if (!TlogTiles.TryParsePath(path, out var level, out var number, out var width) || level < 0)
             throw VaultException.NotFound();
         await WriteAsync(context, await log.TileAsync(level, number, width, context.RequestAborted), Immutable);
     }
@@ -157,6 +159,14 @@ internal static class AuditEndpoints
         if (!TlogTiles.TryParsePath(path, out var level, out var number, out var width) || level != TlogTiles.EntriesLevel)
             throw VaultException.NotFound();
         await WriteAsync(context, await log.EntryBundleAsync(number, width, context.RequestAborted), "no-store");
+    }
+
+    private static async Task MembersAsync(HttpContext context, AuditReader log)
+    {
+        var path = "tile/members/" + (string?)context.Request.RouteValues["path"];
+        if (!TlogTiles.TryParsePath(path, out var level, out var number, out _) || level != TlogTiles.MembersLevel)
+            throw VaultException.NotFound();
+        await WriteAsync(context, await log.MembersAsync(number, context.RequestAborted), "no-store");
     }
 
     private static async Task WriteAsync(HttpContext context, byte[]? tile, string caching)

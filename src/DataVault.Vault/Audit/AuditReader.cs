@@ -200,6 +200,10 @@ public sealed class AuditReader
         return entries.Count == width ? EntryBundle.Encode(entries) : null;
     }
 
+    /// <summary>The lists of persons of a bundle, of its signed entries; null when there are none here.</summary>
+    public async Task<byte[]?> MembersAsync(long n, CancellationToken ct = default) =>
+        await store.CheckpointAsync(ct) is { } signed && n < signed.Size / TlogTiles.Width + 1 ? await store.MembersBundleAsync(n, signed.Size, ct) : null;
+
     private async Task<bool> IsSignedAsync(int level, long n, int width, CancellationToken ct)
     {
         if (level < 0 || n < 0 || width is < 1 or > TlogTiles.Width || n > long.MaxValue / TlogTiles.Width - 1) return false;

@@ -78,24 +78,26 @@ internal sealed class LogContinuity(
         var head = await LogHead.LockAsync(connection, transaction, ct);
         // Another process has put the entries back meanwhile.
         if (head.Size != size) return;
+        var lists = new MirroredLists(mirror);
         await foreach (var chunk in mirror.EntriesAsync(size, mirrored.Size, ct).Chunk(TlogTiles.Width).WithCancellation(ct))
         {
-            head = await WriteAsync(connection, transaction, head, [.. chunk.Select(entry => LogEntry.Decode(entry))], ct);
+            head = await WriteAsync(connection, transaction, head, await lists.PendingAsync(head.Size, chunk, ct), ct);
             if (head.Size % RoomEvery < TlogTiles.Width) await MakeRoomAsync(connection, transaction, ct);
         }
 
         if (!head.Root.AsSpan().SequenceEqual(mirrored.Root()))
             throw new VaultStartException("The entries of the log's mirror do not lead to its own root: put its folder back from a copy.");
         var declared = restores.Declare(size, root, head);
-        await WriteAsync(connection, transaction, head, [declared], ct);
+        await WriteAsync(connection, transaction, head, [new PendingEntry(declared, null)], ct);
         await DurabilityGuard.CommitAsync(transaction);
         await PutCheckpointBackAsync(declared.Time, ct);
         logger.LogWarning("The vault database is a copy from before entry {First} of the log; {Count} entries were put back from the mirror.", size, mirrored.Size - size);
+        if (lists.Missing > 0) logger.LogWarning("The lists of persons of {Count} of them are not in the mirror, or are not what the entries were made of.", lists.Missing);
     }
 
-    private static async Task<LogHead> WriteAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, LogHead head, List<LogEntry> entries, CancellationToken ct)
+    private static async Task<LogHead> WriteAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, LogHead head, List<PendingEntry> entries, CancellationToken ct)
     {
-        var batch = new LogBatch(head, entries.ConvertAll(entry => new PendingEntry(entry, null)));
+        var batch = new LogBatch(head, entries);
         await using var write = batch.Write(connection, transaction);
         await write.ExecuteNonQueryAsync(ct);
         return batch.After;
@@ -131,4 +133,34 @@ internal sealed class LogContinuity(
 
     private static VaultStartException Refusal(string what) =>
         new($"The log of the vault database is not this vault's: {what}. Restore a database that continues the log; this one must not be served.");
+}
+
+/// <summary>Entries of the mirror together with the lists of those whom they are about, as far as the lists are there and are what the entries were made of.</summary>
+internal sealed class MirroredLists(LogMirror mirror)
+{
+    private (long N, byte[]? Lists) bundle = (-1, null);
+
+    /// <summary>Entries without their list.</summary>
+    public long Missing { get; private set; }
+
+    public async Task<List<PendingEntry>> PendingAsync(long first, IReadOnlyList<ReadOnlyMemory<byte>> entries, CancellationToken ct)
+    {
+        var pending = new List<PendingEntry>(entries.Count);
+        for (var i = 0; i < entries.Count; i++)
+        {
+            var entry = LogEntry.Decode(entries[i]);
+            pending.Add(new PendingEntry(entry, null, entry.BulkCount > 0 ? await FindAsync(first + i, entry, ct) : null));
+        }
+
+        return pending;
+    }
+
+    private async Task<BulkMembers?> FindAsync(long index, LogEntry entry, CancellationToken ct)
+    {
+        var (n, place) = Math.DivRem(index, TlogTiles.Width);
+        if (bundle.N != n) bundle = (n, await mirror.MembersAsync(n, ct));
+        if (BulkMembers.TryRead(entry, MembersBundle.Find(bundle.Lists, (int)place), out var members)) return members;
+        Missing++;
+        return null;
+    }
 }

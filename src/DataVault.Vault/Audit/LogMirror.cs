@@ -9,16 +9,18 @@ namespace DataVault.Vault;
 /// before the signer signs, so whatever was ever signed can be put back into a database that lost it (<see cref="LogContinuity"/>).
 /// <code>
 /// checkpoint            the newest signed note
-/// tile/0/000 …          hash tiles           tile/entries/000 …   entry bundles
+/// tile/0/000 …          hash tiles           tile/entries/000 …   entry bundles           tile/members/000 …   whom entries about several persons are about
 /// mirror.state          size, frontier and root of what is here, whole, on disk      mirror.lock   held while somebody writes
 /// </code>
 /// </summary>
 /// <remarks>
-/// INVARIANT: tiles first, then the state that counts them. What lies beyond the state is of a writer that died, and is written again. The details of entries
+/// INVARIANT: lists first, then entries, then tiles, then the state that counts them. What lies beyond the state is of a writer that died, and is written again. The details of entries
 /// are not here: a person's erasure would have to reach into what auditors have copied.
 /// </remarks>
 internal sealed class LogMirror : IDisposable
 {
+    private const int ListsAtOnce = 16;
+
     private readonly LogStore store;
     private readonly IRandomBytes random;
     private readonly ILogger<LogMirror> logger;
@@ -27,6 +29,7 @@ internal sealed class LogMirror : IDisposable
     private readonly TileDirectory tiles;
     private readonly SemaphoreSlim turn = new(1, 1);
     private MirrorEdge? edge;
+    private Queue<long>? unlisted;
 
     public LogMirror(VaultOptions options, LogStore store, IRandomBytes random, ILogger<LogMirror> logger)
     {
@@ -98,6 +101,12 @@ internal sealed class LogMirror : IDisposable
         }
     }
 
+    /// <summary>The lists of a bundle, as they are here; null when there are none.</summary>
+    public Task<byte[]?> MembersAsync(long n, CancellationToken ct) => tiles.MembersAsync(n, ct);
+
+    /// <summary>Whether the lists of all entries before <paramref name="end"/> are here that the database has.</summary>
+    public async Task<bool> HasMembersAsync(long end, CancellationToken ct) => (await store.BundlesWithMembersAsync(end, ct)).TrueForAll(IsListed);
+
     /// <summary>Leaf hashes of a tile of the lowest level, as many as the mirror's tree has there.</summary>
     public Task<byte[]> LeavesAsync(long n, CancellationToken ct) => TileAsync(0, n, (int)Math.Min(TlogTiles.Width, Read().Size - n * TlogTiles.Width), ct);
 
@@ -116,18 +125,45 @@ internal sealed class LogMirror : IDisposable
         var before = Read();
         if (before.Size > size) return true;
         if (edge is null || edge.Tree.Size != before.Size) edge = await OpenEdgeAsync(before, ct);
+        await ListAsync(before.Size, ct);
         await foreach (var (index, entry) in store.EntriesAsync(before.Size, size, ct))
         {
             if (index != edge.Tree.Size) return false;
+            edge.Note(entry.Span);
+            if (edge.FillsWithNext) await KeepMembersAsync(size, ct);
             edge.Append(entry);
         }
 
         if (edge.Tree.Size != size || !edge.Tree.Root().AsSpan().SequenceEqual(root.Span)) return false;
         if (before.Size == size) return true;
+        await KeepMembersAsync(size, ct);
         edge.WritePartial();
         state.Write(edge.Tree, random);
         edge.DropOutgrown();
         return true;
+    }
+
+    private async Task KeepMembersAsync(long size, CancellationToken ct)
+    {
+        if (edge!.TakeUnlisted() is { } n) await KeepMembersAsync(n, size, ct);
+    }
+
+    private async Task KeepMembersAsync(long n, long size, CancellationToken ct)
+    {
+        if (await store.MembersBundleAsync(n, size, ct) is { } lists) DurableFile.Replace(Path.Combine(folder, TlogTiles.MembersPath(n)), lists, random);
+    }
+
+    private bool IsListed(long n) => File.Exists(Path.Combine(folder, TlogTiles.MembersPath(n)));
+
+    // Lists of entries that were mirrored before lists were: a few at a time, so that the signing hardly waits.
+    private async Task ListAsync(long size, CancellationToken ct)
+    {
+        unlisted ??= new Queue<long>((await store.BundlesWithMembersAsync(size, ct)).Where(n => !IsListed(n)));
+        for (var left = ListsAtOnce; left > 0 && unlisted.TryPeek(out var n); left--)
+        {
+            await KeepMembersAsync(n, size, ct);
+            unlisted.Dequeue();
+        }
     }
 
     private async Task<MirrorEdge> OpenEdgeAsync(CompactRange tree, CancellationToken ct)
@@ -188,7 +224,12 @@ internal sealed class MirrorEdge(CompactRange tree, string folder, IRandomBytes 
     private readonly List<ReadOnlyMemory<byte>> entries = new(TlogTiles.Width);
     private readonly List<string> outgrown = [];
 
+    private long? unlisted;
+
     public CompactRange Tree { get; } = tree.Clone();
+
+    /// <summary>Whether the next entry fills a bundle, which is written at once.</summary>
+    public bool FillsWithNext => entries.Count == TlogTiles.Width - 1;
 
     public static byte[] Fold(ReadOnlySpan<byte> hashes)
     {
@@ -201,6 +242,20 @@ internal sealed class MirrorEdge(CompactRange tree, string folder, IRandomBytes 
     {
         levels[level].AddRange(hashes);
         entries.AddRange(bundle);
+    }
+
+    /// <summary>Looks at an entry before it is appended.</summary>
+    public void Note(ReadOnlySpan<byte> entry)
+    {
+        if (BulkMembers.AreDue(entry)) unlisted = Tree.Size / TlogTiles.Width;
+    }
+
+    /// <summary>The bundle whose lists are to be written, since an entry with a list came to it; null when there is none.</summary>
+    public long? TakeUnlisted()
+    {
+        var taken = unlisted;
+        unlisted = null;
+        return taken;
     }
 
     public void Append(ReadOnlyMemory<byte> entry)

@@ -64,6 +64,8 @@ public sealed class LogPrune
         ArgumentNullException.ThrowIfNull(plan);
         if (plan.IsEmpty) throw new VaultStartException("There is nothing to prune.");
         var root = await ProveAsync(plan.Below, ct);
+        if (!await mirror.HasMembersAsync(plan.Below, ct))
+            throw new VaultStartException("The log's mirror does not hold the lists of persons yet that belong to the entries: leave the server running until it does.");
         var entry = log.Entry(EntryType.LogPrune, LogWorker.Keeper, default, "", EntryResult.Ok, []) with { Reference = plan.Below, Seal = root };
         var index = await database.RunAsync((connection, transaction) => log.AppendWithinAsync(connection, transaction, [entry], ct), ct);
         await indexer.CatchUpAsync(ct);

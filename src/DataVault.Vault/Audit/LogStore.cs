@@ -81,9 +81,29 @@ internal sealed class LogStore(VaultDatabase database)
         await using var command = database.Source.CreateCommand("select tags from audit.bulk where index = $1");
         command.Parameters.Add(new() { Value = index });
         if (await command.ExecuteScalarAsync(ct) is not byte[] tags) return null;
-        return BulkMembers.TryParse(tags, out var members) && members!.AreOf(entry)
+        return BulkMembers.TryRead(entry, tags, out var members)
             ? members
             : throw new InvalidDataException($"The list of those whom entry {index} is about is not the one that it was made of.");
+    }
+
+    /// <summary>The lists that belong to the entries of a bundle, of those before <paramref name="end"/>, as <see cref="MembersBundle"/> has them; null when there are none.</summary>
+    public async Task<byte[]?> MembersBundleAsync(long n, long end, CancellationToken ct)
+    {
+        var first = n * TlogTiles.Width;
+        await using var command = database.Source.CreateCommand("select index, tags from audit.bulk where index >= $1 and index < $2 order by index");
+        command.Parameters.Add(new() { Value = first });
+        command.Parameters.Add(new() { Value = Math.Min(end, first + TlogTiles.Width) });
+        var lists = await Rows.ReadAsync(
+            command, row => KeyValuePair.Create((int)(row.GetInt64(0) - first), (ReadOnlyMemory<byte>)row.GetFieldValue<byte[]>(1)), ct);
+        return lists.Count > 0 ? MembersBundle.Encode(lists) : null;
+    }
+
+    /// <summary>Numbers of the bundles before entry <paramref name="end"/> that have lists.</summary>
+    public async Task<List<long>> BundlesWithMembersAsync(long end, CancellationToken ct)
+    {
+        await using var command = database.Source.CreateCommand($"select distinct index / {TlogTiles.Width} from audit.bulk where index < $1 order by 1");
+        command.Parameters.Add(new() { Value = end });
+        return await Rows.ReadAsync(command, row => row.GetInt64(0), ct);
     }
 
     /// <summary>Hashes of a tile, or of its first <paramref name="width"/>; null beyond the end of the log.</summary>

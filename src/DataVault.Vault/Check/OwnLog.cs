@@ -16,4 +16,7 @@ internal sealed class OwnLog(AuditReader log, LogMirror mirror) : ILogSource
         var entries = await mirror.EntriesAsync(n * TlogTiles.Width, n * TlogTiles.Width + width, cancellationToken).ToListAsync(cancellationToken);
         return entries.Count == width ? EntryBundle.Encode(entries) : null;
     }
+
+    public async Task<byte[]?> MembersAsync(long n, CancellationToken cancellationToken) =>
+        await log.MembersAsync(n, cancellationToken) ?? await mirror.MembersAsync(n, cancellationToken);
 }

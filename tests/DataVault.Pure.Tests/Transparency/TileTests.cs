@@ -40,8 +40,33 @@ public sealed class TileTests
     [InlineData("tile/0/../000")]
     [InlineData("tile/entries/x99/000")]
     [InlineData("other/0/000")]
+    [InlineData("tile/members/000.p/1")]
     [InlineData("tile/0/x999/x999/x999/x999/x999/x999/x999/999")]
     public void Every_other_path_is_refused(string path) => Assert.False(TlogTiles.TryParsePath(path, out _, out _, out _));
+
+    [Theory]
+    [InlineData(0, "tile/members/000")]
+    [InlineData(1_234_067, "tile/members/x001/x234/067")]
+    public void Lists_of_persons_have_a_path_without_a_width(long n, string path)
+    {
+        Assert.Equal(path, TlogTiles.MembersPath(n));
+        Assert.True(TlogTiles.TryParsePath(path, out var level, out var found, out _));
+        Assert.Equal((TlogTiles.MembersLevel, n), (level, found));
+        Assert.False(TlogTiles.TryParsePath(path + ".p/7", out _, out _, out _));
+    }
+
+    [Fact]
+    public void Lists_of_persons_are_found_by_place_and_a_damaged_end_hides_no_earlier_one()
+    {
+        var (one, two) = (new byte[16], Enumerable.Range(0, 48).Select(i => (byte)i).ToArray());
+        var bundle = MembersBundle.Encode([new(0, one), new(255, two)]);
+        Assert.Equal(one, MembersBundle.Find(bundle, 0).ToArray());
+        Assert.Equal(two, MembersBundle.Find(bundle, 255).ToArray());
+        Assert.True(MembersBundle.Find(bundle, 7).IsEmpty);
+        Assert.True(MembersBundle.Find(bundle.AsSpan(0, bundle.Length - 1), 255).IsEmpty);
+        Assert.Equal(one, MembersBundle.Find(bundle.AsSpan(0, bundle.Length - 1), 0).ToArray());
+        Assert.True(MembersBundle.Find([9, 255, 255, 255, 255, 1], 9).IsEmpty);
+    }
 
     [Fact]
     public void A_bundle_gives_back_its_entries()

@@ -86,6 +86,35 @@ public sealed class VerifyProgramTests : IDisposable
     }
 
     [Fact]
+    public async Task A_persons_history_has_what_is_about_several_of_whom_they_are_one_and_says_whose_list_is_missing()
+    {
+        var tag = Enumerable.Repeat((byte)7, 16).ToArray();
+        var random = new Random(4);
+        var with = BulkMembers.Of([MemoryLog.Entry(0, random).Subject, tag, MemoryLog.Entry(0, random).Subject]);
+        var without = BulkMembers.Of([MemoryLog.Entry(0, random).Subject, MemoryLog.Entry(0, random).Subject]);
+        var about = new Dictionary<int, BulkMembers> { [3] = with, [4] = without, [299] = with };
+        var log = MemoryLog.Of([.. Enumerable.Range(0, 300).Select(i => Several(MemoryLog.Entry(i, random), about.GetValueOrDefault(i)).Encode())]);
+        log.Files[TlogTiles.MembersPath(0)] = MembersBundle.Encode([new(3, with.Tags), new(4, without.Tags)]);
+        log.Files[TlogTiles.MembersPath(1)] = MembersBundle.Encode([new(43, with.Tags)]);
+
+        Assert.Equal(0, await RunAsync("history", "--tag", Convert.ToHexString(tag), "--log", Save(log, "whole")));
+        Assert.Contains("2 entries", _output.ToString(), StringComparison.Ordinal);
+        Assert.Contains("       299  ", _output.ToString(), StringComparison.Ordinal);
+        Assert.DoesNotContain("not known", _output.ToString(), StringComparison.Ordinal);
+
+        log.Files.Remove(TlogTiles.MembersPath(1));
+        Assert.Equal(0, await RunAsync("history", "--tag", Convert.ToHexString(tag), "--log", Save(log, "unlisted")));
+        Assert.Contains("not known   whether the person is among those whom 1 entries are about: their lists are not in this copy (the first is entry 299)", _output.ToString(), StringComparison.Ordinal);
+
+        log.Files[TlogTiles.MembersPath(1)] = MembersBundle.Encode([new(43, without.Tags)]);
+        Assert.Equal(1, await RunAsync("history", "--tag", Convert.ToHexString(tag), "--log", Save(log, "altered")));
+        Assert.Contains("the list of those whom entry 299 is about is not the one", _output.ToString(), StringComparison.Ordinal);
+    }
+
+    private static LogEntry Several(LogEntry entry, BulkMembers? members) =>
+        members is null ? entry : entry with { Subject = default, BulkCount = members.Count, BulkRoot = members.Root() };
+
+    [Fact]
     public async Task A_proof_of_an_entry_and_a_notes_signature_are_checked()
     {
         var entries = MemoryLog.Entries(5);

@@ -106,6 +106,24 @@ public sealed class LogPruneTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Lists_of_persons_go_only_when_the_mirror_has_them()
+    {
+        clock.Advance(TimeSpan.FromDays(1));
+        var about = await vault.Get<AuditLog>().AppendAsync(
+            AuditLog.Concerning(Log.Entry(vault), [Guid.NewGuid().ToByteArray(), Guid.NewGuid().ToByteArray()]));
+        await Task.WhenAll(Enumerable.Range(0, 300).Select(number => Log.AppendAsync(vault, 1 + number % 5)));
+        await Reader.SignAsync();
+        var list = Path.Combine(databases.Home, "log-mirror", TlogTiles.MembersPath(about / TlogTiles.Width));
+        var plan = await Prune.PlanAsync(Begin.AddDays(3));
+        File.Move(list, list + ".away");
+        await Assert.ThrowsAsync<VaultStartException>(() => Prune.RunAsync(plan, databases.VaultAdmin));
+        File.Move(list + ".away", list);
+        await Prune.RunAsync(plan, databases.VaultAdmin);
+        Assert.Equal(0, await People.CountAsync(vault, $"audit.bulk where index = {about}"));
+        Assert.False(MembersBundle.Find(await vault.Get<LogMirror>().MembersAsync(about / TlogTiles.Width, default), (int)(about % TlogTiles.Width)).IsEmpty);
+    }
+
+    [Fact]
     public async Task The_servers_login_may_not_prune()
     {
         foreach (var sql in new[] { "select audit.prune(0)", "delete from audit.bulk", "delete from audit.entry_index", "insert into audit.pruned values (0, '', 0, now())", "drop table audit.batch_000000" })

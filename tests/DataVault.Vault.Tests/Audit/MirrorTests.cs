@@ -171,6 +171,76 @@ public sealed class MirrorTests
         Assert.Equal(301, report.Size);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_restored_database_gets_back_who_was_concerned_by_entries_about_several(bool mirroredBeforeListsWere)
+    {
+        await using var databases = await DatabasePerClass.CreateAsync();
+        await using (var vault = await databases.StartVaultAsync()) await GrowAsync(vault, 250);
+        await databases.BackUpAsync(databases.VaultName);
+        Guid[] tags = [Guid.NewGuid(), Guid.NewGuid(), Guid.NewGuid()];
+        long[] about;
+        await using (var vault = await databases.StartVaultAsync())
+        {
+            about = [await AboutAsync(vault, tags[..2]), await AboutAsync(vault, tags)];
+            await GrowAsync(vault, 300);
+            about = [.. about, await AboutAsync(vault, tags[1..])];
+            await GrowAsync(vault, 1);
+        }
+
+        var lists = Path.Combine(databases.Home, "log-mirror", "tile", "members");
+        Assert.Equal(2, Directory.GetFiles(lists).Length);
+        if (mirroredBeforeListsWere)
+        {
+            Directory.Delete(lists, recursive: true);
+            await GrowAsync(databases, 1);
+        }
+
+        await databases.RestoreAsync(databases.VaultName);
+        await using var restored = await databases.StartVaultAsync();
+        await restored.Get<AuditReader>().CatchUpAsync();
+        Assert.Equal(about, await ConcernedAsync(restored, tags[1]));
+        Assert.Equal(about[1..], await ConcernedAsync(restored, tags[2]));
+        var entry = LogEntry.Decode((await restored.Get<LogStore>().EntriesAtAsync(about, default))[about[0]]);
+        Assert.Equal(2, (await restored.Get<LogStore>().MembersAsync(about[0], entry, default))!.Count);
+        await GrowAsync(restored, 1);
+        Assert.True((await ReplayAsync(restored, databases)).Ok);
+    }
+
+    [Fact]
+    public async Task A_list_that_is_not_the_entrys_is_not_put_back()
+    {
+        await using var databases = await DatabasePerClass.CreateAsync();
+        await GrowAsync(databases, 3);
+        await databases.BackUpAsync(databases.VaultName);
+        long about;
+        await using (var vault = await databases.StartVaultAsync())
+        {
+            about = await AboutAsync(vault, [Guid.NewGuid(), Guid.NewGuid()]);
+            await GrowAsync(vault, 1);
+        }
+
+        var list = Path.Combine(databases.Home, "log-mirror", TlogTiles.MembersPath(0));
+        var bytes = await File.ReadAllBytesAsync(list);
+        bytes[^1] ^= 1;
+        await File.WriteAllBytesAsync(list, bytes);
+        await databases.RestoreAsync(databases.VaultName);
+        await using var restored = await databases.StartVaultAsync();
+        var entry = LogEntry.Decode((await restored.Get<LogStore>().EntriesAtAsync([about], default))[about]);
+        Assert.Null(await restored.Get<LogStore>().MembersAsync(about, entry, default));
+    }
+
+    private static Task<long> AboutAsync(RunningVault vault, Guid[] tags) =>
+        vault.Get<AuditLog>().AppendAsync(AuditLog.Concerning(Log.Entry(vault), tags.Select(tag => (ReadOnlyMemory<byte>)tag.ToByteArray(bigEndian: true))));
+
+    private static async Task<List<long>> ConcernedAsync(RunningVault vault, Guid tag)
+    {
+        await using var command = vault.Get<VaultDatabase>().Source.CreateCommand("select index from audit.bulk_member where subject = $1 order by index");
+        command.Parameters.Add(new() { Value = tag });
+        return await Rows.ReadAsync(command, row => row.GetInt64(0), default);
+    }
+
     private static SignedNote Note(string text) => SignedNote.TryParse(text, out var note) ? note! : throw new FormatException("not a note");
 
     private static Task<VerificationReport> ReplayAsync(RunningVault vault, DatabasePerClass databases, IReadOnlyList<SignedNote>? earlier = null) =>
