@@ -118,6 +118,7 @@ internal sealed class ChangeRelay(ChangeLedger ledger, TimeProvider clock, ILogg
 {
     private static readonly TimeSpan Rhythm = TimeSpan.FromSeconds(5);
 
+#pragma warning disable CA1031 // Whatever the databases do, the next round comes.
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         while (!stoppingToken.IsCancellationRequested)
@@ -126,7 +127,11 @@ internal sealed class ChangeRelay(ChangeLedger ledger, TimeProvider clock, ILogg
             {
                 await ledger.ConfirmAllAsync(stoppingToken);
             }
-            catch (Exception e) when (e is not OperationCanceledException)
+            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (Exception e)
             {
                 logger.LogWarning("Changes of accounts and clients cannot be confirmed in the log now ({Kind}); it is tried again.", e.GetType().Name);
             }
@@ -134,4 +139,5 @@ internal sealed class ChangeRelay(ChangeLedger ledger, TimeProvider clock, ILogg
             await Task.Delay(Rhythm, clock, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
+#pragma warning restore CA1031
 }
