@@ -18,20 +18,43 @@ public sealed class PolicyException : Exception
     public IReadOnlyList<PolicyProblem> Problems { get; }
 }
 
-/// <summary>Collects problems, so that one loading reports them all.</summary>
+/// <summary>Collects problems, so that one loading reports them all; of very many, the first and how many more.</summary>
 internal sealed class ProblemList
 {
-    private readonly List<PolicyProblem> problems = [];
+    private const int Most = 200;
+
+    private readonly HashSet<PolicyProblem> problems = [];
+    private int more;
 
     public bool Any => problems.Count > 0;
 
-    public IReadOnlyList<PolicyProblem> Sorted =>
-        [.. problems.Distinct().OrderBy(problem => problem.File, StringComparer.Ordinal).ThenBy(problem => problem.Line)];
+    public IReadOnlyList<PolicyProblem> Sorted
+    {
+        get
+        {
+            var sorted = problems.OrderBy(problem => problem.File, StringComparer.Ordinal).ThenBy(problem => problem.Line).ToList();
+            if (more > 0) sorted.Add(new PolicyProblem("policies", 0, $"and {more} more"));
+            return sorted;
+        }
+    }
 
-    public void Add(string file, int line, string message) => problems.Add(new PolicyProblem(file, line, message));
+    public void Add(string file, int line, string message)
+    {
+        var problem = new PolicyProblem(file, line, Shortened(message));
+        if (problems.Count < Most) problems.Add(problem);
+        else if (!problems.Contains(problem)) more++;
+    }
 
     public void ThrowIfAny()
     {
         if (Any) throw new PolicyException(Sorted);
+    }
+
+    // A message quotes what stands in the file, which may be long and hold anything.
+    private static string Shortened(string message)
+    {
+        const int Longest = 400;
+        var shown = message.Length <= Longest ? message : message[..Longest] + "…";
+        return string.Concat(shown.Select(letter => char.IsControl(letter) || char.IsSurrogate(letter) ? '?' : letter));
     }
 }

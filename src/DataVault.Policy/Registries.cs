@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Collections.Frozen;
 
 namespace DataVault.Policy;
@@ -109,6 +110,7 @@ public sealed class Role
 public sealed class RoleRegistry
 {
     private readonly FrozenDictionary<string, Role> byName;
+    private readonly ConcurrentDictionary<Role, HashSet<Role>> lineages = new();
 
     internal RoleRegistry(IReadOnlyList<Role> all)
     {
@@ -134,16 +136,19 @@ public sealed class RoleRegistry
         return circles.Count == 0 ? Reach.Everybody : new Reach(circles);
     }
 
-    /// <summary>The role and everything it descends from. Parents form no circle: loading refuses one.</summary>
-    internal IReadOnlyList<Role> Lineage(Role role)
+    /// <summary>The role and everything it descends from. Also where parents form a circle, which loading refuses.</summary>
+    internal IReadOnlyCollection<Role> Lineage(Role role)
     {
-        var lineage = new List<Role> { role };
-        for (var index = 0; index < lineage.Count; index++)
+        if (lineages.TryGetValue(role, out var known)) return known;
+        var lineage = new HashSet<Role>();
+        var open = new Stack<Role>([role]);
+        while (open.TryPop(out var one))
         {
-            lineage.AddRange(lineage[index].Parents.Select(Find).OfType<Role>().Where(parent => !lineage.Contains(parent)));
+            if (!lineage.Add(one)) continue;
+            foreach (var parent in one.Parents.Select(Find).OfType<Role>().Distinct()) open.Push(parent);
         }
 
-        return lineage;
+        return lineages[role] = lineage;
     }
 }
 

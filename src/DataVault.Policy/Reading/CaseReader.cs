@@ -10,6 +10,8 @@ internal sealed record PolicyWords(
 /// <summary>Reads cases/*.yaml.</summary>
 internal sealed class CaseReader(PolicyWords words)
 {
+    private const int MostCases = 20_000;
+
     private static readonly string[] States = ["given", "expired", "withdrawn", "refused", "unknown"];
 
     private static readonly string[] Outcomes =
@@ -26,6 +28,12 @@ internal sealed class CaseReader(PolicyWords words)
         {
             foreach (var body in file.Listed("cases"))
             {
+                if (cases.Count == MostCases)
+                {
+                    file.Problem(body.Line, $"more than {MostCases} cases");
+                    return cases;
+                }
+
                 cases.Add(Case(body));
                 body.Done();
             }

@@ -8,6 +8,7 @@ internal sealed class CatalogueReader(IReadOnlyList<RetentionRule> retention)
     private static readonly string[] Origins = ["provided", "observed", "derived", "inferred"];
     private static readonly string[] Stages = ["discover", "consider", "buy", "use", "support", "advocate", "leave"];
 
+    private readonly HashSet<string> retentionNames = [.. retention.Select(rule => rule.Name)];
     private readonly List<FieldClass> classes = [];
 
     public Catalogue Catalogue(Section? section)
@@ -83,7 +84,7 @@ internal sealed class CatalogueReader(IReadOnlyList<RetentionRule> retention)
         var category = body.Text("category");
         if (category.Length > 0 && !category.StartsWith("pd:", StringComparison.Ordinal)) body.Problem(body.LineOf("category"), $"category {category} is not a pd: identifier");
         var rule = body.Text("retention");
-        if (rule.Length > 0 && retention.All(known => known.Name != rule)) body.Problem(body.LineOf("retention"), $"unknown retention rule {rule}");
+        if (rule.Length > 0 && !retentionNames.Contains(rule)) body.Problem(body.LineOf("retention"), $"unknown retention rule {rule}");
         var className = body.Text("class");
         var known = classes.Find(item => item.Name == className);
         if (known is null && className.Length > 0) body.Problem(body.LineOf("class"), $"unknown class {className}");

@@ -130,14 +130,11 @@ internal sealed class ConditionReader(PeopleRegistry people, JurisdictionTable j
         if (from == to || (from == TimeWindow.MinutesOfDay && to == 0)) body.Problem(body.LineOf("from"), "from and to are the same");
         else if (!body.Has("days") && (to - from) % TimeWindow.MinutesOfDay == 0) body.Problem(body.Line, "time says nothing");
         var name = body.Text("zone");
-        var zone = Zone(name);
+        var zone = Names.Zone(name);
         if (zone is null && name.Length > 0) body.Problem(body.LineOf("zone"), $"unknown time zone {name}: an IANA name, such as Europe/Brussels");
         body.Done();
         return zone is null || from == to ? null : new TimeWindow(days.Count == 0 ? [0, 1, 2, 3, 4, 5, 6] : [.. days.Distinct()], from, to, zone);
     }
-
-    private static TimeZoneInfo? Zone(string name) =>
-        name.Length is > 0 and <= 64 && TimeZoneInfo.TryFindSystemTimeZoneById(name, out var zone) && zone.HasIanaId ? zone : null;
 
     /// <summary>A clock time such as <c>08:30</c>, or <c>24:00</c> for the end of the day.</summary>
     private static int Minute(Section body, string key, int otherwise)

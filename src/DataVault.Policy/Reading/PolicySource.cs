@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using DataVault.Policy.Yaml;
@@ -10,13 +11,23 @@ internal sealed class PolicySource
     private static readonly string[] Known =
         ["catalogue.yaml", "events.yaml", "people.yaml", "purposes.yaml", "roles.yaml", "analytics.yaml", "retention.yaml", "jurisdictions.yaml"];
 
+    /// <summary>Characters of one file, and of all: far more than people write, and little enough to be read in a moment.</summary>
+    public const int LargestFile = 1 << 20;
+    public const int LargestPolicy = 8 << 20;
+    public const int MostFiles = 1_000;
+
     private readonly SortedDictionary<string, string> files = new(StringComparer.Ordinal);
     private readonly ProblemList problems;
 
     public PolicySource(IReadOnlyDictionary<string, string> files, ProblemList problems)
     {
         this.problems = problems;
-        foreach (var (path, text) in files) this.files[path.Replace('\\', '/')] = text.ReplaceLineEndings("\n");
+        var yaml = files.Where(file => IsYaml(file.Key)).ToList();
+        if (yaml.Count > MostFiles) problems.Add("policies", 0, $"more than {MostFiles} files");
+        if (yaml.Sum(file => (long)file.Value.Length) > LargestPolicy) problems.Add("policies", 0, $"more than {LargestPolicy >> 20} million characters in all files");
+        foreach (var (path, text) in yaml.Where(file => file.Value.Length > LargestFile)) problems.Add(path, 0, $"the file is longer than {LargestFile} characters");
+        problems.ThrowIfAny();
+        foreach (var (path, text) in yaml) this.files[path.Replace('\\', '/')] = text.ReplaceLineEndings("\n");
         foreach (var path in this.files.Keys.Where(path => IsYaml(path) && !Known.Contains(path) && !IsRules(path) && !IsCases(path)))
         {
             problems.Add(path, 0, "not a policy file: rules stand in access/, cases in cases/");
@@ -49,7 +60,32 @@ internal sealed class PolicySource
     }
 
     private Section? Read(string path) =>
-        YamlTree.Read(path, files[path], problems) is { } map ? new Section(map, path, problems) : null;
+        IsReadable(path, files[path]) && YamlTree.Read(path, files[path], problems) is { } map ? new Section(map, path, problems) : null;
+
+    /// <summary>A reviewer must see what the vault reads: no bytes that were no UTF-8, nothing invisible, nothing that turns the direction of the line.</summary>
+    private bool IsReadable(string path, string text)
+    {
+        var line = 1;
+        for (var index = 0; index < text.Length; index++)
+        {
+            var letter = text[index];
+            if (letter == '\n') line++;
+            var pair = char.IsHighSurrogate(letter) && index + 1 < text.Length && char.IsLowSurrogate(text[index + 1]);
+            if (pair) index++;
+            else if (char.IsSurrogate(letter) || letter == '\ufffd')
+            {
+                problems.Add(path, line, "not UTF-8");
+                return false;
+            }
+            else if (letter is not ('\n' or '\t') && (char.IsControl(letter) || char.GetUnicodeCategory(letter) == UnicodeCategory.Format))
+            {
+                problems.Add(path, line, $"the character U+{(int)letter:X4}, which cannot be seen");
+                return false;
+            }
+        }
+
+        return true;
+    }
 
     private static bool IsYaml(string path) => path.EndsWith(".yaml", StringComparison.Ordinal);
 
@@ -85,6 +121,13 @@ internal static class Names
 {
     public static bool IsName(string text) =>
         text.Length is > 0 and <= 64 && char.IsAsciiLetter(text[0]) && text.All(letter => char.IsAsciiLetterOrDigit(letter) || letter == '-');
+
+    /// <summary>A time zone by its IANA name, such as <c>Europe/Brussels</c>; null when there is none.</summary>
+    public static TimeZoneInfo? Zone(string text)
+    {
+        var named = text.Length is > 0 and <= 64 && char.IsAsciiLetter(text[0]) && text.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '_' or '-' or '+' or '/');
+        return named && TimeZoneInfo.TryFindSystemTimeZoneById(text, out var zone) && zone.HasIanaId ? zone : null;
+    }
 
     /// <summary>Stands unquoted in SQL and in a URL.</summary>
     public static bool IsColumn(string text) =>

@@ -12,6 +12,10 @@ internal static class RegistryReader
     /// <summary>The letters of GDPR Article 9(2).</summary>
     private static readonly string[] SpecialGrounds = [.. "abcdefghij".Select(letter => $"A9-2-{letter}")];
 
+    /// <summary>A table has a row for each role, purpose and action.</summary>
+    private const int MostRoles = 256;
+    private const int MostParents = 16;
+
     private static readonly string[] Triggers = ["last-activity", "recorded", "occurred", "contract-end"];
 
     public static IReadOnlyList<RetentionRule> Retention(Section? section)
@@ -74,7 +78,7 @@ internal static class RegistryReader
         {
             var capabilities = body.Words("capabilities");
             foreach (var word in capabilities.Where(word => !Capabilities.All.Contains(word.Text))) body.Problem(word.Line, $"unknown capability {word.Text}");
-            var role = new Role(name.Text, body.Text("title"), [.. body.Words("parents").Select(word => word.Text)], [.. capabilities.Select(word => word.Text)])
+            var role = new Role(name.Text, body.Text("title"), [.. body.Words("parents").Take(MostParents).Select(word => word.Text)], [.. capabilities.Select(word => word.Text)])
             {
                 OwnReach = conditions.Reach(body),
             };
@@ -83,6 +87,12 @@ internal static class RegistryReader
         }
 
         section?.Done();
+        if (roles.Count > MostRoles)
+        {
+            section!.Problem(section.Line, $"more than {MostRoles} roles");
+            roles.RemoveRange(MostRoles, roles.Count - MostRoles);
+        }
+
         var registry = new RoleRegistry([.. roles.Select(pair => pair.Role).OrderBy(role => role.Name, StringComparer.Ordinal)]);
         foreach (var (role, body) in roles) CheckParents(role, body, registry);
         return registry;
@@ -90,7 +100,9 @@ internal static class RegistryReader
 
     private static void CheckParents(Role role, Section body, RoleRegistry registry)
     {
-        foreach (var parent in body.Words("parents"))
+        var parents = body.Words("parents");
+        if (parents.Count > MostParents) body.Problem(body.LineOf("parents"), $"more than {MostParents} parents");
+        foreach (var parent in parents.Take(MostParents))
         {
             if (registry.Find(parent.Text) is not { } known) body.Problem(parent.Line, $"unknown role {parent.Text}");
             else if (registry.Lineage(known).Contains(role)) body.Problem(parent.Line, $"{role.Name} would be its own ancestor");
@@ -127,7 +139,8 @@ internal static class RegistryReader
         }
 
         var zone = body.Text("zone");
-        if (!TimeZoneInfo.TryFindSystemTimeZoneById(zone, out var found)) body.Problem(body.LineOf("zone"), $"unknown time zone {zone}");
+        var found = Names.Zone(zone);
+        if (found is null && zone.Length > 0) body.Problem(body.LineOf("zone"), $"unknown time zone {zone}");
         return new Jurisdiction(name, body.Text("title"), period, (found ?? TimeZoneInfo.Utc, body.Flag("rolls", false), holidays));
     }
 

@@ -7,25 +7,42 @@ internal sealed class RuleReader(Catalogue catalogue, TrackingPlan plan, Purpose
 {
     private const int MostRules = 4096;
 
-    private readonly HashSet<string> ids = new(StringComparer.Ordinal);
+    /// <summary>Of role, purpose, action and item, over all rules: what compiling has to go through, and about a second of it.</summary>
+    private const long MostCombinations = 200_000_000;
 
-    public IReadOnlyList<Rule> Rules(IEnumerable<Section> files)
+    /// <summary>Of role, purpose and item: what the table must have room for.</summary>
+    private const long MostCells = 3_000_000;
+
+    private readonly HashSet<string> ids = new(StringComparer.Ordinal);
+    private readonly Dictionary<Role, int> heirs = roles.All.ToDictionary(role => role, role => roles.All.Count(other => roles.Lineage(other).Contains(role)));
+
+    public IReadOnlyList<Rule> Rules(IReadOnlyList<Section> files)
     {
         var rules = new List<Rule>();
         foreach (var file in files)
         {
             foreach (var body in file.Listed("rules"))
             {
+                if (rules.Count == MostRules)
+                {
+                    file.Problem(body.Line, $"more than {MostRules} rules");
+                    return rules;
+                }
+
                 rules.Add(Rule(body));
                 body.Done();
             }
 
             file.Done();
-            if (rules.Count > MostRules) file.Problem(file.Line, $"more than {MostRules} rules");
+            if (rules.Sum(Combinations) > MostCombinations) file.Problem(file.Line, $"the rules up to here speak of more than {MostCombinations} combinations of role, purpose, action and item");
         }
 
+        var cells = (long)roles.All.Count * purposes.All.Count * (catalogue.Fields.Count + plan.Types.Count);
+        if (cells > MostCells && files.Count > 0) files[0].Problem(0, $"roles times purposes times fields and event types are more than {MostCells}");
         return [.. rules.OrderBy(rule => rule.Id, StringComparer.Ordinal)];
     }
+
+    private long Combinations(Rule rule) => (long)rule.Roles.Sum(role => heirs[role]) * rule.Purposes.Count * rule.Actions.Count * rule.Items.Count;
 
     private Rule Rule(Section body)
     {
@@ -38,8 +55,8 @@ internal sealed class RuleReader(Catalogue catalogue, TrackingPlan plan, Purpose
         {
             Why = body.Text("why"),
             Forbids = forbids,
-            Roles = Resolve(body, "roles", roles.All, role => role.Name),
-            Purposes = Resolve(body, "purposes", purposes.All, purpose => purpose.Name),
+            Roles = Resolve(body, "roles", roles.All, roles.Find),
+            Purposes = Resolve(body, "purposes", purposes.All, purposes.Find),
             Items = Items(body),
             Actions = actions,
             Form = FormOf(body, forbids, actions),
@@ -60,14 +77,14 @@ internal sealed class RuleReader(Catalogue catalogue, TrackingPlan plan, Purpose
         return actions;
     }
 
-    private static List<T> Resolve<T>(Section body, string key, IReadOnlyList<T> all, Func<T, string> name) where T : class
+    private static List<T> Resolve<T>(Section body, string key, IReadOnlyList<T> all, Func<string, T?> find) where T : class
     {
         var words = body.SomeWords(key);
         if (words.Count == 1 && words[0].Text == "all") return [.. all];
         var found = new List<T>();
         foreach (var word in words)
         {
-            if (all.FirstOrDefault(item => name(item) == word.Text) is { } item) found.Add(item);
+            if (find(word.Text) is { } item) found.Add(item);
             else body.Problem(word.Line, $"unknown name {word.Text} in {key}");
         }
 
@@ -83,7 +100,7 @@ internal sealed class RuleReader(Catalogue catalogue, TrackingPlan plan, Purpose
         var items = chosen.Distinct().ToList();
         foreach (var word in body.Words("except"))
         {
-            CatalogueItem[] excepted = [.. Select(body, word, [.. catalogue.Fields, .. plan.Types], name => (CatalogueItem?)catalogue.Find(name) ?? plan.Find(name))];
+            HashSet<CatalogueItem> excepted = [.. Select(body, word, [.. catalogue.Fields, .. plan.Types], name => (CatalogueItem?)catalogue.Find(name) ?? plan.Find(name))];
             if (items.RemoveAll(excepted.Contains) == 0) body.Problem(word.Line, $"{word.Text} is excepted but was not chosen");
         }
 

@@ -12,6 +12,9 @@ internal readonly record struct Word(string Text, int Line);
 /// </summary>
 internal sealed class Section
 {
+    /// <summary>More than there are fields and event types; a bound on the work that one line can ask for.</summary>
+    private const int LongestList = 2_000;
+
     private readonly YamlMap map;
     private readonly ProblemList problems;
     private readonly HashSet<string> read = new(StringComparer.Ordinal);
@@ -24,11 +27,11 @@ internal sealed class Section
 
     public void Problem(int line, string message) => problems.Add(File, line, message);
 
-    public bool Has(string key) => map.Entries.Any(entry => entry.Key == key);
+    public bool Has(string key) => map.Find(key) is not null;
 
-    public bool IsText(string key) => map.Entries.Any(entry => entry.Key == key && entry.Value is YamlText);
+    public bool IsText(string key) => map.Find(key)?.Value is YamlText;
 
-    public int LineOf(string key) => map.Entries.FirstOrDefault(entry => entry.Key == key)?.Line ?? Line;
+    public int LineOf(string key) => map.Find(key)?.Line ?? Line;
 
     public string Text(string key) => Required(key, OptionalText(key)) ?? "";
 
@@ -97,6 +100,12 @@ internal sealed class Section
             return [];
         }
 
+        if (list.Items.Count > LongestList)
+        {
+            Problem(node.Line, $"{key} names more than {LongestList}");
+            return [];
+        }
+
         foreach (var item in list.Items.Where(item => item is not YamlText { IsNull: false })) Problem(item.Line, $"{key} must be a list of texts");
         return [.. list.Items.OfType<YamlText>().Where(item => !item.IsNull).Select(item => new Word(item.Value.Trim(), item.Line))];
     }
@@ -162,7 +171,7 @@ internal sealed class Section
     private YamlNode? Take(string key)
     {
         read.Add(key);
-        return map.Entries.FirstOrDefault(entry => entry.Key == key)?.Value;
+        return map.Find(key)?.Value;
     }
 
     private Section? AsSection(YamlNode node, string name)

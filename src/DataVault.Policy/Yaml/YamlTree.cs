@@ -12,7 +12,12 @@ internal sealed record YamlText(int Line, string Value, bool IsNull) : YamlNode(
 
 internal sealed record YamlList(int Line, IReadOnlyList<YamlNode> Items) : YamlNode(Line);
 
-internal sealed record YamlMap(int Line, IReadOnlyList<YamlEntry> Entries) : YamlNode(Line);
+internal sealed record YamlMap(int Line, IReadOnlyList<YamlEntry> Entries) : YamlNode(Line)
+{
+    private readonly Dictionary<string, YamlEntry> byKey = Entries.ToDictionary(entry => entry.Key, StringComparer.Ordinal);
+
+    public YamlEntry? Find(string key) => byKey.GetValueOrDefault(key);
+}
 
 internal sealed record YamlEntry(string Key, int Line, YamlNode Value);
 
@@ -76,15 +81,20 @@ internal sealed class YamlTree
     {
         var line = LineOf(parser.Current);
         if (depth > DeepestNesting) throw new YamlException(parser.Current!.Start, parser.Current.End, "nested too deeply");
-        if (parser.Current is NodeEvent { Anchor.IsEmpty: false } or NodeEvent { Tag.IsEmpty: false } or AnchorAlias)
-        {
-            throw new YamlException(parser.Current.Start, parser.Current.End, "anchors, aliases and tags are not allowed");
-        }
-
+        Refuse(parser.Current);
         if (parser.TryConsume<Scalar>(out var scalar)) return Text(scalar, line);
         if (parser.TryConsume<SequenceStart>(out _)) return List(line, depth);
         parser.Consume<MappingStart>();
         return Map(line, depth);
+    }
+
+    /// <summary>What would let a small file stand for a large tree, or name types: refused on sight, so that it is never built.</summary>
+    private static void Refuse(ParsingEvent? node)
+    {
+        if (node is NodeEvent { Anchor.IsEmpty: false } or NodeEvent { Tag.IsEmpty: false } or AnchorAlias)
+        {
+            throw new YamlException(node.Start, node.End, "anchors, aliases and tags are not allowed");
+        }
     }
 
     private static YamlText Text(Scalar scalar, int line) =>
@@ -100,12 +110,14 @@ internal sealed class YamlTree
     private YamlMap Map(int line, int depth)
     {
         var entries = new List<YamlEntry>();
+        var keys = new HashSet<string>(StringComparer.Ordinal);
         while (!parser.TryConsume<MappingEnd>(out _))
         {
             var at = LineOf(parser.Current);
+            Refuse(parser.Current);
             var key = parser.Consume<Scalar>().Value;
             var value = Node(depth + 1);
-            if (entries.Exists(entry => entry.Key == key)) problems.Add(file, at, $"the key {key} stands twice");
+            if (!keys.Add(key)) problems.Add(file, at, $"the key {key} stands twice");
             else entries.Add(new YamlEntry(key, at, value));
         }
 
