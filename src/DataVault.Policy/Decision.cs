@@ -34,17 +34,55 @@ public sealed record RequestedItem(CatalogueItem Item, Form? Narrower)
     }
 }
 
-/// <summary>State of a consent; expiry is computed from <see cref="ConsentFact.Expires"/>.</summary>
+/// <summary>State of a consent; expiry is computed from <see cref="ConsentFact.Expires"/>. Given and renewed count, nothing else does.</summary>
 public enum ConsentStatus
 {
     Unknown,
     Given,
     Withdrawn,
     Refused,
+
+    /// <summary>Asked for and not answered yet.</summary>
+    Requested,
+
+    /// <summary>The person wants to decide later.</summary>
+    Deferred,
+
+    /// <summary>Given again.</summary>
+    Renewed,
+
+    /// <summary>Found never to have been valid, such as for a wrong notice.</summary>
+    Invalidated,
+
+    /// <summary>Ended by the controller.</summary>
+    Revoked,
+}
+
+/// <summary>On whose word a consent rests, where age matters.</summary>
+public enum ConsentBacking
+{
+    /// <summary>The person's, of whose age nothing was known.</summary>
+    Own,
+
+    /// <summary>The person's, who was old enough by the sealed date of birth.</summary>
+    OfAge,
+
+    /// <summary>A guardian's.</summary>
+    Guardian,
 }
 
 /// <summary>How a subject stands to one purpose.</summary>
-public sealed record ConsentFact(int PurposeId, ConsentStatus Status, DateTimeOffset? Expires);
+public sealed record ConsentFact(int PurposeId, ConsentStatus Status, DateTimeOffset? Expires)
+{
+    public ConsentBacking Backing { get; init; }
+
+    /// <summary>Given knowing of an opt-out signal: the same signal does not stop it again.</summary>
+    public bool DespiteSignal { get; init; }
+
+    public bool IsGiven => Status is ConsentStatus.Given or ConsentStatus.Renewed;
+
+    public bool HoldsAt(DateTimeOffset now) => IsGiven && (Expires is null || Expires > now);
+}
 
 /// <summary>What a legal hold keeps from being erased, and for what it may still be seen afterwards.</summary>
 /// <param name="Items">Codes of items (<see cref="CatalogueItem.Code"/>). No items and no classes: everything.</param>

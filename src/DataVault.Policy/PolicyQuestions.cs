@@ -50,6 +50,11 @@ public sealed class PolicyQuestions
     /// <summary>What the rule is for, in the words of its author.</summary>
     public string? WhyOf(string ruleId) => policy.Rules.FirstOrDefault(rule => rule.Id == ruleId)?.Why;
 
+    /// <summary>What some rule lets somebody read, search by, hand out or analyse for a purpose.</summary>
+    public IEnumerable<CatalogueItem> UsedFor(Purpose purpose) => policy.Rules
+        .Where(rule => !rule.Forbids && rule.Purposes.Contains(purpose) && rule.Actions.Any(action => action == AccessAction.Search || ActionNames.Discloses(action)))
+        .SelectMany(rule => rule.Items).Distinct();
+
     private IEnumerable<PolicyGrant> Grants(Role role, Purpose purpose, IReadOnlyList<RequestedItem> items) =>
         from action in Enum.GetValues<AccessAction>()
         let best = policy.Decisions.Decide(Imagine([role.Name], purpose.Name, action, items), AllConsented, DateTimeOffset.UnixEpoch)

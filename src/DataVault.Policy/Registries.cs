@@ -27,6 +27,18 @@ public sealed class Purpose
 
     public string NoticeVersion => Terms.NoticeVersion;
 
+    /// <summary>The notice in each of its languages, its own first; none when there is no notice.</summary>
+    public IReadOnlyList<NoticeText> Notices => Terms.Consent.Notices;
+
+    /// <summary>How many days before its end a consent should be asked for again; null where nobody is reminded.</summary>
+    public int? RenewalDays => Terms.Consent.RenewalDays;
+
+    /// <summary>From which age on a person consents alone; null where age does not matter.</summary>
+    public ChildRule? Child => Terms.Consent.Child;
+
+    /// <summary>The signal Global Privacy Control is an objection to this purpose.</summary>
+    public bool Gpc => Terms.Consent.Gpc;
+
     /// <summary>How long a consent holds; null without an end.</summary>
     public int? ConsentMonths => Terms.ConsentMonths;
 
@@ -64,6 +76,8 @@ internal sealed record PurposeTerms(string Title, string LegalBasis, string Dpv)
     public bool StopsOnRestriction { get; init; } = true;
 
     public string? SpecialBasis { get; init; }
+
+    public ConsentTerms Consent { get; init; } = ConsentTerms.None;
 }
 
 /// <summary>The purposes, by id.</summary>
@@ -72,14 +86,23 @@ public sealed class PurposeRegistry
     private readonly FrozenDictionary<string, Purpose> byName;
     private readonly FrozenDictionary<int, Purpose> byId;
 
-    internal PurposeRegistry(IReadOnlyList<Purpose> all)
+    internal PurposeRegistry(IReadOnlyList<Purpose> all, PurposesHead head)
     {
-        All = all;
+        (All, Controller, GpcSince) = (all, head.Controller, head.GpcSince);
+        Notices = new NoticeShelf(all);
         byName = all.ToFrozenDictionary(purpose => purpose.Name, StringComparer.Ordinal);
         byId = all.ToFrozenDictionary(purpose => purpose.Id);
     }
 
     public IReadOnlyList<Purpose> All { get; }
+
+    /// <summary>Who decides on the processing; null where the policy does not say.</summary>
+    public ControllerIdentity? Controller { get; }
+
+    /// <summary>Since when Global Privacy Control has been honoured; null where the policy does not say.</summary>
+    public DateOnly? GpcSince { get; }
+
+    public NoticeShelf Notices { get; }
 
     public Purpose? Find(string name) => byName.GetValueOrDefault(name);
 

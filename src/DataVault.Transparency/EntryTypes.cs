@@ -12,7 +12,7 @@ public enum EntryType : ushort
     ClientChange = 38, AccountChange = 39, AnalyticsFeed = 40, AnalyticsQuery = 41, TokenIssued = 42, PolicyQuestion = 43, StatusRead = 44,
     RequestRead = 45, HoldChange = 46, IndexChange = 48, LogPrune = 50, ImpactReport = 53,
     SignerRotate = 49, Timestamp = 52, SignerAdopt = 54,
-    RestoreDeclared = 47, BackupMade = 51,
+    RestoreDeclared = 47, BackupMade = 51, ConsentReceipt = 56,
 #pragma warning restore CS1591
 }
 
@@ -74,6 +74,7 @@ public static class EntryTypes
         [EntryType.SignerAdopt] = "signer.adopt",
         [EntryType.RestoreDeclared] = "restore.declared",
         [EntryType.BackupMade] = "backup.made",
+        [EntryType.ConsentReceipt] = "consent.receipt",
     }.ToFrozenDictionary();
 
     private static readonly FrozenDictionary<string, EntryType> ByName =

@@ -2,8 +2,8 @@ using System.Globalization;
 
 namespace DataVault.Transparency;
 
-/// <summary>A file that a person was handed: an erasure certificate, or the proof of an entry.</summary>
-/// <param name="Kind"><c>erasure-certificate</c> or <c>tlog-proof</c>.</param>
+/// <summary>A file that a person was handed: an erasure certificate, a consent receipt, or the proof of an entry.</summary>
+/// <param name="Kind"><c>erasure-certificate</c>, <c>consent-receipt</c> or <c>tlog-proof</c>.</param>
 /// <param name="Problem">The first thing wrong with it; null when it holds.</param>
 /// <param name="States">What it says, by name.</param>
 public sealed record HandedDocument(string Kind, string? Problem, IReadOnlyDictionary<string, string> States)
@@ -15,11 +15,13 @@ public sealed record HandedDocument(string Kind, string? Problem, IReadOnlyDicti
 
     private IReadOnlyList<TlogProof> Proofs { get; init; } = [];
 
-    /// <summary>Reads and checks a text; null when it is neither.</summary>
+    /// <summary>Reads and checks a text; null when it is none of them.</summary>
     public static HandedDocument? Check(string text, NoteVerifier key)
     {
         if (ErasureCertificate.TryParse(text, out var certificate))
             return new HandedDocument("erasure-certificate", certificate!.Verify(key), Describe(certificate.Statement)) { Certificate = certificate, Proofs = [.. certificate.Proofs.Named().Select(one => one.Proof)] };
+        if (ConsentReceipt.TryParse(text, out var receipt))
+            return new HandedDocument("consent-receipt", receipt!.Verify(key), Describe(receipt)) { Proofs = [receipt.Proof] };
         return TlogProof.TryParse(text, out var proof) ? new HandedDocument("tlog-proof", Verify(proof!, key), Describe(proof!)) { Proofs = [proof!] } : null;
     }
 
@@ -82,6 +84,26 @@ public sealed record HandedDocument(string Kind, string? Problem, IReadOnlyDicti
             facts["final"] = Place(final.Index, final.At);
         }
         facts["counts"] = statement.Replayed ? "replayed" : "exact";
+    }
+
+    private static Dictionary<string, string> Describe(ConsentReceipt receipt)
+    {
+        var (act, said) = (receipt.Statement.Act, receipt.Statement);
+        var facts = new Dictionary<string, string>
+        {
+            ["receipt"] = $"{said.Id}",
+            ["purpose"] = said.Purpose,
+            ["state"] = ConsentStates.NameOf(act.State),
+            ["at"] = $"{act.At:u}",
+            ["expires"] = act.Expires is { } end ? $"{end:u}" : "never",
+            ["notice"] = $"{act.Notice} {act.Language}".Trim(),
+            ["entry"] = receipt.Proof.Index.ToString(CultureInfo.InvariantCulture),
+        };
+        if (act.Guardian.Length > 0)
+            facts["guardian"] = act.Guardian;
+        if (!act.NoticeHash.IsEmpty)
+            facts["notice-sha256"] = Convert.ToHexStringLower(act.NoticeHash.Span);
+        return facts;
     }
 
     private static Dictionary<string, string> Describe(TlogProof proof)

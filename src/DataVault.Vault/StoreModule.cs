@@ -21,6 +21,7 @@ internal static class StoreModule
         services.AddSingleton<ProfilePatcher>();
         services.AddSingleton<FeedReader>();
         AddDoors(services);
+        AddConsents(services);
         AddFeed(services);
         AddChecks(services);
     }
@@ -38,11 +39,25 @@ internal static class StoreModule
         services.AddSingleton(p => new EventRecorder(
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<RecordCipher>(),
             p.GetRequiredService<AuditLog>(), p.GetRequiredService<Decider>(), p.GetRequiredService<CustomerLookups>()));
-        services.AddSingleton(p => new ConsentLedger(
-            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<AuditLog>(),
-            p.GetRequiredService<ActivePolicy>(), p.GetRequiredService<SubjectFacts>(), p.GetRequiredService<VaultClock>()));
         services.AddSingleton(p => new AccessHistory(
             p.GetRequiredService<AuditReader>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<ActivePolicy>()));
+    }
+
+    private static void AddConsents(IServiceCollection services)
+    {
+        services.AddSingleton<NoticeArchive>();
+        services.AddHostedService(p => p.GetRequiredService<NoticeArchive>());
+        services.AddSingleton<ConsentRules>();
+        services.AddSingleton<ConsentFollowing>();
+        services.AddSingleton(p => new ConsentLedger(
+            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<SubjectFacts>(),
+            p.GetRequiredService<ConsentRules>(), p.GetRequiredService<ConsentFollowing>()));
+        services.AddSingleton(p => new PrivacySignals(
+            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<SubjectFacts>(),
+            p.GetRequiredService<ConsentFollowing>(), p.GetRequiredService<ConsentRules>()));
+        services.AddSingleton(p => new ConsentReceipts(
+            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<ConsentLedger>(), p.GetRequiredService<NoticeArchive>(), p.GetRequiredService<SignedProofs>(),
+            p.GetRequiredService<AuditLog>(), p.GetRequiredService<ActivePolicy>()));
     }
 
     private static void AddChecks(IServiceCollection services)

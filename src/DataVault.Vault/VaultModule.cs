@@ -99,6 +99,7 @@ public static class VaultModule
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<LogStore>(), p.GetRequiredService<LogIndexer>(),
             p.GetRequiredService<CheckpointSigner>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<ReaderNames>()));
         services.AddSingleton(p => new BackupHistory(p.GetRequiredService<AuditReader>()));
+        services.AddSingleton<SignedProofs>();
         services.AddSingleton<TagResolver>();
         services.AddSingleton(p => new LogPrune(
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<LogStore>(), p.GetRequiredService<LogMirror>(), p.GetRequiredService<LogIndexer>(),

@@ -10,6 +10,7 @@ internal static class DocumentVerbs
     [
         Documents(desk, shared, "inclusion", "Check proofs that entries stand in the log (.tlog-proof), such as the receipts of one's own data.", "tlog-proof"),
         Documents(desk, shared, "certificate", "Check an erasure certificate; with --log also that no entry of the log contradicts it.", "erasure-certificate"),
+        Documents(desk, shared, "receipt", "Check consent receipts: signature, act, notice, and that the log holds the act.", "consent-receipt"),
         Compare(desk, shared, "compare", "Compare two people's checkpoints: the same tree, one continues the other, or a fork."),
         Compare(desk, shared, "consistency", "Check that the log of one checkpoint continues that of another."),
         Note(desk, shared),

@@ -45,8 +45,9 @@ internal static class RegistryReader
             if (taken.Claim(body, name) && taken.Claim(body, purpose.Id)) purposes.Add(purpose);
         }
 
+        var head = ConsentReader.Head(section);
         section?.Done();
-        return new PurposeRegistry([.. purposes.OrderBy(purpose => purpose.Id)]);
+        return new PurposeRegistry([.. purposes.OrderBy(purpose => purpose.Id)], head);
     }
 
     private static PurposeTerms Terms(Section body)
@@ -58,10 +59,12 @@ internal static class RegistryReader
         var ground = body.OptionalText("specialBasis");
         if (ground is not null && !SpecialGrounds.Contains(ground)) body.Problem(body.LineOf("specialBasis"), $"specialBasis is {ground}, must be one of {string.Join(", ", SpecialGrounds)}");
         var dutyBound = basis is "legal-obligation" or "vital-interests";
+        var (notice, version) = (body.OptionalText("notice") ?? "", body.OptionalText("noticeVersion") ?? "");
         return new PurposeTerms(title, basis, dpv)
         {
-            Notice = body.OptionalText("notice") ?? "",
-            NoticeVersion = body.OptionalText("noticeVersion") ?? "",
+            Notice = notice,
+            NoticeVersion = version,
+            Consent = ConsentReader.Terms(body, notice, version),
             ConsentMonths = body.OptionalNumber("consentMonths", 1, 1200),
             BreakGlass = body.Flag("breakGlass", false),
             StopsOnObjection = body.Flag("stopsOnObjection", !dutyBound),

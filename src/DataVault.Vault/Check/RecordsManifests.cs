@@ -81,7 +81,7 @@ public sealed class RecordsManifests
         await using var history = new Following(snapshot.RowsAsync(
             $"select subject_id, row_version, {ProfileTables.HistoryHashSql} from vault.history order by subject_id, row_version",
             row => new Row(row.GetGuid(0), row.GetInt64(1), row.GetFieldValue<byte[]>(2)), ct));
-        await using var consents = new Following(snapshot.RowsAsync(ConsentLedger.ActsSql + " order by subject_id, sequence", ConsentRow, ct));
+        await using var consents = new Following(snapshot.RowsAsync($"select {ConsentActs.Columns} from vault.consent_event order by subject_id, sequence", ConsentRow, ct));
         await foreach (var chunk in snapshot.RowsAsync($"select {SubjectRows.Columns} from vault.subject order by subject_id", SubjectRows.Read, ct).Chunk(Step).WithCancellation(ct))
         {
             var held = (await keys.GetManyAsync([.. chunk.Select(record => record.Subject)], ct)).ToDictionary(key => key.Subject);
@@ -100,8 +100,8 @@ public sealed class RecordsManifests
 
     private static Row ConsentRow(NpgsqlDataReader row)
     {
-        var act = ConsentLedger.ReadAct(row, 2);
-        return new Row(row.GetGuid(0), act.LogIndex, ConsentHash.Of(new SubjectId(row.GetGuid(0)), row.GetInt32(1), (ConsentStatus)row.GetInt16(2), act));
+        var owned = ConsentActs.Read(row);
+        return new Row(owned.Subject.Value, owned.Act.LogIndex, owned.Hash);
     }
 
     private static async IAsyncEnumerable<byte[]> DigestsAsync(VaultSnapshot snapshot, string sql, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken ct)

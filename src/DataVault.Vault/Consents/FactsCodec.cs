@@ -12,6 +12,8 @@ namespace DataVault.Vault;
 /// version(1) = 1 | flags(1): 1 restricted, 2 on hold | n(1) | n x { purpose u16 | status u8 | expires i64, unix seconds, 0 = none } | m(1) | m x purpose u16
 /// version(1) = 2, when there are legal holds or only their remainder is left: the same, with flag 4 remainder, and then
 ///              h(1) | h x { three lists, each k u16 | k x u16: items, classes, purposes }
+/// version(1) = 3, when something is known of age, or of a consent more than given, withdrawn or refused: as 2, with flags 8 child, 16 no child;
+///              the status then is bits 0-3, bits 4-5 on whose word it rests, bit 6 given despite a signal
 /// </code>
 /// All numbers are big-endian. It is the current state; the history is vault.consent_event and, of holds, the log.
 /// </summary>
@@ -19,26 +21,31 @@ internal static class FactsCodec
 {
     private const byte Version = 1;
     private const byte VersionWithHolds = 2;
+    private const byte VersionWithAge = 3;
     private const byte RestrictedFlag = 1;
     private const byte HoldFlag = 2;
     private const byte RemainderFlag = 4;
+    private const byte ChildFlag = 8;
+    private const byte NoChildFlag = 16;
+    private const byte SignalBit = 0x40;
     private const int ConsentSize = 11;
 
     private static readonly long LastSecond = DateTimeOffset.MaxValue.ToUnixTimeSeconds();
 
     public static byte[] Encode(DecisionFacts facts)
     {
-        var held = facts.Holds.Count > 0 || facts.Remainder;
+        var aged = facts.Child is not null || facts.Consents.Any(IsTold);
+        var held = aged || facts.Holds.Count > 0 || facts.Remainder;
         var holds = facts.Holds.Sum(hold => 6 + (2 * (hold.Items.Count + hold.Classes.Count + hold.Purposes.Count)));
         var bytes = new byte[4 + (facts.Consents.Count * ConsentSize) + (facts.ObjectedPurposes.Count * 2) + (held ? 1 + holds : 0)];
-        bytes[0] = held ? VersionWithHolds : Version;
-        bytes[1] = (byte)((facts.Restricted ? RestrictedFlag : 0) | (facts.OnHold ? HoldFlag : 0) | (facts.Remainder ? RemainderFlag : 0));
+        bytes[0] = aged ? VersionWithAge : held ? VersionWithHolds : Version;
+        bytes[1] = (byte)((facts.Restricted ? RestrictedFlag : 0) | (facts.OnHold ? HoldFlag : 0) | (facts.Remainder ? RemainderFlag : 0) | AgeFlag(facts.Child));
         bytes[2] = checked((byte)facts.Consents.Count);
         var rest = bytes.AsSpan(3);
         foreach (var consent in facts.Consents)
         {
             BinaryPrimitives.WriteUInt16BigEndian(rest, checked((ushort)consent.PurposeId));
-            rest[2] = (byte)consent.Status;
+            rest[2] = StatusByte(consent);
             BinaryPrimitives.WriteInt64BigEndian(rest[3..], consent.Expires?.ToUnixTimeSeconds() ?? 0);
             rest = rest[ConsentSize..];
         }
@@ -55,6 +62,12 @@ internal static class FactsCodec
         return bytes;
     }
 
+    private static bool IsTold(ConsentFact consent) => consent.Status > ConsentStatus.Refused || consent.Backing != ConsentBacking.Own || consent.DespiteSignal;
+
+    private static int AgeFlag(bool? child) => child switch { null => 0, true => ChildFlag, false => NoChildFlag };
+
+    private static byte StatusByte(ConsentFact consent) => (byte)((int)consent.Status | ((int)consent.Backing << 4) | (consent.DespiteSignal ? SignalBit : 0));
+
     private static Span<byte> Write(Span<byte> rest, IReadOnlyList<int> numbers)
     {
         foreach (var number in numbers)
@@ -70,18 +83,19 @@ internal static class FactsCodec
     // SPEC record §5.2
     public static DecisionFacts Decode(ReadOnlySpan<byte> bytes)
     {
-        if (bytes.Length < 4 || bytes[0] is not (Version or VersionWithHolds)) throw Unreadable();
+        if (bytes.Length < 4 || bytes[0] is not (Version or VersionWithHolds or VersionWithAge)) throw Unreadable();
+        var aged = bytes[0] == VersionWithAge;
         if (bytes.Length == 4 && bytes[0] == Version && bytes[1] == 0 && bytes[2] == 0 && bytes[3] == 0) return DecisionFacts.None;
         var consents = new ConsentFact[bytes[2]];
         var rest = bytes[3..];
         if (rest.Length <= consents.Length * ConsentSize) throw Unreadable();
-        for (var index = 0; index < consents.Length; index++, rest = rest[ConsentSize..]) consents[index] = Consent(rest);
+        for (var index = 0; index < consents.Length; index++, rest = rest[ConsentSize..]) consents[index] = Consent(rest, aged);
         var objected = Numbers(rest[1..], rest[0], out rest);
         var holds = bytes[0] == Version ? [] : Holds(ref rest);
         if (!rest.IsEmpty) throw Unreadable();
         return new DecisionFacts(consents, objected, (bytes[1] & RestrictedFlag) != 0, (bytes[1] & HoldFlag) != 0)
         {
-            Holds = holds, Remainder = (bytes[1] & RemainderFlag) != 0,
+            Holds = holds, Remainder = (bytes[1] & RemainderFlag) != 0, Child = aged ? Child(bytes[1]) : null,
         };
     }
 
@@ -124,12 +138,24 @@ internal static class FactsCodec
         }
     }
 
-    private static ConsentFact Consent(ReadOnlySpan<byte> bytes)
+    private static bool? Child(byte flags) => (flags & (ChildFlag | NoChildFlag)) switch
+    {
+        0 => null,
+        ChildFlag => true,
+        NoChildFlag => false,
+        _ => throw Unreadable(),
+    };
+
+    private static ConsentFact Consent(ReadOnlySpan<byte> bytes, bool aged)
     {
         var expires = BinaryPrimitives.ReadInt64BigEndian(bytes[3..]);
-        if (bytes[2] > (byte)ConsentStatus.Refused || expires < 0 || expires > LastSecond) throw Unreadable();
-        return new ConsentFact(
-            BinaryPrimitives.ReadUInt16BigEndian(bytes), (ConsentStatus)bytes[2], expires == 0 ? null : DateTimeOffset.FromUnixTimeSeconds(expires));
+        var (status, backing, signal) = aged ? (bytes[2] & 0x0f, bytes[2] >> 4 & 3, bytes[2] & SignalBit) : (bytes[2], 0, 0);
+        var most = aged ? ConsentStatus.Revoked : ConsentStatus.Refused;
+        if (status > (int)most || backing > (int)ConsentBacking.Guardian || bytes[2] > 0x7f || expires < 0 || expires > LastSecond) throw Unreadable();
+        return new ConsentFact(BinaryPrimitives.ReadUInt16BigEndian(bytes), (ConsentStatus)status, expires == 0 ? null : DateTimeOffset.FromUnixTimeSeconds(expires))
+        {
+            Backing = (ConsentBacking)backing, DespiteSignal = signal != 0,
+        };
     }
 
     private static CryptographicException Unreadable() => new("The facts of a subject are not readable.");

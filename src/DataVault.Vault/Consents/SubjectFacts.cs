@@ -13,13 +13,18 @@ internal sealed class SubjectFacts(KeyRegistry registry, RecordCipher cipher, Va
 {
     /// <returns>The facts before and the record after; null when there is no such subject. Sealed anew even if nothing differs.</returns>
     /// <exception cref="CryptographicException">The record does not match its seal: to seal it anew would hide that.</exception>
+    public Task<(DecisionFacts Before, SealedRecord After)?> ChangeAsync(
+        NpgsqlConnection connection, NpgsqlTransaction transaction, SubjectKeys keys, Func<DecisionFacts, DecisionFacts> change, CancellationToken ct) =>
+        ChangeAsync(connection, transaction, keys, (_, before) => change(before), ct);
+
+    /// <inheritdoc cref="ChangeAsync(NpgsqlConnection, NpgsqlTransaction, SubjectKeys, Func{DecisionFacts, DecisionFacts}, CancellationToken)"/>
     public async Task<(DecisionFacts Before, SealedRecord After)?> ChangeAsync(
-        NpgsqlConnection connection, NpgsqlTransaction transaction, SubjectKeys keys, Func<DecisionFacts, DecisionFacts> change, CancellationToken ct)
+        NpgsqlConnection connection, NpgsqlTransaction transaction, SubjectKeys keys, Func<SealedRecord, DecisionFacts, DecisionFacts> change, CancellationToken ct)
     {
         if (await SubjectRows.LockAsync(connection, transaction, keys.Subject, ct) is not { } record) return null;
         await registry.MatchAsync(keys, record, ct);
         var before = Read(record, keys);
-        var after = cipher.WithFacts(record, keys, record.RowVersion + 1, FactsCodec.Encode(change(before)));
+        var after = cipher.WithFacts(record, keys, record.RowVersion + 1, FactsCodec.Encode(change(record, before)));
         await SubjectRows.UpdateAsync(connection, transaction, after, clock.Now, ct);
         return (before, after);
     }

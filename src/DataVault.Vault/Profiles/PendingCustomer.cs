@@ -27,7 +27,7 @@ internal sealed class PendingCustomer(NewCustomer item, SubjectId subject)
 
     public bool IsOpen => Error is null;
 
-    public DecisionFacts Facts => new(Draft!.Consents, [], Restricted: false, OnHold: false);
+    public DecisionFacts Facts => Draft!.Facts;
 
     public IEnumerable<(SubjectId Subject, LookupTerm Term)> Identifiers => Terms.Where(term => term.Index.IsUnique).Select(term => (subject, term));
 

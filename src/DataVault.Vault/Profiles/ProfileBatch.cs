@@ -57,8 +57,7 @@ internal sealed class ProfileBatch(IndexPlans plans, KeyRegistry keys, RecordCip
         {
             decider.Purpose(customer.Purpose);
             var draft = ProfileDraft.Read(customer, decider.Policy, decider.Clock.Now);
-            var facts = new DecisionFacts(draft.Consents, [], false, false);
-            var decision = decider.Decide(recipient, item.Subject, AccessAction.Create, customer.Purpose, draft.Items, facts);
+            var decision = decider.Decide(recipient, item.Subject, AccessAction.Create, customer.Purpose, draft.Items, draft.Facts);
             item.Accept(draft, decision);
             item.Error = Refusal(recipient, item);
         }
@@ -71,7 +70,7 @@ internal sealed class ProfileBatch(IndexPlans plans, KeyRegistry keys, RecordCip
 
     private VaultException? Refusal(Recipient recipient, PendingCustomer item)
     {
-        if (item.Draft!.Consents.Count > 0 && !decider.Policy.Decisions.CouldPermit(recipient, AccessAction.Consent, item.Item.Purpose, item.Draft.Values[0].Field))
+        if (item.Draft!.Facts.Consents.Count > 0 && !decider.Policy.Decisions.CouldPermit(recipient, AccessAction.Consent, item.Item.Purpose, item.Draft.Values[0].Field))
         {
             return VaultException.Forbidden();
         }
@@ -181,24 +180,32 @@ internal sealed class ProfileBatch(IndexPlans plans, KeyRegistry keys, RecordCip
     {
         if (open.Count == 0) return;
         var entries = new List<LogEntry>(open.Count * 2);
-        var acts = new List<(SubjectId Subject, int Purpose, ConsentStatus Status, ConsentAct Act)>();
+        var acts = new List<OwnedAct>();
         foreach (var item in open)
         {
             entries.Add(log.Entry(EntryType.KeyCreate, recipient, item.Keys!.Tag, item.Item.Purpose, EntryResult.Ok, [], requestId) with { KeyCommitment = item.Keys.Commitment });
             item.LogIndex = entries.Count;
             entries.Add(Written(recipient, item, requestId));
-            foreach (var fact in item.Draft!.Consents)
+            foreach (var fact in item.Draft!.Facts.Consents)
             {
-                var act = Act(recipient, item, fact, at: entries.Count);
-                acts.Add((item.Subject, fact.PurposeId, fact.Status, act));
-                var entry = ConsentLedger.Entry(log, recipient, item.Keys.Tag, decider.Policy.Purposes.ById(fact.PurposeId)!.Name, fact.Status, requestId);
-                entries.Add(entry with { DetailHash = ConsentHash.Of(item.Subject, fact.PurposeId, fact.Status, act) });
+                var owned = new OwnedAct(item.Subject, fact.PurposeId, Act(recipient, item, fact, at: entries.Count));
+                acts.Add(owned);
+                entries.Add(ConsentLedger.Entry(log, recipient, item.Keys.Tag, decider.Policy.Purposes.ById(fact.PurposeId)!.Name, owned, requestId));
             }
         }
         var first = await log.AppendWithinAsync(connection, transaction, entries, ct);
         open.ForEach(item => item.LogIndex += first);
         if (acts.Count == 0) return;
-        await ConsentLedger.InsertActsAsync(connection, transaction, acts.ConvertAll(one => (one.Subject, one.Purpose, one.Status, one.Act with { LogIndex = first + one.Act.LogIndex })), ct);
+        await KeepNoticesAsync(connection, transaction, acts, ct);
+        await ConsentActs.InsertAsync(connection, transaction, acts.Select(one => one with { Act = one.Act with { LogIndex = first + one.Act.LogIndex } }), ct);
+    }
+
+    private async Task KeepNoticesAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, List<OwnedAct> acts, CancellationToken ct)
+    {
+        await using var batch = new NpgsqlBatch(connection, transaction);
+        foreach (var purpose in acts.Where(act => !act.Act.NoticeHash.IsEmpty).Select(act => decider.Policy.Purposes.ById(act.Purpose)!).Distinct())
+            batch.BatchCommands.Add(NoticeArchive.Keep(purpose.Id, purpose.Notices[0], decider.Clock.Now));
+        if (batch.BatchCommands.Count > 0) await batch.ExecuteNonQueryAsync(ct);
     }
 
     private LogEntry Written(Recipient recipient, PendingCustomer item, Guid requestId) =>
@@ -212,7 +219,13 @@ internal sealed class ProfileBatch(IndexPlans plans, KeyRegistry keys, RecordCip
     /// <param name="at">Which of the entries of this call it is; the log adds where these begin.</param>
     private ConsentAct Act(Recipient recipient, PendingCustomer item, ConsentFact fact, int at)
     {
-        var notice = item.Draft!.Notice ?? decider.Policy.Purposes.ById(fact.PurposeId)!.NoticeVersion;
-        return new ConsentAct("", decider.Clock.Now, notice, ConsentLedger.ChannelOf(recipient), fact.Expires, at);
+        var purpose = decider.Policy.Purposes.ById(fact.PurposeId)!;
+        var version = item.Draft!.Notice ?? purpose.NoticeVersion;
+        // Of the version in force the text is known; a system that brings consents to an earlier one keeps what was shown then.
+        var shown = version == purpose.NoticeVersion && purpose.Notices is [var own, ..] ? own : null;
+        return new ConsentAct(ConsentStates.NameOf((byte)fact.Status), decider.Clock.Now, version, ConsentRules.ChannelOf(recipient), fact.Expires, at)
+        {
+            RecordedBy = ConsentRules.RecorderOf(recipient), NoticeHash = shown?.Hash ?? default, Language = shown?.Language,
+        };
     }
 }

@@ -17,8 +17,8 @@ internal sealed partial class ProfileDraft
 
     private static readonly string[] Origins = ["provided", "observed", "derived", "inferred"];
 
-    private ProfileDraft(IReadOnlyList<DraftValue> values, string source, string? origin, string? notice, IReadOnlyList<ConsentFact> consents) =>
-        (Values, Source, Origin, Notice, Consents) = (values, source, origin, notice, consents);
+    private ProfileDraft(IReadOnlyList<DraftValue> values, string source, string? origin, string? notice, DecisionFacts facts) =>
+        (Values, Source, Origin, Notice, Facts) = (values, source, origin, notice, facts);
 
     public IReadOnlyList<DraftValue> Values { get; }
 
@@ -28,7 +28,8 @@ internal sealed partial class ProfileDraft
 
     public string? Notice { get; }
 
-    public IReadOnlyList<ConsentFact> Consents { get; }
+    /// <summary>Of somebody new: what they consent to, and what their date of birth says.</summary>
+    public DecisionFacts Facts { get; }
 
     public IReadOnlyList<RequestedItem> Items => [.. Values.Select(value => new RequestedItem(value.Field, null))];
 
@@ -41,10 +42,10 @@ internal sealed partial class ProfileDraft
         var problems = new List<FieldProblem>();
         var values = ReadFields(customer.Fields, policy.Catalogue, removals: false, problems);
         CheckOrigin(customer.Source, customer.Origin, customer.Notice, problems);
-        var consents = ReadConsents(customer.Consents, policy.Purposes, now, problems);
+        var facts = Aged(ReadConsents(customer.Consents, policy.Purposes, now, problems), values, policy, now, problems);
         if (values.Count == 0 && problems.Count == 0) problems.Add(new("/fields", "empty", "At least one field is needed."));
         if (problems.Count > 0) throw VaultException.Invalid(problems);
-        return new ProfileDraft(values, customer.Source, customer.Origin, customer.Notice, consents);
+        return new ProfileDraft(values, customer.Source, customer.Origin, customer.Notice, facts);
     }
 
     public static ProfileDraft Read(ProfilePatch patch, Catalogue catalogue)
@@ -54,7 +55,7 @@ internal sealed partial class ProfileDraft
         CheckOrigin(patch.Source, patch.Origin, patch.Notice, problems);
         if (values.Count == 0 && problems.Count == 0) problems.Add(new("/fields", "empty", "At least one field is needed."));
         if (problems.Count > 0) throw VaultException.Invalid(problems);
-        return new ProfileDraft(values, patch.Source, patch.Origin, patch.Notice, []);
+        return new ProfileDraft(values, patch.Source, patch.Origin, patch.Notice, DecisionFacts.None);
     }
 
     private static List<DraftValue> ReadFields(IReadOnlyDictionary<string, JsonElement> fields, Catalogue catalogue, bool removals, List<FieldProblem> problems)
@@ -106,6 +107,24 @@ internal sealed partial class ProfileDraft
         }
         return facts;
     }
+
+    // A child's consent needs a guardian, whose authorisation is recorded by a call of its own.
+    private static DecisionFacts Aged(List<ConsentFact> consents, List<DraftValue> values, PolicySet policy, DateTimeOffset now, List<FieldProblem> problems)
+    {
+        var facts = new DecisionFacts(consents, [], Restricted: false, OnHold: false);
+        if (!AgeFacts.Matters(policy)) return facts;
+        facts = AgeFacts.With(facts, BornOf(values, policy), policy, DateOnly.FromDateTime(now.UtcDateTime));
+        foreach (var fact in facts.Consents.Where(fact => facts.Child == true && fact is { IsGiven: true, Backing: ConsentBacking.Own }))
+        {
+            if (policy.Purposes.ById(fact.PurposeId) is { Child: not null } purpose)
+                problems.Add(new($"/consents/{purpose.Name}", "guardian-needed", "At this age a guardian consents; their authorisation is recorded with the consent."));
+        }
+        return facts;
+    }
+
+    /// <summary>The date of birth among the values of a write.</summary>
+    public static DateOnly? BornOf(IEnumerable<DraftValue> values, PolicySet policy) =>
+        values.FirstOrDefault(value => value.Field == AgeFacts.FieldOf(policy)) is { Utf8Json: { } date } ? AgeFacts.Parse(date) : null;
 
     public static DateTimeOffset? ExpiryOf(Purpose purpose, DateTimeOffset now) => purpose.ConsentMonths is { } months ? now.AddMonths(months) : null;
 }

@@ -61,7 +61,7 @@ internal sealed class ProfilePatcher(IndexPlans plans, IndexedValues indexed, Ke
         if (change.IfMatch is { } version && version != before.RowVersion) throw VaultException.VersionMismatch();
         using var content = cipher.OpenForUpdate(before, held, decision.Permits);
         Edit(content, change.Draft, decision.Permits);
-        var after = cipher.Seal(held, before.RowVersion + 1, content, before.Facts);
+        var after = cipher.Seal(held, before.RowVersion + 1, content, FactsAfter(before, change.Draft));
         await ReindexAsync(connection, transaction, plan, change, (before, held), ct);
         var history = content.Replaced.Count > 0 ? cipher.SealHistory(held, before.RowVersion, content) : null;
         var now = decider.Clock.Now;
@@ -69,6 +69,14 @@ internal sealed class ProfilePatcher(IndexPlans plans, IndexedValues indexed, Ke
         var entry = Entry(change, held, after, decision) with { DetailHash = history is null ? default : ProfileTables.HistoryHash(now, history) };
         var index = await log.AppendWithinAsync(connection, transaction, [entry], ct);
         return (new WriteOutcome(change.Subject, after.RowVersion, index), null);
+    }
+
+    // A new date of birth says anew who is a child, and whose word a consent rests on.
+    private byte[] FactsAfter(SealedRecord before, ProfileDraft draft)
+    {
+        var policy = decider.Policy;
+        if (!AgeFacts.Matters(policy) || AgeFacts.FieldOf(policy) is not { } date || draft.Values.All(value => value.Field != date)) return before.Facts;
+        return FactsCodec.Encode(AgeFacts.With(FactsCodec.Decode(before.Facts), ProfileDraft.BornOf(draft.Values, policy), policy, decider.Clock.Today));
     }
 
     private void Edit(RecordContent content, ProfileDraft draft, IReadOnlyList<FieldPermit> permits)

@@ -101,17 +101,14 @@ internal sealed class KeyBirths(VaultDatabase database, LogStore store, LogIndex
 /// which says that the erasure was executed, closes the request with an entry of the log; the second, once no copy of the key can be opened any more,
 /// takes its place (<see cref="ErasureFinality"/>).
 /// </summary>
-internal sealed class ErasureCertificates(RequestStore store, ErasureNotebook notebook, AuditReader log, CheckpointSigner signer, KeyBirths births, EpochLedger epochs)
+internal sealed class ErasureCertificates(RequestStore store, ErasureNotebook notebook, SignedProofs log, KeyBirths births, EpochLedger epochs)
 {
-    private const int Tries = 20;
-    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
-
     public async Task<RequestRow> IssueAsync(RequestRow row, CancellationToken cancellation)
     {
         if (row.HasCertificate) return row;
         var work = notebook.Open(row);
         if (work.Epoch == 0) work = work with { Epoch = await epochs.OfAsync(work.Commitment, cancellation) };
-        var proofs = new ErasureProofs(await ProofAsync(work.RequestedIndex, cancellation), await ProofAsync(work.ExecutedIndex, cancellation))
+        var proofs = new ErasureProofs(await log.OfAsync(work.RequestedIndex, cancellation), await log.OfAsync(work.ExecutedIndex, cancellation))
         {
             Birth = await BirthAsync(work.Tag, work.Commitment, cancellation),
         };
@@ -122,7 +119,7 @@ internal sealed class ErasureCertificates(RequestStore store, ErasureNotebook no
             Epoch = work.Epoch, FinalAt = await epochs.DueAsync(work.Epoch, cancellation), Replayed = work.Replayed,
             Erased = [.. work.Erased], Residuals = [.. work.Residuals], IssuedAt = store.Now,
         };
-        var certificate = ErasureCertificate.Issue(statement, signer.Signer, proofs);
+        var certificate = ErasureCertificate.Issue(statement, log.Signer, proofs);
         return await store.TransactAsync((connection, transaction) => CloseAsync(connection, transaction, row, work, certificate, cancellation), cancellation);
     }
 
@@ -133,8 +130,8 @@ internal sealed class ErasureCertificates(RequestStore store, ErasureNotebook no
         var proofs = executed.Proofs with
         {
             Birth = executed.Proofs.Birth ?? await BirthAsync(said.SubjectTag, said.KeyCommitment, cancellation),
-            Destruction = await ProofAsync(await epochs.DestroyedAtAsync(end.Epoch, cancellation), cancellation),
-            Final = await ProofAsync(finalIndex, cancellation),
+            Destruction = await log.OfAsync(await epochs.DestroyedAtAsync(end.Epoch, cancellation), cancellation),
+            Final = await log.OfAsync(finalIndex, cancellation),
         };
         var statement = said with
         {
@@ -146,7 +143,7 @@ internal sealed class ErasureCertificates(RequestStore store, ErasureNotebook no
             Final = PlaceOf(proofs.Final),
             IssuedAt = store.Now,
         };
-        return ErasureCertificate.Issue(statement, signer.Signer, proofs);
+        return ErasureCertificate.Issue(statement, log.Signer, proofs);
     }
 
     private async Task<RequestRow> CloseAsync(
@@ -179,24 +176,7 @@ internal sealed class ErasureCertificates(RequestStore store, ErasureNotebook no
     }
 
     private async Task<TlogProof?> BirthAsync(ReadOnlyMemory<byte> tag, ReadOnlyMemory<byte> commitment, CancellationToken cancellation) =>
-        await births.FindAsync(tag, commitment, cancellation) is { } index ? await ProofAsync(index, cancellation) : null;
-
-    // Where another process signs the log, its next checkpoint is less than a second away.
-    private async Task<TlogProof> ProofAsync(long index, CancellationToken cancellation)
-    {
-        for (var tried = 1; ; tried++)
-        {
-            try
-            {
-                var proof = await log.ProofAsync(index, cancellation);
-                return TlogProof.TryParse(proof.Text, out var parsed) ? parsed! : throw new InvalidDataException("The proof of the log is not one.");
-            }
-            catch (VaultException e) when (e.Slug == "unavailable" && tried < Tries)
-            {
-                await Task.Delay(Pause, store.Clock.Provider, cancellation);
-            }
-        }
-    }
+        await births.FindAsync(tag, commitment, cancellation) is { } index ? await log.OfAsync(index, cancellation) : null;
 
     private static LogPlace? PlaceOf(TlogProof? proof) => proof is null ? null : new LogPlace(proof.Index, TimeOf(proof));
 

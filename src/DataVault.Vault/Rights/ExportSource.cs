@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using DataVault.Policy;
+using DataVault.Transparency;
 using DataVault.Vault.Keys;
 using Npgsql;
 
@@ -12,7 +13,20 @@ internal sealed record ExportedEvent(Guid Id, EventTypeDefinition Type, DateTime
 internal sealed record ExportedChange(long ReplacedIn, DateTimeOffset ReplacedAt, OpenedField Field);
 
 /// <summary>A consent act of a package.</summary>
-internal sealed record ExportedConsent(string Purpose, string State, DateTimeOffset At, string? Notice, string? Channel, DateTimeOffset? Expires, long LogIndex);
+internal sealed record ExportedConsent(string Purpose, string State, DateTimeOffset At, string? Notice, string? Channel, DateTimeOffset? Expires, long LogIndex)
+{
+    /// <summary>Language of the text shown.</summary>
+    public string? Language { get; init; }
+
+    /// <summary>SHA-256 of the text shown.</summary>
+    public string? NoticeSha256 { get; init; }
+
+    /// <summary><c>person</c>, <c>staff</c>, <c>application</c> or <c>signal</c>.</summary>
+    public string? RecordedBy { get; init; }
+
+    /// <summary>Reference to a guardian's authorisation.</summary>
+    public string? Guardian { get; init; }
+}
 
 /// <summary>Reads for a package, page by page, and opens only what a permit of the export names.</summary>
 internal sealed class ExportSource(VaultDatabase database, KeyRegistry registry, RecordCipher cipher, ActivePolicy policy)
@@ -69,23 +83,15 @@ internal sealed class ExportSource(VaultDatabase database, KeyRegistry registry,
         }
     }
 
-    public async Task<IReadOnlyList<ExportedConsent>> ConsentsAsync(SubjectId subject, CancellationToken cancellation)
-    {
-        await using var connection = await database.OpenAsync(cancellation);
-        await using var command = new NpgsqlCommand(
-            "SELECT purpose_id, state, at, notice_version, channel, expires, log_index FROM vault.consent_event WHERE subject_id = $1 ORDER BY sequence", connection)
+    public async Task<IReadOnlyList<ExportedConsent>> ConsentsAsync(SubjectId subject, CancellationToken cancellation) =>
+        [.. (await ConsentActs.OfAsync(database, subject, cancellation)).Reverse().Select(owned => Exported(owned.Purpose, owned.Act))];
+
+    private ExportedConsent Exported(int purpose, ConsentAct act) =>
+        new(policy.Current.Purposes.ById(purpose)?.Name ?? "", act.State, act.At, act.Notice, act.Channel, act.Expires, act.LogIndex)
         {
-            Parameters = { new() { Value = subject.Value } },
+            Language = act.Language, NoticeSha256 = act.NoticeHash.IsEmpty ? null : Convert.ToHexStringLower(act.NoticeHash.Span), Guardian = act.Guardian,
+            RecordedBy = act.RecordedBy == ConsentRecorder.NotKept ? null : act.RecordedBy.ToString().ToLowerInvariant(),
         };
-        await using var reader = await command.ExecuteReaderAsync(cancellation);
-        var acts = new List<ExportedConsent>();
-        while (await reader.ReadAsync(cancellation))
-            acts.Add(new ExportedConsent(
-                policy.Current.Purposes.ById(reader.GetInt32(0))?.Name ?? "", ((ConsentStatus)reader.GetInt16(1)).ToString().ToLowerInvariant(),
-                reader.GetFieldValue<DateTimeOffset>(2), Text(reader, 3), Text(reader, 4),
-                reader.IsDBNull(5) ? null : reader.GetFieldValue<DateTimeOffset>(5), reader.GetInt64(6)));
-        return acts;
-    }
 
     private async Task<List<ExportedEvent>> PageAsync(
         SubjectKeys keys, Dictionary<int, FieldPermit> permits, (DateTimeOffset At, Guid Id) after, CancellationToken cancellation)
