@@ -153,6 +153,33 @@ public sealed class VaultClient(HttpClient http, TokenSource? tokens = null, Vau
 
     // ---- consents --------------------------------------------------------------------------------------------------
 
+    /// <summary>The receipt of a consent act: JSON-LD, signed, with the proof that the log holds it. Without an entry, of the newest.</summary>
+    public Task<string> ConsentReceiptAsync(Guid id, string purpose, long? entry = null, CancellationToken cancellation = default) =>
+        ReceiptAsync($"/v1/customers/{id}/consents/{Uri.EscapeDataString(purpose)}/receipt", entry, cancellation);
+
+    /// <summary>The same of the signed-in customer.</summary>
+    public Task<string> MyConsentReceiptAsync(string purpose, long? entry = null, CancellationToken cancellation = default) =>
+        ReceiptAsync($"/v1/me/consents/{Uri.EscapeDataString(purpose)}/receipt", entry, cancellation);
+
+    /// <summary>What was true of a consent at an instant, with everything that shows it; now, when none is named.</summary>
+    public Task<ConsentProof> ConsentProofAsync(Guid id, string purpose, DateTimeOffset? at = null, CancellationToken cancellation = default) =>
+        GetAsync<ConsentProof>(new Query($"/v1/customers/{id}/consents/{Uri.EscapeDataString(purpose)}/proof").Add("at", Instant(at)), cancellation);
+
+    /// <summary>How many people stand how to each purpose that rests on consent.</summary>
+    public Task<ConsentFigures> ConsentFiguresAsync(CancellationToken cancellation = default) =>
+        GetAsync<ConsentFigures>(new Query("/v1/consents/figures"), cancellation);
+
+    /// <summary>Consents that end soon, those that end first coming first.</summary>
+    public Task<Page<ConsentRenewal>> ConsentRenewalsAsync(string purpose, int? limit = null, string? cursor = null, CancellationToken cancellation = default) =>
+        GetAsync<Page<ConsentRenewal>>(new Query("/v1/consents/renewals").Add("purpose", purpose).Page(limit, cursor), cancellation);
+
+    private async Task<string> ReceiptAsync(string path, long? entry, CancellationToken cancellation)
+    {
+        var query = new Query(path).Add("entry", entry?.ToString(CultureInfo.InvariantCulture));
+        using var response = await _wire.SendAsync(VaultCall.Get(query.ToString()) with { Accept = "application/ld+json, application/problem+json" }, cancellation);
+        return await response.Content.ReadAsStringAsync(cancellation);
+    }
+
     /// <summary>Consent states of a customer with their history.</summary>
     public Task<Consents> ConsentsAsync(Guid id, CancellationToken cancellation = default) =>
         GetAsync<Consents>(new Query($"/v1/customers/{id}/consents"), cancellation);
@@ -380,7 +407,7 @@ public sealed class VaultClient(HttpClient http, TokenSource? tokens = null, Vau
 
     private static VaultCall Text(string path) => VaultCall.Get(path) with { Accept = "text/plain, application/json;q=0.5, application/problem+json" };
 
-    private static string? Instant(DateTimeOffset? at) => at?.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.FFF'Z'", CultureInfo.InvariantCulture);
+    private static string? Instant(DateTimeOffset? at) => at?.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.FFFFFFF'Z'", CultureInfo.InvariantCulture);
 
     private static string Word(RequestStep step) => step switch
     {

@@ -371,6 +371,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         app.UseRateLimiter();
         app.UseRequestTimeouts();
         app.Use(Authorisation.CheckAsync);
+        app.Use(GlobalPrivacyControl.HonourAsync);
         app.UseSwaggerUI(ui =>
         {
             ui.RoutePrefix = "docs";
@@ -386,6 +387,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         app.MapGet("/health/live", Health.AnswerLiveAsync).ExcludeFromDescription().DisableHttpMetrics();
         app.MapGet("/health/ready", (RequestDelegate)(c => c.RequestServices.GetRequiredService<Health>().AnswerReadyAsync(c))).DisableHttpMetrics();
         app.MapGet("/metrics", MetricsPage.AnswerAsync).ExcludeFromDescription().DisableHttpMetrics();
+        GlobalPrivacyControl.Map(app);
         app.MapGet("/problems/{slug}", ProblemPages.AnswerAsync).ExcludeFromDescription();
         CustomerEndpoints.Map(app);
         EventEndpoints.Map(app);

@@ -62,6 +62,9 @@ internal static class StoreModule
 
     private static void AddChecks(IServiceCollection services)
     {
+        services.AddSingleton(p => new ConsentHealth(
+            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<ActivePolicy>(),
+            p.GetRequiredService<VaultClock>()));
         services.AddSingleton(p => new RecordsManifests(
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<RecordCipher>(),
             p.GetRequiredService<CheckpointSigner>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<VaultClock>()));

@@ -1,18 +1,88 @@
+using System.Text.Json;
+
 namespace DataVault.Client.Wire;
 
-/// <summary>A consent as it stands. State: <c>given</c>, <c>withdrawn</c>, <c>refused</c>, <c>expired</c>, <c>unknown</c>.</summary>
+/// <summary>
+/// A consent as it stands. State: <c>given</c>, <c>withdrawn</c>, <c>refused</c>, <c>expired</c>, <c>unknown</c>, <c>requested</c>, <c>deferred</c>,
+/// <c>invalidated</c>, <c>revoked</c>.
+/// </summary>
 public sealed record ConsentState(
     string Purpose, string Title, string State, DateTimeOffset? Since, DateTimeOffset? Expires, string? Notice, string LegalBasis,
-    IReadOnlyList<ConsentEvent> History);
+    IReadOnlyList<ConsentEvent> History)
+{
+    /// <summary>The person objects to this purpose; a consent beside that counts for nothing.</summary>
+    public bool Objected { get; init; }
+
+    /// <summary>The objection came from a signal of the person's browser (Global Privacy Control).</summary>
+    public bool BySignal { get; init; }
+
+    /// <summary>It ends soon, and should be asked for again.</summary>
+    public bool RenewalDue { get; init; }
+}
 
 /// <summary>One act in the history of a consent.</summary>
-public sealed record ConsentEvent(string State, DateTimeOffset At, string? Notice, string Channel, long Index);
+public sealed record ConsentEvent(string State, DateTimeOffset At, string? Notice, string Channel, long Index)
+{
+    /// <summary>When it ends by itself.</summary>
+    public DateTimeOffset? Expires { get; init; }
+
+    /// <summary>Language of the text shown.</summary>
+    public string? Language { get; init; }
+
+    /// <summary>SHA-256 of the text shown, hexadecimal; null when the vault does not know the text.</summary>
+    public string? NoticeSha256 { get; init; }
+
+    /// <summary><c>person</c>, <c>staff</c>, <c>application</c> or <c>signal</c>; null of an act from before this was kept.</summary>
+    public string? RecordedBy { get; init; }
+
+    /// <summary>Reference to the authorisation of a guardian.</summary>
+    public string? Guardian { get; init; }
+}
 
 /// <summary>All consents of a customer.</summary>
 public sealed record Consents(Guid Id, IReadOnlyList<ConsentState> Items);
 
-/// <summary>Body of <c>PUT /v1/customers/{id}/consents/{purpose}</c>. State: <c>given</c>, <c>withdrawn</c> or <c>refused</c>.</summary>
-public sealed record SetConsent(string State, string? Notice = null, string? Channel = null, DateTimeOffset? Expires = null);
+/// <summary>
+/// Body of <c>PUT /v1/customers/{id}/consents/{purpose}</c>. State: <c>given</c>, <c>withdrawn</c>, <c>refused</c> or <c>deferred</c>; not by the customer also
+/// <c>requested</c>, <c>invalidated</c>, <c>revoked</c>.
+/// </summary>
+public sealed record SetConsent(string State, string? Notice = null, string? Channel = null, DateTimeOffset? Expires = null)
+{
+    /// <summary>Language of the text that was shown; absent for the notice's own.</summary>
+    public string? Language { get; init; }
+
+    /// <summary>Reference to the authorisation of a guardian who speaks for a child, such as <c>GC-2026-0113</c>.</summary>
+    public string? Guardian { get; init; }
+
+    /// <summary>The person was told that they object to this purpose, and consents all the same.</summary>
+    public bool LiftsObjection { get; init; }
+}
+
+/// <summary>What was true of a consent at an instant, with everything that shows it.</summary>
+/// <param name="Id">The customer.</param>
+/// <param name="Purpose">The purpose.</param>
+/// <param name="At">The instant asked about.</param>
+/// <param name="State">The state then.</param>
+/// <param name="Valid">Whether it let the purpose be pursued, so far as consent goes.</param>
+/// <param name="Receipts">A receipt of each act until then, oldest first: the act, the notice shown, and that the log holds the act.</param>
+/// <param name="Checkpoint">The log's newest signed checkpoint.</param>
+/// <param name="Verification">How anybody checks it without this vault.</param>
+public sealed record ConsentProof(
+    Guid Id, string Purpose, DateTimeOffset At, string State, bool Valid, IReadOnlyList<JsonElement> Receipts, string Checkpoint, IReadOnlyList<string> Verification);
+
+/// <summary>How many people stand how to a purpose that rests on consent.</summary>
+/// <param name="Purpose">The purpose.</param>
+/// <param name="States">State to people; <c>given</c> without those expired.</param>
+/// <param name="RenewalDue">Of the given, how many end soon.</param>
+/// <param name="Objected">How many object.</param>
+/// <param name="WithoutNotice">Of the given, how many name no notice whose text the vault has.</param>
+public sealed record ConsentFigure(string Purpose, IReadOnlyDictionary<string, long> States, long RenewalDue, long Objected, long WithoutNotice);
+
+/// <summary>Answer to <c>GET /v1/consents/figures</c>.</summary>
+public sealed record ConsentFigures(DateTimeOffset At, IReadOnlyList<ConsentFigure> Items);
+
+/// <summary>A consent that ends soon and should be asked for again.</summary>
+public sealed record ConsentRenewal(Guid Customer, string Purpose, DateTimeOffset Expires);
 
 /// <summary>Answer to <see cref="SetConsent"/>: in force everywhere once received.</summary>
 public sealed record ConsentWritten(ConsentState Consent, Receipt Receipt);

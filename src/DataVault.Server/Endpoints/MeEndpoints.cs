@@ -34,6 +34,7 @@ internal static class MeEndpoints
                 Problems = ["unknown-purpose", "invalid-fields"],
             },
             AccessRule.Customers);
+        routes.MapGet("/v1/me/consents/{purpose}/receipt", ReceiptAsync).Gives<object>().As(ConsentEndpoints.ReceiptInfo("getMyConsentReceipt", Tag), AccessRule.Customers);
         routes.MapGet("/v1/me/accesses", AccessesAsync).Gives<Page<Access>>().As(
             new("getMyAccesses", Tag, "Who received what of me") { Query = [QueryParameter.Limit, QueryParameter.Cursor] }, AccessRule.Customers);
         routes.MapGet("/v1/me/requests", RequestEndpoints.ListAsync).Gives<Page<RightsRequest>>().As(
@@ -76,6 +77,12 @@ internal static class MeEndpoints
     {
         var call = new CallReader(context, policy);
         return ConsentEndpoints.SetAsync(context, ledger, call, call.Self());
+    }
+
+    private static Task ReceiptAsync(HttpContext context, ConsentReceipts receipts, ServerSettings settings, PolicySet policy)
+    {
+        var call = new CallReader(context, policy);
+        return ConsentEndpoints.GiveReceiptAsync(context, receipts, settings, call, call.Self());
     }
 
     private static Task AccessesAsync(HttpContext context, AccessHistory history, PolicySet policy)

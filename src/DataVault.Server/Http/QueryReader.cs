@@ -55,6 +55,10 @@ internal sealed class QueryReader
             : throw Bad("limit", "out-of-range", $"must be 1 to {most}");
     }
 
+    /// <summary>A place in the log.</summary>
+    public long? Index(string name) => Text(name) is not { } text ? null
+        : long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var index) ? index : throw Bad(name, "invalid-index", "must be the index of a log entry");
+
     public Guid? Id(string name) => Text(name) is not { } text ? null
         : Guid.TryParseExact(text, "D", out var id) ? id : throw Bad(name, "invalid-id", "must be a UUID");
 

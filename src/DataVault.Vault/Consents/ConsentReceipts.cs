@@ -11,7 +11,7 @@ namespace DataVault.Vault;
 /// <param name="Valid">Whether that state let the purpose be pursued, so far as consent goes.</param>
 /// <param name="Receipts">A receipt of every act until then, oldest first.</param>
 /// <param name="Checkpoint">The log's newest signed checkpoint.</param>
-public sealed record ConsentProof(Purpose Purpose, DateTimeOffset At, string State, bool Valid, IReadOnlyList<ConsentReceipt> Receipts, string Checkpoint);
+public sealed record ProvenConsent(Purpose Purpose, DateTimeOffset At, string State, bool Valid, IReadOnlyList<ConsentReceipt> Receipts, string Checkpoint);
 
 /// <summary>
 /// Receipts of consent acts, for the person to keep, and the proof of a consent, for the officer. A receipt is made anew whenever it is asked for:
@@ -51,7 +51,7 @@ public sealed class ConsentReceipts
     }
 
     /// <summary>Everything about a consent as it stood at an instant. For those who may read the log.</summary>
-    public async Task<ConsentProof> ProveAsync(
+    public async Task<ProvenConsent> ProveAsync(
         Recipient recipient, SubjectId subject, string purpose, DateTimeOffset? instant, Uri withdrawAt, Guid requestId, CancellationToken ct)
     {
         ArgumentNullException.ThrowIfNull(recipient);
@@ -63,7 +63,7 @@ public sealed class ConsentReceipts
         await LogAsync(recipient, held, known, acts.Count > 0 ? acts[^1] : null, requestId, ct);
         var receipts = acts.Count == 0 ? [] : await MakeAsync(known, acts, 0, acts.Count - 1, withdrawAt, ct);
         var state = ConsentFold.StateAt(acts.Select(owned => owned.Act), at);
-        return new ConsentProof(known, at, state, ConsentFold.IsValid(state), receipts, await proofs.CheckpointAsync(ct));
+        return new ProvenConsent(known, at, state, ConsentFold.IsValid(state), receipts, await proofs.CheckpointAsync(ct));
     }
 
     private async Task<List<OwnedAct>> ActsAsync(SubjectId subject, Purpose purpose, CancellationToken ct) =>
