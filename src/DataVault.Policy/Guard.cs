@@ -35,6 +35,9 @@ internal sealed class Guard
     /// <summary>Ids of purposes consented to, ascending.</summary>
     public IReadOnlyList<int> Consents { get; init; } = [];
 
+    /// <summary>Those of them to which a child does not consent alone.</summary>
+    public IReadOnlyList<int> Guarded { get; init; } = [];
+
     /// <summary>Whose record it is.</summary>
     public PersonCircle Circle { get; init; } = PersonCircle.Everybody;
 
@@ -62,7 +65,7 @@ internal sealed class Guard
         var worst = Obstacle.None;
         for (var index = 0; index < Consents.Count; index++)
         {
-            var consent = ConsentState.Of(Consents[index], facts, now);
+            var consent = ConsentState.Of(Consents[index], Guarded.Contains(Consents[index]), facts, now);
             if (consent > worst) worst = consent;
         }
 
@@ -100,8 +103,11 @@ internal sealed class Guard
 /// <summary>How a consent stands at a moment.</summary>
 internal static class ConsentState
 {
-    /// <summary>Only given and unexpired counts. Should the facts name a purpose twice, the worse counts.</summary>
-    public static Obstacle Of(int purpose, DecisionFacts facts, DateTimeOffset now)
+    /// <summary>
+    /// Only given and unexpired counts, of a child only with a guardian's word or where the child was old enough for this purpose; that this is what is
+    /// missing is not told, for it would tell that somebody is a child. Should the facts name a purpose twice, the worse counts.
+    /// </summary>
+    public static Obstacle Of(int purpose, bool guarded, DecisionFacts facts, DateTimeOffset now)
     {
         var state = Obstacle.None;
         var known = false;
@@ -112,8 +118,9 @@ internal static class ConsentState
             known = true;
             var own = fact.Status switch
             {
-                ConsentStatus.Given when fact.Expires is null || fact.Expires > now => Obstacle.None,
-                ConsentStatus.Given => Obstacle.ConsentExpired,
+                _ when guarded && facts.Child == true && fact is { IsGiven: true, Backing: ConsentBacking.Own } => Obstacle.ConsentMissing,
+                _ when fact.HoldsAt(now) => Obstacle.None,
+                ConsentStatus.Given or ConsentStatus.Renewed => Obstacle.ConsentExpired,
                 ConsentStatus.Withdrawn => Obstacle.ConsentWithdrawn,
                 _ => Obstacle.ConsentMissing,
             };

@@ -324,7 +324,7 @@ public sealed class PolicyDecisionPoint
     {
         if (facts.Restricted && purpose.StopsOnRestriction) return Obstacle.Restricted;
         if (purpose.StopsOnObjection && facts.ObjectedPurposes.Contains(purpose.Id)) return Obstacle.Objected;
-        return purpose.NeedsConsent ? ConsentState.Of(purpose.Id, facts, now) : Obstacle.None;
+        return purpose.NeedsConsent ? ConsentState.Of(purpose.Id, purpose.Child is not null, facts, now) : Obstacle.None;
     }
 
     // What is held may not be erased. What a hold has left of an erased person may be disclosed for the purposes that the hold names, and nothing may be added.

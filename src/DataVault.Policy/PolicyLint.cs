@@ -124,10 +124,20 @@ internal sealed class PolicyLint(PolicySet policy)
         {
             if (purpose.NeedsConsent && (purpose.Notice.Length == 0 || purpose.NoticeVersion.Length == 0)) Find("purposes.yaml", $"{purpose.Name} rests on consent and has no notice with a version");
             if (!purpose.NeedsConsent && purpose.ConsentMonths is not null) Find("purposes.yaml", $"{purpose.Name} does not rest on consent and limits it");
+            Consent(purpose);
             if (purpose.LegalBasis == "explicit-consent" && purpose.SpecialBasis is null) Find("purposes.yaml", $"{purpose.Name} asks explicit consent and names no specialBasis");
             var used = policy.Rules.Any(rule => !rule.Forbids && (rule.Purposes.Contains(purpose) || rule.Guard.Consents.Contains(purpose.Id)));
             if (!used) Find("purposes.yaml", $"no rule permits anything for {purpose.Name}");
         }
+    }
+
+    private void Consent(Purpose purpose)
+    {
+        if (!purpose.NeedsConsent && purpose.Child is not null) Find("purposes.yaml", $"{purpose.Name} does not rest on consent: its child rule has no effect");
+        if (purpose.RenewalDays is not null && purpose.ConsentMonths is null) Find("purposes.yaml", $"consents to {purpose.Name} do not end: nobody is reminded of their renewal");
+        if (purpose.Gpc && !purpose.StopsOnObjection) Find("purposes.yaml", $"{purpose.Name} goes on whoever objects: gpc would have no effect");
+        foreach (var place in purpose.Child?.AgeIn.Keys.Where(name => policy.Jurisdictions.Find(name) is null) ?? [])
+            Find("purposes.yaml", $"the child rule of {purpose.Name} names the unknown jurisdiction {place}");
     }
 
     private void Roles()

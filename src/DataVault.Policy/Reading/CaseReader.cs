@@ -12,7 +12,7 @@ internal sealed class CaseReader(PolicyWords words)
 {
     private const int MostCases = 20_000;
 
-    private static readonly string[] States = ["given", "expired", "withdrawn", "refused", "unknown"];
+    private static readonly string[] States = ["given", "given-by-guardian", "given-of-age", "expired", "withdrawn", "refused", "unknown"];
 
     private static readonly string[] Outcomes =
     [
@@ -149,6 +149,8 @@ internal sealed class CaseReader(PolicyWords words)
 
     private static ConsentFact Fact(int purpose, string state, DateTimeOffset at) => state switch
     {
+        "given-by-guardian" => new ConsentFact(purpose, ConsentStatus.Given, null) { Backing = ConsentBacking.Guardian },
+        "given-of-age" => new ConsentFact(purpose, ConsentStatus.Given, null) { Backing = ConsentBacking.OfAge },
         "given" => new ConsentFact(purpose, ConsentStatus.Given, at.AddDays(1)),
         "expired" => new ConsentFact(purpose, ConsentStatus.Given, at),
         "withdrawn" => new ConsentFact(purpose, ConsentStatus.Withdrawn, null),

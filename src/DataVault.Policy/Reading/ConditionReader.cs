@@ -48,11 +48,13 @@ internal sealed class ConditionReader(PeopleRegistry people, JurisdictionTable j
     /// <param name="purposes">The purposes there are.</param>
     public Guard Guard(Section inner, string key, PurposeRegistry purposes)
     {
+        var consents = Consents(inner, purposes);
         var guard = new Guard
         {
             OwnRecord = inner.Flag("ownRecord", false),
             Assurance = inner.Choice("assurance", ["password", "mfa"], "password") == "mfa" ? Recipient.MultiFactor : Recipient.Password,
-            Consents = Consents(inner, purposes),
+            Consents = consents,
+            Guarded = [.. consents.Where(id => purposes.ById(id)?.Child is not null)],
             Circle = Circle(inner),
             Child = inner.Has("child") ? inner.Flag("child", false) : null,
             Age = inner.OptionalMap("recordAge") is { } age ? Age(age) : null,

@@ -43,7 +43,7 @@ internal static class AgeFacts
     /// <summary>The facts of somebody who was born then: a child by the strictest rule of any purpose, and whose word each consent now rests on.</summary>
     public static DecisionFacts With(DecisionFacts facts, DateOnly? born, PolicySet policy, DateOnly today)
     {
-        string? place = null;
+        var place = facts.Traits.Jurisdiction;
         var rules = policy.Purposes.All.Select(purpose => purpose.Child).OfType<ChildRule>().ToList();
         var child = rules.Exists(rule => rule.IsChild(born, place, today)) ? true : born is null || rules.Count == 0 ? (bool?)null : false;
         return facts with { Child = child, Consents = [.. facts.Consents.Select(fact => fact with { Backing = BackingOf(fact, born, policy, place, today) })] };

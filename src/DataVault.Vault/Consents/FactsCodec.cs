@@ -30,6 +30,9 @@ internal static class FactsCodec
     private const byte SignalBit = 0x40;
     private const int ConsentSize = 11;
 
+    private static readonly DecisionFacts OnlyChild = DecisionFacts.None with { Child = true };
+    private static readonly DecisionFacts OnlyGrown = DecisionFacts.None with { Child = false };
+
     private static readonly long LastSecond = DateTimeOffset.MaxValue.ToUnixTimeSeconds();
 
     public static byte[] Encode(DecisionFacts facts)
@@ -86,6 +89,7 @@ internal static class FactsCodec
         if (bytes.Length < 4 || bytes[0] is not (Version or VersionWithHolds or VersionWithAge)) throw Unreadable();
         var aged = bytes[0] == VersionWithAge;
         if (bytes.Length == 4 && bytes[0] == Version && bytes[1] == 0 && bytes[2] == 0 && bytes[3] == 0) return DecisionFacts.None;
+        if (aged && bytes is [_, ChildFlag or NoChildFlag, 0, 0, 0]) return bytes[1] == ChildFlag ? OnlyChild : OnlyGrown;
         var consents = new ConsentFact[bytes[2]];
         var rest = bytes[3..];
         if (rest.Length <= consents.Length * ConsentSize) throw Unreadable();
