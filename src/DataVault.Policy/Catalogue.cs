@@ -85,7 +85,8 @@ public enum GeneralisationKind
 /// <summary>A group of items that is sealed under one key and that rules may name together.</summary>
 public sealed class FieldClass
 {
-    internal FieldClass(int id, string name, int ordinal, Form widest) => (Id, Name, Ordinal, Widest) = (id, name, ordinal, widest);
+    internal FieldClass(int id, string name, int ordinal, Form widest, bool sensitive = false) =>
+        (Id, Name, Ordinal, Widest, IsSensitive) = (id, name, ordinal, widest, sensitive);
 
     public int Id { get; }
 
@@ -95,6 +96,9 @@ public sealed class FieldClass
 
     /// <summary>The widest form in which anyone but the person concerned may read an item of this class.</summary>
     public Form Widest { get; }
+
+    /// <summary>Disclosures of its items, in whatever form, count against the budgets of purposes.</summary>
+    public bool IsSensitive { get; }
 }
 
 /// <summary>What a value must look like.</summary>

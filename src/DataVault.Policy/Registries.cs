@@ -45,6 +45,18 @@ public sealed class Purpose
     /// <summary>An emergency: needs justification, notice to the subject and a review.</summary>
     public bool BreakGlass => Terms.BreakGlass;
 
+    /// <summary>How an emergency runs; null for other purposes.</summary>
+    public EmergencyTerms? Emergency => Terms.BreakGlass ? Terms.Emergency : null;
+
+    /// <summary>The reason that every release for this purpose asks of staff and applications; null where only a rule's obligation asks for one.</summary>
+    public JustificationRule? Justification => Terms.Justification;
+
+    /// <summary>How many disclosures of sensitive items one credential may get; null without a limit.</summary>
+    public DisclosureBudget? Budget => Terms.Budget;
+
+    /// <summary>Days that an officer has to review a release that asks for it.</summary>
+    public int ReviewDays => Terms.ReviewDays;
+
     /// <summary>W3C DPV identifier, such as <c>dpv:DirectMarketing</c>.</summary>
     public string Dpv => Terms.Dpv;
 
@@ -70,6 +82,14 @@ internal sealed record PurposeTerms(string Title, string LegalBasis, string Dpv)
     public int? ConsentMonths { get; init; }
 
     public bool BreakGlass { get; init; }
+
+    public EmergencyTerms Emergency { get; init; } = new(EmergencyTerms.UsualMinutes);
+
+    public JustificationRule? Justification { get; init; }
+
+    public DisclosureBudget? Budget { get; init; }
+
+    public int ReviewDays { get; init; } = 3;
 
     public bool StopsOnObjection { get; init; } = true;
 
@@ -189,9 +209,13 @@ public static class Capabilities
     public const string KeysRead = "keys.read";
     public const string KeysManage = "keys.manage";
     public const string HoldsManage = "holds.manage";
+    public const string ReviewsManage = "reviews.manage";
+    public const string DisclosuresApprove = "disclosures.approve";
+    public const string AlertsManage = "alerts.manage";
+    public const string HoneyManage = "honey.manage";
 
     internal static readonly string[] All =
-        [AuditRead, RequestsRead, RequestsDecide, PolicyRead, ClientsManage, AccountsManage, StatusRead, AnalyticsQuery, HoldsManage, KeysRead, KeysManage];
+        [AuditRead, RequestsRead, RequestsDecide, PolicyRead, ClientsManage, AccountsManage, StatusRead, AnalyticsQuery, HoldsManage, KeysRead, KeysManage, ReviewsManage, DisclosuresApprove, AlertsManage, HoneyManage];
 }
 
 /// <summary>

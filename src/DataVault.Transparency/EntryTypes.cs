@@ -13,6 +13,7 @@ public enum EntryType : ushort
     RequestRead = 45, HoldChange = 46, IndexChange = 48, LogPrune = 50, ImpactReport = 53,
     SignerRotate = 49, Timestamp = 52, SignerAdopt = 54,
     RestoreDeclared = 47, BackupMade = 51, ConsentReceipt = 56,
+    Alert = 57, ReviewChange = 58, ApprovalChange = 59,
 #pragma warning restore CS1591
 }
 
@@ -75,6 +76,9 @@ public static class EntryTypes
         [EntryType.RestoreDeclared] = "restore.declared",
         [EntryType.BackupMade] = "backup.made",
         [EntryType.ConsentReceipt] = "consent.receipt",
+        [EntryType.Alert] = "alert",
+        [EntryType.ReviewChange] = "review.change",
+        [EntryType.ApprovalChange] = "approval.change",
     }.ToFrozenDictionary();
 
     private static readonly FrozenDictionary<string, EntryType> ByName =

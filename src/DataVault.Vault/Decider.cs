@@ -31,20 +31,8 @@ internal sealed class Decider(ActivePolicy policy, VaultClock clock)
     }
 
     /// <summary>
-    /// What stands in the way of a release although items are permitted: an obligation that nobody here carries out. An entry in the log is neither
-    /// a notice to the person nor a review by an officer, so neither counts as met.
+    /// Whether an obligation stands in the way of what is no release: a search, a consent, an erasure, an export by the vault itself. None of these can meet one;
+    /// what a read can, <see cref="ReleaseTerms"/> sees to.
     /// </summary>
-    public static string? Unmet(Decision decision, string? justification)
-    {
-        foreach (var obligation in decision.Obligations)
-        {
-            var met = obligation switch
-            {
-                ObligationNames.Justification => !string.IsNullOrWhiteSpace(justification),
-                _ => false,
-            };
-            if (!met) return obligation;
-        }
-        return null;
-    }
+    public static bool IsBound(Decision decision) => decision.Obligations.Count > 0;
 }

@@ -14,6 +14,7 @@ internal static class StoreModule
         services.AddSingleton(p => new VaultClock(p.GetRequiredService<TimeProvider>(), p.GetRequiredService<IRandomBytes>()));
         services.AddSingleton<Decider>();
         services.AddSingleton<ReleaseForms>();
+        services.AddSingleton<ReleaseOpening>();
         services.AddSingleton<SubjectFacts>();
         services.AddSingleton<CandidateFinder>();
         services.AddSingleton<CustomerLookups>();
@@ -32,10 +33,11 @@ internal static class StoreModule
         services.AddSingleton(p => new IdempotencyStore(p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<TimeProvider>()));
         services.AddSingleton(p => new ProfileEditor(p.GetRequiredService<ProfileBatch>(), p.GetRequiredService<ProfilePatcher>(), p.GetRequiredService<IdempotencyStore>()));
         services.AddSingleton(p => new DisclosureGate(
-            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<RecordCipher>(),
-            p.GetRequiredService<AuditLog>(), p.GetRequiredService<Decider>(), p.GetRequiredService<ReleaseForms>()));
+            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<AuditLog>(),
+            p.GetRequiredService<Decider>(), p.GetRequiredService<ReleaseTerms>(), p.GetRequiredService<ReleaseOpening>()));
         services.AddSingleton(p => new CustomerSearch(
-            p.GetRequiredService<DisclosureGate>(), p.GetRequiredService<CandidateFinder>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<Decider>()));
+            p.GetRequiredService<DisclosureGate>(), p.GetRequiredService<CandidateFinder>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<Decider>(),
+            p.GetRequiredService<ReleaseTerms>()));
         services.AddSingleton(p => new EventRecorder(
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<RecordCipher>(),
             p.GetRequiredService<AuditLog>(), p.GetRequiredService<Decider>(), p.GetRequiredService<CustomerLookups>()));

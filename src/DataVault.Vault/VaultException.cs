@@ -47,6 +47,18 @@ public sealed class VaultException : Exception
     /// <param name="retryAfter">When the same call may succeed.</param>
     public static VaultException RateLimited(TimeSpan retryAfter) => new("rate-limited", "There were too many calls of this kind.") { RetryAfter = retryAfter };
 
+    /// <summary>The purpose, or a rule, asks for a reason, and none was given.</summary>
+    public static VaultException ReasonRequired() => new("reason-required", "A reason is needed.");
+
+    /// <summary>The reason is not of the form that the purpose asks for.</summary>
+    public static VaultException ReasonMismatch() => new("reason-mismatch", "The reason is not of the form that the purpose asks for.");
+
+    /// <summary>A second person must agree beforehand, and no agreement to exactly this is in force.</summary>
+    public static VaultException ApprovalRequired() => new("approval-required", "A second person must agree beforehand.");
+
+    /// <param name="retryAfter">When the credential is no longer stopped for the purpose.</param>
+    public static VaultException BudgetExhausted(TimeSpan retryAfter) => new("budget-exhausted", "The credential is stopped for this purpose.") { RetryAfter = retryAfter };
+
     /// <summary>Nothing was released or acknowledged; the same call may succeed soon.</summary>
     public static VaultException Unavailable(Exception? cause = null) =>
         new("unavailable", "The vault cannot answer at the moment.", cause) { RetryAfter = TimeSpan.FromSeconds(1) };

@@ -39,6 +39,24 @@ internal static class VaultMeters
         WorkFailing.Record(failures, new KeyValuePair<string, object?>("worker", worker));
     }
 
+    /// <summary>By kind; any of them is worth an alarm.</summary>
+    private static readonly Counter<long> Alerts = Meter.CreateCounter<long>("datavault.alerts", "{alert}", "Alerts raised by this process");
+
+    private static readonly Gauge<long> AlertsOpen = Meter.CreateGauge<long>("datavault.alerts.open", "{alert}", "Alerts that nobody has acknowledged");
+
+    private static readonly Gauge<long> ReviewsOpen = Meter.CreateGauge<long>("datavault.reviews.open", "{review}", "Reviews that are to be decided");
+
+    private static readonly Gauge<long> ReviewsOverdue = Meter.CreateGauge<long>("datavault.reviews.overdue", "{review}", "Reviews whose date has passed");
+
+    public static void Alerted(string kind) => Alerts.Add(1, new KeyValuePair<string, object?>("kind", kind));
+
+    public static void Oversight(OversightBacklog backlog)
+    {
+        AlertsOpen.Record(backlog.OpenAlerts);
+        ReviewsOpen.Record(backlog.OpenReviews);
+        ReviewsOverdue.Record(backlog.OverdueReviews);
+    }
+
     public static void Queued() => Waiting.Add(1);
 
     public static void Taken(int count) => Waiting.Add(-count);

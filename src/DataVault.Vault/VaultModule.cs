@@ -34,6 +34,7 @@ public static class VaultModule
         AddAudit(services);
         StoreModule.AddStore(services);
         RightsModule.AddRights(services);
+        ObligationsModule.AddObligations(services);
         return services;
     }
 

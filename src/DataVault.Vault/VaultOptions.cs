@@ -58,6 +58,9 @@ public sealed class VaultOptions
     /// <summary>Who is told when a person has been erased.</summary>
     public IReadOnlyList<ErasureRecipient> Recipients { get; init; } = [];
 
+    /// <summary>Name of the recipient that is told when a person has a message; null: messages wait on the person's own page.</summary>
+    public string? MessageChannel { get; init; }
+
     /// <summary>How long a replaced epoch root is kept: a backup of the keys database is of use no longer than this.</summary>
     public TimeSpan EpochRetention { get; init; } = TimeSpan.FromDays(7);
 

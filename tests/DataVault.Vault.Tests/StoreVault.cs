@@ -2,13 +2,14 @@ using System.Text;
 using System.Text.Json;
 using DataVault.Policy;
 using DataVault.Testing;
+using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
 using Xunit;
 
 namespace DataVault.Vault.Tests;
 
 /// <summary>Fixture of a test class: a running vault without background work, and the recipients that ask it.</summary>
-public sealed class StoreVault : DatabasePerClass, IAsyncLifetime
+public class StoreVault : DatabasePerClass, IAsyncLifetime
 {
     private int number;
 
@@ -43,13 +44,19 @@ public sealed class StoreVault : DatabasePerClass, IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         await PrepareAsync();
-        Vault = await StartVaultAsync(clock: Clock);
+        Vault = await StartVaultAsync(clock: Clock, configure: Configure);
+    }
+
+    /// <summary>For a class with a policy of its own, say.</summary>
+    protected internal virtual void Configure(IServiceCollection services)
+    {
     }
 
     public new async ValueTask DisposeAsync()
     {
         await Vault.DisposeAsync();
         await base.DisposeAsync();
+        GC.SuppressFinalize(this);
     }
 
     /// <summary>A customer with the given fields, over an e-mail address and a number that nobody else has.</summary>

@@ -54,17 +54,18 @@ internal sealed class CatalogueReader(IReadOnlyList<RetentionRule> retention)
     private void ReadClasses(Section section)
     {
         var taken = new Taken();
-        var read = new List<(int Id, string Name, Form Widest)>();
+        var read = new List<(int Id, string Name, Form Widest, bool Sensitive)>();
         foreach (var (name, body) in section.Named("classes"))
         {
             var id = body.Number("id", 1, 255);
             var widest = body.Choice<Form>("widest", Form.Plain);
             if (widest == Form.Withheld) body.Problem(body.LineOf("widest"), "a class that nobody may read needs no fields");
+            var sensitive = body.Flag("sensitive", false);
             body.Done();
-            if (taken.Claim(body, name) && taken.Claim(body, id)) read.Add((id, name.Text, widest));
+            if (taken.Claim(body, name) && taken.Claim(body, id)) read.Add((id, name.Text, widest, sensitive));
         }
 
-        classes.AddRange(read.OrderBy(item => item.Id).Select((item, ordinal) => new FieldClass(item.Id, item.Name, ordinal, item.Widest)));
+        classes.AddRange(read.OrderBy(item => item.Id).Select((item, ordinal) => new FieldClass(item.Id, item.Name, ordinal, item.Widest, item.Sensitive)));
     }
 
     private (ItemHeader Header, Func<int, FieldDefinition> Draft) Field(Word name, Section body)

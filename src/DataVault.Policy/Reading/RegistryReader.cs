@@ -67,10 +67,46 @@ internal static class RegistryReader
             Consent = ConsentReader.Terms(body, notice, version),
             ConsentMonths = body.OptionalNumber("consentMonths", 1, 1200),
             BreakGlass = body.Flag("breakGlass", false),
+            Emergency = new EmergencyTerms(body.OptionalNumber("emergencyMinutes", 1, 1440) ?? EmergencyTerms.UsualMinutes),
+            ReviewDays = body.OptionalNumber("reviewDays", 1, 365) ?? 3,
+            Justification = Justification(body.OptionalMap("justification")),
+            Budget = Budget(body.OptionalMap("budget")),
             StopsOnObjection = body.Flag("stopsOnObjection", !dutyBound),
             StopsOnRestriction = body.Flag("stopsOnRestriction", !dutyBound),
             SpecialBasis = ground,
         };
+    }
+
+    private static JustificationRule? Justification(Section? section)
+    {
+        if (section is null) return null;
+        var pattern = section.OptionalText("pattern");
+        section.Done();
+        if (pattern is { Length: > 200 })
+        {
+            section.Problem(section.LineOf("pattern"), "pattern is longer than 200 characters");
+            return new JustificationRule(null);
+        }
+
+        try
+        {
+            return new JustificationRule(pattern);
+        }
+        catch (Exception e) when (e is ArgumentException or NotSupportedException)
+        {
+            section.Problem(section.LineOf("pattern"), "pattern is not a regular expression that can be matched without backtracking");
+            return new JustificationRule(null);
+        }
+    }
+
+    private static DisclosureBudget? Budget(Section? section)
+    {
+        if (section is null) return null;
+        var budget = new DisclosureBudget(section.OptionalNumber("perHour", 1, 1_000_000), section.OptionalNumber("perDay", 1, 1_000_000));
+        section.Done();
+        if (budget is { PerHour: null, PerDay: null }) section.Problem(section.Line, "a budget says perHour, perDay or both");
+        if (budget.PerDay < budget.PerHour) section.Problem(section.LineOf("perDay"), "perDay is less than perHour");
+        return budget;
     }
 
     public static RoleRegistry Roles(Section? section, ConditionReader conditions)

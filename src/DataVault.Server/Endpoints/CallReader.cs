@@ -13,6 +13,7 @@ internal sealed class CallReader(HttpContext context, PolicySet policy)
 {
     private const int MostItems = 100;
     private const int LongestKey = 128;
+    private const int LongestReason = 12 * JustificationRule.MaxLength;
 
     public Recipient Caller { get; } = Http.Caller.Of(context);
 
@@ -63,6 +64,26 @@ internal sealed class CallReader(HttpContext context, PolicySet policy)
 
     public IReadOnlyList<EventTypeDefinition>? EventTypes(IReadOnlyList<string>? names) =>
         names is null ? null : [.. names.Select(name => policy.Events.Find(name) ?? throw new ProblemException("unknown-field", "An event type named in the request is not in the tracking plan."))];
+
+    /// <summary>Why the caller wants what it asks for. A header, since addresses are kept by browsers, proxies and their logs; percent-encoded, since a header is ASCII.</summary>
+    public string? Reason()
+    {
+        var header = context.Request.Headers["Access-Reason"];
+        if (header.Count == 0)
+            return null;
+        if (header is not [{ Length: > 0 and <= LongestReason } encoded] || encoded.AsSpan().ContainsAnyExceptInRange(' ', '~') || Uri.UnescapeDataString(encoded) is not { } reason || !JustificationRule.IsReason(reason))
+            throw ProblemException.Member("", "invalid-reason", $"Access-Reason must hold words of at most {JustificationRule.MaxLength} characters, percent-encoded.");
+        return reason.Trim();
+    }
+
+    /// <summary>The approval that the call uses up.</summary>
+    public Guid? Approval()
+    {
+        var header = context.Request.Headers["Access-Approval"];
+        if (header.Count == 0)
+            return null;
+        return header.Count == 1 && Guid.TryParseExact(header[0], "D", out var id) ? id : throw ProblemException.Member("", "invalid-approval", "Access-Approval must hold the id of an approval.");
+    }
 
     /// <summary>The promise that two calls with one key are one call; bound to the caller, the operation and the body.</summary>
     public IdempotencyKey? Idempotency<T>(T body)

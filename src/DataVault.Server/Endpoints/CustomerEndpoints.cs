@@ -32,13 +32,13 @@ internal static class CustomerEndpoints
                 Query =
                 [
                     QueryParameter.Purpose, new("fields", "Comma-separated field names."), new("provenance", "Also where each value came from.", "boolean"),
-                    new("justification", "In words, where the purpose is an emergency."),
                 ],
+                Headers = ["Access-Reason", "Access-Approval"],
                 AnswerExample = JsonNode.Parse("""
                     { "id": "01980c5e-5c1b-7a64-9d2a-0f4b1f3c9e77", "version": 7, "fields": { "givenName": "Ada", "email": "a•••@example.com" },
                       "forms": { "email": "masked" }, "withheld": { "birthDate": "not-permitted", "phone": "consent-withdrawn" }, "receipt": { "index": 48211 } }
                     """),
-                Problems = ["unknown-field", "unknown-purpose", "not-found"],
+                Problems = ["unknown-field", "unknown-purpose", "not-found", "reason-required", "reason-mismatch", "approval-required", "budget-exhausted"],
             },
             AccessRule.Anyone);
         routes.MapPatch("/v1/customers/{id}", PatchAsync).Takes<PatchCustomer>().Gives<Written>().As(
@@ -53,15 +53,16 @@ internal static class CustomerEndpoints
             new("searchCustomers", Tag, "Look customers up by what is known of them; every term must match, and an index must answer")
             {
                 RequestExample = JsonNode.Parse("""{ "purpose": "customer-support", "where": { "familyName": { "prefix": "hopp" }, "email": "grace@example.com" }, "fields": ["givenName", "email.masked"] }"""),
-                Problems = ["unknown-field", "unknown-purpose", "invalid-fields"],
+                Headers = ["Access-Reason"],
+                Problems = ["unknown-field", "unknown-purpose", "invalid-fields", "reason-required", "reason-mismatch", "budget-exhausted"],
             },
             AccessRule.NotCustomers);
         routes.MapPost("/v1/customers/batch", BatchAsync).Takes<CustomerBatch>().Gives<BatchResult>().TakesLong().As(
             new("batchCustomers", Tag, "Up to 1,000 creates or reads, one result per item")
             {
-                Headers = ["Idempotency-Key"],
+                Headers = ["Idempotency-Key", "Access-Reason"],
                 RequestExample = JsonNode.Parse("""{ "read": ["01980c5e-5c1b-7a64-9d2a-0f4b1f3c9e77"], "purpose": "customer-support", "fields": ["givenName"] }"""),
-                Problems = ["unknown-field", "unknown-purpose", "idempotency-mismatch"],
+                Problems = ["unknown-field", "unknown-purpose", "idempotency-mismatch", "budget-exhausted"],
             },
             AccessRule.NotCustomers);
     }
@@ -76,9 +77,12 @@ internal static class CustomerEndpoints
     public static async Task ReleaseAsync(HttpContext context, DisclosureGate gate, CallReader call, SubjectId subject)
     {
         var query = QueryReader.Of(context, "purpose", "fields", "provenance", "justification");
+        // Where it stood once. Whoever still sends it there must learn to stop, and not that it was ignored.
+        if (query.Text("justification") is not null)
+            throw ProblemException.Member("", "reason-in-address", "A reason does not belong into the address, which others keep: send it as the header Access-Reason.");
         var read = new ReadQuery(
             call.Caller, subject, call.Purpose(query.Text("purpose")), call.Items(query.List("fields", 100)), query.Flag("provenance"), call.RequestId,
-            query.Text("justification"));
+            call.Reason(), call.Approval());
         var disclosure = await gate.ReadAsync(read, call.Cancellation);
         Answer.SetVersion(context, disclosure.Version);
         await DisclosureWriter.AnswerAsync(context, [disclosure], json => DisclosureWriter.Write(json, disclosure));
@@ -114,7 +118,8 @@ internal static class CustomerEndpoints
         if (body.Limit is < 1 or > MostResults)
             throw ProblemException.Member("/limit", "out-of-range", $"The limit lies between 1 and {MostResults}.");
         var found = await search.SearchAsync(
-            call.Caller, call.Purpose(body.Purpose), body.Where.ToDictionary(term => term.Key, term => Condition(term.Value)), call.Items(body.Fields), body.Limit ?? 20, call.RequestId, call.Cancellation);
+            call.Caller, call.Purpose(body.Purpose), body.Where.ToDictionary(term => term.Key, term => Condition(term.Value)), call.Items(body.Fields), body.Limit ?? 20, call.RequestId, call.Cancellation,
+            call.Reason());
         if (found.Refused is { } reason)
             throw new ProblemException("forbidden", $"The search is refused: {reason}. Log entry {found.LogIndex}.");
         await DisclosureWriter.AnswerAsync(context, found.Results, json =>
@@ -167,7 +172,7 @@ internal static class CustomerEndpoints
     {
         var subjects = body.Read!.Select(id => new SubjectId(id)).ToList();
         var results = await gate.ReadManyAsync(
-            call.Caller, subjects, call.Purpose(body.Purpose), call.Items(body.Fields), provenance: false, call.RequestId, call.Cancellation);
+            call.Caller, subjects, call.Purpose(body.Purpose), call.Items(body.Fields), provenance: false, call.RequestId, call.Cancellation, call.Reason());
         await DisclosureWriter.AnswerAsync(context, results.Select(result => result.Value).OfType<IDisposable>(), json =>
         {
             json.WriteStartObject();

@@ -41,7 +41,8 @@ internal static class EventEndpoints
             new("readEvents", Tag, "Release a customer's events for a purpose, newest first")
             {
                 Query = [QueryParameter.Purpose, new("types", "Comma-separated event types."), QueryParameter.Limit, QueryParameter.Cursor],
-                Problems = ["unknown-field", "unknown-purpose", "not-found"],
+                Headers = ["Access-Reason", "Access-Approval"],
+                Problems = ["unknown-field", "unknown-purpose", "not-found", "reason-required", "reason-mismatch", "approval-required", "budget-exhausted"],
             },
             AccessRule.Anyone);
     }
@@ -51,7 +52,7 @@ internal static class EventEndpoints
         var query = QueryReader.Of(context, "purpose", "types", "limit", "cursor");
         var page = await gate.ReadEventsAsync(
             call.Caller, subject, call.Purpose(query.Text("purpose")), call.EventTypes(query.List("types", 50)), query.Limit(50, LargestPage),
-            query.Text("cursor"), call.RequestId, call.Cancellation);
+            query.Text("cursor"), call.RequestId, call.Cancellation, call.Reason(), call.Approval());
         await DisclosureWriter.AnswerAsync(context, page.Events, json => DisclosureWriter.Write(json, page));
     }
 

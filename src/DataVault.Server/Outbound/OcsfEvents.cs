@@ -26,6 +26,7 @@ internal sealed class OcsfEvents(string origin)
         UserAccessManagement = 3005,
         DatastoreActivity = 6005,
         ApiActivity = 6003,
+        DetectionFinding = 2004,
     }
 
     /// <summary>One event with its newline.</summary>
@@ -46,7 +47,7 @@ internal sealed class OcsfEvents(string origin)
         json.WriteNumber("class_uid", (int)kind.Class);
         json.WriteString("class_name", NameOf(kind.Class));
         json.WriteNumber("category_uid", (int)kind.Class / 1000);
-        json.WriteString("category_name", (int)kind.Class / 1000 == 3 ? "Identity & Access Management" : "Application Activity");
+        json.WriteString("category_name", CategoryOf(kind.Class));
         json.WriteNumber("activity_id", kind.Activity);
         json.WriteString("activity_name", kind.ActivityName);
         json.WriteNumber("type_uid", (int)kind.Class * 100L + kind.Activity);
@@ -75,6 +76,8 @@ internal sealed class OcsfEvents(string origin)
         EntryType.AuditRead or EntryType.StatusRead or EntryType.RequestRead or EntryType.PolicyQuestion => new(OcsfClass.ApiActivity, 2, "Read"),
         EntryType.KeyRotate or EntryType.PolicyChange or EntryType.RequestChange or EntryType.SignerRotate => new(OcsfClass.ApiActivity, 3, "Update"),
         EntryType.EpochDestroyed => new(OcsfClass.ApiActivity, 4, "Delete"),
+        EntryType.Alert => IsRaised(entry) ? new(OcsfClass.DetectionFinding, 1, "Create") : new(OcsfClass.DetectionFinding, 2, "Update"),
+        EntryType.ReviewChange or EntryType.ApprovalChange => new(OcsfClass.ApiActivity, 3, "Update"),
         _ => new(OcsfClass.ApiActivity, 99, "Other"),
     };
 
@@ -84,12 +87,33 @@ internal sealed class OcsfEvents(string origin)
         OcsfClass.Authentication => "Authentication",
         OcsfClass.UserAccessManagement => "User Access Management",
         OcsfClass.DatastoreActivity => "Datastore Activity",
+        OcsfClass.DetectionFinding => "Detection Finding",
         _ => "API Activity",
+    };
+
+    // SPEC log-entry §8: an alert that was answered says how; any other was raised.
+    private static bool IsRaised(LogEntry alert) => alert.Rules is not ["acknowledged" or "released", ..];
+
+    private static string CategoryOf(OcsfClass @class) => ((int)@class / 1000) switch
+    {
+        2 => "Findings",
+        3 => "Identity & Access Management",
+        _ => "Application Activity",
     };
 
     // What was refused, and a sign-in that failed, is worth a look (low); what failed although it was permitted, a repair (medium).
     private static void WriteOutcome(Utf8JsonWriter json, LogEntry entry)
     {
+        if (entry.Type == EntryType.Alert && IsRaised(entry))
+        {
+            // A finding: something that somebody must look at.
+            json.WriteNumber("severity_id", 4);
+            json.WriteString("severity", "High");
+            json.WriteNumber("status_id", 1);
+            json.WriteString("status", "New");
+            json.WriteString("status_code", EntryTypes.NameOf(entry.Result));
+            return;
+        }
         var done = entry.Result == EntryResult.Ok && entry.Type is not (EntryType.SignInFailed or EntryType.Denied);
         json.WriteNumber("severity_id", done ? 1 : entry.Result == EntryResult.Error ? 3 : 2);
         json.WriteString("severity", done ? "Informational" : entry.Result == EntryResult.Error ? "Medium" : "Low");
@@ -139,12 +163,19 @@ internal sealed class OcsfEvents(string origin)
         json.WriteEndObject();
     }
 
-    private static void WriteObject(Utf8JsonWriter json, AuditRecord record, OcsfClass @class)
+    private void WriteObject(Utf8JsonWriter json, AuditRecord record, OcsfClass @class)
     {
         if (@class == OcsfClass.ApiActivity)
         {
             json.WriteStartObject("api");
             json.WriteString("operation", EntryTypes.NameOf(record.Entry.Type));
+            json.WriteEndObject();
+        }
+        if (@class == OcsfClass.DetectionFinding)
+        {
+            json.WriteStartObject("finding_info");
+            json.WriteString("uid", string.Create(CultureInfo.InvariantCulture, $"{origin}#{(IsRaised(record.Entry) ? record.Index : record.Entry.Reference ?? record.Index)}"));
+            json.WriteString("title", record.Entry.Rules.Count > 0 ? record.Entry.Rules[0] : EntryTypes.NameOf(record.Entry.Type));
             json.WriteEndObject();
         }
         if (@class == OcsfClass.DatastoreActivity)

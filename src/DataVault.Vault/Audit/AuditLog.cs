@@ -344,7 +344,8 @@ internal sealed class AuditLog : IHostedService, IAsyncDisposable
     /// <summary>The tag of an actor who is known by kind and id alone.</summary>
     public byte[] ActorOf(RecipientKind kind, string id) => keys.ActorTag(new Recipient(kind, id, id, [], []));
 
-    private byte[] TagOf(Recipient recipient)
+    /// <summary>The tag by which the log knows a recipient; all customers have one.</summary>
+    public byte[] TagOf(Recipient recipient)
     {
         var key = (recipient.Kind, recipient.Kind == RecipientKind.Customer ? "customer" : recipient.Id);
         if (actorTags.TryGetValue(key, out var known)) return known;

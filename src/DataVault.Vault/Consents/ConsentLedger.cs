@@ -135,7 +135,7 @@ public sealed class ConsentLedger
     {
         var request = new AccessRequest(call.Recipient, held.Subject, AccessAction.Consent, call.Authority, [ConsentAuthority.AnyField(Policy)]);
         var decision = Policy.Decisions.Decide(request, before, rules.Clock.Now);
-        if (call.Said.Gives && (!decision.Released || Decider.Unmet(decision, justification: null) is not null)) throw VaultException.Forbidden();
+        if (call.Said.Gives && (!decision.Released || Decider.IsBound(decision))) throw VaultException.Forbidden();
         return rules.Apply(call.Recipient, call.Said, before, record, held);
     }
 

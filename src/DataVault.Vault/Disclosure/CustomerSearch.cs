@@ -15,9 +15,10 @@ public sealed class CustomerSearch
     private readonly CandidateFinder finder;
     private readonly AuditLog log;
     private readonly Decider decider;
+    private readonly ReleaseTerms terms;
 
-    internal CustomerSearch(DisclosureGate gate, CandidateFinder finder, AuditLog log, Decider decider) =>
-        (this.gate, this.finder, this.log, this.decider) = (gate, finder, log, decider);
+    internal CustomerSearch(DisclosureGate gate, CandidateFinder finder, AuditLog log, Decider decider, ReleaseTerms terms) =>
+        (this.gate, this.finder, this.log, this.decider, this.terms) = (gate, finder, log, decider, terms);
 
     /// <summary>
     /// Finds over blind indexes: every condition must hold. Being allowed to search says nothing of what is shown of those found.
@@ -25,9 +26,10 @@ public sealed class CustomerSearch
     /// </summary>
     /// <exception cref="VaultException">invalid-fields when no index answers, invalid-request when too many match, unavailable.</exception>
     public async Task<SearchOutcome> SearchAsync(
-        Recipient recipient, string purpose, IReadOnlyDictionary<string, SearchCondition> where, IReadOnlyList<RequestedItem>? items, int limit, Guid requestId, CancellationToken ct)
+        Recipient recipient, string purpose, IReadOnlyDictionary<string, SearchCondition> where, IReadOnlyList<RequestedItem>? items, int limit, Guid requestId, CancellationToken ct,
+        string? justification = null)
     {
-        decider.Purpose(purpose);
+        var named = decider.Purpose(purpose);
         if (limit is < 1 or > MaxFound) throw VaultException.BadRequest($"The limit is between 1 and {MaxFound}.");
         var conditions = SubjectSearch.Read(where, decider.Policy.Catalogue);
         int[] fields = [.. conditions.Keys.Select(AuditLog.ItemCode)];
@@ -38,13 +40,21 @@ public sealed class CustomerSearch
             return new SearchOutcome([], await log.AppendAsync(denial, null, ct), reason ?? Reasons.NotPermitted);
         }
 
+        if (terms.Stopped(recipient, purpose) is { } wait) throw await RefusedAsync(VaultException.BudgetExhausted(wait));
+        if (ReleaseTerms.ReasonProblem(recipient, named, justification) is { } problem) throw await RefusedAsync(problem);
         var found = await finder.FindAsync(recipient, purpose, conditions, limit, ct);
         if (found.Count > limit) throw VaultException.BadRequest("More customers match than were asked for; search by something narrower.");
-        var queries = found.Select(record => new ReadQuery(recipient, record.Subject, purpose, items, Provenance: false, requestId)).ToList();
+        var queries = found.Select(record => new ReadQuery(recipient, record.Subject, purpose, items, Provenance: false, requestId, justification) { OfMany = true }).ToList();
         var entry = log.Entry(EntryType.Search, recipient, default, purpose, EntryResult.Ok, fields, requestId);
         bool MayFind(DisclosureGate.DecidedFacts at) => finder.Permits(recipient, purpose, at, [.. conditions.Keys]) is not null;
-        var (index, results) = await gate.ReadAllAsync(queries, Task.FromResult(found.ToDictionary(record => record.Subject)), MayFind, entry, ct);
+        var (index, results) = await gate.ReadAllAsync(queries, Task.FromResult(found.ToDictionary(record => record.Subject)), MayFind, new DisclosureGate.FirstEntry(entry, [.. conditions.Keys]), ct);
         return new SearchOutcome([.. results.Select(result => result.Value).OfType<Disclosure>()], index);
+
+        async Task<VaultException> RefusedAsync(VaultException refusal)
+        {
+            await log.AppendAsync(log.Entry(EntryType.Denied, recipient, default, purpose, EntryResult.Denied, fields, requestId), null, ct);
+            return refusal;
+        }
     }
 }
 
@@ -74,7 +84,7 @@ internal sealed class CandidateFinder(VaultDatabase database, IndexPlans plans, 
     public IReadOnlyList<FieldPermit>? Permits(Recipient recipient, string purpose, DisclosureGate.DecidedFacts at, IReadOnlyList<FieldDefinition> fields)
     {
         var decision = decider.Decide(recipient, at.Subject, AccessAction.Search, purpose, [.. fields.Select(field => new RequestedItem(field, null))], at.Facts);
-        return decision.Permits.Count == fields.Count && Decider.Unmet(decision, null) is null ? decision.Permits : null;
+        return decision.Permits.Count == fields.Count && !Decider.IsBound(decision) ? decision.Permits : null;
     }
 
     private async Task<List<SealedRecord>> KeepMatchesAsync(Recipient recipient, string purpose, SubjectSearch search, List<SealedRecord> candidates, CancellationToken ct)

@@ -11,9 +11,14 @@ namespace DataVault.Vault;
 /// <param name="Items">Fields asked for; null for all that the policy allows.</param>
 /// <param name="Provenance">Also where each value came from.</param>
 /// <param name="RequestId">Ties the log entry to the call.</param>
-/// <param name="Justification">The words that an emergency asks for; kept sealed with the entry.</param>
+/// <param name="Justification">The reason that a rule or the purpose asks for; kept sealed with the entry.</param>
+/// <param name="Approval">A second person's agreement (<see cref="Approvals"/>) that is to be used up.</param>
 public sealed record ReadQuery(
-    Recipient Recipient, SubjectId Subject, string Purpose, IReadOnlyList<RequestedItem>? Items, bool Provenance, Guid RequestId, string? Justification = null);
+    Recipient Recipient, SubjectId Subject, string Purpose, IReadOnlyList<RequestedItem>? Items, bool Provenance, Guid RequestId, string? Justification = null, Guid? Approval = null)
+{
+    /// <summary>One of several in a call: neither an approval nor an emergency that was justified before covers it.</summary>
+    internal bool OfMany { get; init; }
+}
 
 /// <summary>
 /// What left the vault, and what did not and why. It exists only once its log entry is durable.

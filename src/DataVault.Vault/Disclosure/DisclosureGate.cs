@@ -13,6 +13,7 @@ namespace DataVault.Vault;
 ///                                                                     \____ both at once; release waits for both ____/
 /// </code>
 /// INVARIANT: nothing is returned whose entry is not durable; a crash in between leaves "logged and not released". Denials are entries too.
+/// What a rule or the purpose asks for beyond that (<see cref="ReleaseTerms"/>) is durable together with the entry, or nothing is released.
 /// INVARIANT: unknown, erased and out of reach look the same from outside.
 /// </summary>
 public sealed class DisclosureGate
@@ -22,15 +23,17 @@ public sealed class DisclosureGate
 
     private readonly VaultDatabase database;
     private readonly KeyRegistry keys;
-    private readonly RecordCipher cipher;
     private readonly AuditLog log;
     private readonly Decider decider;
-    private readonly ReleaseForms forms;
+    private readonly ReleaseTerms terms;
+    private readonly ReleaseOpening opening;
 
-    internal DisclosureGate(VaultDatabase database, KeyRegistry keys, RecordCipher cipher, AuditLog log, Decider decider, ReleaseForms forms) =>
-        (this.database, this.keys, this.cipher, this.log, this.decider, this.forms) = (database, keys, cipher, log, decider, forms);
+    internal DisclosureGate(VaultDatabase database, KeyRegistry keys, AuditLog log, Decider decider, ReleaseTerms terms, ReleaseOpening opening) =>
+        (this.database, this.keys, this.log, this.decider, this.terms, this.opening) = (database, keys, log, decider, terms, opening);
 
-    /// <exception cref="VaultException">not-found, unknown-purpose, or unavailable when the entry cannot be made durable.</exception>
+    /// <exception cref="VaultException">
+    /// not-found, unknown-purpose, what <see cref="ReleaseTerms"/> refuses, or unavailable when the entry cannot be made durable.
+    /// </exception>
     public async Task<Disclosure> ReadAsync(ReadQuery query, CancellationToken ct)
     {
         decider.Purpose(query.Purpose);
@@ -39,47 +42,49 @@ public sealed class DisclosureGate
         var record = await FitAsync(held, await loading, ct);
         if (held is null || record is null || OutOfReach(query.Recipient, query.Subject)) throw await NotFoundAsync(query, held, ct);
         if (!FactsCodec.TryDecode(record.Facts, out var facts)) throw await log.FailedAsync(Failure(query, held.Tag, EntryType.FieldRead), null, ct);
-        var release = Decide(query, held, record, facts);
-        var logging = log.AppendAsync(release.Entry, release.Detail, ct);
-        var contents = TryOpen(release, out var broken);
+        var release = await terms.CountAsync(Decide(query, held, record, facts), ct);
+        var logging = terms.AppendAsync(release, ct);
+        var contents = opening.TryOpen(release, out var broken);
         var index = await DurableAsync(logging, contents?.Fields);
         return contents is null ? throw await BrokenAsync(release, broken!, ct) : Compose(release, contents, index);
     }
 
     /// <summary>Up to 1,000 subjects: one round trip for the rows, one for the keys, one transaction for an entry each.</summary>
     public async Task<IReadOnlyList<ItemResult<Disclosure>>> ReadManyAsync(
-        Recipient recipient, IReadOnlyList<SubjectId> subjects, string purpose, IReadOnlyList<RequestedItem>? items, bool provenance, Guid requestId, CancellationToken ct)
+        Recipient recipient, IReadOnlyList<SubjectId> subjects, string purpose, IReadOnlyList<RequestedItem>? items, bool provenance, Guid requestId, CancellationToken ct,
+        string? justification = null)
     {
         decider.Purpose(purpose);
         if (subjects.Count is 0 or > MaxSubjects) throw VaultException.BadRequest($"1 to {MaxSubjects} customers.");
-        var queries = subjects.Select(subject => new ReadQuery(recipient, subject, purpose, items, provenance, requestId)).ToList();
+        var queries = subjects.Select(subject => new ReadQuery(recipient, subject, purpose, items, provenance, requestId, justification) { OfMany = true }).ToList();
         var loading = SubjectRows.FindManyAsync(database, [.. subjects.Distinct()], ct);
         return (await ReadAllAsync(queries, loading, static _ => true, null, ct)).Results;
     }
 
     /// <summary>A page of a customer's events, newest first; one entry per page.</summary>
     public async Task<EventPage> ReadEventsAsync(
-        Recipient recipient, SubjectId subject, string purpose, IReadOnlyList<EventTypeDefinition>? types, int limit, string? cursor, Guid requestId, CancellationToken ct)
+        Recipient recipient, SubjectId subject, string purpose, IReadOnlyList<EventTypeDefinition>? types, int limit, string? cursor, Guid requestId, CancellationToken ct,
+        string? justification = null, Guid? approval = null)
     {
         decider.Purpose(purpose);
         if (limit is < 1 or > MaxEvents) throw VaultException.BadRequest($"The limit is between 1 and {MaxEvents}.");
         var position = EventCursor.Parse(cursor);
         RequestedItem[] items = [.. (types ?? decider.Policy.Events.Types).Distinct().Select(type => new RequestedItem(type, null))];
-        var query = new ReadQuery(recipient, subject, purpose, items, Provenance: false, requestId);
+        var query = new ReadQuery(recipient, subject, purpose, items, Provenance: false, requestId, justification, approval);
         var loading = SubjectRows.FindAsync(database, subject, ct);
         using var held = await FindKeysAsync(subject, loading, ct);
         var record = await FitAsync(held, await loading, ct);
         if (held is null || record is null || OutOfReach(recipient, subject)) throw await NotFoundAsync(query, held, ct);
         if (!FactsCodec.TryDecode(record.Facts, out var facts)) throw await log.FailedAsync(Failure(query, held.Tag, EntryType.EventRead), null, ct);
-        var release = Decide(query, held, record, facts, EntryType.EventRead);
-        var logging = log.AppendAsync(release.Entry, null, ct);
+        var release = await terms.CountAsync(Decide(query, held, record, facts, EntryType.EventRead), ct);
+        var logging = terms.AppendAsync(release, ct);
         var rows = release.Permits.Count == 0 ? [] : await EventRows.PageAsync(database, subject, release.Permits, limit + 1, position, ct);
         await keys.HoldAsync(held, rows.Select(row => row.Sealed), ct);
-        var events = TryOpenEvents(release, rows.Count > limit ? rows[..limit] : rows, out var broken);
+        var events = opening.TryOpenEvents(release, rows.Count > limit ? rows[..limit] : rows, out var broken);
         var index = await DurableAsync(logging, events);
         if (events is null) throw await BrokenAsync(release, broken!, ct);
         var next = rows.Count > limit ? EventCursor.Of(rows[limit - 1]) : null;
-        return new EventPage(events, WithheldOf(release, release.Permits.Select(permit => AuditLog.ItemCode(permit.Item)).ToHashSet()), next, index, release.Refused);
+        return new EventPage(events, ReleaseOpening.WithheldOf(release, release.Permits.Select(permit => AuditLog.ItemCode(permit.Item)).ToHashSet()), next, index, release.Refused);
     }
 
     /// <summary>
@@ -87,7 +92,7 @@ public sealed class DisclosureGate
     /// Those that the filter drops are as if not there. Returns the index of the first entry.
     /// </summary>
     internal async Task<(long FirstIndex, IReadOnlyList<ItemResult<Disclosure>> Results)> ReadAllAsync(
-        IReadOnlyList<ReadQuery> queries, Task<Dictionary<SubjectId, SealedRecord>> loading, Func<DecidedFacts, bool> filter, LogEntry? first, CancellationToken ct)
+        IReadOnlyList<ReadQuery> queries, Task<Dictionary<SubjectId, SealedRecord>> loading, Func<DecidedFacts, bool> filter, FirstEntry? first, CancellationToken ct)
     {
         var held = (await keys.GetManyAsync([.. queries.Select(query => query.Subject).Distinct()], ct)).ToDictionary(key => key.Subject);
         try
@@ -95,13 +100,14 @@ public sealed class DisclosureGate
             var records = await loading;
             foreach (var key in held.Values) await FitAsync(key, records, ct);
             var chosen = queries.Select(query => Choose(query, held.GetValueOrDefault(query.Subject), records.GetValueOrDefault(query.Subject), filter)).ToList();
-            var entries = chosen.Select(one => one.Entry);
-            var index = await AppendAllAsync(first is null ? [.. entries] : [first, .. entries], ct);
+            await terms.CountAllAsync(chosen.ConvertAll(one => one.Release), first?.Items ?? [], ct);
+            var index = await terms.AppendAllAsync(chosen.ConvertAll(one => (one.Entry, one.Release)), first?.Entry, ct);
             var at = first is null ? index : index + 1;
             var results = chosen.Select((one, i) => Result(one, at + i)).ToList();
             // Opened and found broken only now: that is said in entries of its own.
-            var broken = chosen.Zip(results).Where(pair => pair.First.Release is not null && pair.Second.Error is not null).Select(pair => AuditLog.Failed(pair.First.Entry)).ToList();
-            if (broken.Count > 0) await AppendAllAsync(broken, ct);
+            var broken = chosen.Zip(results).Where(pair => pair.First.Release is { Problem: null } && pair.Second.Error is not null)
+                .Select(pair => AuditLog.Failed(pair.First.Entry.Entry)).ToList();
+            if (broken.Count > 0) await database.RunAsync((connection, transaction) => log.AppendWithinAsync(connection, transaction, broken, ct), ct);
             return (index, results);
         }
         finally
@@ -124,101 +130,27 @@ public sealed class DisclosureGate
         }
     }
 
-    private Task<long> AppendAllAsync(IReadOnlyList<LogEntry> entries, CancellationToken ct) =>
-        database.RunAsync((connection, transaction) => log.AppendWithinAsync(connection, transaction, entries, ct), ct);
-
     private Chosen Choose(ReadQuery query, SubjectKeys? held, SealedRecord? record, Func<DecidedFacts, bool> filter)
     {
-        var hidden = new Chosen(null, Denial(query, default), VaultException.NotFound());
-        if (held is null || record is null || OutOfReach(query.Recipient, query.Subject)) return hidden;
-        if (!FactsCodec.TryDecode(record.Facts, out var facts)) return new Chosen(null, Failure(query, held.Tag, EntryType.FieldRead), VaultException.Unavailable());
-        if (!filter(new(query.Subject, facts))) return hidden;
+        Chosen Hidden() => new(null, new PendingEntry(Denial(query, default), null), VaultException.NotFound());
+        if (held is null || record is null || OutOfReach(query.Recipient, query.Subject)) return Hidden();
+        if (!FactsCodec.TryDecode(record.Facts, out var facts)) return new Chosen(null, new PendingEntry(Failure(query, held.Tag, EntryType.FieldRead), null), VaultException.Unavailable());
+        if (!filter(new(query.Subject, facts))) return Hidden();
         var release = Decide(query, held, record, facts);
         return new Chosen(release, release.Entry, null);
     }
 
     private ItemResult<Disclosure> Result(Chosen chosen, long index)
     {
-        if (chosen.Release is not { } release) return new(chosen.Refusal!);
-        return TryOpen(release, out var broken) is { } contents ? new(Compose(release, contents, index)) : new(VaultException.Unavailable(broken));
+        if (chosen.Release is not { Problem: null } release) return new(chosen.Refusal ?? chosen.Release!.Problem!);
+        return opening.TryOpen(release, out var broken) is { } contents ? new(Compose(release, contents, index)) : new(VaultException.Unavailable(broken));
     }
 
     private Release Decide(ReadQuery query, SubjectKeys held, SealedRecord record, DecisionFacts facts, EntryType type = EntryType.FieldRead)
     {
         var decision = decider.Decide(query.Recipient, query.Subject, AccessAction.Read, query.Purpose, query.Items, facts);
-        var unmet = decision.Released && Decider.Unmet(decision, query.Justification) is not null;
-        var refused = unmet ? Reasons.NotPermitted : decision.OverallReason;
-        var entry = refused is null
-            ? log.Entry(type, query.Recipient, held.Tag, query.Purpose, EntryResult.Ok, Decider.LogIds(decision.Permits), query.RequestId)
-            : log.Entry(EntryType.Denied, query.Recipient, held.Tag, query.Purpose, EntryResult.Denied, Decider.LogIds(decision.Items), query.RequestId);
-        entry = entry with { RecordVersion = record.RowVersion, Rules = decision.RuleIds };
-        if (query.Justification is null) return new Release(query, held, record, decision, entry, null, refused);
-        var (justified, detail) = log.WithDetail(entry, held, Encoding.UTF8.GetBytes(query.Justification), decider.Clock.Random);
-        return new Release(query, held, record, decision, justified, detail, refused);
-    }
-
-    private Contents? TryOpen(Release release, out CryptographicException? broken)
-    {
-        broken = null;
-        try
-        {
-            return Open(release);
-        }
-        catch (CryptographicException e)
-        {
-            broken = e;
-            return null;
-        }
-    }
-
-    private Contents Open(Release release)
-    {
-        var released = new List<ReleasedField>(release.Permits.Count);
-        var shown = new HashSet<int>(release.Permits.Count);
-        if (release.Permits.Count == 0)
-        {
-            // Facts that somebody changed so that nothing is released are no less false than facts that release too much.
-            cipher.Verify(release.Record, release.Keys);
-            return new Contents(released, WithheldOf(release, shown));
-        }
-
-        using var opened = cipher.Open(release.Record, release.Keys, release.Permits);
-        foreach (var field in opened)
-        {
-            if (forms.Apply(field, release.Query.Purpose) is not { } utf8Json) continue;
-            released.Add(new ReleasedField(field.Field.Name, field.Permit.Form, utf8Json, release.Query.Provenance ? field.Provenance : null));
-            shown.Add(AuditLog.ItemCode(field.Field));
-        }
-        return new Contents(released, WithheldOf(release, shown));
-    }
-
-    private List<ReleasedEvent>? TryOpenEvents(Release release, List<EventRow> rows, out CryptographicException? broken)
-    {
-        broken = null;
-        try
-        {
-            cipher.Verify(release.Record, release.Keys);
-            var permits = release.Permits.ToDictionary(permit => permit.Item.Id);
-            return [.. rows.Select(row => EventContent.Release(cipher, release.Keys, permits[row.TypeId], row))];
-        }
-        catch (CryptographicException e)
-        {
-            broken = e;
-            return null;
-        }
-    }
-
-    /// <summary>Asked for by name and empty is said to be not held; a request for everything lists only what it may not have.</summary>
-    private static List<WithheldField> WithheldOf(Release release, HashSet<int> shown)
-    {
-        var withheld = new List<WithheldField>();
-        foreach (var item in release.Decision.Items)
-        {
-            var reason = release.Refused is not null && item.Permit is not null ? release.Refused : item.Reason;
-            if (reason is null && !shown.Contains(AuditLog.ItemCode(item.Item)) && release.Query.Items is not null) reason = Reasons.NotHeld;
-            if (reason is not null) withheld.Add(new WithheldField(item.Item.Name, reason));
-        }
-        return withheld;
+        var refusal = decision.Released ? terms.Refuse(query, decision) : null;
+        return terms.Draft(new Release(query, held, record, decision, null!, refusal?.Reason ?? decision.OverallReason) { Problem = refusal?.Problem }, type);
     }
 
     private static Disclosure Compose(Release release, Contents contents, long index) =>
@@ -271,19 +203,13 @@ public sealed class DisclosureGate
     private LogEntry Refused(ReadQuery query, ReadOnlyMemory<byte> tag, EntryType type, EntryResult result) =>
         log.Entry(type, query.Recipient, tag, query.Purpose, result, [.. (query.Items ?? []).Select(item => AuditLog.ItemCode(item.Item))], query.RequestId);
 
-    private Task<VaultException> BrokenAsync(Release release, CryptographicException cause, CancellationToken ct) => log.FailedAsync(release.Entry, cause, ct);
+    private Task<VaultException> BrokenAsync(Release release, CryptographicException cause, CancellationToken ct) => log.FailedAsync(release.Entry.Entry, cause, ct);
+
+    /// <summary>The entry of the act that the reads belong to, such as a search, and what each person read has thereby been found by.</summary>
+    internal sealed record FirstEntry(LogEntry Entry, IReadOnlyList<CatalogueItem> Items);
 
     internal readonly record struct DecidedFacts(SubjectId Subject, DecisionFacts Facts);
 
-    private sealed record Contents(IReadOnlyList<ReleasedField> Fields, IReadOnlyList<WithheldField> Withheld);
-
     /// <summary>One of several reads: decided, or why it cannot be; and the entry that says so.</summary>
-    private sealed record Chosen(Release? Release, LogEntry Entry, VaultException? Refusal);
-
-    /// <summary>A read that was decided: what may be opened, and the entry that must be durable first.</summary>
-    private sealed record Release(
-        ReadQuery Query, SubjectKeys Keys, SealedRecord Record, Decision Decision, LogEntry Entry, SealedDetail? Detail, string? Refused)
-    {
-        public IReadOnlyList<FieldPermit> Permits => Refused is null ? Decision.Permits : [];
-    }
+    private sealed record Chosen(Release? Release, PendingEntry Entry, VaultException? Refusal);
 }

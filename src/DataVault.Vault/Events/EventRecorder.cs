@@ -88,7 +88,7 @@ public sealed class EventRecorder
         if (!IsAsWritten(record, subject) || !FactsCodec.TryDecode(record.Facts, out var facts)) return VaultException.Unavailable();
         var decision = decider.Decide(recipient, subject.Subject, AccessAction.Create, item.Item.Purpose, wanted, facts);
         item.Rules = decision.RuleIds;
-        return decision.Released && Decider.Unmet(decision, null) is null ? null : VaultException.Forbidden();
+        return decision.Released && !Decider.IsBound(decision) ? null : VaultException.Forbidden();
     }
 
     // Facts that somebody changed in the database decide nothing.

@@ -37,13 +37,16 @@ internal sealed class OutboxStore(VaultDatabase database, IServiceKeys keys, IRa
 
     public async Task EnqueueAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, OutboxMessage message, CancellationToken cancellation)
     {
-        await using var command = new NpgsqlCommand(
-            "insert into vault.outbox (message_id, kind, recipient, sealed, created_at, due_at) values ($1, $2, $3, $4, $5, $5) on conflict do nothing", connection, transaction)
+        await using var batch = new NpgsqlBatch(connection, transaction) { BatchCommands = { Insert(message) } };
+        await batch.ExecuteNonQueryAsync(cancellation);
+    }
+
+    /// <summary>For a caller with a batch of its own.</summary>
+    public NpgsqlBatchCommand Insert(OutboxMessage message) =>
+        new("insert into vault.outbox (message_id, kind, recipient, sealed, created_at, due_at) values ($1, $2, $3, $4, $5, $5) on conflict do nothing")
         {
             Parameters = { new() { Value = message.Id }, new() { Value = message.Kind }, new() { Value = message.Recipient }, new() { Value = Seal(message) }, new() { Value = clock.Now.UtcDateTime } },
         };
-        await command.ExecuteNonQueryAsync(cancellation);
-    }
 
     /// <summary>Takes the message that has been due the longest; nobody else gets it for the length of a lease. Null when none is due.</summary>
     public async Task<OutboxMessage?> TakeAsync(CancellationToken cancellation)

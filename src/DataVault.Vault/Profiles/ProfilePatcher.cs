@@ -40,7 +40,7 @@ internal sealed class ProfilePatcher(IndexPlans plans, IndexedValues indexed, Ke
     /// <summary>Null when every item is permitted. Where some are, each other one is named with its reason.</summary>
     public static VaultException? Refusal(Decision decision)
     {
-        if (Decider.Unmet(decision, null) is not null || !decision.Released) return VaultException.Forbidden();
+        if (Decider.IsBound(decision) || !decision.Released) return VaultException.Forbidden();
         var refused = decision.Items.Where(item => item.Permit is null).ToList();
         return refused.Count == 0
             ? null

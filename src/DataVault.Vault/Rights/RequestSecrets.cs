@@ -8,7 +8,7 @@ namespace DataVault.Vault;
 /// What a request holds sealed under the person's key: its notes and the key of its package. Both were sealed before the row was locked; when the person's
 /// key was renewed in between they are sealed anew here, for what is written under an older version would be lost with it.
 /// </summary>
-internal sealed class RequestSecrets(VaultDatabase database, KeyRegistry keys, RequestNotes notes, PackageFolder packages)
+internal sealed class RequestSecrets(VaultDatabase database, KeyRegistry keys, RequestNotes notes, PackageFolder packages, SubjectInbox inbox)
 {
     /// <summary>The row with its secrets under the version that is in force until the transaction ends.</summary>
     public async Task<RequestRow> InForceAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, RequestRow row, CancellationToken ct)
@@ -21,9 +21,10 @@ internal sealed class RequestSecrets(VaultDatabase database, KeyRegistry keys, R
         return Renewed(held, row);
     }
 
-    /// <summary>Seals the secrets of people's requests anew under the version that each one's record is sealed under.</summary>
+    /// <summary>Seals the secrets of people's requests, and their messages, anew under the version that each one's record is sealed under.</summary>
     public async Task RenewAsync(IReadOnlyList<SubjectId> people, CancellationToken ct)
     {
+        await inbox.RenewAsync(people, ct);
         await using var command = database.Source.CreateCommand("select request_id from vault.request where subject_id = any($1) and (notes is not null or package_key is not null)");
         command.Parameters.Add(new NpgsqlParameter<Guid[]> { TypedValue = [.. people.Select(p => p.Value)] });
         foreach (var request in await Rows.ReadAsync(command, row => row.GetGuid(0), ct))

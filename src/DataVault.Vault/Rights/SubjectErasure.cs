@@ -107,7 +107,7 @@ internal sealed class SubjectErasure(
     {
         if (facts.OnHold) return RequestReasons.OnHold;
         var decision = RightsDecision.Of(part.Policy, Eraser, subject, AccessAction.Erase, facts with { Holds = [], Remainder = false }, store.Now);
-        return decision.Items.Where(item => item.Permit is null).Select(item => item.Reason).FirstOrDefault() ?? (Decider.Unmet(decision, justification: null) is null ? null : Reasons.NotPermitted);
+        return decision.Items.Where(item => item.Permit is null).Select(item => item.Reason).FirstOrDefault() ?? (!Decider.IsBound(decision) ? null : Reasons.NotPermitted);
     }
 
     private async Task<RequestRow> DeferAsync(

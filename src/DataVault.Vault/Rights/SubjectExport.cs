@@ -20,7 +20,7 @@ internal sealed class SubjectExport(
         using var held = await keys.GetFreshAsync(subject, cancellation);
         var record = await source.RecordAsync(held, cancellation);
         var decision = RightsDecision.Of(policy.Current, Exporter, subject, AccessAction.Export, FactsCodec.Decode(record.Facts), store.Now, row.Kind == RequestKinds.Portability);
-        if (!decision.Released || Decider.Unmet(decision, justification: null) is not null)
+        if (!decision.Released || Decider.IsBound(decision))
             throw await store.DeniedAsync(Exporter, subject, VaultException.Forbidden(), row.Id, cancellation);
         var index = await store.RecordAsync(Exporter, current, EntryType.Export, decision, row.Id, cancellation);
         var order = new PackageOrder(current, held, record, decision, index, store.Now);

@@ -14,14 +14,14 @@ public sealed class RenewedPeopleTests : IAsyncLifetime
 
     /// <summary>Sealed under a key of a person that a renewal replaces.</summary>
     private static readonly string[] OfPeople =
-        ["vault.subject.record", "vault.subject.record_seal", "vault.history.sealed", "vault.event.sealed", "vault.request.notes", "vault.request.package_key"];
+        ["vault.subject.record", "vault.subject.record_seal", "vault.history.sealed", "vault.event.sealed", "vault.request.notes", "vault.request.package_key", "vault.message.sealed"];
 
     /// <summary>Hashes, terms, proofs, what is sealed under a key of the service, and details of log entries, whose key people keep for life.</summary>
     private static readonly string[] OfNobody =
     [
         "audit.actor.tag", "audit.batch.entries", "audit.batch.leaf_hashes", "audit.bulk.tags", "audit.detail.sealed", "audit.head.frontier", "audit.head.root", "audit.pruned.root",
-        "audit.tile.hashes", "audit.timestamp.token", "vault.closed_request.work", "vault.event_gone.commitment", "vault.event_gone.leaf", "vault.hold.case_ref", "vault.idempotency.body",
-        "vault.idempotency.key", "vault.idempotency.request_hash", "vault.identifier.lookup", "vault.index_plan.survey", "vault.outbox.sealed", "vault.request.work", "vault.search_term.term",
+        "audit.tile.hashes", "audit.timestamp.token", "vault.closed_request.work", "vault.event_gone.commitment", "vault.event_gone.leaf", "vault.hold.case_ref", "vault.hold.release_ref", "vault.honey.sealed", "vault.idempotency.body",
+        "vault.idempotency.key", "vault.idempotency.request_hash", "vault.identifier.lookup", "vault.index_plan.survey", "vault.outbox.sealed", "vault.request.work", "vault.review.subject", "vault.search_term.term",
         "vault.subject.facts", "vault.tombstone.subject_hash",
     ];
 
@@ -98,6 +98,8 @@ public sealed class RenewedPeopleTests : IAsyncLifetime
     public async Task Every_column_that_is_sealed_under_a_persons_key_is_sealed_anew_and_a_column_that_nobody_has_thought_of_is_named()
     {
         var request = await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Access, ada, "another note");
+        var rescuer = new Recipient(RecipientKind.Staff, "s1", "Support", ["customer-support"], ["emergency"], assurance: Recipient.MultiFactor);
+        (await world.Vault.Get<DisclosureGate>().ReadAsync(new ReadQuery(rescuer, ada, "emergency", null, false, Guid.NewGuid(), "An allergic reaction"), default)).Dispose();
         var columns = await world.ListAsync(
             """
             select format('%s.%s.%s', n.nspname, c.relname, a.attname) from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
@@ -115,6 +117,8 @@ public sealed class RenewedPeopleTests : IAsyncLifetime
             Assert.True(!before[column].Intersect(after[column]).Any(), $"{column} holds what was sealed under a key that is gone");
         }
 
+        var message = Assert.Single((await world.Vault.Get<SubjectMessages>().ListAsync(RightsWorld.Customer(ada), 10, null, Guid.NewGuid(), default)).Items);
+        Assert.Equal("emergency", message.Purpose);
         var notes = await world.Requests.NotesAsync(RightsWorld.Officer, request.Id, Guid.NewGuid(), default);
         Assert.Equal("another note", Assert.Single(notes).Text);
         await using var package = await world.Requests.PackageAsync(RightsWorld.Customer(ada), request.Id, Guid.NewGuid(), default);

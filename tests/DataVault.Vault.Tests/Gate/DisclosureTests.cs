@@ -240,21 +240,6 @@ public sealed class DisclosureTests(StoreVault store) : IClassFixture<StoreVault
         Assert.DoesNotContain("Lovelace", $"{disclosure} {disclosure.Fields[0]}", StringComparison.Ordinal);
     }
 
-    [Fact]
-    public async Task An_emergency_is_out_of_reach_while_nobody_can_be_told_and_its_reason_is_kept_sealed()
-    {
-        var subject = await store.AddAsync(Fields);
-        var staff = new Recipient(RecipientKind.Staff, "s1", "Support", ["customer-support"], ["emergency"], assurance: Recipient.MultiFactor);
-        var query = new ReadQuery(staff, subject, "emergency", Items("phone"), false, Guid.NewGuid()) { Justification = "Recall of a dangerous product" };
-        var disclosure = await store.Gate.ReadAsync(query, default);
-        Assert.Equal(Reasons.NotPermitted, disclosure.Refused);
-        Assert.Empty(disclosure.Fields);
-        var reader = store.Vault.Get<AuditReader>();
-        var record = await reader.EntryAsync(disclosure.LogIndex);
-        Assert.Equal((EntryType.Denied, EntryResult.Denied), (record.Entry.Type, record.Entry.Result));
-        Assert.Equal("Recall of a dangerous product"u8.ToArray(), await reader.DetailAsync(record));
-    }
-
     private Func<Task>[] EveryCall(SubjectId subject) =>
     [
         () => store.ReadAsync(Support, subject, "customer-support", "familyName"),

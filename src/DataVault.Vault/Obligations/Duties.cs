@@ -1,0 +1,80 @@
+using DataVault.Policy;
+using DataVault.Transparency;
+using DataVault.Vault.Keys;
+using Npgsql;
+
+namespace DataVault.Vault;
+
+/// <summary>The transaction in which an obligation is carried out.</summary>
+internal readonly record struct DutyWork(NpgsqlConnection Connection, NpgsqlTransaction Transaction, CancellationToken Cancellation);
+
+/// <summary>What is left to write once the entry of a release has its index.</summary>
+/// <param name="Release">The release.</param>
+/// <param name="Emergency">The review of an emergency that this release belongs to; null when it begins one, or is none.</param>
+/// <param name="MessageKeys">The person's keys, where a message is to be sealed.</param>
+internal sealed record DueDuty(Release Release, Guid? Emergency, SubjectKeys? MessageKeys);
+
+/// <summary>The duties of one transaction, each with the place of its entry.</summary>
+internal sealed class DueDuties : IAsyncDisposable
+{
+    private readonly List<(DueDuty Duty, int At)> all = [];
+
+    public IReadOnlyList<(DueDuty Duty, int At)> All => all;
+
+    public void Add(DueDuty duty, int at) => all.Add((duty, at));
+
+    public ValueTask DisposeAsync()
+    {
+        foreach (var (duty, _) in all) duty.MessageKeys?.Dispose();
+        return ValueTask.CompletedTask;
+    }
+}
+
+/// <summary>
+/// Carries out obligations within the transaction of the release's entry: an approval is used up, the person gets a message, an officer a review. Of an
+/// emergency the first release opens the review and writes the message; those within its window join it.
+/// </summary>
+internal sealed class Duties(ApprovalBook approvals, ReviewBook reviews, SubjectInbox inbox, AuditLog log, Decider decider)
+{
+    /// <summary>Obligations that a read can meet; the reason is checked before.</summary>
+    public static IReadOnlyList<string> Known { get; } = [ObligationNames.Justification, ObligationNames.NotifySubject, ObligationNames.Review, ObligationNames.FourEyes];
+
+    public static bool AreDue(Release release) =>
+        release.Refused is null && release.Decision.Obligations.Count > 0 && release.Decision.Obligations.Any(obligation => obligation != ObligationNames.Justification);
+
+    /// <summary>What must be there before the entry is written.</summary>
+    /// <exception cref="VaultException">approval-required, reason-required, not-found when the person is being erased.</exception>
+    public async Task<DueDuty> PrepareAsync(DutyWork work, Release release)
+    {
+        var obligations = release.Decision.Obligations;
+        var purpose = decider.Purpose(release.Query.Purpose);
+        if (obligations.Contains(ObligationNames.FourEyes)) await approvals.UseAsync(work, release, log.TagOf(release.Query.Recipient));
+        var emergency = purpose.BreakGlass && obligations.Contains(ObligationNames.Review) ? await reviews.JoinAsync(work, WindowOf(release)) : null;
+        if (emergency is null && ReleaseTerms.ReasonProblem(release.Query.Recipient, purpose, release.Decision, release.Query.Justification) is { } problem) throw problem;
+        var told = emergency is null && obligations.Contains(ObligationNames.NotifySubject);
+        return new DueDuty(release, emergency, told ? await inbox.KeysAsync(work, release.Query.Subject) : null);
+    }
+
+    /// <summary>What names the entry: the log's head is locked, so this is one round trip for all of them.</summary>
+    public async Task FollowAsync(DutyWork work, DueDuties due, long first)
+    {
+        if (due.All.Count == 0) return;
+        await using var batch = new NpgsqlBatch(work.Connection, work.Transaction);
+        foreach (var (duty, at) in due.All)
+        {
+            var purpose = decider.Purpose(duty.Release.Query.Purpose);
+            if (duty.Emergency is { } emergency) batch.BatchCommands.Add(ReviewBook.Add(emergency, first + at));
+            else if (duty.Release.Decision.Obligations.Contains(ObligationNames.Review)) batch.BatchCommands.Add(reviews.Open(WindowOf(duty.Release), duty.Release.Query.Subject, purpose, first + at));
+            if (duty.MessageKeys is { } keys) inbox.Write(batch, keys, MessageOf(duty.Release, first + at));
+        }
+
+        await batch.ExecuteNonQueryAsync(work.Cancellation);
+    }
+
+    private static MessageContent MessageOf(Release release, long index) => new(
+        "disclosure", release.Query.Purpose, [.. release.Permits.Select(permit => permit.Item.Name)],
+        release.Query.Recipient.Kind == RecipientKind.Staff ? string.Join(", ", release.Query.Recipient.Roles) : release.Query.Recipient.DisplayName, index);
+
+    private EmergencyWindow WindowOf(Release release) => new(
+        EntryShape.TagOf(log.TagOf(release.Query.Recipient)), EntryShape.TagOf(release.Keys.Tag.Span), release.Query.Purpose);
+}

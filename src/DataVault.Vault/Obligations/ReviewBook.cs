@@ -1,0 +1,148 @@
+using DataVault.Cryptography;
+using DataVault.Policy;
+using DataVault.Vault.Keys;
+using Npgsql;
+using NpgsqlTypes;
+
+namespace DataVault.Vault;
+
+/// <summary>One recipient, one person, one purpose.</summary>
+internal readonly record struct EmergencyWindow(Guid Actor, Guid Subject, string Purpose);
+
+/// <summary>A review as its row has it; <paramref name="Subject"/> is sealed.</summary>
+internal sealed record ReviewRow(Guid Id, Guid Actor, string Purpose, long[] Entries, DateTimeOffset OpenedAt, DateTimeOffset DueAt, string State, byte[] Subject)
+{
+    public DateTimeOffset? CoversUntil { get; init; }
+
+    public string? DecidedBy { get; init; }
+
+    public DateTimeOffset? DecidedAt { get; init; }
+
+    public long? LogIndex { get; init; }
+}
+
+/// <summary>Names of the states of a review.</summary>
+internal static class ReviewStates
+{
+    public const string Open = "open";
+    public const string Justified = "justified";
+    public const string Unjustified = "unjustified";
+}
+
+/// <summary>Rows of reviews. A row names entries of the log, from which the rest is known; whom they are about is sealed under a key of the vault.</summary>
+internal sealed class ReviewBook(VaultDatabase database, IServiceKeys keys, VaultClock clock)
+{
+    /// <summary>Releases that one review of an emergency holds at most; the next asks for a reason again.</summary>
+    public const int MostJoined = 200;
+
+    private const string Label = "review";
+    private const string Columns = "review_id, actor_tag, purpose, entries, opened_at, due_at, state, subject, covers_until, decided_by, decided_at, log_index";
+
+    /// <summary>The open review of an emergency that is still going on, locked until the transaction ends.</summary>
+    public async Task<Guid?> JoinAsync(DutyWork work, EmergencyWindow window)
+    {
+        await using var command = new NpgsqlCommand(
+            $"""
+            select review_id from vault.review where actor_tag = $1 and subject_tag = $2 and purpose = $3 and state = '{ReviewStates.Open}' and covers_until > $4 and cardinality(entries) < $5
+            order by covers_until desc limit 1 for update
+            """, work.Connection, work.Transaction)
+        {
+            Parameters = { new() { Value = window.Actor }, new() { Value = window.Subject }, new() { Value = window.Purpose }, new() { Value = clock.Now.UtcDateTime }, new() { Value = MostJoined } },
+        };
+        return await command.ExecuteScalarAsync(work.Cancellation) is Guid id ? id : null;
+    }
+
+    public static NpgsqlBatchCommand Add(Guid review, long index) =>
+        new("update vault.review set entries = entries || $2 where review_id = $1") { Parameters = { new() { Value = review }, new() { Value = index } } };
+
+    public NpgsqlBatchCommand Open(EmergencyWindow window, SubjectId subject, Purpose purpose, long index)
+    {
+        var (id, now) = (clock.NewId(), clock.Now.UtcDateTime);
+        object until = purpose.Emergency is { } emergency ? now.AddMinutes(emergency.Minutes) : DBNull.Value;
+        return new(
+            $"""
+            insert into vault.review (review_id, actor_tag, subject_tag, purpose, entries, opened_at, due_at, covers_until, state, subject)
+            values ($1, $2, $3, $4, array[$5], $6, $7, $8, '{ReviewStates.Open}', $9)
+            """)
+        {
+            Parameters =
+            {
+                new() { Value = id }, new() { Value = window.Actor }, new() { Value = window.Subject }, new() { Value = window.Purpose }, new() { Value = index }, new() { Value = now },
+                new() { Value = now.AddDays(purpose.ReviewDays) }, new() { Value = until, NpgsqlDbType = NpgsqlDbType.TimestampTz }, new() { Value = Seal(id, subject) },
+            },
+        };
+    }
+
+    public async Task<IReadOnlyList<ReviewRow>> ListAsync(ReviewFilter filter, int limit, Guid? before, CancellationToken ct)
+    {
+        await using var command = database.Source.CreateCommand(
+            $"""
+            select {Columns} from vault.review where ($1 is null or (state = '{ReviewStates.Open}') = $1) and (not $2 or (state = '{ReviewStates.Open}' and due_at <= $3))
+            and ($4 is null or review_id < $4) order by review_id desc limit $5
+            """);
+        command.Parameters.Add(new() { Value = (object?)filter.Open ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Boolean });
+        command.Parameters.Add(new() { Value = filter.Overdue });
+        command.Parameters.Add(new() { Value = clock.Now.UtcDateTime });
+        command.Parameters.Add(new() { Value = (object?)before ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Uuid });
+        command.Parameters.Add(new() { Value = limit });
+        return await Rows.ReadAsync(command, Row, ct);
+    }
+
+    public async Task<ReviewRow?> FindAsync(Guid id, CancellationToken ct)
+    {
+        await using var command = database.Source.CreateCommand($"select {Columns} from vault.review where review_id = $1");
+        command.Parameters.Add(new() { Value = id });
+        return (await Rows.ReadAsync(command, Row, ct)).FirstOrDefault();
+    }
+
+    public static async Task<ReviewRow?> LockAsync(DutyWork work, Guid id)
+    {
+        await using var command = new NpgsqlCommand($"select {Columns} from vault.review where review_id = $1 for update", work.Connection, work.Transaction) { Parameters = { new() { Value = id } } };
+        return (await Rows.ReadAsync(command, Row, work.Cancellation)).FirstOrDefault();
+    }
+
+    public static async Task CloseAsync(DutyWork work, ReviewRow row)
+    {
+        await using var command = new NpgsqlCommand(
+            "update vault.review set state = $2, decided_by = $3, decided_at = $4, log_index = $5 where review_id = $1", work.Connection, work.Transaction)
+        {
+            Parameters =
+            {
+                new() { Value = row.Id }, new() { Value = row.State }, new() { Value = row.DecidedBy! }, new() { Value = row.DecidedAt!.Value.UtcDateTime }, new() { Value = row.LogIndex!.Value },
+            },
+        };
+        await command.ExecuteNonQueryAsync(work.Cancellation);
+    }
+
+    /// <summary>How many are open, and how many of those are overdue.</summary>
+    public async Task<(long Open, long Overdue)> CountAsync(CancellationToken ct)
+    {
+        await using var command = database.Source.CreateCommand($"select count(*), count(*) filter (where due_at <= $1) from vault.review where state = '{ReviewStates.Open}'");
+        command.Parameters.Add(new() { Value = clock.Now.UtcDateTime });
+        return (await Rows.ReadAsync(command, row => (row.GetInt64(0), row.GetInt64(1)), ct))[0];
+    }
+
+    public SubjectId SubjectOf(ReviewRow row)
+    {
+        using var key = keys.Derive(Label);
+        Span<byte> id = stackalloc byte[16];
+        SealedValue.Open(key.Span, row.Subject, Context(row.Id, stackalloc byte[AssociatedData.Limit]), id);
+        return new SubjectId(new Guid(id, bigEndian: true));
+    }
+
+    private byte[] Seal(Guid review, SubjectId subject)
+    {
+        using var key = keys.Derive(Label);
+        return SealedValue.Seal(key.Span, 1, 0, subject.Value.ToByteArray(bigEndian: true), Context(review, stackalloc byte[AssociatedData.Limit]), clock.Random);
+    }
+
+    private static ReadOnlySpan<byte> Context(Guid review, Span<byte> buffer) => new AssociatedData(buffer, Label).Add(review).Bytes;
+
+    private static ReviewRow Row(NpgsqlDataReader row) => new(
+        row.GetGuid(0), row.GetGuid(1), row.GetString(2), row.GetFieldValue<long[]>(3), row.GetFieldValue<DateTimeOffset>(4), row.GetFieldValue<DateTimeOffset>(5), row.GetString(6),
+        row.GetFieldValue<byte[]>(7))
+    {
+        CoversUntil = row.IsDBNull(8) ? null : row.GetFieldValue<DateTimeOffset>(8), DecidedBy = row.IsDBNull(9) ? null : row.GetString(9),
+        DecidedAt = row.IsDBNull(10) ? null : row.GetFieldValue<DateTimeOffset>(10), LogIndex = row.IsDBNull(11) ? null : row.GetInt64(11),
+    };
+}

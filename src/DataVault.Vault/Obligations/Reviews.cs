@@ -1,0 +1,152 @@
+using System.Text;
+using DataVault.Policy;
+using DataVault.Transparency;
+
+namespace DataVault.Vault;
+
+/// <summary>A release that an officer looks at afterwards.</summary>
+/// <param name="Id">Of the review.</param>
+/// <param name="Subject">About whom; null in a list.</param>
+/// <param name="Actor">Roles of staff, or name of the application.</param>
+/// <param name="Purpose">For what.</param>
+/// <param name="Entries">Log indexes of the releases: of an emergency, all within its window.</param>
+/// <param name="OpenedAt">When the first of them was.</param>
+/// <param name="DueAt">Until when somebody has to have looked.</param>
+/// <param name="State"><c>open</c>, <c>justified</c> or <c>unjustified</c>.</param>
+public sealed record ReviewView(
+    Guid Id, SubjectId? Subject, string Actor, string Purpose, IReadOnlyList<long> Entries, DateTimeOffset OpenedAt, DateTimeOffset DueAt, string State)
+{
+    public bool Overdue { get; init; }
+
+    /// <summary>The words that came with the first release; null in a list, and once the person is erased.</summary>
+    public string? Reason { get; init; }
+
+    /// <summary>What was shown; null in a list.</summary>
+    public IReadOnlyList<string>? Items { get; init; }
+
+    public string? DecidedBy { get; init; }
+
+    public DateTimeOffset? DecidedAt { get; init; }
+
+    /// <summary>The officer's words; null in a list.</summary>
+    public string? Outcome { get; init; }
+
+    public long? LogIndex { get; init; }
+}
+
+/// <summary>Which reviews to list; null members do not narrow.</summary>
+public sealed record ReviewFilter(bool? Open = null, bool Overdue = false);
+
+/// <summary>Newest first.</summary>
+public sealed record ReviewPage(IReadOnlyList<ReviewView> Items, string? Next);
+
+/// <summary>
+/// Reviews of releases that a rule binds to one. A review stays open until an officer, who is not the one that got the data, says whether the release was
+/// justified, in words; that is an entry of the log, in the transaction of the change.
+/// </summary>
+public sealed class Reviews
+{
+    private const int LargestPage = 200;
+
+    private readonly VaultDatabase database;
+    private readonly ReviewBook book;
+    private readonly AuditLog log;
+    private readonly AuditReader reader;
+    private readonly Decider decider;
+
+    internal Reviews(VaultDatabase database, ReviewBook book, AuditLog log, AuditReader reader, Decider decider) =>
+        (this.database, this.book, this.log, this.reader, this.decider) = (database, book, log, reader, decider);
+
+    /// <summary>A page of reviews. The look is an entry of the log.</summary>
+    public async Task<ReviewPage> ListAsync(Recipient recipient, ReviewFilter filter, int limit, string? cursor, Guid requestId, CancellationToken cancellation)
+    {
+        ArgumentNullException.ThrowIfNull(recipient);
+        ArgumentNullException.ThrowIfNull(filter);
+        if (limit is < 1 or > LargestPage) throw VaultException.BadRequest($"The limit is between 1 and {LargestPage}.");
+        await AuthoriseAsync(recipient, requestId, cancellation);
+        Guid? before = null;
+        if (cursor is not null) before = Guid.TryParseExact(cursor, "N", out var id) ? id : throw VaultException.BadRequest("The cursor is not valid.");
+        var rows = await book.ListAsync(filter, limit + 1, before, cancellation);
+        await LookAsync(recipient, requestId, cancellation);
+        var views = new List<ReviewView>();
+        foreach (var row in rows.Take(limit)) views.Add(View(row, await reader.EntryAsync(row.Entries[0], cancellation)));
+        return new ReviewPage(views, rows.Count > limit ? rows[limit - 1].Id.ToString("N") : null);
+    }
+
+    /// <summary>One review with whom it is about, the reason that was given and what was shown. The look is an entry of the log.</summary>
+    public async Task<ReviewView> GetAsync(Recipient recipient, Guid id, Guid requestId, CancellationToken cancellation)
+    {
+        ArgumentNullException.ThrowIfNull(recipient);
+        await AuthoriseAsync(recipient, requestId, cancellation);
+        var row = await book.FindAsync(id, cancellation) ?? throw await RefusedAsync(recipient, VaultException.NotFound(), requestId, cancellation);
+        await LookAsync(recipient, requestId, cancellation);
+        return await WholeAsync(row, cancellation);
+    }
+
+    /// <summary>Says whether the release was justified, once.</summary>
+    /// <exception cref="VaultException">not-found, invalid-state when it has been decided, forbidden for whoever got the data.</exception>
+    public async Task<ReviewView> DecideAsync(Recipient recipient, Guid id, bool justified, string words, Guid requestId, CancellationToken cancellation)
+    {
+        ArgumentNullException.ThrowIfNull(recipient);
+        await AuthoriseAsync(recipient, requestId, cancellation);
+        if (!JustificationRule.IsReason(words)) throw VaultException.Invalid([new("/words", "missing-member", $"Why, in at most {JustificationRule.MaxLength} characters?")]);
+        try
+        {
+            var row = await database.RunAsync((connection, transaction) => DecideAsync(new DutyWork(connection, transaction, cancellation), recipient, (id, justified, words), requestId), cancellation);
+            return await WholeAsync(row, cancellation);
+        }
+        catch (VaultException e) when (e.Slug is "not-found" or "invalid-state" or "forbidden")
+        {
+            throw await RefusedAsync(recipient, e, requestId, cancellation);
+        }
+    }
+
+    private async Task<ReviewRow> DecideAsync(DutyWork work, Recipient recipient, (Guid Id, bool Justified, string Words) outcome, Guid requestId)
+    {
+        var row = await ReviewBook.LockAsync(work, outcome.Id) ?? throw VaultException.NotFound();
+        if (row.State != ReviewStates.Open) throw VaultException.InvalidState("The review has been decided already.");
+        if (row.Actor == EntryShape.TagOf(log.TagOf(recipient))) throw VaultException.Forbidden();
+        row = row with { State = outcome.Justified ? ReviewStates.Justified : ReviewStates.Unjustified, DecidedBy = recipient.Id, DecidedAt = decider.Clock.Now };
+        var entry = log.Entry(EntryType.ReviewChange, recipient, default, row.Purpose, EntryResult.Ok, [], requestId) with { Reference = row.Entries[0], Rules = [row.State] };
+        var (described, detail) = log.WithDetail(entry, null, Encoding.UTF8.GetBytes(outcome.Words), decider.Clock.Random);
+        row = row with { LogIndex = await log.AppendWithinAsync(work.Connection, work.Transaction, [new PendingEntry(described, detail)], work.Cancellation) };
+        await ReviewBook.CloseAsync(work, row);
+        return row;
+    }
+
+    private async Task<ReviewView> WholeAsync(ReviewRow row, CancellationToken cancellation)
+    {
+        var first = await reader.EntryAsync(row.Entries[0], cancellation);
+        var items = new SortedSet<string>(first.ItemNames, StringComparer.Ordinal);
+        foreach (var index in row.Entries.Skip(1)) items.UnionWith((await reader.EntryAsync(index, cancellation)).ItemNames);
+        return View(row, first) with
+        {
+            Subject = book.SubjectOf(row), Reason = await WordsAsync(first, cancellation), Items = [.. items],
+            Outcome = row.LogIndex is { } decided ? await WordsAsync(await reader.EntryAsync(decided, cancellation), cancellation) : null,
+        };
+    }
+
+    private async Task<string?> WordsAsync(AuditRecord record, CancellationToken cancellation) =>
+        await reader.DetailAsync(record, cancellation) is { } words ? Encoding.UTF8.GetString(words) : null;
+
+    private ReviewView View(ReviewRow row, AuditRecord first) => new(
+        row.Id, null, first.Actor ?? first.ActorKind ?? "unknown", row.Purpose, row.Entries, row.OpenedAt, row.DueAt, row.State)
+    {
+        Overdue = row.State == ReviewStates.Open && row.DueAt <= decider.Clock.Now, DecidedBy = row.DecidedBy, DecidedAt = row.DecidedAt, LogIndex = row.LogIndex,
+    };
+
+    private async Task AuthoriseAsync(Recipient recipient, Guid requestId, CancellationToken cancellation)
+    {
+        if (recipient.Kind == RecipientKind.Staff && decider.Policy.Decisions.HasCapability(recipient.Roles, Capabilities.ReviewsManage)) return;
+        throw await RefusedAsync(recipient, VaultException.Forbidden(), requestId, cancellation);
+    }
+
+    private async Task<VaultException> RefusedAsync(Recipient recipient, VaultException refusal, Guid requestId, CancellationToken cancellation)
+    {
+        await log.AppendAsync(log.Entry(EntryType.Denied, recipient, default, "", EntryResult.Denied, [], requestId) with { Rules = ["reviews"] }, null, cancellation);
+        return refusal;
+    }
+
+    private Task<long> LookAsync(Recipient recipient, Guid requestId, CancellationToken cancellation) =>
+        log.AppendAsync(log.Entry(EntryType.AuditRead, recipient, default, "", EntryResult.Ok, [], requestId) with { Rules = ["reviews"] }, null, cancellation);
+}

@@ -1,0 +1,178 @@
+using System.Security.Cryptography;
+using System.Text.Json;
+using DataVault.Cryptography;
+using DataVault.Policy;
+using DataVault.Transparency;
+using DataVault.Vault.Keys;
+using Npgsql;
+
+namespace DataVault.Vault;
+
+/// <summary>What a message to a person says.</summary>
+/// <param name="Kind">Code of what happened: <c>disclosure</c>.</param>
+/// <param name="Purpose">For what.</param>
+/// <param name="Items">Fields and event types.</param>
+/// <param name="Who">Roles of staff, or name of the application; no person's name.</param>
+/// <param name="Entry">Index of the log entry.</param>
+internal sealed record MessageContent(string Kind, string Purpose, IReadOnlyList<string> Items, string Who, long Entry);
+
+/// <summary>
+/// Messages to people, sealed under each one's key: written in the transaction of what they tell, and told outside the vault by the outbox where a channel
+/// is configured. What goes outside is that there is a message, and never what it says.
+/// </summary>
+internal sealed class SubjectInbox(VaultDatabase database, KeyRegistry keys, OutboxStore outbox, VaultOptions options, VaultClock clock)
+{
+    public const string Kind = "subject.message";
+
+    /// <summary>The person's keys under the version that is in force until the transaction ends; the caller disposes them.</summary>
+    /// <exception cref="VaultException">not-found: the person is gone.</exception>
+    public async Task<SubjectKeys> KeysAsync(DutyWork work, SubjectId subject)
+    {
+        var versions = await SubjectRows.KeepAsync(work.Connection, work.Transaction, [subject], work.Cancellation);
+        if (!versions.TryGetValue(subject, out var version)) throw VaultException.NotFound();
+        var held = await keys.GetAsync(subject, work.Cancellation);
+        try
+        {
+            await keys.MatchAsync(held, version, work.Cancellation);
+            return held;
+        }
+        catch
+        {
+            held.Dispose();
+            throw;
+        }
+    }
+
+    public void Write(NpgsqlBatch batch, SubjectKeys held, MessageContent content)
+    {
+        var id = clock.NewId();
+        var body = JsonSerializer.SerializeToUtf8Bytes(content);
+        batch.BatchCommands.Add(new("insert into vault.message (subject_id, message_id, created_at, sealed) values ($1, $2, $3, $4)")
+        {
+            Parameters = { new() { Value = held.Subject.Value }, new() { Value = id }, new() { Value = clock.Now.UtcDateTime }, new() { Value = Seal(held, id, body) } },
+        });
+        CryptographicOperations.ZeroMemory(body);
+        if (options.MessageChannel is not { } channel) return;
+        var notice = JsonSerializer.SerializeToUtf8Bytes(new { type = Kind, timestamp = clock.Now.UtcDateTime, data = new { customer = held.Subject.Value, message = id } });
+        batch.BatchCommands.Add(outbox.Insert(new OutboxMessage(id, Kind, channel, notice, Attempts: 0)));
+    }
+
+    /// <summary>Newest first; one more than the limit tells that there are further ones.</summary>
+    public async Task<IReadOnlyList<(Guid Id, DateTimeOffset At, MessageContent Content)>> ListAsync(SubjectKeys held, int limit, Guid? before, CancellationToken ct)
+    {
+        await using var command = database.Source.CreateCommand(
+            "select message_id, created_at, sealed from vault.message where subject_id = $1 and ($2 is null or message_id < $2) order by message_id desc limit $3");
+        command.Parameters.Add(new() { Value = held.Subject.Value });
+        command.Parameters.Add(new() { Value = (object?)before ?? DBNull.Value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Uuid });
+        command.Parameters.Add(new() { Value = limit });
+        var rows = await Rows.ReadAsync(command, row => (Id: row.GetGuid(0), At: row.GetFieldValue<DateTimeOffset>(1), Sealed: row.GetFieldValue<byte[]>(2)), ct);
+        return [.. rows.Select(row => (row.Id, row.At, Open(held, row.Id, row.Sealed)))];
+    }
+
+    /// <summary>Seals people's messages anew under the version that each one's record is sealed under.</summary>
+    public async Task RenewAsync(IReadOnlyList<SubjectId> people, CancellationToken ct)
+    {
+        await using var command = database.Source.CreateCommand("select distinct subject_id from vault.message where subject_id = any($1)");
+        command.Parameters.Add(new NpgsqlParameter<Guid[]> { TypedValue = [.. people.Select(person => person.Value)] });
+        foreach (var person in await Rows.ReadAsync(command, row => new SubjectId(row.GetGuid(0)), ct))
+        {
+            await database.RunAsync((connection, transaction) => RenewAsync(new DutyWork(connection, transaction, ct), person), ct);
+        }
+    }
+
+    private async Task<bool> RenewAsync(DutyWork work, SubjectId person)
+    {
+        if (!(await SubjectRows.KeepAsync(work.Connection, work.Transaction, [person], work.Cancellation)).ContainsKey(person)) return false;
+        using var held = await KeysAsync(work, person);
+        await using var select = new NpgsqlCommand("select message_id, sealed from vault.message where subject_id = $1 for update", work.Connection, work.Transaction)
+        {
+            Parameters = { new() { Value = person.Value } },
+        };
+        var rows = await Rows.ReadAsync(select, row => (Id: row.GetGuid(0), Sealed: row.GetFieldValue<byte[]>(1)), work.Cancellation);
+        await using var batch = new NpgsqlBatch(work.Connection, work.Transaction);
+        foreach (var (id, value) in rows.Where(row => SealedValue.KeyVersionOf(row.Sealed) != held.KeyVersion))
+        {
+            var content = OpenBytes(held, id, value);
+            batch.BatchCommands.Add(new("update vault.message set sealed = $3 where subject_id = $1 and message_id = $2")
+            {
+                Parameters = { new() { Value = person.Value }, new() { Value = id }, new() { Value = Seal(held, id, content) } },
+            });
+            CryptographicOperations.ZeroMemory(content);
+        }
+
+        if (batch.BatchCommands.Count > 0) await batch.ExecuteNonQueryAsync(work.Cancellation);
+        return true;
+    }
+
+    private byte[] Seal(SubjectKeys held, Guid id, ReadOnlySpan<byte> content)
+    {
+        Span<byte> key = stackalloc byte[KeyDerivation.KeySize];
+        held.NoteKey(key);
+        var value = SealedValue.Seal(key, (uint)held.KeyVersion, 0, content, Context(held.Subject, id, stackalloc byte[AssociatedData.Limit]), clock.Random);
+        CryptographicOperations.ZeroMemory(key);
+        return value;
+    }
+
+    private MessageContent Open(SubjectKeys held, Guid id, byte[] value)
+    {
+        var content = OpenBytes(held, id, value);
+        var message = JsonSerializer.Deserialize<MessageContent>(content) ?? throw new CryptographicException("The message is empty.");
+        CryptographicOperations.ZeroMemory(content);
+        return message;
+    }
+
+    private byte[] OpenBytes(SubjectKeys held, Guid id, ReadOnlySpan<byte> value)
+    {
+        Span<byte> key = stackalloc byte[KeyDerivation.KeySize];
+        held.NoteKey(SealedValue.KeyVersionOf(value), key);
+        var content = new byte[SealedValue.OpenedLength(value.Length)];
+        SealedValue.Open(key, value, Context(held.Subject, id, stackalloc byte[AssociatedData.Limit]), content);
+        CryptographicOperations.ZeroMemory(key);
+        return content;
+    }
+
+    private ReadOnlySpan<byte> Context(SubjectId subject, Guid id, Span<byte> buffer) =>
+        new AssociatedData(buffer, "message").Add(keys.VaultId).Add(subject.Value).Add(id).Bytes;
+}
+
+/// <summary>A message as its person reads it.</summary>
+public sealed record MessageView(Guid Id, DateTimeOffset At, string Kind, string Purpose, IReadOnlyList<string> Items, string Who, long LogIndex);
+
+/// <summary>Newest first.</summary>
+public sealed record MessagePage(IReadOnlyList<MessageView> Items, string? Next);
+
+/// <summary>A person's own messages. Reading them is an entry of the log.</summary>
+public sealed class SubjectMessages
+{
+    private const int LargestPage = 200;
+
+    private readonly SubjectInbox inbox;
+    private readonly KeyRegistry keys;
+    private readonly AuditLog log;
+
+    internal SubjectMessages(SubjectInbox inbox, KeyRegistry keys, AuditLog log) => (this.inbox, this.keys, this.log) = (inbox, keys, log);
+
+    public async Task<MessagePage> ListAsync(Recipient recipient, int limit, string? cursor, Guid requestId, CancellationToken cancellation)
+    {
+        ArgumentNullException.ThrowIfNull(recipient);
+        if (recipient is not { Kind: RecipientKind.Customer, Subject: { } subject }) throw VaultException.NotFound();
+        if (limit is < 1 or > LargestPage) throw VaultException.BadRequest($"The limit is between 1 and {LargestPage}.");
+        Guid? before = null;
+        if (cursor is not null) before = Guid.TryParseExact(cursor, "N", out var id) ? id : throw VaultException.BadRequest("The cursor is not valid.");
+        using var held = await keys.GetFreshAsync(subject, cancellation);
+        var entry = log.Entry(EntryType.AuditRead, recipient, held.Tag, recipient.Purposes.Count > 0 ? recipient.Purposes[0] : "", EntryResult.Ok, [], requestId) with { Rules = ["messages"] };
+        try
+        {
+            var rows = await inbox.ListAsync(held, limit + 1, before, cancellation);
+            await log.AppendAsync(entry, null, cancellation);
+            return new MessagePage([.. rows.Take(limit).Select(View)], rows.Count > limit ? rows[limit - 1].Id.ToString("N") : null);
+        }
+        catch (CryptographicException e)
+        {
+            throw await log.FailedAsync(entry, e, cancellation);
+        }
+    }
+
+    private static MessageView View((Guid Id, DateTimeOffset At, MessageContent Content) message) => new(
+        message.Id, message.At, message.Content.Kind, message.Content.Purpose, message.Content.Items, message.Content.Who, message.Content.Entry);
+}
