@@ -51,6 +51,10 @@ public static class VaultModule
         AddRotations(services);
         services.AddSingleton<EpochLedger>();
         services.AddSingleton<RestoreGate>();
+        services.AddSingleton(_ => new RestoreLosses(options.Home));
+        services.AddSingleton<RestoreFit>();
+        services.AddSingleton<PartReplay>();
+        services.AddSingleton<RestoreGates>();
         services.AddSingleton<VaultStartup>();
         services.AddHostedService(p => p.GetRequiredService<VaultStartup>());
         services.AddSingleton<NewestVersions>();

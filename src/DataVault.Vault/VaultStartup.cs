@@ -9,7 +9,7 @@ using Npgsql;
 namespace DataVault.Vault;
 
 /// <summary>First of the vault's services: checks logins and servers, opens the keys, brings the log to where it was, passes the restore gate. Nothing is served before.</summary>
-internal sealed class VaultStartup(VaultDatabase vault, KeysDatabase keys, VaultOptions options, ActivePolicy policy, LogContinuity continuity, RestoreGate gate) : IHostedService
+internal sealed class VaultStartup(VaultDatabase vault, KeysDatabase keys, VaultOptions options, ActivePolicy policy, LogContinuity continuity, RestoreGates gates) : IHostedService
 {
     public async Task StartAsync(CancellationToken cancellationToken)
     {
@@ -23,7 +23,7 @@ internal sealed class VaultStartup(VaultDatabase vault, KeysDatabase keys, Vault
         }
 
         await continuity.EnsureAsync(cancellationToken);
-        await gate.PassAsync(policy.Current.Analytics, await continuity.DestroyedEpochAsync(cancellationToken), cancellationToken);
+        await gates.PassAsync(policy.Current.Analytics, await continuity.DestroyedEpochAsync(cancellationToken), cancellationToken);
     }
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;

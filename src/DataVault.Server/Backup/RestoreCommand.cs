@@ -32,10 +32,44 @@ internal sealed class RestoreCommand(VaultVisit visit, ServerSettings settings, 
             // INVARIANT: before the name is taken: the start that finds the older database must find the operator's word as well.
             if (part == BackupPart.Data)
                 new RestoreOrder(settings.Home).Give(facts);
+            else
+                await RefuseUnfitAsync(databases.Administrator(BackupPart.Data), beside, stop);
             await TakeNameAsync(cluster, wanted.Database!, beside.Database!, exists);
             print($"Restored {BackupCommands.Describe(facts)}.");
             print("Now start the server (on outside databases, run migrate before): it carries out the erasures since, and puts the log's newer entries back, before it serves.");
         }, stop);
+    }
+
+    // The data come first (docs/backup.md), so that what is there now is what these keys must open.
+    private async Task RefuseUnfitAsync(string data, NpgsqlConnectionStringBuilder beside, CancellationToken stop)
+    {
+        if (!File.Exists(Path.Combine(settings.Home, "vault-id")))
+            return;
+        var vault = new NpgsqlConnectionStringBuilder(data);
+        await using var cluster = await OpenAsync(vault, "postgres", stop);
+        if (!await HasTombstonesAsync(cluster, vault, stop))
+            return;
+        await using var records = await OpenAsync(vault, vault.Database!, stop);
+        await using var keys = await OpenAsync(beside, beside.Database!, stop);
+        if (await new RestoreLosses(settings.Home).RefusalAsync(records, keys, stop) is { } refusal)
+            throw new StartupException("This backup does not fit the data. " + refusal);
+    }
+
+    private static async Task<bool> HasTombstonesAsync(NpgsqlConnection cluster, NpgsqlConnectionStringBuilder vault, CancellationToken stop)
+    {
+        await using var there = new NpgsqlCommand("select 1 from pg_database where datname = $1", cluster) { Parameters = { new() { Value = vault.Database! } } };
+        if (await there.ExecuteScalarAsync(stop) is null)
+            return false;
+        await using var records = await OpenAsync(vault, vault.Database!, stop);
+        await using var table = new NpgsqlCommand("select to_regclass('vault.tombstone') is not null", records);
+        return await table.ExecuteScalarAsync(stop) is true;
+    }
+
+    /// <summary>The command <c>restore accept losses</c>: nobody has a backup of the keys that some records need; the vault is to start without these people.</summary>
+    public void AcceptLosses()
+    {
+        new RestoreLosses(settings.Home).Accept();
+        print("The next start serves whoever can be read. What is sealed under keys that no database holds is lost for good; check deep names whose it is.");
     }
 
     /// <summary>The command <c>restore accepted</c>: every restore that the log declares, and whether anybody stands behind it.</summary>

@@ -32,6 +32,8 @@ public sealed class RestoreAcceptance
             throw VaultException.InvalidState($"Entry {declaration} does not declare a restore that waits to be accepted.");
         var entry = await database.RunAsync((connection, transaction) => restores.AcceptAsync(connection, transaction, declaration, ct), ct);
         var (taken, refused) = await versions.AcceptAsync(ct);
+        // What stood in the way of the gate may not do so any more: parts that were erased since the copy are erased again.
+        await startup.StartAsync(ct);
         return (entry, taken, refused);
     }
 }

@@ -13,6 +13,21 @@ namespace DataVault.Vault.Keys;
 /// </summary>
 internal sealed partial class KeyRegistry
 {
+    /// <summary>
+    /// Notes that a renewal begins: in the journal, then here, and by the caller in the vault database. A copy of either database from before it is known by that.
+    /// </summary>
+    internal async Task<RenewalMark> NoteRenewalAsync(Guid rotation, CancellationToken ct)
+    {
+        var mark = new RenewalMark(RenewalMark.NameOf(rotation), clock.GetUtcNow());
+        await journal.AppendAsync(VaultId, mark, ct);
+        await using var connection = await database.OpenAsync(ct);
+        await using var epoch = new NpgsqlCommand(VaultKeyring.SelectCurrentEpoch, connection);
+        var current = (int)(await epoch.ExecuteScalarAsync(ct))!;
+        await using var batch = new NpgsqlBatch(connection) { BatchCommands = { Note(mark.Name, new KeyDestruction(new byte[32], 0, 0, current, mark.At)) } };
+        await batch.ExecuteNonQueryAsync(ct);
+        return mark;
+    }
+
     /// <summary>Gives each member of a page a next version; one who has a second version already keeps it. One whose key is about to be replaced (<see cref="SuccessorAsync"/>) is left out.</summary>
     internal Task<IReadOnlyList<SubjectId>> PrepareAsync(long page, CancellationToken ct) => ChangePageAsync(page, members => members.ConvertAll(m => (m.Wrapped, Prepared(m.Wrapped, m.Page))), ct);
 

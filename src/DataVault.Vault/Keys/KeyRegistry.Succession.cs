@@ -36,9 +36,13 @@ internal sealed partial class KeyRegistry
     /// Destroys a person's key and puts its successor in its place, in one transaction that gives the page a new key as <see cref="DestroyAsync"/> does.
     /// False when no successor waits: done already, or never begun.
     /// </summary>
-    public async Task<bool> SucceedAsync(SubjectId subject, CancellationToken ct)
+    /// <param name="subject">Whose key.</param>
+    /// <param name="parts">What the destruction stands for: written to the journal first, and noted in the transaction.</param>
+    /// <param name="ct">Ends the wait.</param>
+    public async Task<bool> SucceedAsync(SubjectId subject, IReadOnlyList<PartialTombstone> parts, CancellationToken ct)
     {
         cache.Remove(subject);
+        foreach (var part in parts) await journal.AppendAsync(VaultId, part, ct);
         await using var connection = await database.OpenAsync(ct);
         await using var transaction = await connection.BeginTransactionAsync(ct);
         var (epoch, members) = await LockPageAsync(connection, subject, ct);
@@ -52,7 +56,7 @@ internal sealed partial class KeyRegistry
         {
             var context = SubjectContext(subject, fresh.Id, fresh.Generation, stackalloc byte[AssociatedData.Limit]).ToArray();
             var wrapped = SealedValue.Seal(fresh.Key.Span, (uint)(old.KeyVersion + 1), 0, secrets.Span, context, random);
-            await WriteSuccessionAsync(connection, new WrappedKey(subject, old.KeyVersion + 1, fresh.Id, fresh.Generation, wrapped, null), fresh, neighbours, ct);
+            await WriteSuccessionAsync(connection, new WrappedKey(subject, old.KeyVersion + 1, fresh.Id, fresh.Generation, wrapped, null), fresh, neighbours, parts, ct);
         }
 
         await DurabilityGuard.CommitAsync(transaction);
@@ -83,12 +87,14 @@ internal sealed partial class KeyRegistry
         return await command.ExecuteScalarAsync(ct) as byte[];
     }
 
-    private async Task WriteSuccessionAsync(NpgsqlConnection connection, WrappedKey successor, Page fresh, List<WrappedKey> neighbours, CancellationToken ct)
+    private async Task WriteSuccessionAsync(
+        NpgsqlConnection connection, WrappedKey successor, Page fresh, List<WrappedKey> neighbours, IReadOnlyList<PartialTombstone> parts, CancellationToken ct)
     {
         await using var batch = new NpgsqlBatch(connection)
         {
             BatchCommands = { new("update keys.subject_key set successor = null where subject_id = $1") { Parameters = { new() { Value = successor.Subject.Value } } } },
         };
+        foreach (var part in parts) batch.BatchCommands.Add(Note(part.Name, new KeyDestruction(part.Of.Commitment, fresh.Id, fresh.Generation, fresh.Epoch, part.Of.At)));
         foreach (var command in RekeyPage(fresh, [successor, .. neighbours], successor.Subject)) batch.BatchCommands.Add(command);
         await batch.ExecuteNonQueryAsync(ct);
     }

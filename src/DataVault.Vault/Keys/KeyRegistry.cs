@@ -72,6 +72,9 @@ internal sealed partial class KeyRegistry : IServiceKeys
 
     public byte[] ActorTag(Recipient recipient) => keyring.ActorTag(recipient);
 
+    /// <summary>Who a line of the tombstone journal is about.</summary>
+    public byte[] TombstoneHash(SubjectId subject) => keyring.TombstoneHash(subject);
+
     /// <summary>To be matched with the person's row before anything is opened or sealed.</summary>
     /// <exception cref="VaultException">Unknown or destroyed: not-found.</exception>
     public async Task<SubjectKeys> GetAsync(SubjectId subject, CancellationToken ct = default) =>
@@ -488,19 +491,23 @@ internal sealed partial class KeyRegistry : IServiceKeys
             BatchCommands =
             {
                 new("delete from keys.subject_key where subject_id = $1") { Parameters = { new() { Value = gone.Subject.Value } } },
-                new("insert into keys.tombstone (subject_hash, commitment, page_id, generation, epoch_id, at) values ($1, $2, $3, $4, $5, $6) on conflict do nothing")
-                {
-                    Parameters =
-                    {
-                        new() { Value = gone.Hash }, new() { Value = d.Commitment }, new() { Value = d.PageId },
-                        new() { Value = d.Generation }, new() { Value = d.EpochId }, new() { Value = d.At.UtcDateTime },
-                    },
-                },
+                Note(gone.Hash, d),
             },
         };
         foreach (var command in RekeyPage(fresh, neighbours, gone.Subject)) batch.BatchCommands.Add(command);
         await batch.ExecuteNonQueryAsync(ct);
     }
+
+    // What the journal tells of stands here by its name, with or after what was done.
+    private static NpgsqlBatchCommand Note(byte[] name, KeyDestruction d) =>
+        new("insert into keys.tombstone (subject_hash, commitment, page_id, generation, epoch_id, at) values ($1, $2, $3, $4, $5, $6) on conflict do nothing")
+        {
+            Parameters =
+            {
+                new() { Value = name }, new() { Value = d.Commitment }, new() { Value = d.PageId },
+                new() { Value = d.Generation }, new() { Value = d.EpochId }, new() { Value = d.At.UtcDateTime },
+            },
+        };
 
     /// <summary>Writes wrapped keys that exist already.</summary>
     internal static NpgsqlBatchCommand UpdateKeys(IReadOnlyList<WrappedKey> keys) =>

@@ -19,6 +19,10 @@ internal sealed class RestoreGate(
 {
     private const int Chunk = 1000;
 
+    // The row is closed in the transaction that notes the work down, so that nothing of the person is read meanwhile.
+    private const string UnderWay =
+        "select s.subject_id from vault.subject s where s.key_version = 0 and exists (select from vault.request r where r.subject_id = s.subject_id and r.work is not null)";
+
     /// <param name="domains">Whose pseudonymised rows are made anew when people must go.</param>
     /// <param name="destroyedEpoch">The newest epoch whose destruction the log reports; 0 when there is none.</param>
     /// <exception cref="VaultStartException">A database is too old, or the journal is not the one of this vault.</exception>
@@ -45,6 +49,8 @@ internal sealed class RestoreGate(
             if (line < lacked.Count) lacked[line] = false;
         }
 
+        // Parts and renewals have a gate of their own (RestoreGates).
+        for (var line = 0; line < lacked.Count; line++) lacked[line] &= journal.IsErasure(line);
         return lacked;
     }
 
@@ -87,6 +93,10 @@ internal sealed class RestoreGate(
     // The analytics first: a gate that is killed in between finds fewer people to erase at the next start, perhaps none, and would leave those rows.
     private async Task ReplayOnVaultAsync(BitArray lacked, IReadOnlyList<AnalyticsDomain> domains, CancellationToken ct)
     {
+        // An erasure that a crash cut short, or that another process carries out at this moment, is no restore: it goes on by itself from what was noted down with
+        // its request. It alone knows the person's pseudonyms, and counts what it deletes.
+        foreach (var (_, line) in await FindAsync(vault, UnderWay, lacked, ct)) lacked[line] = false;
+        if (!lacked.HasAnySet()) return;
         var found = await FindAsync(vault, "select subject_id from vault.subject", lacked, ct);
         if (found.Count > 0) await InTransactionAsync((connection, _) => RebuildAnalyticsAsync(connection, domains, ct), ct);
         foreach (var some in found.Chunk(Chunk))

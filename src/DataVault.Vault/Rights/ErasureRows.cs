@@ -44,6 +44,16 @@ internal static class ErasureRows
         await command.ExecuteNonQueryAsync(cancellation);
     }
 
+    /// <summary>What the tombstone journal tells of is carried out here.</summary>
+    public static async Task NoteAsync(NpgsqlConnection connection, IReadOnlyList<byte[]> names, DateTimeOffset at, CancellationToken cancellation)
+    {
+        await using var command = new NpgsqlCommand("INSERT INTO vault.tombstone (subject_hash, at) SELECT u.h, $2 FROM unnest($1) AS u (h) ON CONFLICT DO NOTHING", connection)
+        {
+            Parameters = { new NpgsqlParameter<byte[][]> { TypedValue = [.. names] }, new() { Value = at.UtcDateTime } },
+        };
+        await command.ExecuteNonQueryAsync(cancellation);
+    }
+
     /// <summary>The requests of the person that have the work of an erasure noted down which is not done.</summary>
     public static async Task<List<(Guid Request, byte[] Work)>> UnderWayAsync(NpgsqlConnection connection, SubjectId subject, CancellationToken cancellation)
     {

@@ -16,7 +16,7 @@ internal enum PartialStep { SuccessorMade, PartDeleted, KeyReplaced, PartSettled
 ///                                                                                                   └── no hold is left ──(5)──> work, whole
 /// (1) a next key of the person is made, kept under the one that it replaces
 /// (2) one transaction: what is held is sealed under the next key, everything else goes; key.rotate in the log
-/// (3) one transaction of the keys database: the next key takes the place of the old one, whose page is keyed anew
+/// (3) a line in the tombstone journal; one transaction of the keys database: the next key takes the place of the old one, whose page is keyed anew
 /// (4) accounts removed, erase.executed for the items of the part in the log
 /// (5) no way back from here
 /// </code>
@@ -87,26 +87,17 @@ internal sealed class PartialErasure(RequestStore store, KeyRegistry keys, Remai
             work = work with { Kept = kept, PartSettled = false, PartGone = gone, PartBuried = left.Buried.ToArray(), Commitment = pair.From.Commitment };
             current = current with { Reason = RequestReasons.OnHold, Notes = null, PackageKey = null, Work = notebook.Seal(current.Id, work) };
             var entry = store.Entry(EntryType.RequestChange, SubjectErasure.Eraser, current, work.Tag, current.Id);
-            var saved = await store.SaveAsync(connection, transaction, current, [.. TellOf(left, entry, pair.To), entry], cancellation);
+            var saved = await store.SaveAsync(connection, transaction, current, [.. remainder.TellOf(left, entry, pair.To), entry], cancellation);
             await ErasureRows.DeleteDetailsAsync(connection, subject, cancellation);
             return saved;
         }, cancellation);
 
-    // SPEC log-entry §14: the new key with the record that it seals, then each row that is left and was sealed anew.
-    private List<LogEntry> TellOf(RemainderLeft left, LogEntry about, SubjectKeys next)
-    {
-        var rekeyed = about with { Type = EntryType.KeyRotate };
-        List<LogEntry> entries = [rekeyed with { KeyCommitment = next.Commitment, Seal = remainder.Digest(left.Record), RecordVersion = left.Record.RowVersion }];
-        entries.AddRange(left.History.Select(row => rekeyed with { RecordVersion = row.Version, DetailHash = row.Hash }));
-        if (!left.EventLeaves.IsEmpty) entries.Add(about with { Type = EntryType.EventAppend, Seal = left.EventLeaves });
-        return entries;
-    }
-
     // (3) and (4)
     private async Task<RequestRow> SettleAsync(RequestRow row, SubjectId subject, CancellationToken cancellation)
     {
-        if (notebook.Open(row) is not { Kept: not null, PartSettled: false }) return row;
-        await keys.SucceedAsync(subject, cancellation);
+        if (notebook.Open(row) is not { Kept: { } kept, PartSettled: false, Commitment: var destroyed }) return row;
+        var part = new PartialTombstone(new Tombstone(notebook.TombstoneHash(subject), destroyed, store.Now), kept);
+        await keys.SucceedAsync(subject, [part], cancellation);
         StepDone(PartialStep.KeyReplaced);
         await aftermath.RemoveAccountsAsync(subject, cancellation);
         var settled = await store.TransactAsync(async (connection, transaction) =>
@@ -120,6 +111,7 @@ internal sealed class PartialErasure(RequestStore store, KeyRegistry keys, Remai
                 Items = work.PartGone,
                 Seal = work.PartBuried,
             };
+            await ErasureRows.NoteAsync(connection, [part.Name], part.Of.At, cancellation);
             current = current with { Work = notebook.Seal(current.Id, work with { PartSettled = true, PartGone = [], PartBuried = [] }) };
             return await store.SaveAsync(connection, transaction, current, executed, cancellation);
         }, cancellation);
@@ -179,6 +171,20 @@ internal sealed class Remainder(VaultDatabase database, RecordCipher cipher, Act
         cipher.Verify(record, held);
         return FactsCodec.Decode(record.Facts);
     }
+
+    // SPEC log-entry §14: the new key with the record that it seals, then each row that is left and was sealed anew.
+    public List<LogEntry> TellOf(RemainderLeft left, LogEntry about, SubjectKeys next)
+    {
+        var rekeyed = about with { Type = EntryType.KeyRotate };
+        List<LogEntry> entries = [rekeyed with { KeyCommitment = next.Commitment, Seal = Digest(left.Record), RecordVersion = left.Record.RowVersion }];
+        entries.AddRange(left.History.Select(row => rekeyed with { RecordVersion = row.Version, DetailHash = row.Hash }));
+        if (!left.EventLeaves.IsEmpty) entries.Add(about with { Type = EntryType.EventAppend, Seal = left.EventLeaves });
+        return entries;
+    }
+
+    /// <summary>Under what names analytics know the person, by schema.</summary>
+    public IReadOnlyDictionary<string, string> Pseudonyms(SubjectKeys held, KeyRegistry keys) =>
+        AnalyticsRows.PseudonymsOf(held, keys, policy.Current).ToDictionary(p => p.Domain.Schema, p => p.Pseudonym);
 
     public async Task<RemainderLeft> CutAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, RemainderCut cut, CancellationToken cancellation)
     {

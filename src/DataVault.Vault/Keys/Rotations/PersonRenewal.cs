@@ -63,6 +63,14 @@ internal sealed class PersonRenewal(VaultDatabase database, KeyRegistry registry
             return true;
         }, ct);
 
+    /// <summary>The vault database knows of the renewal before any of its rows is sealed anew.</summary>
+    public Task<bool> BeginAsync(RenewalMark mark, CancellationToken ct) => database.RunAsync(
+        async (connection, _) =>
+        {
+            await ErasureRows.NoteAsync(connection, [mark.Name], mark.At, ct);
+            return true;
+        }, ct);
+
     private static async Task<Dictionary<SubjectId, SealedRecord>> LockAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, IEnumerable<SubjectId> people, CancellationToken ct)
     {
         var records = new Dictionary<SubjectId, SealedRecord>();

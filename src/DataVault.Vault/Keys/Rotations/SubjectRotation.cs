@@ -71,6 +71,7 @@ internal sealed class SubjectRotation(
             return new RotationStep(job.View.Done, settling.Write(), Finished: false, Remark(at.LeftOut), due);
         }
 
+        if (at.Page == Start) await renewal.BeginAsync(await registry.NoteRenewalAsync(job.Id, ct), ct);
         var members = await registry.PrepareAsync(next.Page, ct);
         var sealedUnder = new Dictionary<SubjectId, int>();
         var leftOut = 0;

@@ -1,0 +1,32 @@
+using DataVault.Policy;
+using Npgsql;
+
+namespace DataVault.Vault.Keys;
+
+/// <summary>
+/// All that stands between a start and the first answer, as far as people's keys go:
+/// <code>
+/// whole erasures  ->  carried out in each database that lacks them (RestoreGate)
+/// older records   ->  taken as they stand, as far as a declared restore explains them (RestoredVersions)
+/// the two copies  ->  refused when one is from before a change of keys and the other from after it (RestoreFit)
+/// erased parts    ->  carried out again (PartReplay)
+/// </code>
+/// </summary>
+internal sealed class RestoreGates(RestoreGate whole, RestoredVersions versions, RestoreFit fit, PartReplay parts, VaultDatabase vault, KeysDatabase keys)
+{
+    /// <param name="domains">Whose pseudonymised rows are made anew when people must go.</param>
+    /// <param name="destroyedEpoch">The newest epoch whose destruction the log reports; 0 when there is none.</param>
+    /// <param name="ct">Ends the start.</param>
+    /// <exception cref="VaultStartException">A database is too old, the two do not fit, or the journal is not the one of this vault.</exception>
+    public async Task PassAsync(IReadOnlyList<AnalyticsDomain> domains, int destroyedEpoch, CancellationToken ct)
+    {
+        await whole.PassAsync(domains, destroyedEpoch, ct);
+        await versions.StartAsync(ct);
+        await using (NpgsqlConnection data = await vault.OpenAsync(ct), keyed = await keys.OpenAsync(ct))
+        {
+            if (await fit.RefusalAsync(data, keyed, ct) is { } refusal) throw new VaultStartException(refusal);
+        }
+
+        await parts.RunAsync(fit.Journal, ct);
+    }
+}
