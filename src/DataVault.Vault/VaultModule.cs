@@ -103,7 +103,7 @@ public static class VaultModule
         services.AddSingleton(p => new AuditReader(
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<LogStore>(), p.GetRequiredService<LogIndexer>(),
             p.GetRequiredService<CheckpointSigner>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<ReaderNames>()));
-        services.AddSingleton(p => new BackupHistory(p.GetRequiredService<AuditReader>()));
+        services.AddSingleton(p => new BackupHistory(p.GetRequiredService<AuditReader>(), p.GetRequiredService<RotationStore>()));
         services.AddSingleton<SignedProofs>();
         services.AddSingleton<TagResolver>();
         services.AddSingleton(p => new LogPrune(

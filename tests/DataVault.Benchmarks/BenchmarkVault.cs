@@ -45,6 +45,11 @@ internal sealed class BenchmarkVault : IAsyncDisposable
         return new BenchmarkVault(databases, vault, settings);
     }
 
+    public string Home => databases.Home;
+
+    /// <summary>Another process of the same vault, started as after a restart.</summary>
+    public Task<RunningVault> StartBesideAsync() => databases.StartVaultAsync();
+
     /// <summary>Connection to the vault's database as its owner.</summary>
     public string VaultAdmin => databases.VaultAdmin;
 

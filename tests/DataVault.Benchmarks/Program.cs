@@ -13,6 +13,7 @@ Benchmark[] benchmarks =
     new("lookup", "[subjects=1000000] [rounds=7] [each=2000] [truncated=0]   by e-mail through the blind index, against a b-tree in clear; truncated=1: by name and birth date, against e-mail", LookupBenchmark.RunAsync),
     new("append", "[rounds=7] [entries=400]   group commit of the log, against INSERT and commit for each entry", AppendBenchmark.RunAsync),
     new("keys", "[sizes=10000,100000,1000000] [erase=200] [renew=5000]   erasing one person among many, the turn of an epoch, a new key for everybody", KeysBenchmark.RunAsync),
+    new("gate", "[tombstones=1000000] [people=100000] [back=1000]   a start with many erasures behind it, and one after both databases were restored to before them", GateBenchmark.RunAsync),
     new("crypto", "[rounds=9] [operations=20000]   sealing, opening and deriving, against other ways to the same bytes", CryptoBenchmark.RunAsync),
 ];
 

@@ -93,7 +93,8 @@ internal static class KeyVerbs
             levels,
             new Text($"root key {keys.RootKey}; epoch {keys.CurrentEpoch}, {keys.EpochsAlive} alive; backups of the keys database open from {Day(keys.OldestUsableBackup)} on\n"),
         ];
-        if (keys.Backups.Count > 0) parts.Add(new Text($"last backup: {string.Join(", ", keys.Backups.Select(backup => $"{backup.Database} {(backup.At is null ? "none" : Day(backup.At))}"))}\n"));
+        if (keys.Backups.Count > 0) parts.Add(new Text($"last backup: {string.Join(", ", keys.Backups.Select(backup => $"{backup.Database} {(backup.At is null ? "none" : Day(backup.At))}{(backup.Due ? " (due)" : "")}"))}\n"));
+        if (keys.Backups.Any(backup => backup.Due)) parts.Add(new Text("people's keys were renewed since: back up both databases now, the data first\n"));
         if (keys.FormerRootKeys.Count > 0) parts.Add(new Text($"still needed: root key {string.Join(", ", keys.FormerRootKeys)}; rotate the root, then take it out of the configuration\n"));
         if (keys.Rotations.Count > 0) parts.Add(Table(keys.Rotations));
         return new Rows(parts);

@@ -19,7 +19,8 @@ public sealed record KeysView(
 /// <summary>The newest backup of a database.</summary>
 /// <param name="Database"><c>data</c> or <c>keys</c>.</param>
 /// <param name="At">When it was written and read again; null when the log knows of none.</param>
-public sealed record BackupView(string Database, DateTimeOffset? At);
+/// <param name="Due">True when people's keys have been renewed since, so that a new one is needed now.</param>
+public sealed record BackupView(string Database, DateTimeOffset? At, bool Due = false);
 
 /// <summary>One level of keys.</summary>
 /// <param name="Level"><c>root</c>, <c>vault</c>, <c>epoch</c>, <c>subjects</c> or <c>index</c>.</param>

@@ -44,7 +44,7 @@ internal static class KeyEndpoints
             state.RootKey, state.FormerRootKeys, state.CurrentEpoch, state.EpochsAlive, state.OldestUsableBackup,
             [.. state.Levels.Select(l => new KeyLevelView(l.Level, l.Version, l.Count, l.Since, l.DueAt, l.IsDue))], [.. state.Running.Select(View)])
         {
-            Backups = [.. made.Select(one => new BackupView(BackupFacts.NameOf(one.Part), one.At))],
+            Backups = [.. made.Select(one => new BackupView(BackupFacts.NameOf(one.Part), one.At, one.IsDue))],
         });
     }
 

@@ -1,11 +1,13 @@
 using DataVault.Transparency;
+using DataVault.Vault.Keys;
 
 namespace DataVault.Vault;
 
 /// <summary>The newest backup of one database that was written whole and read again.</summary>
 /// <param name="Part">Which.</param>
 /// <param name="At">When it was done; null when the log knows of none.</param>
-public sealed record LastBackup(BackupPart Part, DateTimeOffset? At);
+/// <param name="IsDue">True when people's keys have been renewed since: it fits no newer copy of the other database any more.</param>
+public sealed record LastBackup(BackupPart Part, DateTimeOffset? At, bool IsDue);
 
 /// <summary>What the log says of the vault's own backups. Those made by other means, such as WAL archiving, it does not know.</summary>
 public sealed class BackupHistory
@@ -13,8 +15,9 @@ public sealed class BackupHistory
     private const int PageSize = 100;
     private const int MostPages = 20;
     private readonly AuditReader log;
+    private readonly RotationStore rotations;
 
-    internal BackupHistory(AuditReader log) => this.log = log;
+    internal BackupHistory(AuditReader log, RotationStore rotations) => (this.log, this.rotations) = (log, rotations);
 
     public async Task<IReadOnlyList<LastBackup>> LastAsync(CancellationToken ct)
     {
@@ -30,6 +33,9 @@ public sealed class BackupHistory
             query = query with { Cursor = entries.Next };
         }
 
-        return [.. new[] { BackupPart.Data, BackupPart.Keys }.Select(part => new LastBackup(part, found.TryGetValue(part, out var at) ? at : null))];
+        var renewed = await rotations.LastDoneAsync(RotationLevels.Subjects, ct);
+        return [.. new[] { BackupPart.Data, BackupPart.Keys }.Select(part => Of(part, found.TryGetValue(part, out var at) ? at : null, renewed))];
     }
+
+    private static LastBackup Of(BackupPart part, DateTimeOffset? at, DateTimeOffset? renewed) => new(part, at, renewed is { } since && (at is null || at < since));
 }

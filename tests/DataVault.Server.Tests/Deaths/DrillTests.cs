@@ -14,6 +14,7 @@ public sealed class DrillTests : IAsyncLifetime
     private static readonly Dictionary<string, string> Settings = new()
     {
         ["Vault__SampleCustomers"] = "12",
+        ["Vault__RenewalGrace"] = "00:00:01",
         ["Backup__DataPassphrase"] = "the data of the drill lie here",
         ["Backup__KeysPassphrase"] = "its keys are under another word",
     };
@@ -135,6 +136,35 @@ public sealed class DrillTests : IAsyncLifetime
         await Process.RestartAsync();
         Assert.Equal("Kept", await NameAsync(kept));
         Assert.False(await ExistsAsync("vault_restoring") || await ExistsAsync("vault_replaced"));
+    }
+
+    [Fact]
+    public async Task A_backup_of_keys_from_before_a_renewal_is_refused_and_the_backups_are_said_to_be_due()
+    {
+        var kept = await _server.CreateCustomerAsync("kept@example.com", "Kept");
+        var (data, keys) = (await BackUpAsync("data"), await BackUpAsync("keys"));
+        Assert.All((await _server.JsonAsync("administrator", HttpMethod.Get, "/v1/keys")).GetProperty("backups").EnumerateArray(), backup => Assert.False(backup.GetProperty("due").GetBoolean()));
+        await RenewAsync();
+        await Process.StopAsync();
+        var refused = await RefusedAsync("restore", "keys", keys, "replacing", "keys");
+        Assert.Contains("does not fit the data", refused, StringComparison.Ordinal);
+        await Process.RestartAsync();
+        Assert.Equal("Kept", await NameAsync(kept));
+
+        // With the data of its time it is of use.
+        await Process.StopAsync();
+        await RestoreAsync("data", data, "vault");
+        await RestoreAsync("keys", keys, "keys");
+        await Process.RestartAsync();
+        Assert.Equal("Kept", await NameAsync(kept));
+    }
+
+    private async Task RenewAsync()
+    {
+        var rotation = (await _server.JsonAsync("administrator", HttpMethod.Post, "/v1/keys/rotations", new { level = "subjects" }, HttpStatusCode.Accepted)).GetProperty("id").GetGuid();
+        await Waiting.UntilAsync("the keys are renewed", async () =>
+            (await _server.JsonAsync("administrator", HttpMethod.Get, $"/v1/keys/rotations/{rotation}")).GetProperty("state").GetString() == "done");
+        Assert.All((await _server.JsonAsync("administrator", HttpMethod.Get, "/v1/keys")).GetProperty("backups").EnumerateArray(), backup => Assert.True(backup.GetProperty("due").GetBoolean()));
     }
 
     // The database comes and goes with the commands.

@@ -31,6 +31,8 @@ internal sealed class RightsWorld : IAsyncDisposable
 
     public string Home => databases.Home;
 
+    public DatabasePerClass Databases => databases;
+
     public static async Task<RightsWorld> CreateAsync()
     {
         var world = new RightsWorld(await DatabasePerClass.CreateAsync());
@@ -91,7 +93,8 @@ internal sealed class RightsWorld : IAsyncDisposable
         new RestoreOrder(Home).Give(reader.GetInt64(0), reader.GetString(1));
     }
 
-    private async Task StopAsync()
+    /// <summary>The process ends when the log is signed and mirrored as far as it goes.</summary>
+    public async Task StopAsync()
     {
         await Vault.Get<CheckpointSigner>().SignAsync();
         await Vault.DisposeAsync();
