@@ -85,6 +85,48 @@ public sealed class KillTests(MortalServer server) : IClassFixture<MortalServer>
         Assert.Equal((before.Customers + People, before.Events + Lines), await CountAsync());
     }
 
+    [Fact]
+    public async Task Connections_to_the_keys_and_the_accounts_that_are_cut_in_the_middle_lose_nothing_and_release_nothing_unlogged()
+    {
+        var known = new StubbornLoad(server, "cut-before");
+        await known.WriteAsync(2, 6);
+        var issued = await TokensLoggedAsync();
+        using var stop = new CancellationTokenSource();
+        var (reading, tokens) = (known.ReadAsync(6, [.. known.Customers.Values], stop.Token), 0);
+        await WriteThroughAsync("cut", async () =>
+        {
+            for (var cut = 0; cut < 8; cut++)
+            {
+                await server.Process.DatabaseAsync("postgres", "select pg_terminate_backend(pid) from pg_stat_activity where usename in ('dv_keys_app', 'dv_issuer_app')");
+                if (await IsIssuedAsync()) tokens++;
+                await ArriveAsync(known, 10);
+            }
+        });
+        await stop.CancelAsync();
+        await reading;
+
+        Assert.Empty(known.Surprises);
+        var entries = await new ServerLog(server).EntriesAsync(known.Released.Min(r => r.Index), known.Released.Max(r => r.Index), "field.read");
+        Assert.All(known.Released, answer => Assert.True(entries.ContainsKey(answer.Index), $"entry {answer.Index} is missing"));
+        await Waiting.UntilAsync("a token is issued", IsIssuedAsync);
+        Assert.True(await TokensLoggedAsync() - issued > tokens, "a token was issued that the log does not tell of");
+    }
+
+    // By itself, past the tokens that the other calls keep.
+    private async Task<bool> IsIssuedAsync()
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/connect/token");
+        var secret = server.Secrets.Clients.First(client => client.Id == "support-desk").Secret;
+        request.Headers.Authorization = new("Basic", Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes($"support-desk:{secret}")));
+        request.Content = new FormUrlEncodedContent([new("grant_type", "client_credentials")]);
+        using var answer = await server.Http.SendAsync(request);
+        Assert.True(answer.IsSuccessStatusCode || answer.StatusCode == HttpStatusCode.ServiceUnavailable, $"{(int)answer.StatusCode}");
+        return answer.IsSuccessStatusCode;
+    }
+
+    private async Task<long> TokensLoggedAsync() =>
+        (await server.JsonAsync("officer-tools", HttpMethod.Post, "/v1/audit/counts", """{ "type": "token.issued" }""")).GetProperty("entries").GetInt64();
+
     private static Task ArriveAsync(StubbornLoad load, int more)
     {
         var before = load.Released.Count;

@@ -51,6 +51,40 @@ public sealed class OperatorCommandTests : IAsyncLifetime
         Assert.Equal(keys.ToString().Trim(), Last(await DoneAsync("signer", "keys"), keys.ToString().Trim().Split('\n').Length));
     }
 
+    [Fact]
+    public async Task A_signer_that_lost_its_memory_signs_again_once_an_operator_has_stated_what_others_hold()
+    {
+        await _server.CreateCustomerAsync("remembered@example.com");
+        await Waiting.UntilAsync("the log is signed", async () => (await _server.Http.GetAsync("/audit/checkpoint")).IsSuccessStatusCode);
+        var held = Path.Combine(Path.GetDirectoryName(Process.Home)!, "held.note");
+        await Process.StopAsync();
+        var memory = Path.Combine(Process.Home, "log-signer.memory");
+        File.Delete(memory);
+        Assert.Contains("is not a checkpoint", await RefusedAsync("signer", "adopt", Write("nothing like it")), StringComparison.Ordinal);
+        var newest = await File.ReadAllTextAsync(Path.Combine(Mirror, "checkpoint"));
+        var (note, tree) = Signed(newest);
+        var other = note.Text.Replace(Convert.ToBase64String(tree.Root.Span), Convert.ToBase64String(new byte[32]), StringComparison.Ordinal);
+        await RefusedAsync("signer", "adopt", Write(other));
+        Assert.False(File.Exists(memory), "a memory was made of a checkpoint that the log does not lead to");
+        Assert.Contains($"The signer goes on from {tree.Size} entries", await DoneAsync("signer", "adopt", Write(newest)), StringComparison.Ordinal);
+
+        await Process.RestartAsync();
+        await _server.CreateCustomerAsync("signed.again@example.com");
+        await Waiting.UntilAsync("the log is signed again", async () => Signed(await _server.Http.GetStringAsync("/audit/checkpoint")).Tree.Size > tree.Size + 1);
+        Assert.True(LogKeys.TryParse(await _server.Http.GetStringAsync("/audit/keys"), out var keys));
+        var report = await new LogVerifier(keys!).VerifyAsync(new ServerLog(_server), [note]);
+        Assert.True(report.Ok && report.EarlierCheckpoints == 1, string.Join("; ", report.Findings.Select(finding => finding.Message)));
+
+        string Write(string text)
+        {
+            File.WriteAllText(held, text);
+            return held;
+        }
+    }
+
+    private static (SignedNote Note, Checkpoint Tree) Signed(string text) =>
+        SignedNote.TryParse(text, out var note) && Checkpoint.TryParse(note!.Text, out var tree) ? (note, tree!) : throw new FormatException(text);
+
     // Whatever is written meanwhile, the check looks at one moment.
     private async Task CheckWhileServingAsync(Guid customer)
     {
