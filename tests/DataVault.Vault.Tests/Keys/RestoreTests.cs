@@ -82,6 +82,8 @@ public sealed class RestoreTests
             await vault.Get<KeyWorker>().TurnEpochsAsync(now: false, default);
         }
 
+        // What searches are made on may have been pruned, or emptied to be made again.
+        await databases.Cluster.ExecuteAsync(databases.VaultName, "delete from audit.entry_index; update audit.index_state set next_index = (select size from audit.head)");
         await databases.RestoreAsync(databases.KeysName);
         await File.WriteAllBytesAsync(slot, kept);
         var refusal = await Assert.ThrowsAsync<VaultStartException>(() => databases.StartVaultAsync());
