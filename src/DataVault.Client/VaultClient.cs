@@ -21,6 +21,9 @@ public enum RequestStep
 
     /// <summary>Close what was carried out by hand.</summary>
     Complete,
+
+    /// <summary>Order the erasure of a record that does not open, with a reason.</summary>
+    EraseDamaged,
 }
 
 /// <summary>What to look for in the audit log; members left null do not filter.</summary>
@@ -416,6 +419,7 @@ public sealed class VaultClient(HttpClient http, TokenSource? tokens = null, Vau
         RequestStep.Approve => "approve",
         RequestStep.Refuse => "refuse",
         RequestStep.Complete => "complete",
+        RequestStep.EraseDamaged => "erase-damaged",
         _ => throw new ArgumentOutOfRangeException(nameof(step)),
     };
 

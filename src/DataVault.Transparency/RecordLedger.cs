@@ -29,7 +29,7 @@ internal sealed class RecordLedger(long until, NoteVerifier key) : IEntryReader
     public bool HasUnboundEvents { get; private set; }
 
     public bool Wants(in EntryGlance entry, ReadOnlySpan<byte> encoded) => entry.Result == EntryResult.Ok
-        && (entry.Type is EntryType.KeyCreate or EntryType.KeyRotate or EntryType.EraseExecuted or EntryType.EventAppend or EntryType.ConsentChange or EntryType.RestoreDeclared
+        && (entry.Type is EntryType.KeyCreate or EntryType.KeyRotate or EntryType.EraseRequest or EntryType.EraseExecuted or EntryType.EventAppend or EntryType.ConsentChange or EntryType.RestoreDeclared
             || (entry.SubjectAt > 0 && entry.Has(10) && entry.Has(11)));
 
     public void Read(long index, ReadOnlyMemory<byte> encoded)
@@ -41,6 +41,7 @@ internal sealed class RecordLedger(long until, NoteVerifier key) : IEntryReader
         switch (entry.Type)
         {
             case EntryType.KeyCreate when !entry.Subject.IsEmpty: Of(entry).BornAt ??= index; break;
+            case EntryType.EraseRequest when !entry.Subject.IsEmpty: Of(entry).IsErasing = true; break;
             case EntryType.EraseExecuted: Erase(index, entry); break;
             case EntryType.EventAppend: Append(index, entry); break;
             case EntryType.KeyRotate when !entry.Subject.IsEmpty: SealAnew(index, entry); break;
@@ -93,6 +94,8 @@ internal sealed class RecordLedger(long until, NoteVerifier key) : IEntryReader
     private void Erase(long index, LogEntry entry)
     {
         // SPEC log-entry §14: with items it tells of a part; the rest of the person is held and still there.
+        if (!entry.Subject.IsEmpty)
+            Of(entry).IsErasing = false;
         if (!entry.Subject.IsEmpty && entry.Items.Count == 0)
             Of(entry).ErasedAt = index;
         else if (!entry.Subject.IsEmpty)
@@ -191,6 +194,9 @@ internal sealed class RecordLedger(long until, NoteVerifier key) : IEntryReader
         public long? BornAt { get; set; }
 
         public long? ErasedAt { get; set; }
+
+        /// <summary>An erasure was begun and is not executed: the key goes before the record does.</summary>
+        public bool IsErasing { get; set; }
 
         /// <summary>All but what is held was erased: consents from before are gone.</summary>
         public long? PartErasedAt { get; set; }

@@ -213,8 +213,15 @@ internal sealed class RecordComparison(RecordLedger ledger)
 
     private void Stray(long version, RecordLedger.Hash seal)
     {
+        var (tag, person, write) = ledger.People.SelectMany(pair => pair.Value.Writes.Select(write => (pair.Key, Person: pair.Value, write)))
+            .FirstOrDefault(one => one.write.Version == version && one.write.Seal == seal);
+        // The key of somebody who is being erased goes before the record does; what is still there is compared all the same.
+        if (person is { IsErasing: true, ErasedAt: null })
+        {
+            Record(tag, version, seal);
+            return;
+        }
         _records++;
-        var (person, write) = ledger.People.Values.SelectMany(person => person.Writes.Select(write => (person, write))).FirstOrDefault(pair => pair.write.Version == version && pair.write.Seal == seal);
         // The row is that of a person whose record is missing otherwise: said once.
         if (person is not null)
             person.IsSeen = true;

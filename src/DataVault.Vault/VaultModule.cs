@@ -70,6 +70,7 @@ public static class VaultModule
         services.AddSingleton<RotationSteps>();
         services.AddSingleton<RotationRunner>();
         services.AddSingleton<EpochTurn>();
+        services.AddSingleton<DamagedKeys>();
         services.AddSingleton<EpochJob>();
         services.AddSingleton<VaultKeyRotation>();
         services.AddSingleton<IRotation>(p => p.GetRequiredService<EpochJob>());
@@ -82,7 +83,7 @@ public static class VaultModule
         services.AddSingleton<IRotation, IndexRotation>();
         services.AddSingleton(p => new KeyAdministration(
             p.GetRequiredService<KeysDatabase>(), p.GetRequiredService<RotationStore>(), p.GetRequiredService<RotationSteps>(), p.GetRequiredService<RootKeyProviders>(),
-            p.GetRequiredService<VaultOptions>(), p.GetRequiredService<TimeProvider>()));
+            p.GetRequiredService<DamagedKeys>(), (p.GetRequiredService<VaultOptions>(), p.GetRequiredService<TimeProvider>())));
     }
 
     private static void AddAudit(IServiceCollection services)

@@ -68,18 +68,15 @@ internal sealed class LogWorker(
 }
 
 /// <summary>Turns key epochs over.</summary>
-internal sealed class KeyWorker(EpochTurn epochs, TimeProvider clock, ILogger<KeyWorker> logger) : RoundsWorker(clock, logger)
+internal sealed class KeyWorker(EpochTurn epochs, VaultKeyRotation vaultKey, TimeProvider clock, ILogger<KeyWorker> logger) : RoundsWorker(clock, logger)
 {
     protected override TimeSpan Rhythm => EpochLedger.Rhythm;
 
     /// <summary>One turn: a new epoch if it is time, old ones destroyed, both entered in the log.</summary>
     public Task TurnEpochsAsync(bool now, CancellationToken ct) => epochs.RunAsync(now, ct);
 
-    public override async Task<bool> RoundAsync(CancellationToken cancellation)
-    {
-        await TurnEpochsAsync(now: false, cancellation);
-        return true;
-    }
+    public override async Task<bool> RoundAsync(CancellationToken cancellation) =>
+        await TryAsync("the turn of the epochs", ct => TurnEpochsAsync(now: false, ct), cancellation) & await TryAsync("old vault keys", vaultKey.ForgetAsync, cancellation);
 }
 
 /// <summary>Listens for keys that other processes destroyed.</summary>

@@ -96,6 +96,7 @@ internal static class KeyVerbs
         if (keys.Backups.Count > 0) parts.Add(new Text($"last backup: {string.Join(", ", keys.Backups.Select(backup => $"{backup.Database} {(backup.At is null ? "none" : Day(backup.At))}{(backup.Due ? " (due)" : "")}"))}\n"));
         if (keys.Backups.Any(backup => backup.Due)) parts.Add(new Text("people's keys were renewed since: back up both databases now, the data first\n"));
         if (keys.FormerRootKeys.Count > 0) parts.Add(new Text($"still needed: root key {string.Join(", ", keys.FormerRootKeys)}; rotate the root, then take it out of the configuration\n"));
+        if (keys.Damage is { } damage) parts.Add(new Text(Describe(damage)));
         if (keys.Rotations.Count > 0) parts.Add(Table(keys.Rotations));
         return new Rows(parts);
     }
@@ -104,8 +105,15 @@ internal static class KeyVerbs
     {
         var table = Report.Table("rotation", "level", "state", "to", "done", "started", "remark");
         foreach (var r in rotations)
-            table.Row(r.Id.ToString(), r.Level, r.State, r.Target, string.Create(CultureInfo.InvariantCulture, $"{r.Done:N0} of {r.Total:N0}"), Day(r.StartedAt), r.Remark ?? "");
+            table.Row(r.Id.ToString(), r.Level, r.State, r.Target, string.Create(CultureInfo.InvariantCulture, $"{r.Done:N0} of {r.Total:N0}"), Day(r.StartedAt), r.RetryAt is { } again ? $"{r.Remark} (again {Day(again)})" : r.Remark ?? "");
         return table;
+    }
+
+    private static string Describe(KeyDamageView damage)
+    {
+        var mend = damage.LostFrom is { } last ? $", mend them from a backup before {Day(last)}" : "";
+        var epochs = damage.Epochs.Count > 0 ? $"; roots of epochs {string.Join(", ", damage.Epochs)}" : "";
+        return string.Create(CultureInfo.InvariantCulture, $"DAMAGED: {damage.Pages} pages with {damage.People} people{mend}; {damage.IndexKeys} index keys{epochs}\n");
     }
 
     private static string Day(DateTimeOffset? at) => at?.ToString("u", CultureInfo.InvariantCulture) ?? "";

@@ -19,6 +19,7 @@ internal static class RequestVerbs
             Step(context, "approve", RequestStep.Approve, "Grant a request: the export or the erasure starts."),
             Step(context, "refuse", RequestStep.Refuse, "Refuse a request; needs a reason.", needsReason: true),
             Step(context, "complete", RequestStep.Complete, "Close a request that was carried out by hand."),
+            Step(context, "erase-damaged", RequestStep.EraseDamaged, "Order the erasure of a record that does not open; needs a reason (no-sound-copy, repair-refused, time-limit).", needsReason: true),
             Package(context), Certificate(context));
 
     private static Verb Open(VerbContext context)

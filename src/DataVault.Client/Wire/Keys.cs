@@ -14,7 +14,18 @@ public sealed record KeysView(
 {
     /// <summary>The newest backup of each database that the vault's own <c>backup</c> made; of others it knows nothing.</summary>
     public IReadOnlyList<BackupView> Backups { get; init; } = [];
+
+    /// <summary>Keys that do not open; null when all do.</summary>
+    public KeyDamageView? Damage { get; init; }
 }
+
+/// <summary>Keys that do not open.</summary>
+/// <param name="Pages">Pages of people's keys that were set aside.</param>
+/// <param name="People">People on them: nothing of theirs opens.</param>
+/// <param name="IndexKeys">Keys of blind indexes that were set aside; the indexes are built anew.</param>
+/// <param name="Epochs">Epochs whose roots do not open, and which are not destroyed therefore.</param>
+/// <param name="LostFrom">Until when a page can be mended from a backup; null when there is none.</param>
+public sealed record KeyDamageView(long Pages, long People, long IndexKeys, IReadOnlyList<int> Epochs, DateTimeOffset? LostFrom);
 
 /// <summary>The newest backup of a database.</summary>
 /// <param name="Database"><c>data</c> or <c>keys</c>.</param>
@@ -48,4 +59,8 @@ public sealed record StartRotation(string Level, string? Index = null);
 /// <param name="FinishedAt">When it was done.</param>
 /// <param name="Remark">Why it stopped, or what it left out.</param>
 public sealed record KeyRotationView(
-    Guid Id, string Level, string State, string Target, long Done, long Total, DateTimeOffset StartedAt, DateTimeOffset UpdatedAt, DateTimeOffset? FinishedAt, string? Remark);
+    Guid Id, string Level, string State, string Target, long Done, long Total, DateTimeOffset StartedAt, DateTimeOffset UpdatedAt, DateTimeOffset? FinishedAt, string? Remark)
+{
+    /// <summary>Of one that failed: when it is tried again.</summary>
+    public DateTimeOffset? RetryAt { get; init; }
+}

@@ -45,6 +45,7 @@ internal static class KeyEndpoints
             [.. state.Levels.Select(l => new KeyLevelView(l.Level, l.Version, l.Count, l.Since, l.DueAt, l.IsDue))], [.. state.Running.Select(View)])
         {
             Backups = [.. made.Select(one => new BackupView(BackupFacts.NameOf(one.Part), one.At, one.IsDue))],
+            Damage = state.Damage is { IsAny: true } found ? new KeyDamageView(found.Pages, found.People, found.IndexKeys, found.Epochs, found.LostFrom) : null,
         });
     }
 
@@ -77,5 +78,8 @@ internal static class KeyEndpoints
     private static Task<long> LookAsync(HttpContext context, AuditTrail trail) =>
         trail.RecordAsync(EntryType.StatusRead, Caller.Of(context), "", EntryResult.Ok, null, null, context.RequestAborted);
 
-    private static KeyRotationView View(RotationView r) => new(r.Id, r.Level, r.State, r.Target, r.Done, r.Total, r.StartedAt, r.UpdatedAt, r.FinishedAt, r.Error);
+    private static KeyRotationView View(RotationView r) => new(r.Id, r.Level, r.State, r.Target, r.Done, r.Total, r.StartedAt, r.UpdatedAt, r.FinishedAt, r.Error)
+    {
+        RetryAt = r.RetryAt,
+    };
 }

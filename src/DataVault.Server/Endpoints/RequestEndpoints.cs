@@ -90,20 +90,24 @@ internal static class RequestEndpoints
             routes, "refuse", "Refuse it, with a reason; a customer may withdraw their own", AccessRule.OwnOr("requests.decide"),
             (r, c, id, d) => r.RefuseAsync(c.Caller, id, d.Reason, d.Note, c.RequestId, c.Cancellation));
         MapStep(routes, "complete", "Close what was carried out by hand", decide, (r, c, id, d) => r.CompleteAsync(c.Caller, id, d.Note, c.RequestId, c.Cancellation));
+        MapStep(
+            routes, "erase-damaged", "Order the erasure of a record that does not open, with a reason", decide,
+            (r, c, id, d) => r.EraseDamagedAsync(c.Caller, id, d.Reason, d.Note, c.RequestId, c.Cancellation), "eraseDamaged");
     }
 
-    private static void MapStep(IEndpointRouteBuilder routes, string step, string summary, AccessRule rule, Step take) =>
+    private static void MapStep(IEndpointRouteBuilder routes, string step, string summary, AccessRule rule, Step take, string? operation = null) =>
         routes.MapPost("/v1/requests/{id}/" + step, async (HttpContext context, SubjectRequests requests, PolicySet policy) =>
         {
             var decision = await RequestBody.ReadAsync<DecideRequest>(context, RequestBody.Small);
             var call = new CallReader(context, policy);
             await Answer.JsonAsync(context, View(await take(requests, call, call.RouteId(), decision)));
         }).Takes<DecideRequest>().Gives<RightsRequest>().TakesLong().As(
-            new(step + "Request", Tag, summary)
+            new((operation ?? step) + "Request", Tag, summary)
             {
                 RequestExample = step switch
                 {
                     "refuse" => new JsonObject { ["reason"] = "process-unfounded" },
+                    "erase-damaged" => new JsonObject { ["reason"] = "no-sound-copy" },
                     "extend" => new JsonObject { ["reason"] = "complexity" },
                     _ => new JsonObject { ["note"] = "Called back on the number on file." },
                 },

@@ -238,18 +238,20 @@ internal sealed class AuditLog : IHostedService, IAsyncDisposable
     private async Task<long> WriteAsync(List<PendingEntry> entries)
     {
         inDoubt = null;
-        try
+        while (true)
         {
-            return await WriteOnceAsync(entries);
-        }
-        catch (Exception e) when (DatabaseFailure.IsBroken(e))
-        {
-            // Nobody was told anything yet. A connection that died while nobody used it is no reason to refuse; a server that is away refuses the second try too.
-            logger.LogWarning("The log's connection broke ({Kind}); it is opened again.", e.GetType().Name);
-            head = null;
-            await DropConnectionAsync();
-            database.Forget(e);
-            return await WriteOnceAsync(entries);
+            try
+            {
+                return await WriteOnceAsync(entries);
+            }
+            catch (Exception e) when (DatabaseFailure.IsBroken(e))
+            {
+                // Nobody was told anything yet. A connection that died is no reason to refuse, nor is a server that is restarted; one that stays away is.
+                logger.LogWarning("The log's connection broke ({Kind}); it is opened again.", e.GetType().Name);
+                head = null;
+                await DropConnectionAsync();
+                if (!await database.ComesBackAsync(e, CancellationToken.None)) throw;
+            }
         }
     }
 

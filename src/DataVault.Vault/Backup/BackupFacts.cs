@@ -84,7 +84,7 @@ public sealed record BackupFacts(
     private const string Keys =
         $"""
         select now(), (select count(*) from keys.tombstone), (select count(*) from keys.subject_key), 0::bigint, ''::bytea,
-            array(select epoch_id from keys.page union ({DataVault.Vault.Keys.VaultKeyring.SelectCurrentEpoch}) order by 1)
+            array(select epoch_id from keys.page where damaged_at is null union ({DataVault.Vault.Keys.VaultKeyring.SelectCurrentEpoch}) order by 1)
         """;
 
     private static async Task<List<T>> ListAsync<T>(NpgsqlConnection connection, string sql, Func<NpgsqlDataReader, T> read, CancellationToken ct)

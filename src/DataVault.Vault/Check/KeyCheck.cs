@@ -5,7 +5,7 @@ using Npgsql;
 namespace DataVault.Vault;
 
 /// <summary>Both databases and the journal against each other: a record for every key, a key for every record, and nothing of whoever is erased.</summary>
-internal sealed class KeyCheck(CheckRun run, KeysDatabase keys, VaultKeyring keyring, TombstoneJournal journal)
+internal sealed class KeyCheck(CheckRun run, KeysDatabase keys, VaultKeyring keyring, TombstoneJournal journal, IndexKeys indexKeys)
 {
     private const string Name = "keys";
 
@@ -21,6 +21,9 @@ internal sealed class KeyCheck(CheckRun run, KeysDatabase keys, VaultKeyring key
         var pages = await ReadAsync(connection, "select page_id, count from keys.page", row => (Page: row.GetInt64(0), Count: row.GetInt32(1)), ct);
         var destroyed = (await ReadAsync(connection, "select subject_hash from keys.tombstone", row => Convert.ToHexString(row.GetFieldValue<byte[]>(0)), ct)).ToHashSet();
         var written = (await journal.ReadAllAsync(keyring.VaultId, ct)).Select(tombstone => Convert.ToHexString(tombstone.SubjectHash)).ToHashSet();
+        var aside = await ReadAsync(connection, "select page_id, count from keys.page where damaged_at is not null", row => (Page: row.GetInt64(0), People: row.GetInt32(1)), ct);
+        foreach (var (page, people) in aside) run.Wrong(Name, $"the page {page} does not open: nothing of {people} people does");
+        foreach (var (index, epoch) in await indexKeys.DamagedAsync(ct)) run.Wrong(Name, $"the key of the blind index {index}, epoch {epoch}, does not open");
         Pages(keyed, pages);
         Persons(records, [.. keyed.Select(key => key.Subject)], written);
         bool Known(string hash) => journal.Find(Convert.FromHexString(hash)) >= 0;

@@ -4,8 +4,12 @@ using DataVault.Transparency;
 namespace DataVault.Vault;
 
 /// <summary>What rows say of each other: whose rows belong to nobody, whose request stands where no entry put it, which package has no request.</summary>
-internal sealed class RowCheck(CheckRun run, PackageFolder packages)
+internal sealed class RowCheck(CheckRun run, PackageFolder packages, VaultDatabase database)
 {
+    private const int Looks = 20;
+
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
+
     // Whatever is keyed by a person, by now and in later versions too.
     private const string SubjectTables =
         """
@@ -26,7 +30,7 @@ internal sealed class RowCheck(CheckRun run, PackageFolder packages)
         await FactsAsync(ct);
         await LoadRequestsAsync(ct);
         foreach (var request in requests) log.Wanted.TryAdd(request.LogIndex, null);
-        Packages();
+        await PackagesAsync(ct);
     }
 
     /// <summary>After the log has been read.</summary>
@@ -84,11 +88,28 @@ internal sealed class RowCheck(CheckRun run, PackageFolder packages)
         else if (request is { Open: false, State: RequestStates.Approved }) run.Note($"The erasure {request.Id} has no certificate yet.");
     }
 
-    private void Packages()
+    private async Task PackagesAsync(CancellationToken ct)
     {
         var open = requests.Where(request => request.Open).Select(request => request.Id).ToHashSet();
         foreach (var (path, request) in packages.Files().Where(file => !open.Contains(file.Request)))
-            run.Wrong("packages", $"the file {Path.GetFileName(path)} is of a request that is not open");
+        {
+            if (await IsLeftAsync(path, request, ct)) run.Wrong("packages", $"the file {Path.GetFileName(path)} is of a request that is not open");
+        }
+
         run.Count("packages", packages.Files().Count);
+    }
+
+    // The request was opened since, or the file is about to go: an erasure removes it right after the rows.
+    private async Task<bool> IsLeftAsync(string path, Guid request, CancellationToken ct)
+    {
+        for (var look = 0; look < Looks && File.Exists(path); look++)
+        {
+            await using var command = database.Source.CreateCommand("select exists (select from vault.request where request_id = $1)");
+            command.Parameters.Add(new() { Value = request });
+            if (await command.ExecuteScalarAsync(ct) is true) return false;
+            await Task.Delay(Pause, ct);
+        }
+
+        return File.Exists(path);
     }
 }

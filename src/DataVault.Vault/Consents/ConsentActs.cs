@@ -59,7 +59,7 @@ internal static class ConsentActs
     {
         await using var command = database.Reads.CreateCommand($"select {Columns} from vault.consent_event where subject_id = $1 order by sequence desc");
         command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = subject.Value });
-        return await Rows.ReadAsync(command, Read, ct);
+        return await Rows.ReadAsync(database, command, Read, ct);
     }
 
     public static OwnedAct Read(NpgsqlDataReader row) => new(

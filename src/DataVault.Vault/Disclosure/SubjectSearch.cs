@@ -127,7 +127,7 @@ internal sealed class SubjectSearch
     {
         await using var command = database.Reads.CreateCommand(OneSql);
         command.Parameters.Add(new NpgsqlParameter<byte[]> { TypedValue = questions[0].Term });
-        var rows = await Rows.ReadAsync(command, row => (Generation: row.GetInt64(0), Record: row.IsDBNull(1) ? null : SubjectRows.Read(row, 1)), ct);
+        var rows = await Rows.ReadAsync(database, command, row => (Generation: row.GetInt64(0), Record: row.IsDBNull(1) ? null : SubjectRows.Read(row, 1)), ct);
         ThrowIfStale(rows[0].Generation);
         return rows[0].Record is { } record ? [record] : [];
     }
@@ -142,7 +142,7 @@ internal sealed class SubjectSearch
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = indexes.Count });
         // Of a bucket only the people of the asked partition are candidates, so as many more are let through before they are sorted out.
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = (limit + 1) * indexes.Max(index => index.Complete!.Keys.Partitions) });
-        var rows = await Rows.ReadAsync(command, row => (Generation: row.GetInt64(0), Subject: row.IsDBNull(1) ? default : row.GetGuid(1), Places: row.IsDBNull(2) ? [] : row.GetFieldValue<long[]>(2)), ct);
+        var rows = await Rows.ReadAsync(database, command, row => (Generation: row.GetInt64(0), Subject: row.IsDBNull(1) ? default : row.GetGuid(1), Places: row.IsDBNull(2) ? [] : row.GetFieldValue<long[]>(2)), ct);
         ThrowIfStale(rows[0].Generation);
         return [.. rows.Where(row => row.Places.Length > 0 && IsOfItsPartitions(row.Subject, row.Places)).Select(row => new SubjectId(row.Subject)).Take(limit + 1)];
     }

@@ -67,7 +67,7 @@ internal sealed class CustomerLookups(VaultDatabase database, IndexPlans plans, 
         command.Parameters.Add(new NpgsqlParameter<int[]> { TypedValue = [.. terms.Select(term => term.Epoch)] });
         command.Parameters.Add(new NpgsqlParameter<byte[][]> { TypedValue = [.. terms.Select(term => term.Term)] });
         var rows = await Rows.ReadAsync(
-            command, row => (Generation: row.GetInt64(0), Term: row.IsDBNull(1) ? [] : row.GetFieldValue<byte[]>(1), Subject: row.IsDBNull(2) ? default : new SubjectId(row.GetGuid(2))), ct);
+            database, command, row => (Generation: row.GetInt64(0), Term: row.IsDBNull(1) ? [] : row.GetFieldValue<byte[]>(1), Subject: row.IsDBNull(2) ? default : new SubjectId(row.GetGuid(2))), ct);
         if (rows[0].Generation != plan.Generation) throw new StaleIndexPlanException();
         return rows.Where(row => row.Term.Length > 0).ToLookup(row => LookupTerm.NumberOf(row.Term), row => row.Subject);
     }

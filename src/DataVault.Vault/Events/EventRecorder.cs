@@ -34,7 +34,8 @@ public sealed class EventRecorder
         await ResolveAsync(recipient, items, ct);
         var subjects = items.Where(item => item.IsOpen).Select(item => item.Subject).Distinct().ToList();
         var loading = SubjectRows.FindManyAsync(database, subjects, ct);
-        var held = (await keys.GetManyAsync(subjects, ct)).ToDictionary(key => key.Subject);
+        var damaged = new List<SubjectId>();
+        var held = (await keys.GetManyAsync(subjects, damaged, ct)).ToDictionary(key => key.Subject);
         try
         {
             var records = await loading;
@@ -43,6 +44,7 @@ public sealed class EventRecorder
                 if (await keys.FitAsync(held[record.Subject], record, database, ct) is { } fitting) records[record.Subject] = fitting;
                 else records.Remove(record.Subject);
             }
+            foreach (var item in items.Where(item => damaged.Contains(item.Subject))) item.Error ??= VaultException.Unavailable();
             foreach (var item in items.Where(item => item.IsOpen)) item.Error ??= Refusal(recipient, item, held, records);
             MarkRepeated(items);
             await DenyAsync(recipient, items, held, requestId, ct);

@@ -86,7 +86,7 @@ internal static class EventRows
         command.Parameters.Add(new NpgsqlParameter<DateTime> { TypedValue = after.OccurredAt.UtcDateTime });
         command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = after.Id });
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = limit });
-        return await Rows.ReadAsync(command, Read, ct);
+        return await Rows.ReadAsync(database, command, Read, ct);
     }
 
     public static EventRow Read(NpgsqlDataReader row) =>

@@ -106,4 +106,22 @@ internal static class AnalyticsRows
     private static string Name(AnalyticsDomain domain, string table) => $"{Quote(domain.Schema)}.{table}";
 
     private static string Quote(string identifier) => $"\"{identifier.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
+
+    // The pseudonyms of the erased cannot be computed any more, so whose rows to delete is not known: all go, and the feed writes those of the living anew.
+    public static async Task RebuildAsync(NpgsqlConnection connection, IReadOnlyList<AnalyticsDomain> domains, CancellationToken ct)
+    {
+        foreach (var domain in domains)
+        {
+            foreach (var table in AnalyticsSchema.Tables(domain))
+            {
+                await using var command = new NpgsqlCommand($"delete from {table}", connection) { CommandTimeout = 0 };
+                await command.ExecuteNonQueryAsync(ct);
+            }
+        }
+
+        await using var enqueue = new NpgsqlCommand(
+            "insert into vault.feed_queue (subject_id, enqueued_at) select subject_id, now() from vault.subject on conflict do nothing", connection)
+        { CommandTimeout = 0 };
+        await enqueue.ExecuteNonQueryAsync(ct);
+    }
 }

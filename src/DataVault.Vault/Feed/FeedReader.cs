@@ -31,7 +31,7 @@ internal sealed class FeedReader(KeyRegistry keys, RecordCipher cipher, Decider 
     {
         var subjects = new List<FedSubject>(records.Count);
         var failed = new List<SubjectId>();
-        var held = (await keys.GetManyAsync([.. records.Select(record => record.Subject)], ct)).ToDictionary(key => key.Subject);
+        var held = (await keys.GetManyAsync([.. records.Select(record => record.Subject)], failed, ct)).ToDictionary(key => key.Subject);
         var plans = decider.Policy.Analytics.Select(domain => new DomainPlan(domain)).ToList();
         foreach (var record in records.Where(record => held.ContainsKey(record.Subject))) await keys.MatchAsync(held[record.Subject], record, ct);
         foreach (var record in records.Where(record => held.ContainsKey(record.Subject))) Take(record, held[record.Subject], plans, subjects, failed);

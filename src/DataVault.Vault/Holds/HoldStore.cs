@@ -45,7 +45,7 @@ internal sealed class HoldStore(RequestStore requests, KeyRegistry keys, Subject
 
     public Task<HoldRow> PlaceAsync(
         Recipient recipient, HoldRow row, IReadOnlyList<SubjectId> subjects, string reference, Guid requestId, CancellationToken cancellation) =>
-        WithKeysAsync(subjects, allOfThem: true, (held, connection, transaction) => PlaceAsync(connection, transaction, (recipient, row with { CaseRef = Seal(Case, row.Id, reference) }), held, requestId, cancellation), cancellation);
+        WithKeysAsync(subjects, allOfThem: true, (held, _, connection, transaction) => PlaceAsync(connection, transaction, (recipient, row with { CaseRef = Seal(Case, row.Id, reference) }), held, requestId, cancellation), cancellation);
 
     private async Task<HoldRow> PlaceAsync(
         NpgsqlConnection connection, NpgsqlTransaction transaction, (Recipient Recipient, HoldRow Row) placed, List<SubjectKeys> held, Guid requestId, CancellationToken cancellation)
@@ -68,7 +68,7 @@ internal sealed class HoldStore(RequestStore requests, KeyRegistry keys, Subject
         Recipient recipient, Guid id, string? reason, Guid requestId, CancellationToken cancellation)
     {
         var subjects = (await SubjectsAsync([id], cancellation))[id].ToList();
-        var row = await WithKeysAsync(subjects, allOfThem: false, async (held, connection, transaction) =>
+        var row = await WithKeysAsync(subjects, allOfThem: false, async (held, damaged, connection, transaction) =>
         {
             var current = await LockAsync(connection, id, cancellation) ?? throw VaultException.NotFound();
             if (current.ReleasedAt is not null) throw VaultException.InvalidState("The hold has ended already.");
@@ -78,8 +78,9 @@ internal sealed class HoldStore(RequestStore requests, KeyRegistry keys, Subject
             var entries = new List<LogEntry>(held.Count);
             foreach (var subject in held)
             {
-                if (await FollowAsync(connection, transaction, subject, entry, cancellation) is { } about) entries.Add(about);
+                if (await TryFollowAsync(connection, transaction, subject, entry, damaged, cancellation) is { } about) entries.Add(about);
             }
+            await BehindAsync(connection, damaged, true, cancellation);
             var first = await log.AppendWithinAsync(connection, transaction, entries.Count > 0 ? entries : [entry], cancellation);
             await ExecuteAsync(connection, "update vault.hold set log_index = $2 where hold_id = $1", cancellation, id, first);
             return current with { LogIndex = first };
@@ -92,24 +93,54 @@ internal sealed class HoldStore(RequestStore requests, KeyRegistry keys, Subject
     {
         await using var command = database.Source.CreateCommand("select hold_id from vault.hold where released_at is null and expires_at <= $1 order by hold_id");
         command.Parameters.Add(new() { Value = Now.UtcDateTime });
-        foreach (var id in await Rows.ReadAsync(command, row => row.GetGuid(0), cancellation))
+        await Separately.EachAsync(
+            await Rows.ReadAsync(command, row => row.GetGuid(0), cancellation), id => ExpireAsync(id, cancellation),
+            (id, e) => requests.Logger.LogError("Hold {Hold} could not end ({Kind}).", id, e.GetType().Name), cancellation);
+        await FollowLaterAsync(cancellation);
+    }
+
+    private async Task ExpireAsync(Guid id, CancellationToken cancellation)
+    {
+        try
         {
-            try
-            {
-                await ReleaseAsync(Keeper, id, null, id, cancellation);
-            }
-            catch (VaultException e) when (e.Slug == "invalid-state")
-            {
-                // Another process was quicker.
-                continue;
-            }
-            catch (VaultException e)
-            {
-                // Somebody whom it concerns is closed or damaged. The other holds end, and this one is tried again.
-                requests.Logger.LogError("Hold {Hold} could not end ({Slug}).", id, e.Slug);
-            }
+            await ReleaseAsync(Keeper, id, null, id, cancellation);
+        }
+        catch (VaultException e) when (e.Slug == "invalid-state")
+        {
+            requests.Logger.LogDebug("Hold {Hold} was ended by another process.", id);
         }
     }
+
+    /// <summary>
+    /// Brings the records after whose people a hold has let go while they did not open: repaired, they would be held for ever. An entry about each, as at the
+    /// release.
+    /// </summary>
+    public async Task FollowLaterAsync(CancellationToken cancellation)
+    {
+        await using var command = database.Source.CreateCommand("select distinct subject_id from vault.hold_subject where behind order by 1");
+        await Separately.EachAsync(
+            await Rows.ReadAsync(command, row => new SubjectId(row.GetGuid(0)), cancellation), subject => FollowLaterAsync(subject, cancellation),
+            (subject, e) => requests.Logger.LogError("A record could not be brought after the end of a hold ({Kind}).", e.GetType().Name), cancellation);
+    }
+
+    private Task<bool> FollowLaterAsync(SubjectId subject, CancellationToken cancellation) => WithKeysAsync([subject], allOfThem: false, async (held, damaged, connection, transaction) =>
+    {
+        if (held.Count == 0) return false;
+        await using var select = new NpgsqlCommand(
+            $"select {Columns} from vault.hold where released_at is not null and hold_id in (select hold_id from vault.hold_subject where subject_id = $1 and behind) order by hold_id limit 1", connection, transaction)
+        {
+            Parameters = { new() { Value = subject.Value } },
+        };
+        if (await Rows.ReadAsync(select, Row, cancellation) is not [var ended]) return false;
+        if (await TryFollowAsync(connection, transaction, held[0], Entry(Keeper, ended, "hold-released", ended.Id), damaged, cancellation) is not { } about) return false;
+        await BehindAsync(connection, [subject], false, cancellation);
+        await log.AppendWithinAsync(connection, transaction, [about], cancellation);
+        return true;
+    }, cancellation);
+
+    private static Task BehindAsync(NpgsqlConnection connection, IReadOnlyList<SubjectId> subjects, bool behind, CancellationToken cancellation) => ExecuteAsync(
+        connection, "update vault.hold_subject s set behind = $2 where subject_id = any($1) and (not $2 or exists (select from vault.hold h where h.hold_id = s.hold_id and h.released_at is not null))",
+        cancellation, subjects.Select(subject => subject.Value).ToArray(), behind);
 
     /// <summary>How many open holds somebody should have looked at by now.</summary>
     public async Task<long> CountOverdueAsync(CancellationToken cancellation)
@@ -170,6 +201,26 @@ internal sealed class HoldStore(RequestStore requests, KeyRegistry keys, Subject
     public Task<long> RecordLookAsync(Recipient recipient, Guid requestId, CancellationToken cancellation) =>
         log.AppendAsync(log.Entry(EntryType.RequestRead, recipient, default, SubjectRequests.Purpose, EntryResult.Ok, [], requestId) with { Rules = ["holds"] }, null, cancellation);
 
+    // Whose record does not open keeps the others from nothing, and follows once it is repaired.
+    private async Task<LogEntry?> TryFollowAsync(
+        NpgsqlConnection connection, NpgsqlTransaction transaction, SubjectKeys subject, LogEntry entry, List<SubjectId> damaged, CancellationToken cancellation)
+    {
+        try
+        {
+            return await FollowAsync(connection, transaction, subject, entry, cancellation);
+        }
+        catch (Exception e) when (e is CryptographicException or InvalidDataException)
+        {
+            damaged.Add(subject.Subject);
+            return null;
+        }
+        catch (VaultException e) when (e.Slug == "not-found")
+        {
+            // The person is being erased as a whole.
+            return null;
+        }
+    }
+
     // The person's facts name every hold in force, so that a decision needs no other look.
     private async Task<LogEntry?> FollowAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, SubjectKeys subject, LogEntry entry, CancellationToken cancellation)
     {
@@ -197,13 +248,15 @@ internal sealed class HoldStore(RequestStore requests, KeyRegistry keys, Subject
         };
 
     private async Task<T> WithKeysAsync<T>(
-        IReadOnlyList<SubjectId> subjects, bool allOfThem, Func<List<SubjectKeys>, NpgsqlConnection, NpgsqlTransaction, Task<T>> work, CancellationToken cancellation)
+        IReadOnlyList<SubjectId> subjects, bool allOfThem, Func<List<SubjectKeys>, List<SubjectId>, NpgsqlConnection, NpgsqlTransaction, Task<T>> work, CancellationToken cancellation)
     {
-        var held = (await keys.GetManyAsync([.. subjects.OrderBy(subject => subject.Value)], cancellation)).ToList();
+        var damaged = new List<SubjectId>();
+        var held = (await keys.GetManyAsync([.. subjects.OrderBy(subject => subject.Value)], damaged, cancellation)).ToList();
         try
         {
+            if (allOfThem && damaged.Count > 0) throw VaultException.Unavailable();
             if (allOfThem && held.Count < subjects.Count) throw VaultException.NotFound();
-            return await database.RunAsync((connection, transaction) => work(held, connection, transaction), cancellation);
+            return await database.RunAsync((connection, transaction) => work(held, damaged, connection, transaction), cancellation);
         }
         catch (CryptographicException e)
         {

@@ -57,21 +57,21 @@ internal sealed class EpochRotation(KeysDatabase database, VaultKeyring keyring,
         await using var connection = await database.OpenAsync(ct);
         await using var transaction = await connection.BeginTransactionAsync(ct);
         await ExecuteAsync(connection, KeyRegistry.StandBack, ct);
-        var (current, _) = await CurrentAsync(connection, ct);
+        using var turn = await TurnOfAsync(connection, ct);
         // Pages that an erasure has locked come later; when only such are left, they are waited for one by one.
-        var pages = await ReadPagesAsync(connection, current, $"limit {Chunk} for update skip locked", ct);
-        if (pages.Count == 0) pages = await ReadPagesAsync(connection, current, "limit 1 for update", ct);
-        if (pages.Count == 0) await RewrapIndexesAsync(connection, current, ct);
-        if (pages.Count == 0) await CompleteAsync(connection, current, ct);
-        else await RewrapAsync(connection, current, pages, ct);
+        var pages = await ReadPagesAsync(connection, turn, $"limit {Chunk} for update skip locked", ct);
+        if (pages.Count == 0) pages = await ReadPagesAsync(connection, turn, "limit 1 for update", ct);
+        if (pages.Count == 0) await indexKeys.RewrapAsync(connection, turn, ct);
+        if (pages.Count == 0) await CompleteAsync(connection, turn.Epoch, ct);
+        else await RewrapAsync(connection, turn, pages, ct);
         await DurabilityGuard.CommitAsync(transaction);
         return pages.Count;
     }
 
-    /// <summary>Pages that are still under an older root.</summary>
+    /// <summary>Pages that are still under an older root and can be brought after.</summary>
     public async Task<long> BehindAsync(int epoch, CancellationToken ct)
     {
-        await using var command = database.Source.CreateCommand("select count(*) from keys.page where epoch_id < $1");
+        await using var command = database.Source.CreateCommand("select count(*) from keys.page where epoch_id < $1 and damaged_at is null");
         command.Parameters.Add(new() { Value = epoch });
         return (long)(await command.ExecuteScalarAsync(ct))!;
     }
@@ -87,9 +87,9 @@ internal sealed class EpochRotation(KeysDatabase database, VaultKeyring keyring,
         await using var transaction = await connection.BeginTransactionAsync(ct);
         // Pages may be read meanwhile, but neither made nor given a new generation.
         await ExecuteAsync(connection, "lock table keys.page in share row exclusive mode", ct);
-        var (current, _) = await CurrentAsync(connection, ct);
-        while (await ReadPagesAsync(connection, current, $"limit {Chunk}", ct) is { Count: > 0 } late) await RewrapAsync(connection, current, late, ct);
-        await RewrapIndexesAsync(connection, current, ct);
+        using var turn = await TurnOfAsync(connection, ct);
+        while (await ReadPagesAsync(connection, turn, $"limit {Chunk}", ct) is { Count: > 0 } late) await RewrapAsync(connection, turn, late, ct);
+        await indexKeys.RewrapAsync(connection, turn, ct);
         var gone = await MarkDestroyedAsync(connection, ct);
         await DurabilityGuard.CommitAsync(transaction);
         // All of them, not only those of this turn: a crash after the commit leaves a slot behind, and another process may have destroyed some.
@@ -111,35 +111,51 @@ internal sealed class EpochRotation(KeysDatabase database, VaultKeyring keyring,
         return (reader.GetInt32(0), reader.GetFieldValue<DateTimeOffset>(1));
     }
 
-    private async Task RewrapAsync(NpgsqlConnection connection, int epoch, List<(long Id, int Generation, int Epoch, byte[] Wrapped)> pages, CancellationToken ct)
+    /// <summary>The root in force, and those of the older epochs that are not destroyed.</summary>
+    private async Task<EpochRoots> TurnOfAsync(NpgsqlConnection connection, CancellationToken ct)
     {
-        using var root = keyring.EpochRoot(epoch);
-        await using var update = new NpgsqlCommand(
-            "update keys.page p set epoch_id = $1, wrapped = u.w from unnest($2, $3) as u (p, w) where p.page_id = u.p", connection)
+        await using var command = new NpgsqlCommand("select epoch_id from keys.epoch where destroyed_at is null order by epoch_id desc", connection);
+        var alive = await Rows.ReadAsync(command, row => row.GetInt32(0), ct);
+        if (alive.Count == 0) throw new VaultStartException("The keys database has no key epoch.");
+        var roots = new EpochRoots(alive[0], await keyring.EpochRootAsync(alive[0], connection, ct));
+        foreach (var older in alive.Skip(1)) roots.Add(older, await keyring.TryEpochRootAsync(older, connection, ct));
+        return roots;
+    }
+
+    // INVARIANT: a page is set aside only when the root that it names opens and the page does not. Where the root itself does not open, its pages are as good as
+    // they were: they stay, and keep that root from being destroyed until somebody has mended it.
+    private async Task RewrapAsync(NpgsqlConnection connection, EpochRoots roots, List<StoredPage> pages, CancellationToken ct)
+    {
+        var wrapped = pages.ConvertAll(page => (page.Id, Wrapped: registry.RewrapPage(page, roots.Of(page.Epoch), roots.Root)));
+        var good = wrapped.FindAll(page => page.Wrapped is not null);
+        await using var batch = new NpgsqlBatch(connection)
         {
-            Parameters =
+            BatchCommands =
             {
-                new() { Value = epoch },
-                new() { Value = pages.Select(p => p.Id).ToArray() },
-                new() { Value = pages.Select(p => registry.RewrapPage(p.Id, p.Generation, p.Epoch, p.Wrapped, root)).ToArray(), NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Bytea },
+                new("update keys.page p set epoch_id = $1, wrapped = u.w from unnest($2, $3) as u (p, w) where p.page_id = u.p")
+                {
+                    Parameters =
+                    {
+                        new() { Value = roots.Epoch }, new() { Value = good.Select(page => page.Id).ToArray() },
+                        new() { Value = good.Select(page => page.Wrapped!).ToArray(), NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Bytea },
+                    },
+                },
+                new("update keys.page set damaged_at = $2 where page_id = any($1)")
+                {
+                    Parameters = { new() { Value = wrapped.Where(page => page.Wrapped is null).Select(page => page.Id).ToArray() }, new() { Value = clock.GetUtcNow().UtcDateTime } },
+                },
             },
         };
-        await update.ExecuteNonQueryAsync(ct);
+        await batch.ExecuteNonQueryAsync(ct);
     }
 
-    private async Task RewrapIndexesAsync(NpgsqlConnection connection, int epoch, CancellationToken ct)
+    private static async Task<List<StoredPage>> ReadPagesAsync(NpgsqlConnection connection, EpochRoots roots, string how, CancellationToken ct)
     {
-        using var root = keyring.EpochRoot(epoch);
-        await indexKeys.RewrapAsync(connection, epoch, root, ct);
-    }
-
-    private static async Task<List<(long Id, int Generation, int Epoch, byte[] Wrapped)>> ReadPagesAsync(NpgsqlConnection connection, int below, string how, CancellationToken ct)
-    {
-        await using var command = new NpgsqlCommand("select page_id, generation, epoch_id, wrapped from keys.page where epoch_id < $1 " + how, connection) { Parameters = { new() { Value = below } } };
-        await using var reader = await command.ExecuteReaderAsync(ct);
-        var pages = new List<(long, int, int, byte[])>();
-        while (await reader.ReadAsync(ct)) pages.Add((reader.GetInt64(0), reader.GetInt32(1), reader.GetInt32(2), reader.GetFieldValue<byte[]>(3)));
-        return pages;
+        await using var command = new NpgsqlCommand("select page_id, generation, epoch_id, wrapped from keys.page where epoch_id < $1 and damaged_at is null and epoch_id <> all($2) " + how, connection)
+        {
+            Parameters = { new() { Value = roots.Epoch }, new() { Value = roots.Stuck.ToArray() } },
+        };
+        return await Rows.ReadAsync(command, row => new StoredPage(row.GetInt64(0), row.GetInt32(1), row.GetInt32(2), row.GetFieldValue<byte[]>(3), IsSetAside: false), ct);
     }
 
     private async Task CompleteAsync(NpgsqlConnection connection, int epoch, CancellationToken ct)
@@ -151,12 +167,15 @@ internal sealed class EpochRotation(KeysDatabase database, VaultKeyring keyring,
         await command.ExecuteNonQueryAsync(ct);
     }
 
+    // INVARIANT: nothing that can still be brought after is left behind under a root that goes; and nothing that is set aside keeps one from going.
     private async Task<List<EpochChange>> MarkDestroyedAsync(NpgsqlConnection connection, CancellationToken ct)
     {
         await using var command = new NpgsqlCommand(
             """
             update keys.epoch e set wrapped = null, destroyed_at = $1
             where destroyed_at is null and (select min(n.created_at) from keys.epoch n where n.epoch_id > e.epoch_id) < $2
+              and not exists (select from keys.page p where p.epoch_id = e.epoch_id and p.damaged_at is null)
+              and not exists (select from keys.index_epoch i where i.key_epoch = e.epoch_id and i.wrapped is not null and i.damaged_at is null)
             returning epoch_id, commitment
             """, connection)
         {
@@ -172,5 +191,29 @@ internal sealed class EpochRotation(KeysDatabase database, VaultKeyring keyring,
     {
         await using var command = new NpgsqlCommand(sql, connection);
         await command.ExecuteNonQueryAsync(ct);
+    }
+}
+
+/// <summary>The root that is in force, and the older ones; null for one that does not open.</summary>
+internal sealed class EpochRoots(int epoch, SecretBytes root) : IDisposable
+{
+    private readonly Dictionary<int, SecretBytes?> older = [];
+
+    public int Epoch => epoch;
+
+    public SecretBytes Root => root;
+
+    /// <summary>Epochs that are not destroyed and whose roots do not open.</summary>
+    public IEnumerable<int> Stuck => older.Where(one => one.Value is null).Select(one => one.Key);
+
+    public void Add(int number, SecretBytes? opened) => older[number] = opened;
+
+    /// <summary>Null too for one that is destroyed.</summary>
+    public SecretBytes? Of(int number) => number == epoch ? root : older.GetValueOrDefault(number);
+
+    public void Dispose()
+    {
+        root.Dispose();
+        foreach (var opened in older.Values) opened?.Dispose();
     }
 }

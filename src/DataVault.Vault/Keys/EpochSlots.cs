@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Security.Cryptography;
 using DataVault.Cryptography;
 
 namespace DataVault.Vault.Keys;
@@ -27,8 +28,9 @@ internal sealed class EpochSlots(string home, IRandomBytes random)
 
     public SecretBytes Open(int epoch)
     {
-        var secret = new SecretBytes(KeyDerivation.KeySize);
         using var file = File.OpenRead(PathOf(epoch));
+        if (file.Length != KeyDerivation.KeySize) throw new CryptographicException($"The slot of key epoch {epoch} is damaged.");
+        var secret = new SecretBytes(KeyDerivation.KeySize);
         file.ReadExactly(secret.Span);
         return secret;
     }

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using DataVault.Cryptography;
 using Npgsql;
 
@@ -28,12 +29,13 @@ internal sealed class IndexKeys(KeysDatabase database, VaultKeyring keyring, IRa
         using var key = SecretBytes.Random(KeyDerivation.KeySize, random);
         await using var current = new NpgsqlCommand(VaultKeyring.SelectCurrentEpoch, connection);
         var keyEpoch = (int)(await current.ExecuteScalarAsync(ct))!;
+        using var root = await keyring.EpochRootAsync(keyEpoch, connection, ct);
         await using var insert = new NpgsqlCommand(
             "insert into keys.index_epoch (index_id, epoch, state, wrapped, created_at, key_epoch) values ($1, $2, $3, $4, $5, $6)", connection)
         {
             Parameters =
             {
-                new() { Value = indexId }, new() { Value = epoch }, new() { Value = Living }, new() { Value = Wrap(indexId, epoch, keyEpoch, key) },
+                new() { Value = indexId }, new() { Value = epoch }, new() { Value = Living }, new() { Value = Wrap(indexId, epoch, keyEpoch, key, root) },
                 new() { Value = clock.GetUtcNow().UtcDateTime }, new() { Value = keyEpoch },
             },
         };
@@ -42,7 +44,7 @@ internal sealed class IndexKeys(KeysDatabase database, VaultKeyring keyring, IRa
         return epoch;
     }
 
-    /// <summary>Null: the key was destroyed, or this database never had it.</summary>
+    /// <summary>Null: the key was destroyed, this database never had it, or it does not open. The index is built anew then, under another.</summary>
     public async Task<BlindIndexEpoch?> OpenAsync(int indexId, IndexShape shape, CancellationToken ct)
     {
         if (shape.Epoch == DerivedEpoch) return new BlindIndexEpoch(keyring.Index(indexId));
@@ -51,8 +53,9 @@ internal sealed class IndexKeys(KeysDatabase database, VaultKeyring keyring, IRa
         command.Parameters.Add(new() { Value = shape.Epoch });
         var found = await Rows.ReadAsync(command, row => (Wrapped: row.GetFieldValue<byte[]>(0), KeyEpoch: row.GetInt32(1)), ct);
         if (found.Count == 0) return null;
-        using var key = Unwrap(indexId, shape.Epoch, found[0].KeyEpoch, found[0].Wrapped);
-        return new BlindIndexEpoch(key.Span, shape.Bits, shape.Partitions);
+        using var root = await keyring.TryEpochRootAsync(found[0].KeyEpoch, null, ct);
+        using var key = TryUnwrap((indexId, shape.Epoch, found[0].KeyEpoch), found[0].Wrapped, root);
+        return key is null ? null : new BlindIndexEpoch(key.Span, shape.Bits, shape.Partitions);
     }
 
     /// <summary>The key is overwritten; done twice it answers the same.</summary>
@@ -78,13 +81,32 @@ internal sealed class IndexKeys(KeysDatabase database, VaultKeyring keyring, IRa
         foreach (var epoch in await Rows.ReadAsync(command, row => row.GetInt32(0), ct)) await DestroyAsync(indexId, epoch, ct);
     }
 
-    /// <summary>Wraps again what is still wrapped by an older epoch root; part of the turn of an epoch, in its transaction.</summary>
-    public async Task RewrapAsync(NpgsqlConnection connection, int keyEpoch, SecretBytes root, CancellationToken ct)
+    /// <summary>Keys that are not destroyed and do not open.</summary>
+    public async Task<IReadOnlyList<(int Index, int Epoch)>> DamagedAsync(CancellationToken ct)
     {
-        var rows = new List<(int Index, int Epoch, int KeyEpoch, byte[] Wrapped)>();
-        await using (var select = new NpgsqlCommand("select index_id, epoch, key_epoch, wrapped from keys.index_epoch where key_epoch < $1 and wrapped is not null", connection)
+        await using var command = database.Source.CreateCommand("select index_id, epoch, key_epoch, wrapped from keys.index_epoch where wrapped is not null order by 1, 2");
+        var damaged = new List<(int, int)>();
+        foreach (var (index, epoch, keyEpoch, wrapped) in await Rows.ReadAsync(command, row => (row.GetInt32(0), row.GetInt32(1), row.GetInt32(2), row.GetFieldValue<byte[]>(3)), ct))
         {
-            Parameters = { new() { Value = keyEpoch } },
+            using var root = await keyring.TryEpochRootAsync(keyEpoch, null, ct);
+            using var key = TryUnwrap((index, epoch, keyEpoch), wrapped, root);
+            if (key is null) damaged.Add((index, epoch));
+        }
+
+        return damaged;
+    }
+
+    /// <summary>
+    /// Wraps again what is still wrapped by an older epoch root; part of the turn of an epoch, in its transaction. A key that does not open under a root that
+    /// does is set aside: its index is built anew, and it goes with the root.
+    /// </summary>
+    public async Task RewrapAsync(NpgsqlConnection connection, EpochRoots roots, CancellationToken ct)
+    {
+        var keyEpoch = roots.Epoch;
+        var rows = new List<(int Index, int Epoch, int KeyEpoch, byte[] Wrapped)>();
+        await using (var select = new NpgsqlCommand("select index_id, epoch, key_epoch, wrapped from keys.index_epoch where key_epoch < $1 and wrapped is not null and damaged_at is null and key_epoch <> all($2)", connection)
+        {
+            Parameters = { new() { Value = keyEpoch }, new() { Value = roots.Stuck.ToArray() } },
         })
         await using (var reader = await select.ExecuteReaderAsync(ct))
         {
@@ -93,30 +115,35 @@ internal sealed class IndexKeys(KeysDatabase database, VaultKeyring keyring, IRa
 
         foreach (var row in rows)
         {
-            using var key = Unwrap(row.Index, row.Epoch, row.KeyEpoch, row.Wrapped);
+            using var key = TryUnwrap((row.Index, row.Epoch, row.KeyEpoch), row.Wrapped, roots.Of(row.KeyEpoch));
             // Another process may have done it meanwhile, or destroyed the key.
-            await using var update = new NpgsqlCommand(
-                "update keys.index_epoch set wrapped = $3, key_epoch = $4 where index_id = $1 and epoch = $2 and key_epoch < $4 and wrapped is not null", connection)
-            {
-                Parameters = { new() { Value = row.Index }, new() { Value = row.Epoch }, new() { Value = Wrap(row.Index, row.Epoch, keyEpoch, key, root) }, new() { Value = keyEpoch } },
-            };
+            await using var update = key is null
+                ? new NpgsqlCommand("update keys.index_epoch set damaged_at = $3 where index_id = $1 and epoch = $2 and key_epoch < $4 and wrapped is not null", connection)
+                {
+                    Parameters = { new() { Value = row.Index }, new() { Value = row.Epoch }, new() { Value = clock.GetUtcNow().UtcDateTime }, new() { Value = keyEpoch } },
+                }
+                : new NpgsqlCommand("update keys.index_epoch set wrapped = $3, key_epoch = $4 where index_id = $1 and epoch = $2 and key_epoch < $4 and wrapped is not null", connection)
+                {
+                    Parameters = { new() { Value = row.Index }, new() { Value = row.Epoch }, new() { Value = Wrap(row.Index, row.Epoch, keyEpoch, key, roots.Root) }, new() { Value = keyEpoch } },
+                };
             await update.ExecuteNonQueryAsync(ct);
         }
-    }
-
-    private byte[] Wrap(int indexId, int epoch, int keyEpoch, SecretBytes key)
-    {
-        using var root = keyring.EpochRoot(keyEpoch);
-        return Wrap(indexId, epoch, keyEpoch, key, root);
     }
 
     private byte[] Wrap(int indexId, int epoch, int keyEpoch, SecretBytes key, SecretBytes root) =>
         SealedValue.Seal(root.Span, (uint)epoch, 0, key.Span, Context(indexId, epoch, keyEpoch, stackalloc byte[AssociatedData.Limit]), random);
 
-    private SecretBytes Unwrap(int indexId, int epoch, int keyEpoch, byte[] wrapped)
+    private SecretBytes? TryUnwrap((int Index, int Epoch, int KeyEpoch) of, byte[] wrapped, SecretBytes? root)
     {
-        using var root = keyring.EpochRoot(keyEpoch);
-        return SealedValue.OpenSecret(root.Span, wrapped, Context(indexId, epoch, keyEpoch, stackalloc byte[AssociatedData.Limit]));
+        if (root is null) return null;
+        try
+        {
+            return SealedValue.OpenSecret(root.Span, wrapped, Context(of.Index, of.Epoch, of.KeyEpoch, stackalloc byte[AssociatedData.Limit]));
+        }
+        catch (CryptographicException)
+        {
+            return null;
+        }
     }
 
     private ReadOnlySpan<byte> Context(int indexId, int epoch, int keyEpoch, Span<byte> buffer) =>

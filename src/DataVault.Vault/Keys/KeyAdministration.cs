@@ -23,7 +23,11 @@ public sealed record KeyLevelState(string Level, string Version, long Count, Dat
 /// <param name="Running">Rotations that are not finished.</param>
 public sealed record KeysState(
     IReadOnlyList<KeyLevelState> Levels, string RootKey, IReadOnlyList<string> FormerRootKeys, int CurrentEpoch, int EpochsAlive, DateTimeOffset? OldestUsableBackup,
-    IReadOnlyList<RotationView> Running);
+    IReadOnlyList<RotationView> Running)
+{
+    /// <summary>Keys that do not open.</summary>
+    public required KeyDamage Damage { get; init; }
+}
 
 /// <summary>What an administrator may know of the keys and ask of them. Every act is an entry of the log.</summary>
 public sealed class KeyAdministration
@@ -32,11 +36,13 @@ public sealed class KeyAdministration
     private readonly RotationStore store;
     private readonly RotationSteps steps;
     private readonly RootKeyProviders rootKeys;
+    private readonly DamagedKeys damage;
     private readonly VaultOptions options;
     private readonly TimeProvider clock;
 
-    internal KeyAdministration(KeysDatabase database, RotationStore store, RotationSteps steps, RootKeyProviders rootKeys, VaultOptions options, TimeProvider clock) =>
-        (this.database, this.store, this.steps, this.rootKeys, this.options, this.clock) = (database, store, steps, rootKeys, options, clock);
+    internal KeyAdministration(
+        KeysDatabase database, RotationStore store, RotationSteps steps, RootKeyProviders rootKeys, DamagedKeys damage, (VaultOptions Options, TimeProvider Clock) by) =>
+        (this.database, this.store, this.steps, this.rootKeys, this.damage, options, clock) = (database, store, steps, rootKeys, damage, by.Options, by.Clock);
 
     public async Task<KeysState> StatusAsync(CancellationToken ct)
     {
@@ -55,7 +61,7 @@ public sealed class KeyAdministration
         ];
         var running = (await store.ListAsync(100, ct)).Where(rotation => rotation.FinishedAt is null).ToList();
         var former = vaultKeys.Select(key => key.RootKey).OfType<string>().Where(name => name != rootKeys.Current.Name).Distinct().ToList();
-        return new KeysState(levels, rootKeys.Current.Name, former, facts.Epoch, facts.Epochs, facts.OldestBackup, running);
+        return new KeysState(levels, rootKeys.Current.Name, former, facts.Epoch, facts.Epochs, facts.OldestBackup, running) { Damage = await damage.StateAsync(ct) };
     }
 
     /// <summary>Begins a rotation; it is carried on in the background.</summary>

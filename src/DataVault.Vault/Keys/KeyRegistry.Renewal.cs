@@ -28,7 +28,10 @@ internal sealed partial class KeyRegistry
         return mark;
     }
 
-    /// <summary>Gives each member of a page a next version; one who has a second version already keeps it. One whose key is about to be replaced (<see cref="SuccessorAsync"/>) is left out.</summary>
+    /// <summary>
+    /// Gives each member of a page a next version; one who has a second version already, or whose key does not open, keeps what he has. One whose key is about to
+    /// be replaced (<see cref="SuccessorAsync"/>) is left out.
+    /// </summary>
     internal Task<IReadOnlyList<SubjectId>> PrepareAsync(long page, CancellationToken ct) => ChangePageAsync(page, members => members.ConvertAll(m => (m.Wrapped, Prepared(m.Wrapped, m.Page))), ct);
 
     /// <summary>Puts the version in force that the people's records are sealed under by now.</summary>
@@ -52,23 +55,18 @@ internal sealed partial class KeyRegistry
     }
 
     private async Task<IReadOnlyList<SubjectId>> ChangePageAsync(
-        long page, Func<List<(WrappedKey Wrapped, SecretBytes Page)>, List<(WrappedKey Before, WrappedKey After)>> change, CancellationToken ct)
+        long page, Func<List<(WrappedKey Wrapped, SecretBytes? Page)>, List<(WrappedKey Before, WrappedKey After)>> change, CancellationToken ct)
     {
         await using var connection = await database.OpenAsync(ct);
         await using var transaction = await connection.BeginTransactionAsync(ct);
-        await using (var take = new NpgsqlBatch(connection) { BatchCommands = { new(StandBack), new("select 1 from keys.page where page_id = $1 for update") { Parameters = { new() { Value = page } } } } })
-            await take.ExecuteNonQueryAsync(ct);
-        List<(WrappedKey, SecretBytes)> members;
-        await using (var command = new NpgsqlCommand(Select + " where s.page_id = $1 and s.successor is null" + LockMembers, connection) { Parameters = { new() { Value = page } } })
-        await using (var reader = await command.ExecuteReaderAsync(ct))
-            members = await ReadAsync(reader, ct);
-        var changes = change(members);
+        await using (var take = TakePage(connection, page)) await take.ExecuteNonQueryAsync(ct);
+        await using var select = new NpgsqlCommand(Select + " where s.page_id = $1 and s.successor is null" + LockMembers, connection) { Parameters = { new() { Value = page } } };
+        var changes = change(await WithPagesAsync(await Rows.ReadAsync(select, Member, ct), connection, ct));
         var changed = changes.Where(c => !ReferenceEquals(c.Before, c.After)).Select(c => c.After).ToList();
         if (changed.Count > 0)
         {
             await using var write = new NpgsqlBatch(connection) { BatchCommands = { UpdateKeys(changed) } };
-            foreach (var one in changed)
-                write.BatchCommands.Add(new($"select pg_notify('{GoneChannel}', $1)") { Parameters = { new() { Value = one.Subject.ToString() } } });
+            foreach (var one in changed) AddNotice(write, one.Subject);
             await write.ExecuteNonQueryAsync(ct);
         }
 
@@ -77,10 +75,11 @@ internal sealed partial class KeyRegistry
         return changes.ConvertAll(c => c.After.Subject);
     }
 
-    private WrappedKey Prepared(WrappedKey member, SecretBytes page)
+    private WrappedKey Prepared(WrappedKey member, SecretBytes? page)
     {
-        if (member.Other is not null) return member;
-        using var keys = Unwrap(member, page);
+        if (member.Other is not null || page is null) return member;
+        using var keys = TryUnwrap(member, page, damaged: null);
+        if (keys is null) return member;
         using var next = keys.Renewed(random);
         var context = SubjectContext(member.Subject, member.PageId, member.Generation, stackalloc byte[AssociatedData.Limit]);
         var other = SealedValue.Seal(page.Span, (uint)(member.KeyVersion + 1), 0, next.Span, context, random);

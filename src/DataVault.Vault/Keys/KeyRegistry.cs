@@ -33,7 +33,7 @@ internal sealed partial class KeyRegistry : IServiceKeys
 
     private const string Select =
         """
-        select s.subject_id, s.key_version, s.wrapped, p.page_id, p.generation, p.epoch_id, p.wrapped, s.other, s.newest
+        select s.subject_id, s.key_version, s.wrapped, p.page_id, p.generation, p.epoch_id, p.wrapped, p.damaged_at is not null, s.other, s.newest
         from keys.subject_key s join keys.page p on p.page_id = s.page_id
         """;
 
@@ -88,9 +88,14 @@ internal sealed partial class KeyRegistry : IServiceKeys
     public async Task<SubjectKeys?> FindFreshAsync(SubjectId subject, CancellationToken ct = default) =>
         await FetchAsync([subject], ct) is [var found] ? Unwrap(found.Wrapped, found.Page) : null;
 
-    /// <summary>Of those who exist at this moment; one round trip.</summary>
-    public async Task<IReadOnlyList<SubjectKeys>> GetManyFreshAsync(IReadOnlyList<SubjectId> subjects, CancellationToken ct = default) =>
-        (await FetchAsync(subjects, ct)).ConvertAll(found => Unwrap(found.Wrapped, found.Page));
+    /// <summary>Of those who exist at this moment; one round trip. Whose keys do not open is left out.</summary>
+    public Task<IReadOnlyList<SubjectKeys>> GetManyFreshAsync(IReadOnlyList<SubjectId> subjects, CancellationToken ct = default) => GetManyFreshAsync(subjects, null, ct);
+
+    /// <param name="subjects">Whose.</param>
+    /// <param name="damaged">Told who exists and whose keys do not open: they keep nobody else from being had.</param>
+    /// <param name="ct">Ends the wait.</param>
+    public async Task<IReadOnlyList<SubjectKeys>> GetManyFreshAsync(IReadOnlyList<SubjectId> subjects, ICollection<SubjectId>? damaged, CancellationToken ct) =>
+        [.. (await FetchAsync(subjects, ct)).Select(found => TryUnwrap(found.Wrapped, found.Page, damaged)).OfType<SubjectKeys>()];
 
     /// <summary>Makes keys fit the row as it was just read: of the same version, and of a person whose erasure has not begun.</summary>
     /// <exception cref="VaultException">The person is being erased: not-found.</exception>
@@ -130,10 +135,13 @@ internal sealed partial class KeyRegistry : IServiceKeys
         held.Select(selected);
     }
 
-    /// <summary>Keys of those that exist, in the order asked for; one round trip. To be matched with the people's rows, like those of one.</summary>
-    public async Task<IReadOnlyList<SubjectKeys>> GetManyAsync(IReadOnlyList<SubjectId> subjects, CancellationToken ct = default)
+    /// <summary>Keys of those that exist, in the order asked for; one round trip. To be matched with the people's rows, like those of one. Whose keys do not open is left out.</summary>
+    public Task<IReadOnlyList<SubjectKeys>> GetManyAsync(IReadOnlyList<SubjectId> subjects, CancellationToken ct = default) => GetManyAsync(subjects, null, ct);
+
+    /// <inheritdoc cref="GetManyFreshAsync(IReadOnlyList{SubjectId}, ICollection{SubjectId}, CancellationToken)"/>
+    public async Task<IReadOnlyList<SubjectKeys>> GetManyAsync(IReadOnlyList<SubjectId> subjects, ICollection<SubjectId>? damaged, CancellationToken ct)
     {
-        var at = new Dictionary<SubjectId, (WrappedKey Wrapped, SecretBytes Page)>(subjects.Count);
+        var at = new Dictionary<SubjectId, (WrappedKey Wrapped, SecretBytes? Page)>(subjects.Count);
         var missing = new List<SubjectId>();
         foreach (var subject in subjects)
         {
@@ -149,7 +157,7 @@ internal sealed partial class KeyRegistry : IServiceKeys
         var keys = new List<SubjectKeys>(subjects.Count);
         foreach (var subject in subjects)
         {
-            if (at.TryGetValue(subject, out var found)) keys.Add(Unwrap(found.Wrapped, found.Page));
+            if (at.TryGetValue(subject, out var found) && TryUnwrap(found.Wrapped, found.Page, damaged) is { } opened) keys.Add(opened);
         }
 
         return keys;
@@ -167,7 +175,7 @@ internal sealed partial class KeyRegistry : IServiceKeys
             var plan = new PagePlan(subjects.Count, open);
             for (var room = plan.Room; room < subjects.Count; room += PageSize) plan.Add(NewPage(epoch));
             var made = MakeFresh(subjects, plan);
-            await WriteAsync(connection, plan, made.ConvertAll(keys => keys.Wrapped), ct);
+            using (var root = await keyring.EpochRootAsync(epoch, connection, ct)) await WriteAsync(connection, plan, root, made.ConvertAll(keys => keys.Wrapped), ct);
             await DurabilityGuard.CommitAsync(transaction);
             Publish(plan, made, began);
             return made;
@@ -182,22 +190,32 @@ internal sealed partial class KeyRegistry : IServiceKeys
     /// Destroys one person's keys for ever: tombstone to the journal, then, in one transaction, the row goes, the tombstone comes, and the page gets a new key
     /// under which its other members are wrapped again. Done twice it answers the same.
     /// </summary>
-    public async Task<KeyDestruction> DestroyAsync(SubjectId subject, CancellationToken ct = default)
+    public Task<KeyDestruction> DestroyAsync(SubjectId subject, CancellationToken ct = default) => DestroyAsync(subject, null, ct);
+
+    /// <param name="subject">Whose.</param>
+    /// <param name="committed">The commitment that the log has, for a key that does not open by now; null when it must.</param>
+    /// <param name="ct">Ends the wait; not once the tombstone is written.</param>
+    /// <exception cref="CryptographicException">The key does not open, and nobody knows what it was committed to.</exception>
+    public async Task<KeyDestruction> DestroyAsync(SubjectId subject, byte[]? committed, CancellationToken ct)
     {
         var hash = keyring.TombstoneHash(subject);
         cache.Remove(subject);
         var found = await FetchAsync([subject], ct);
         if (found.Count == 0) return await FindDestructionAsync(hash, ct) ?? throw VaultException.NotFound();
-        byte[] commitment;
-        using (var keys = Unwrap(found[0].Wrapped, found[0].Page)) commitment = keys.Commitment;
-        var tombstone = new Tombstone(hash, commitment, clock.GetUtcNow());
+        var tombstone = new Tombstone(hash, CommitmentOf(found[0], committed), clock.GetUtcNow());
         await journal.AppendAsync(VaultId, tombstone, ct);
         var destruction = await DestroyRowAsync(subject, tombstone, CancellationToken.None);
         cache.Remove(subject);
         return destruction ?? await FindDestructionAsync(hash, ct) ?? throw VaultException.NotFound();
     }
 
-    /// <summary>The second half of <see cref="DestroyAsync"/>, whose tombstone is in the journal already. Null when there is no such key.</summary>
+    private byte[] CommitmentOf((WrappedKey Wrapped, SecretBytes? Page) found, byte[]? committed)
+    {
+        using var opened = TryUnwrap(found.Wrapped, found.Page, damaged: null);
+        return opened?.Commitment ?? committed ?? throw new CryptographicException("The key of somebody who is to be erased does not open.");
+    }
+
+    /// <summary>The second half of <see cref="DestroyAsync(SubjectId, byte[], CancellationToken)"/>, whose tombstone is in the journal already. Null when there is no such key.</summary>
     internal async Task<KeyDestruction?> DestroyRowAsync(SubjectId subject, Tombstone tombstone, CancellationToken ct)
     {
         await using var connection = await database.OpenAsync(ct);
@@ -205,20 +223,17 @@ internal sealed partial class KeyRegistry : IServiceKeys
         var (epoch, members) = await LockPageAsync(connection, subject, ct);
         if (members.Count == 0) return null;
         var page = members[0].Wrapped;
-        using var freshKey = SecretBytes.Random(KeyDerivation.KeySize, random);
-        var fresh = new Page(page.PageId, page.Generation + 1, epoch, freshKey);
-        var neighbours = Rewrap(members.Where(m => m.Wrapped.Subject != subject), fresh);
-        var destruction = new KeyDestruction(tombstone.Commitment, fresh.Id, fresh.Generation, epoch, tombstone.At);
-        await WriteDestructionAsync(connection, (subject, tombstone.SubjectHash, destruction), fresh, neighbours, ct);
+        var destruction = new KeyDestruction(tombstone.Commitment, page.PageId, page.Generation + 1, epoch, tombstone.At);
+        await using (var batch = new NpgsqlBatch(connection))
+        {
+            AddDestruction(batch, subject, tombstone.SubjectHash, destruction);
+            await AddRekeyingAsync(batch, members.FindAll(m => m.Wrapped.Subject != subject), (page.PageId, page.Generation + 1, epoch), members[0].Page is not null, ct);
+            AddNotice(batch, subject);
+            await batch.ExecuteNonQueryAsync(ct);
+        }
+
         await DurabilityGuard.CommitAsync(transaction);
         return destruction;
-    }
-
-    /// <summary>The wrapped form of a page key under another epoch root.</summary>
-    internal byte[] RewrapPage(long page, int generation, int epoch, byte[] wrapped, SecretBytes newRoot)
-    {
-        using var key = OpenPage(page, generation, epoch, wrapped);
-        return WrapPage(new Page(page, generation, 0, key), newRoot);
     }
 
     /// <summary>True when no copy of the keys database, however old, opens what was destroyed in this epoch or before.</summary>
@@ -275,8 +290,22 @@ internal sealed partial class KeyRegistry : IServiceKeys
         held.Select(version);
     }
 
-    private SubjectKeys Unwrap(WrappedKey wrapped, SecretBytes page)
+    private SubjectKeys? TryUnwrap(WrappedKey wrapped, SecretBytes? page, ICollection<SubjectId>? damaged)
     {
+        try
+        {
+            return Unwrap(wrapped, page);
+        }
+        catch (CryptographicException)
+        {
+            damaged?.Add(wrapped.Subject);
+            return null;
+        }
+    }
+
+    private SubjectKeys Unwrap(WrappedKey wrapped, SecretBytes? page)
+    {
+        if (page is null) throw new CryptographicException("The key of the page does not open.");
         var context = SubjectContext(wrapped.Subject, wrapped.PageId, wrapped.Generation, stackalloc byte[AssociatedData.Limit]);
         if (SealedValue.KeyVersionOf(wrapped.Wrapped) != wrapped.KeyVersion) throw new CryptographicException("The wrapped key is of another version.");
         var secrets = SealedValue.OpenSecret(page.Span, wrapped.Wrapped, context);
@@ -286,16 +315,20 @@ internal sealed partial class KeyRegistry : IServiceKeys
         return new SubjectKeys(wrapped, logContext, secrets, other);
     }
 
-    private async Task<List<(WrappedKey Wrapped, SecretBytes Page)>> FetchAsync(IReadOnlyList<SubjectId> subjects, CancellationToken ct)
+    private async Task<List<(WrappedKey Wrapped, SecretBytes? Page)>> FetchAsync(IReadOnlyList<SubjectId> subjects, CancellationToken ct)
     {
         try
         {
             var began = cache.Now;
             await using var command = database.Reads.CreateCommand(Select + " where s.subject_id = any($1)");
             command.Parameters.Add(new() { Value = subjects.Select(s => s.Value).ToArray() });
-            await using var reader = await command.ExecuteReaderAsync(ct);
-            var found = await ReadAsync(reader, ct);
-            foreach (var (wrapped, _) in found) cache.Add(wrapped, began);
+            // The connection goes back before anything else is asked for: whoever holds one must not wait for another.
+            var found = await WithPagesAsync(await Rows.ReadAsync(database, command, Member, ct), null, ct);
+            foreach (var (wrapped, page) in found)
+            {
+                if (page is not null) cache.Add(wrapped, began);
+            }
+
             return found;
         }
         catch (Exception e) when (DatabaseFailure.IsOutage(e))
@@ -304,67 +337,12 @@ internal sealed partial class KeyRegistry : IServiceKeys
         }
     }
 
-    private async Task<List<(WrappedKey Wrapped, SecretBytes Page)>> ReadAsync(NpgsqlDataReader reader, CancellationToken ct)
-    {
-        var found = new List<(WrappedKey, SecretBytes)>();
-        while (await reader.ReadAsync(ct))
-        {
-            var (page, generation, epoch) = (reader.GetInt64(3), reader.GetInt32(4), reader.GetInt32(5));
-            if (!cache.TryGetPage(page, generation, out var key))
-                key = cache.AddPage(page, generation, OpenPage(page, generation, epoch, reader.GetFieldValue<byte[]>(6)));
-            var subject = new SubjectId(reader.GetGuid(0));
-            var wrapped = new WrappedKey(subject, reader.GetInt32(1), page, generation, reader.GetFieldValue<byte[]>(2), reader.IsDBNull(7) ? null : reader.GetFieldValue<byte[]>(7));
-            wrapped.Saw(reader.GetInt64(8));
-            found.Add((wrapped, key));
-        }
-
-        return found;
-    }
-
-    private SecretBytes OpenPage(long page, int generation, int epoch, byte[] wrapped)
-    {
-        using var root = keyring.EpochRoot(epoch);
-        return SealedValue.OpenSecret(root.Span, wrapped, PageContext(page, generation, stackalloc byte[AssociatedData.Limit]));
-    }
-
-    private byte[] WrapPage(Page page)
-    {
-        using var root = keyring.EpochRoot(page.Epoch);
-        return WrapPage(page, root);
-    }
-
-    private byte[] WrapPage(Page page, SecretBytes epochRoot) =>
-        SealedValue.Seal(epochRoot.Span, (uint)page.Generation, 0, page.Key.Span, PageContext(page.Id, page.Generation, stackalloc byte[AssociatedData.Limit]), random);
-
     private Page NewPage(int epoch)
     {
         Span<byte> id = stackalloc byte[8];
         random.Fill(id);
         var number = System.Buffers.Binary.BinaryPrimitives.ReadInt64BigEndian(id) & long.MaxValue;
         return new Page(number, 1, epoch, SecretBytes.Random(KeyDerivation.KeySize, random)) { IsNew = true };
-    }
-
-    // SKIP LOCKED: processes that create at the same time fill different pages instead of waiting for each other.
-    private async Task<(int Epoch, Page? Open)> TakeOpenPageAsync(NpgsqlConnection connection, CancellationToken ct)
-    {
-        await using var batch = new NpgsqlBatch(connection)
-        {
-            BatchCommands =
-            {
-                new(StandBack),
-                new(VaultKeyring.SelectCurrentEpoch),
-                new($"select page_id, generation, epoch_id, wrapped, count from keys.page where count < {PageSize} order by page_id limit 1 for update skip locked"),
-            },
-        };
-        await using var reader = await batch.ExecuteReaderAsync(ct);
-        await reader.ReadAsync(ct);
-        var current = reader.GetInt32(0);
-        await reader.NextResultAsync(ct);
-        if (!await reader.ReadAsync(ct)) return (current, null);
-        var (id, generation, epoch) = (reader.GetInt64(0), reader.GetInt32(1), reader.GetInt32(2));
-        if (!cache.TryGetPage(id, generation, out var key))
-            key = cache.AddPage(id, generation, OpenPage(id, generation, epoch, reader.GetFieldValue<byte[]>(3)));
-        return (current, new Page(id, generation, epoch, key) { Count = reader.GetInt32(4) });
     }
 
     private List<SubjectKeys> MakeFresh(IReadOnlyList<SubjectId> subjects, PagePlan plan)
@@ -382,7 +360,7 @@ internal sealed partial class KeyRegistry : IServiceKeys
         return made;
     }
 
-    private async Task WriteAsync(NpgsqlConnection connection, PagePlan plan, List<WrappedKey> made, CancellationToken ct)
+    private async Task WriteAsync(NpgsqlConnection connection, PagePlan plan, SecretBytes root, List<WrappedKey> made, CancellationToken ct)
     {
         await using var batch = new NpgsqlBatch(connection);
         foreach (var page in plan.Pages)
@@ -390,7 +368,7 @@ internal sealed partial class KeyRegistry : IServiceKeys
             batch.BatchCommands.Add(page.IsNew
                 ? new NpgsqlBatchCommand("insert into keys.page (page_id, generation, epoch_id, wrapped, count) values ($1, $2, $3, $4, $5)")
                 {
-                    Parameters = { new() { Value = page.Id }, new() { Value = page.Generation }, new() { Value = page.Epoch }, new() { Value = WrapPage(page) }, new() { Value = page.Count } },
+                    Parameters = { new() { Value = page.Id }, new() { Value = page.Generation }, new() { Value = page.Epoch }, new() { Value = WrapPage(page, root) }, new() { Value = page.Count } },
                 }
                 : new NpgsqlBatchCommand("update keys.page set count = $2 where page_id = $1") { Parameters = { new() { Value = page.Id }, new() { Value = page.Count } } });
         }
@@ -412,90 +390,6 @@ internal sealed partial class KeyRegistry : IServiceKeys
     {
         foreach (var page in plan.Pages) cache.AddPage(page.Id, page.Generation, page.Key);
         foreach (var keys in made) cache.Add(keys.Wrapped, began);
-    }
-
-    private async Task<(int Epoch, List<(WrappedKey Wrapped, SecretBytes Page)> Members)> LockPageAsync(NpgsqlConnection connection, SubjectId subject, CancellationToken ct)
-    {
-        int epoch;
-        await using (var page = new NpgsqlBatch(connection)
-        {
-            BatchCommands =
-            {
-                new(StandBack),
-                new("select page_id from keys.page where page_id = (select page_id from keys.subject_key where subject_id = $1) for update")
-                {
-                    Parameters = { new() { Value = subject.Value } },
-                },
-                new(VaultKeyring.SelectCurrentEpoch),
-            },
-        })
-        await using (var rows = await page.ExecuteReaderAsync(ct))
-        {
-            await rows.NextResultAsync(ct);
-            await rows.ReadAsync(ct);
-            epoch = rows.GetInt32(0);
-        }
-
-        await using var command = new NpgsqlCommand(
-            Select + " where s.page_id = (select page_id from keys.subject_key where subject_id = $1)" + LockMembers, connection)
-        { Parameters = { new() { Value = subject.Value } } };
-        await using var reader = await command.ExecuteReaderAsync(ct);
-        return (epoch, await ReadAsync(reader, ct));
-    }
-
-    private List<WrappedKey> Rewrap(IEnumerable<(WrappedKey Wrapped, SecretBytes Page)> members, Page fresh)
-    {
-        var result = new List<WrappedKey>();
-        foreach (var (member, page) in members)
-        {
-            try
-            {
-                byte[] Moved(byte[] wrapped) => Rewrap(member, wrapped, page, fresh);
-                result.Add(new WrappedKey(member.Subject, member.KeyVersion, fresh.Id, fresh.Generation, Moved(member.Wrapped), member.Other is null ? null : Moved(member.Other)));
-            }
-            catch (CryptographicException)
-            {
-                // A row that somebody damaged opens for nobody any more; it must not keep another person's erasure from being done.
-                result.Add(member);
-            }
-
-            GC.KeepAlive(page);
-        }
-
-        return result;
-    }
-
-    private byte[] Rewrap(WrappedKey member, byte[] wrapped, SecretBytes page, Page fresh)
-    {
-        Span<byte> context = stackalloc byte[AssociatedData.Limit];
-        using var secrets = SealedValue.OpenSecret(page.Span, wrapped, SubjectContext(member.Subject, member.PageId, member.Generation, context));
-        return SealedValue.Seal(fresh.Key.Span, (uint)SealedValue.KeyVersionOf(wrapped), 0, secrets.Span, SubjectContext(member.Subject, fresh.Id, fresh.Generation, context), random);
-    }
-
-    private NpgsqlBatchCommand[] RekeyPage(Page fresh, List<WrappedKey> members, SubjectId gone) =>
-    [
-        new("update keys.page set generation = $2, epoch_id = $3, wrapped = $4, count = $5 where page_id = $1")
-        {
-            Parameters = { new() { Value = fresh.Id }, new() { Value = fresh.Generation }, new() { Value = fresh.Epoch }, new() { Value = WrapPage(fresh) }, new() { Value = members.Count } },
-        },
-        UpdateKeys(members),
-        new($"select pg_notify('{GoneChannel}', $1)") { Parameters = { new() { Value = gone.ToString() } } },
-    ];
-
-    private async Task WriteDestructionAsync(
-        NpgsqlConnection connection, (SubjectId Subject, byte[] Hash, KeyDestruction Destruction) gone, Page fresh, List<WrappedKey> neighbours, CancellationToken ct)
-    {
-        var d = gone.Destruction;
-        await using var batch = new NpgsqlBatch(connection)
-        {
-            BatchCommands =
-            {
-                new("delete from keys.subject_key where subject_id = $1") { Parameters = { new() { Value = gone.Subject.Value } } },
-                Note(gone.Hash, d),
-            },
-        };
-        foreach (var command in RekeyPage(fresh, neighbours, gone.Subject)) batch.BatchCommands.Add(command);
-        await batch.ExecuteNonQueryAsync(ct);
     }
 
     // What the journal tells of stands here by its name, with or after what was done.

@@ -98,7 +98,7 @@ internal sealed class RestoreGate(
         foreach (var (_, line) in await FindAsync(vault, UnderWay, lacked, ct)) lacked[line] = false;
         if (!lacked.HasAnySet()) return;
         var found = await FindAsync(vault, "select subject_id from vault.subject", lacked, ct);
-        if (found.Count > 0) await InTransactionAsync((connection, _) => RebuildAnalyticsAsync(connection, domains, ct), ct);
+        if (found.Count > 0) await InTransactionAsync((connection, _) => AnalyticsRows.RebuildAsync(connection, domains, ct), ct);
         foreach (var some in found.Chunk(Chunk))
         {
             var tombstones = await journal.ReadAsync([.. some.Select(f => f.Line)], ct);
@@ -158,24 +158,6 @@ internal sealed class RestoreGate(
         }
     }
 
-    // The pseudonyms of the erased cannot be computed any more, so whose rows to delete is not known: all go, and the feed writes those of the living anew.
-    private static async Task RebuildAnalyticsAsync(NpgsqlConnection connection, IReadOnlyList<AnalyticsDomain> domains, CancellationToken ct)
-    {
-        foreach (var domain in domains)
-        {
-            foreach (var table in AnalyticsSchema.Tables(domain))
-            {
-                await using var command = new NpgsqlCommand($"delete from {table}", connection) { CommandTimeout = 0 };
-                await command.ExecuteNonQueryAsync(ct);
-            }
-        }
-
-        await using var enqueue = new NpgsqlCommand(
-            "insert into vault.feed_queue (subject_id, enqueued_at) select subject_id, now() from vault.subject on conflict do nothing", connection)
-        { CommandTimeout = 0 };
-        await enqueue.ExecuteNonQueryAsync(ct);
-    }
-
     private async Task<List<(SubjectId Subject, int Line)>> FindAsync(DatabaseConnections database, string everybody, BitArray lacked, CancellationToken ct)
     {
         var found = new List<(SubjectId, int)>();
@@ -192,11 +174,11 @@ internal sealed class RestoreGate(
     private async Task RefuseOutdatedEpochsAsync(int destroyedEpoch, CancellationToken ct)
     {
         var used = new HashSet<int>();
-        await foreach (var epoch in StreamAsync(keys, $"select epoch_id from keys.page union {VaultKeyring.SelectCurrentEpoch}", row => row.GetInt32(0), ct)) used.Add(epoch);
+        await foreach (var epoch in StreamAsync(keys, $"select epoch_id from keys.page where damaged_at is null union {VaultKeyring.SelectCurrentEpoch}", row => row.GetInt32(0), ct)) used.Add(epoch);
         if (used.Count > 0 && used.Min() <= destroyedEpoch)
             throw new VaultStartException($"The keys database is outdated: it uses key epoch {used.Min()}, and the log says that the epochs up to {destroyedEpoch} were destroyed.");
         // Opening a root whose slot is gone throws: the database is a copy from before that destruction.
-        foreach (var epoch in used) keyring.EpochRoot(epoch).Dispose();
+        foreach (var epoch in used) (await keyring.EpochRootAsync(epoch, null, ct)).Dispose();
     }
 
     private static async IAsyncEnumerable<T> StreamAsync<T>(

@@ -98,8 +98,8 @@ internal sealed class SubjectKeys : IDisposable
     /// <exception cref="StaleKeyException">The version is not at hand.</exception>
     public void NoteKey(int version, Span<byte> key) => At(version).Key.Expand("note", default, key);
 
-    /// <summary>Key under which the key that will take the place of this one is kept until then.</summary>
-    public void SuccessorKey(Span<byte> key) => selected.Key.Expand("successor", default, key);
+    /// <summary>Key under which the key that will take the place of this one is kept until then: of the version in force, whichever is selected.</summary>
+    public void SuccessorKey(Span<byte> key) => At(Wrapped.KeyVersion).Key.Expand("successor", default, key);
 
     /// <summary>The secrets of a key that takes the place of this one and has nothing in common with it but the identity. The caller disposes them.</summary>
     public SecretBytes Successor(IRandomBytes random)

@@ -23,6 +23,7 @@ internal sealed class VaultKeyring(KeysDatabase database, VaultKeys vaultKeys, V
     private readonly Lock opening = new();
     private readonly Lock epochs = new();
     private readonly Dictionary<int, SecretBytes> epochRoots = [];
+    private readonly HashSet<int> forgotten = [];
     private readonly ConcurrentDictionary<int, BlindIndexKey> indexes = new();
     private readonly ConcurrentDictionary<string, PseudonymKey> pseudonyms = new(StringComparer.Ordinal);
     private readonly EpochSlots slots = new(options.Home, random);
@@ -62,13 +63,40 @@ internal sealed class VaultKeyring(KeysDatabase database, VaultKeys vaultKeys, V
     public byte[] TombstoneHash(SubjectId subject) => HMACSHA256.HashData(Keys.TombstoneKey.Span, subject.Value.ToByteArray(bigEndian: true));
 
     /// <summary>A copy of the root of an epoch, for wrapping and unwrapping page keys; the caller disposes it.</summary>
+    /// <param name="epoch">Its number.</param>
+    /// <param name="held">A connection that the caller has anyway: whoever holds one must not wait for another. Null to take one for the time of the question.</param>
+    /// <param name="ct">Ends the wait.</param>
     /// <exception cref="VaultStartException">Its slot was destroyed: the row comes from an outdated copy of the database.</exception>
-    public SecretBytes EpochRoot(int epoch)
+    /// <exception cref="CryptographicException">Its row or its slot is damaged.</exception>
+    public async ValueTask<SecretBytes> EpochRootAsync(int epoch, NpgsqlConnection? held, CancellationToken ct)
     {
         lock (epochs)
         {
-            if (!epochRoots.TryGetValue(epoch, out var root)) epochRoots[epoch] = root = ReadEpoch(epoch);
-            return SecretBytes.CopyOf(root.Span);
+            if (epochRoots.TryGetValue(epoch, out var known)) return SecretBytes.CopyOf(known.Span);
+        }
+
+        var read = held is null ? await ReadEpochAsync(epoch, ct) : await ReadEpochAsync(epoch, held, ct);
+        lock (epochs)
+        {
+            // Of two who read it at once, the second keeps it for itself; and what was destroyed meanwhile does not come back.
+            if (forgotten.Contains(epoch)) read.Dispose();
+            else if (epochRoots.TryAdd(epoch, read)) return SecretBytes.CopyOf(read.Span);
+            else return read;
+        }
+
+        throw Destroyed(epoch);
+    }
+
+    /// <summary>The same; null when the root does not open, for whatever reason but that the database is away.</summary>
+    public async ValueTask<SecretBytes?> TryEpochRootAsync(int epoch, NpgsqlConnection? held, CancellationToken ct)
+    {
+        try
+        {
+            return await EpochRootAsync(epoch, held, ct);
+        }
+        catch (Exception e) when (e is CryptographicException or VaultStartException)
+        {
+            return null;
         }
     }
 
@@ -78,7 +106,8 @@ internal sealed class VaultKeyring(KeysDatabase database, VaultKeys vaultKeys, V
     /// <summary>An epoch root as stored under one version of the vault key, wrapped under another.</summary>
     public byte[] RewrapEpoch(int epoch, byte[] wrapped, int fromVersion, int toVersion)
     {
-        using var root = UnwrapEpoch(epoch, wrapped, fromVersion);
+        using var former = vaultKeys.Copy(fromVersion);
+        using var root = UnwrapEpoch(epoch, wrapped, former);
         return WrapEpoch((VaultId, epoch), root, toVersion, slots.Open(epoch));
     }
 
@@ -87,6 +116,7 @@ internal sealed class VaultKeyring(KeysDatabase database, VaultKeys vaultKeys, V
     {
         lock (epochs)
         {
+            forgotten.Add(epoch);
             if (epochRoots.Remove(epoch, out var root)) root.Dispose();
         }
 
@@ -146,19 +176,28 @@ internal sealed class VaultKeyring(KeysDatabase database, VaultKeys vaultKeys, V
         transaction.Commit();
     }
 
-    private SecretBytes ReadEpoch(int epoch)
+    private async Task<SecretBytes> ReadEpochAsync(int epoch, CancellationToken ct)
     {
-        using var connection = database.Source.OpenConnection();
-        using var command = new NpgsqlCommand("select wrapped, vault_key_version from keys.epoch where epoch_id = $1", connection) { Parameters = { new() { Value = epoch } } };
-        using var reader = command.ExecuteReader();
-        if (!reader.Read() || reader.IsDBNull(0)) throw Destroyed(epoch);
-        return UnwrapEpoch(epoch, reader.GetFieldValue<byte[]>(0), reader.GetInt32(1));
+        await using var connection = await database.OpenAsync(ct);
+        return await ReadEpochAsync(epoch, connection, ct);
     }
 
-    private SecretBytes UnwrapEpoch(int epoch, byte[] wrapped, int vaultKeyVersion)
+    private async Task<SecretBytes> ReadEpochAsync(int epoch, NpgsqlConnection connection, CancellationToken ct)
+    {
+        await using var command = new NpgsqlCommand("select wrapped, vault_key_version from keys.epoch where epoch_id = $1 and wrapped is not null", connection)
+        {
+            Parameters = { new() { Value = epoch } },
+        };
+        var rows = await Rows.ReadAsync(command, row => (Wrapped: row.GetFieldValue<byte[]>(0), Version: row.GetInt32(1)), ct);
+        if (rows.Count == 0) throw Destroyed(epoch);
+        using var vaultKey = await vaultKeys.CopyAsync(connection, rows[0].Version, ct);
+        return UnwrapEpoch(epoch, rows[0].Wrapped, vaultKey);
+    }
+
+    private SecretBytes UnwrapEpoch(int epoch, byte[] wrapped, SecretBytes vaultKey)
     {
         if (!slots.Exists(epoch)) throw Destroyed(epoch);
-        using var wrapping = EpochWrapping(epoch, vaultKeyVersion, slots.Open(epoch));
+        using var wrapping = EpochWrapping(epoch, vaultKey, slots.Open(epoch));
         return SealedValue.OpenSecret(wrapping.Span, wrapped, EpochContext(VaultId, epoch));
     }
 
@@ -172,15 +211,15 @@ internal sealed class VaultKeyring(KeysDatabase database, VaultKeys vaultKeys, V
 
     private byte[] WrapEpoch((Guid Vault, int Id) epoch, SecretBytes root, int vaultKeyVersion, SecretBytes slot)
     {
-        using var wrapping = EpochWrapping(epoch.Id, vaultKeyVersion, slot);
+        using var vaultKey = vaultKeys.Copy(vaultKeyVersion);
+        using var wrapping = EpochWrapping(epoch.Id, vaultKey, slot);
         return SealedValue.Seal(wrapping.Span, (uint)vaultKeyVersion, 0, root.Span, EpochContext(epoch.Vault, epoch.Id), random);
     }
 
     // Opens with the vault key and the slot together, with neither alone.
-    private SecretBytes EpochWrapping(int epoch, int vaultKeyVersion, SecretBytes slot)
+    private static SecretBytes EpochWrapping(int epoch, SecretBytes vaultKey, SecretBytes slot)
     {
         using var half = slot;
-        using var vaultKey = vaultKeys.Copy(vaultKeyVersion);
         using var both = new SecretBytes(2 * KeyDerivation.KeySize);
         vaultKey.Span.CopyTo(both.Span);
         half.Span.CopyTo(both.Span[KeyDerivation.KeySize..]);

@@ -77,6 +77,24 @@ internal sealed class VaultKeys(KeysDatabase database, RootKeyProviders rootKeys
         return Copy(connection, version);
     }
 
+    /// <summary>The same over a connection that the caller has; whoever asks meanwhile does not wait for it.</summary>
+    public async ValueTask<SecretBytes> CopyAsync(NpgsqlConnection connection, int version, CancellationToken ct)
+    {
+        lock (guard)
+        {
+            if (opened.TryGetValue(version, out var known)) return SecretBytes.CopyOf(known.Span);
+        }
+
+        await using var command = Stored(connection, version);
+        var rows = await Rows.ReadAsync(command, row => (VaultId: row.GetGuid(0), Wrapped: row.GetFieldValue<byte[]>(1), RootKey: row.IsDBNull(2) ? null : row.GetString(2)), ct);
+        if (rows.Count == 0) throw Destroyed(version);
+        var read = Unwrap(rows[0].VaultId, version, rows[0].Wrapped, rows[0].RootKey);
+        lock (guard)
+        {
+            return opened.TryAdd(version, read) ? SecretBytes.CopyOf(read.Span) : read;
+        }
+    }
+
     /// <summary>The root of a name in its current version, to be disposed by the caller.</summary>
     public SecretBytes Root(Guid vaultId, string name)
     {
@@ -154,11 +172,16 @@ internal sealed class VaultKeys(KeysDatabase database, RootKeyProviders rootKeys
 
     private SecretBytes Read(NpgsqlConnection connection, int version)
     {
-        using var command = new NpgsqlCommand("select vault_id, wrapped, root_key from keys.vault_key where version = $1", connection) { Parameters = { new() { Value = version } } };
+        using var command = Stored(connection, version);
         using var reader = command.ExecuteReader();
-        if (!reader.Read() || reader.IsDBNull(1)) throw new VaultStartException($"Version {version} of the vault key was destroyed: this keys database is an outdated copy, or damaged.");
+        if (!reader.Read()) throw Destroyed(version);
         return Unwrap(reader.GetGuid(0), version, reader.GetFieldValue<byte[]>(1), reader.IsDBNull(2) ? null : reader.GetString(2));
     }
+
+    private static NpgsqlCommand Stored(NpgsqlConnection connection, int version) =>
+        new("select vault_id, wrapped, root_key from keys.vault_key where version = $1 and wrapped is not null", connection) { Parameters = { new() { Value = version } } };
+
+    private static VaultStartException Destroyed(int version) => new($"Version {version} of the vault key was destroyed: this keys database is an outdated copy, or damaged.");
 
     // A value from before names were stored was wrapped by the root key in use, or, if that does not open it, by the one before.
     private SecretBytes Unwrap(Guid vaultId, int version, byte[] wrapped, string? wrappedBy)

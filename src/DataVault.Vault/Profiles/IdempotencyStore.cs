@@ -25,7 +25,7 @@ public sealed class IdempotencyStore
     {
         await using var command = database.Reads.CreateCommand("select request_hash, status, body from vault.idempotency where key = $1");
         command.Parameters.Add(new NpgsqlParameter<byte[]> { TypedValue = Digest(key) });
-        var rows = await Rows.ReadAsync(command, row => (Hash: row.GetFieldValue<byte[]>(0), Answer: new StoredAnswer(row.GetInt32(1), row.GetFieldValue<byte[]>(2))), ct);
+        var rows = await Rows.ReadAsync(database, command, row => (Hash: row.GetFieldValue<byte[]>(0), Answer: new StoredAnswer(row.GetInt32(1), row.GetFieldValue<byte[]>(2))), ct);
         if (rows.Count == 0) return null;
         return CryptographicOperations.FixedTimeEquals(Keyed(key), rows[0].Hash) ? rows[0].Answer : throw VaultException.IdempotencyMismatch();
     }

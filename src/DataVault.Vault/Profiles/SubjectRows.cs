@@ -7,6 +7,23 @@ namespace DataVault.Vault;
 /// <summary>Reads all rows of a command.</summary>
 internal static class Rows
 {
+    /// <summary>Of a command of the database's own that only reads: asked again when the connection turns out to be dead.</summary>
+    /// <exception cref="VaultException">The database is away.</exception>
+    public static async Task<List<T>> ReadAsync<T>(DatabaseConnections database, NpgsqlCommand command, Func<NpgsqlDataReader, T> read, CancellationToken ct)
+    {
+        while (true)
+        {
+            try
+            {
+                return await ReadAsync(command, read, ct);
+            }
+            catch (VaultException e) when (e.InnerException is { } cause && DatabaseFailure.IsOutage(cause))
+            {
+                if (!await database.ComesBackAsync(cause, ct)) throw;
+            }
+        }
+    }
+
     /// <exception cref="VaultException">The database is away.</exception>
     public static async Task<List<T>> ReadAsync<T>(NpgsqlCommand command, Func<NpgsqlDataReader, T> read, CancellationToken ct)
     {
@@ -41,16 +58,19 @@ internal static class SubjectRows
     /// <summary>The hot path: a prepared statement on a connection that concurrent reads share.</summary>
     public static async Task<SealedRecord?> FindAsync(VaultDatabase database, SubjectId subject, CancellationToken ct)
     {
-        try
+        while (true)
         {
-            await using var command = database.Reads.CreateCommand(ByIdSql);
-            command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = subject.Value });
-            await using var reader = await command.ExecuteReaderAsync(CommandBehavior.SingleRow, ct);
-            return await reader.ReadAsync(ct) ? Read(reader) : null;
-        }
-        catch (Exception e) when (DatabaseFailure.IsOutage(e))
-        {
-            throw VaultException.Unavailable(e);
+            try
+            {
+                await using var command = database.Reads.CreateCommand(ByIdSql);
+                command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = subject.Value });
+                await using var reader = await command.ExecuteReaderAsync(CommandBehavior.SingleRow, ct);
+                return await reader.ReadAsync(ct) ? Read(reader) : null;
+            }
+            catch (Exception e) when (DatabaseFailure.IsOutage(e))
+            {
+                if (!await database.ComesBackAsync(e, ct)) throw VaultException.Unavailable(e);
+            }
         }
     }
 
@@ -59,7 +79,7 @@ internal static class SubjectRows
         if (subjects.Count == 0) return [];
         await using var command = database.Reads.CreateCommand(ByIdsSql);
         command.Parameters.Add(new NpgsqlParameter<Guid[]> { TypedValue = [.. subjects.Select(subject => subject.Value)] });
-        return (await Rows.ReadAsync(command, Read, ct)).ToDictionary(row => row.Subject);
+        return (await Rows.ReadAsync(database, command, Read, ct)).ToDictionary(row => row.Subject);
     }
 
     /// <summary>Locks the row until the transaction ends. Null: there is no such subject.</summary>

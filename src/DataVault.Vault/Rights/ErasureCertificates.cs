@@ -39,6 +39,12 @@ internal sealed record ErasureWork(
     /// <summary>The rows had been deleted before, by the replay of the tombstone journal after a restore.</summary>
     public bool Replayed { get; init; }
 
+    /// <summary>The record was not what was last written, and an officer ordered it to be erased as it was.</summary>
+    public bool RecordDamaged { get; init; }
+
+    /// <summary>The key did not open either: what is certified of it comes from the log, and the pseudonyms are known to nobody.</summary>
+    public bool KeyDamaged { get; init; }
+
     /// <summary>What the erasure could not reach.</summary>
     public IReadOnlyDictionary<string, long> Residuals { get; init; } = new Dictionary<string, long>();
 }

@@ -54,6 +54,17 @@ internal static class ErasureRows
         await command.ExecuteNonQueryAsync(cancellation);
     }
 
+    /// <summary>Whether a hold in force names the person.</summary>
+    public static async Task<bool> IsHeldAsync(NpgsqlConnection connection, SubjectId subject, CancellationToken cancellation)
+    {
+        await using var command = new NpgsqlCommand(
+            "SELECT EXISTS (SELECT FROM vault.hold_subject s JOIN vault.hold h USING (hold_id) WHERE s.subject_id = $1 AND h.released_at IS NULL)", connection)
+        {
+            Parameters = { new() { Value = subject.Value } },
+        };
+        return await command.ExecuteScalarAsync(cancellation) is true;
+    }
+
     /// <summary>The requests of the person that have the work of an erasure noted down which is not done.</summary>
     public static async Task<List<(Guid Request, byte[] Work)>> UnderWayAsync(NpgsqlConnection connection, SubjectId subject, CancellationToken cancellation)
     {

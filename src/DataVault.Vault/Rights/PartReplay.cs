@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using DataVault.Cryptography;
 using DataVault.Policy;
 using DataVault.Transparency;
 using DataVault.Vault.Keys;
@@ -71,7 +72,7 @@ internal sealed class PartReplay(VaultDatabase vault, KeysDatabase keys, KeyRegi
                 await ErasureRows.DeleteDetailsAsync(connection, subject, ct);
                 return await NoteAsync(connection, parts, ct);
             }, ct);
-        await registry.SucceedAsync(subject, parts, ct);
+        await registry.SucceedAsync(subject, to.KeyVersion, parts, ct);
     }
 
     private async Task<SubjectKeys> SuccessorAsync(SubjectKeys from, CancellationToken ct)
@@ -100,15 +101,15 @@ internal sealed class PartReplay(VaultDatabase vault, KeysDatabase keys, KeyRegi
     // Cut off between the transactions of the two databases; one whose erasure is under way is finished by that.
     private async Task FinishAsync(ILookup<UInt128, PartialTombstone> parts, CancellationToken ct)
     {
-        await using var waiting = keys.Source.CreateCommand("select subject_id, key_version from keys.subject_key where successor is not null");
-        foreach (var (id, version) in await Rows.ReadAsync(waiting, row => (row.GetGuid(0), row.GetInt32(1)), ct))
+        await using var waiting = keys.Source.CreateCommand("select subject_id, successor from keys.subject_key where successor is not null");
+        foreach (var (id, version) in await Rows.ReadAsync(waiting, row => (row.GetGuid(0), SealedValue.KeyVersionOf(row.GetFieldValue<byte[]>(1))), ct))
         {
             var subject = new SubjectId(id);
             if (parts[RestoreFit.NameOf(registry.TombstoneHash(subject))].ToList() is not { Count: > 0 } of) continue;
             await using var cut = vault.Source.CreateCommand($"select exists (select from vault.subject s where s.subject_id = $1 and s.key_version = $2 and not {UnderWay})");
             cut.Parameters.Add(new() { Value = id });
-            cut.Parameters.Add(new() { Value = version + 1 });
-            if (await cut.ExecuteScalarAsync(ct) is true) await registry.SucceedAsync(subject, of, ct);
+            cut.Parameters.Add(new() { Value = version });
+            if (await cut.ExecuteScalarAsync(ct) is true) await registry.SucceedAsync(subject, version, of, ct);
         }
     }
 

@@ -97,7 +97,7 @@ internal sealed class PartialErasure(RequestStore store, KeyRegistry keys, Remai
     {
         if (notebook.Open(row) is not { Kept: { } kept, PartSettled: false, Commitment: var destroyed }) return row;
         var part = new PartialTombstone(new Tombstone(notebook.TombstoneHash(subject), destroyed, store.Now), kept);
-        await keys.SucceedAsync(subject, [part], cancellation);
+        await keys.SucceedAsync(subject, (await remainder.RecordAsync(subject, cancellation)).KeyVersion, [part], cancellation);
         StepDone(PartialStep.KeyReplaced);
         await aftermath.RemoveAccountsAsync(subject, cancellation);
         var settled = await store.TransactAsync(async (connection, transaction) =>

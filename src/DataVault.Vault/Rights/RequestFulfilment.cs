@@ -36,6 +36,10 @@ internal sealed class RequestFulfilment(
         return await store.FindAsync(row.Id, cancellation) ?? row;
     }
 
+    /// <inheritdoc cref="SubjectErasure.OrderAsync"/>
+    public async Task<RequestRow> OrderAsync(Recipient officer, RequestRow row, string why, Guid requestId, CancellationToken cancellation) =>
+        await PromptlyAsync(await erasure.OrderAsync(officer, row, why, requestId, cancellation), cancellation);
+
     public Task<Stream> FetchAsync(Recipient recipient, RequestRow row, Guid requestId, CancellationToken cancellation) =>
         export.FetchAsync(recipient, row, requestId, cancellation);
 

@@ -54,7 +54,13 @@ public static class RequestReasons
     /// <summary>Shown while an approved erasure waits for a hold to end.</summary>
     public const string OnHold = "on-hold";
 
-    /// <summary>Shown while the record of an approved erasure is not what was last written, so that nobody knows whether a hold keeps it.</summary>
+    /// <summary>Why an officer orders the erasure of what does not open.</summary>
+    public static FrozenSet<string> DamagedOrders { get; } = FrozenSet.ToFrozenSet(["no-sound-copy", "repair-refused", "time-limit"]);
+
+    /// <summary>
+    /// Shown while the record of an approved erasure is not what was last written, or the key does not open, so that nobody knows whether a hold keeps it: an
+    /// officer repairs it from a backup, or orders the erasure.
+    /// </summary>
     public const string Damaged = "record-damaged";
 
     /// <summary>Given to a person's other open requests when the person has been erased.</summary>

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using DataVault.Policy;
 using DataVault.Vault.Keys;
 using Npgsql;
@@ -29,13 +30,22 @@ internal sealed class RequestSecrets(VaultDatabase database, KeyRegistry keys, R
         command.Parameters.Add(new NpgsqlParameter<Guid[]> { TypedValue = [.. people.Select(p => p.Value)] });
         foreach (var request in await Rows.ReadAsync(command, row => row.GetGuid(0), ct))
         {
-            await database.RunAsync(async (connection, transaction) =>
-            {
-                if (await RequestStore.TryLockAsync(connection, request, ct) is not { } row) return false;
-                var renewed = await InForceAsync(connection, transaction, row, ct);
-                await RequestStore.WriteSecretsAsync(connection, renewed, ct);
-                return true;
-            }, ct);
+            await database.RunAsync((connection, transaction) => TryRenewAsync(connection, transaction, request, ct), ct);
+        }
+    }
+
+    // What does not open is left as it is: it keeps nobody else from being renewed.
+    private async Task<bool> TryRenewAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, Guid request, CancellationToken ct)
+    {
+        if (await RequestStore.TryLockAsync(connection, request, ct) is not { } row) return false;
+        try
+        {
+            await RequestStore.WriteSecretsAsync(connection, await InForceAsync(connection, transaction, row, ct), ct);
+            return true;
+        }
+        catch (CryptographicException)
+        {
+            return false;
         }
     }
 

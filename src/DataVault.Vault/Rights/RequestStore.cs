@@ -53,7 +53,7 @@ internal sealed record RequestRow(Guid Id, SubjectId? Subject, string Kind, stri
 
 /// <summary>Rows of requests, and the log entry that every change of one brings with it in the same transaction.</summary>
 internal sealed class RequestStore(
-    VaultDatabase database, AuditLog log, KeyRegistry keys, RequestSecrets secrets, VaultClock clock, ILogger<RequestStore> logger)
+    VaultDatabase database, AuditLog log, SubjectTags tags, RequestSecrets secrets, VaultClock clock, ILogger<RequestStore> logger)
 {
     private const string Columns =
         "request_id, subject_id, kind, state, jurisdiction, opened_at, due_at, extended_at, completed_at, reason, opened_by, log_index, notes, package_key, package_expires_at, work";
@@ -239,7 +239,7 @@ internal sealed class RequestStore(
     /// <summary>A look at requests; durable when it returns. Of persons whose key is gone no tag is left to name.</summary>
     public async Task RecordLookAsync(Recipient recipient, IReadOnlyList<RequestRow> rows, Guid requestId, CancellationToken cancellation)
     {
-        var held = await keys.GetManyFreshAsync([.. rows.Select(row => row.Subject).OfType<SubjectId>().Distinct()], cancellation);
+        var held = await tags.HoldAsync([.. rows.Select(row => row.Subject).OfType<SubjectId>().Distinct()], cancellation);
         try
         {
             var entry = rows.Count == 1
@@ -262,7 +262,7 @@ internal sealed class RequestStore(
         {
             if (subject is { } known) tag = await TagAsync(known, cancellation);
         }
-        catch (VaultException e) when (e.Slug == "not-found")
+        catch (VaultException e) when (e.Slug is "not-found" or "invalid-state")
         {
             tag = default;
         }
@@ -288,11 +288,10 @@ internal sealed class RequestStore(
             Rules = [mark ?? $"request:{row.Kind}:{row.State}", $"request:{row.Id:D}"],
         };
 
-    public async Task<byte[]> TagAsync(SubjectId subject, CancellationToken cancellation)
-    {
-        using var held = await keys.GetFreshAsync(subject, cancellation);
-        return held.Tag.ToArray();
-    }
+    public Task<byte[]> TagAsync(SubjectId subject, CancellationToken cancellation) => tags.OfAsync(subject, cancellation);
+
+    /// <inheritdoc cref="SubjectTags.LoggedAsync"/>
+    public Task<LoggedKey> LoggedAsync(SubjectId subject, CancellationToken cancellation) => tags.LoggedAsync(subject, cancellation);
 
     // INVARIANT: the log's head row is locked last, and nothing but this row's own index is written after it.
     private async Task<RequestRow> LoggedAsync(

@@ -8,6 +8,7 @@ internal static class RightsModule
 {
     public static void AddRights(IServiceCollection services)
     {
+        services.AddSingleton<SubjectTags>();
         services.AddSingleton<RequestStore>();
         services.AddSingleton<RequestNotes>();
         services.AddSingleton<RequestSecrets>();

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using DataVault.Policy;
 using DataVault.Transparency;
 using DataVault.Vault.Keys;
@@ -45,9 +46,10 @@ internal sealed class SubjectErasure(
         {
             if (row.Work is null) row = await RequestAsync(row, subject, cancellation);
             if (row.Work is null || row.Subject is null) return row;
-            if (notebook.Open(row).Partial) row = await part.RunAsync(row, subject, cancellation);
+            if (notebook.Open(row).Partial) row = await ContinueAsync(row, subject, cancellation);
             if (notebook.Open(row).Partial) return row;
-            var destroyed = await keys.DestroyAsync(subject, cancellation);
+            // The key may have been damaged since (1), or an officer may have ordered the erasure because it was.
+            var destroyed = await keys.DestroyAsync(subject, notebook.Open(row).Commitment, cancellation);
             StepDone(ErasureStep.KeyDestroyed);
             await aftermath.RemoveAccountsAsync(subject, cancellation);
             StepDone(ErasureStep.AccountsRemoved);
@@ -61,7 +63,9 @@ internal sealed class SubjectErasure(
     // (1) The hold and the policy are asked under a lock of the person's row, so that neither changes between the question and the mark.
     private async Task<RequestRow> RequestAsync(RequestRow row, SubjectId subject, CancellationToken cancellation)
     {
-        var known = await keys.GetManyFreshAsync([subject], cancellation);
+        var damaged = new List<SubjectId>();
+        var known = await keys.GetManyFreshAsync([subject], damaged, cancellation);
+        if (damaged.Count > 0) return await DeferDamagedAsync(row, subject, cancellation);
         if (known.Count == 0) return await CloseLeftoversAsync(row, subject, cancellation);
         using var held = known[0];
         var tag = held.Tag.ToArray();
@@ -87,6 +91,82 @@ internal sealed class SubjectErasure(
         }, cancellation);
         if (result.Work is not null) StepDone(ErasureStep.Requested);
         return result;
+    }
+
+    // What is left of somebody of whom a part is erased may be damaged too.
+    private async Task<RequestRow> ContinueAsync(RequestRow row, SubjectId subject, CancellationToken cancellation)
+    {
+        try
+        {
+            return await part.RunAsync(row, subject, cancellation);
+        }
+        catch (CryptographicException e) when (e is not StaleKeyException)
+        {
+            return await DeferDamagedAsync(row, subject, cancellation);
+        }
+    }
+
+    private async Task<RequestRow> DeferDamagedAsync(RequestRow row, SubjectId subject, CancellationToken cancellation)
+    {
+        var tag = row.Work is null ? await store.TagAsync(subject, cancellation) : notebook.Open(row).Tag;
+        return await store.TransactAsync(async (connection, transaction) =>
+        {
+            var current = await RequestStore.LockAsync(connection, row.Id, cancellation);
+            return current.State == RequestStates.Approved ? await DeferAsync(connection, transaction, current, tag, RequestReasons.Damaged, cancellation) : current;
+        }, cancellation);
+    }
+
+    /// <summary>
+    /// (1) for what does not open, on an officer's word: who ordered it and why stands in the log. Whatever holds the record itself named cannot be read; so none
+    /// may be in force that names the person elsewhere.
+    /// </summary>
+    /// <param name="officer">Who orders it.</param>
+    /// <param name="row">A request that waits because of the damage.</param>
+    /// <param name="why">One of <see cref="RequestReasons.DamagedOrders"/>.</param>
+    /// <param name="requestId">For the log.</param>
+    /// <param name="cancellation">Ends the wait.</param>
+    public async Task<RequestRow> OrderAsync(Recipient officer, RequestRow row, string why, Guid requestId, CancellationToken cancellation)
+    {
+        var subject = row.Subject ?? throw VaultException.NotFound();
+        var damaged = new List<SubjectId>();
+        var known = await keys.GetManyFreshAsync([subject], damaged, cancellation);
+        using var held = known.Count > 0 ? known[0] : null;
+        if (held is null && damaged.Count == 0) throw VaultException.InvalidState("The person's key is destroyed already; the erasure goes on by itself.");
+        var logged = held is null ? await store.LoggedAsync(subject, cancellation) : new LoggedKey(held.Tag.ToArray(), held.Commitment);
+        var pseudonyms = held is null ? [] : AnalyticsRows.PseudonymsOf(held, keys, part.Policy).ToDictionary(p => p.Domain.Schema, p => p.Pseudonym);
+        return await store.TransactAsync(async (connection, transaction) =>
+        {
+            var current = await RequestStore.LockAsync(connection, row.Id, cancellation);
+            if (current is not { State: RequestStates.Approved, Kind: RequestKinds.Erasure, Reason: RequestReasons.Damaged }) throw VaultException.InvalidState("The request does not wait for this.");
+            if (await ErasureRows.IsHeldAsync(connection, subject, cancellation)) throw VaultException.InvalidState("A hold in force names this person: end it first.");
+            var record = await SubjectRows.LockAsync(connection, transaction, subject, cancellation) ?? throw VaultException.NotFound();
+            if (held is not null && await IsReadableAsync(record, held, cancellation)) throw VaultException.InvalidState("The record opens; the erasure goes on by itself.");
+            await SubjectRows.CloseAsync(connection, subject, cancellation);
+            var ordered = store.Entry(EntryType.RequestChange, officer, current, logged.Tag, requestId, "request:erasure:damaged-ordered");
+            ordered = ordered with { Rules = [.. ordered.Rules, "reason:" + why] };
+            var before = current.Work is null ? null : notebook.Open(current);
+            List<LogEntry> entries = [ordered];
+            if (before is null) entries.Add(store.Entry(EntryType.EraseRequest, Eraser, current, logged.Tag, row.Id) with { KeyCommitment = logged.Commitment });
+            var saved = await store.SaveAsync(connection, transaction, current with { Reason = null }, entries, cancellation);
+            var work = before is null
+                ? new ErasureWork(logged.Tag, logged.Commitment, saved.LogIndex, pseudonyms, 0, new Dictionary<string, long>())
+                : before with { Partial = false, Commitment = logged.Commitment };
+            saved = saved with { Work = notebook.Seal(row.Id, work with { RecordDamaged = true, KeyDamaged = held is null }) };
+            await ErasureRows.NoteAsync(connection, subject, saved, cancellation);
+            return saved;
+        }, cancellation);
+    }
+
+    private async Task<bool> IsReadableAsync(SealedRecord record, SubjectKeys held, CancellationToken cancellation)
+    {
+        try
+        {
+            return await part.TryFactsAsync(record, held, cancellation) is not null;
+        }
+        catch (StaleKeyException)
+        {
+            return false;
+        }
     }
 
     // A restored backup brings back requests of people who are erased already: they are closed like the others. While another request carries the
@@ -118,6 +198,13 @@ internal sealed class SubjectErasure(
         return await store.SaveAsync(connection, transaction, row, store.Entry(EntryType.RequestChange, Eraser, row, tag, row.Id), cancellation);
     }
 
+    // Said in the certificate: that nobody had read what was erased, and that the commitment is the log's word, not the key's.
+    private static IEnumerable<KeyValuePair<string, long>> Damage(ErasureWork work)
+    {
+        if (work.RecordDamaged) yield return new("record-unreadable", 1);
+        if (work.KeyDamaged) yield return new("key-unreadable", 1);
+    }
+
     // (4) The tag and the pseudonyms come from the work, since the keys that they were made from are gone.
     private async Task<RequestRow> ExecuteAsync(RequestRow row, SubjectId subject, KeyDestruction destroyed, CancellationToken cancellation)
     {
@@ -127,6 +214,8 @@ internal sealed class SubjectErasure(
             await RequestStore.LockAsync(connection, row.Id, cancellation);
             var buried = await EventLeaves.BuryAsync(connection, transaction, subject, work.Commitment, cancellation);
             var rows = await ErasureRows.DeleteAsync(connection, subject, notebook.TombstoneHash(subject), row.Id, work.Pseudonyms, store.Now, cancellation);
+            // Nobody can compute the pseudonyms any more: the rows of all go, and the feed writes those of the living anew.
+            if (work.KeyDamaged) await AnalyticsRows.RebuildAsync(connection, part.Policy.Analytics, cancellation);
             if (work.Kept is null) await aftermath.TellAsync(connection, transaction, (row, subject), work, cancellation);
             var entry = store.Entry(EntryType.EraseExecuted, Eraser, row, work.Tag, row.Id);
             entry = entry with
@@ -142,7 +231,7 @@ internal sealed class SubjectErasure(
             {
                 ExecutedIndex = index,
                 Erased = erased,
-                Residuals = rows.Residuals,
+                Residuals = Damage(work).Concat(rows.Residuals).ToDictionary(),
                 Replayed = rows.Replayed,
                 Pseudonyms = new Dictionary<string, string>(),
             };

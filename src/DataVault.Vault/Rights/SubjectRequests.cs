@@ -134,6 +134,21 @@ public sealed class SubjectRequests
     public Task<RequestView> CompleteAsync(Recipient recipient, Guid id, string? note, Guid requestId, CancellationToken cancellation) =>
         DecideAsync(recipient, id, RequestAct.Complete, null, note, requestId, cancellation);
 
+    /// <summary>
+    /// Orders that an erasure which waits because the record or the key does not open is carried out all the same, for a reason of
+    /// <see cref="RequestReasons.DamagedOrders"/>. Who ordered it, and why, stands in the log.
+    /// </summary>
+    /// <exception cref="VaultException">invalid-state: it does not wait for this, what did not open opens by now, or a hold names the person.</exception>
+    public async Task<RequestView> EraseDamagedAsync(Recipient recipient, Guid id, string? reason, string? note, Guid requestId, CancellationToken cancellation)
+    {
+        var row = await FindAsync(recipient, id, requestId, cancellation);
+        if (!MayDecide(recipient)) throw await store.DeniedAsync(recipient, row.Subject, VaultException.Forbidden(), requestId, cancellation);
+        var why = Known(reason, RequestReasons.DamagedOrders);
+        if (note is not null) throw Invalid("/note", "not-kept", "A note would be sealed under the person's key, and go with it: give a reason alone.");
+        if (row.Subject is null) throw NotNow(row.State);
+        return await views.OfAsync(await fulfilment.OrderAsync(recipient, row, why, requestId, cancellation), cancellation);
+    }
+
     /// <summary>What was written down with a request. Reading it is an entry of the log.</summary>
     public async Task<IReadOnlyList<RequestNote>> NotesAsync(Recipient recipient, Guid id, Guid requestId, CancellationToken cancellation)
     {

@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Net.Sockets;
 using Microsoft.EntityFrameworkCore.Diagnostics;
 using Npgsql;
@@ -13,7 +15,25 @@ internal sealed class KeysDatabase(string connectionString) : DatabaseConnection
 /// <summary>A pool for transactions, and one that coalesces single reads of many requests into few network packets.</summary>
 internal abstract class DatabaseConnections : IAsyncDisposable
 {
+    /// <summary>So long a database that has gone away is waited for; who comes later is refused at once.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
+
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(50);
+
+    /// <summary>Failures that lie so far apart are of two outages.</summary>
+    private static readonly TimeSpan Apart = TimeSpan.FromSeconds(1);
+
+    /// <summary>A connection that was idle for so long is tried before it is used. No server is restarted in less.</summary>
+    private static readonly TimeSpan Idle = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>Connections remembered; a pool has fewer, and what is forgotten is tried once more.</summary>
+    private const int MostRemembered = 1024;
+
     private readonly Lazy<NpgsqlDataSource> reads;
+    // When each connection, by its server process, was last known to be alive.
+    private readonly ConcurrentDictionary<int, long> alive = new();
+    private long awaySince;
+    private long failedAt;
 
     protected DatabaseConnections(string connectionString, string name)
     {
@@ -29,18 +49,59 @@ internal abstract class DatabaseConnections : IAsyncDisposable
     /// <summary>Single statements that only read, outside any transaction: commands of several requests share a connection.</summary>
     public NpgsqlDataSource Reads => reads.Value;
 
+    /// <summary>A connection that answers: what is done over it is not done twice, so it is tried first when nothing was heard over it for a while.</summary>
     /// <exception cref="VaultException">The database is away.</exception>
     public async ValueTask<NpgsqlConnection> OpenAsync(CancellationToken ct = default)
     {
-        try
+        while (true)
         {
-            return await Source.OpenConnectionAsync(ct);
+            NpgsqlConnection? connection = null;
+            try
+            {
+                connection = await Source.OpenConnectionAsync(ct);
+                if (!alive.TryGetValue(connection.ProcessID, out var last) || Stopwatch.GetElapsedTime(last) > Idle)
+                {
+                    await using var ask = new NpgsqlCommand("select 1", connection);
+                    await ask.ExecuteNonQueryAsync(ct);
+                }
+
+                Answered(connection);
+                return connection;
+            }
+            catch (Exception e) when (DatabaseFailure.IsOutage(e))
+            {
+                if (connection is not null) await connection.DisposeAsync();
+                if (!await ComesBackAsync(e, ct)) throw VaultException.Unavailable(e);
+            }
+            catch
+            {
+                if (connection is not null) await connection.DisposeAsync();
+                throw;
+            }
         }
-        catch (Exception e) when (DatabaseFailure.IsOutage(e))
-        {
-            Forget(e);
-            throw VaultException.Unavailable(e);
-        }
+    }
+
+    /// <summary>Something was carried out over a connection: it is alive.</summary>
+    public void Answered(NpgsqlConnection connection)
+    {
+        if (alive.Count > MostRemembered) alive.Clear();
+        alive[connection.ProcessID] = Stopwatch.GetTimestamp();
+    }
+
+    /// <summary>
+    /// After a failure: true when the connection broke and what was asked may be asked again, after a short rest. INVARIANT: only for what has surely not been
+    /// carried out, or may be carried out twice: reads outside a transaction, the opening of a connection, a batch of the log that is looked for first.
+    /// </summary>
+    public async ValueTask<bool> ComesBackAsync(Exception cause, CancellationToken ct)
+    {
+        if (!DatabaseFailure.IsBroken(cause)) return false;
+        Forget(cause);
+        var now = Stopwatch.GetTimestamp();
+        var last = Interlocked.Exchange(ref failedAt, now);
+        if (last == 0 || Stopwatch.GetElapsedTime(last, now) > Apart) Interlocked.Exchange(ref awaySince, now);
+        if (Stopwatch.GetElapsedTime(Interlocked.Read(ref awaySince), now) > Patience) return false;
+        await Task.Delay(Pause, ct);
+        return true;
     }
 
     /// <summary>

@@ -13,6 +13,7 @@ internal static class Transactions
             await using var transaction = await connection.BeginTransactionAsync(ct);
             var result = await work(connection, transaction);
             await DurabilityGuard.CommitAsync(transaction);
+            database.Answered(connection);
             return result;
         }
         catch (Exception e) when (DatabaseFailure.IsOutage(e))

@@ -1,3 +1,4 @@
+using Npgsql;
 using DataVault.Policy;
 using DataVault.Testing;
 using DataVault.Vault.Keys;
@@ -116,6 +117,70 @@ public sealed class KeyRegistryTests(VaultDatabases databases) : IClassFixture<V
         await vault.Get<KeyRegistry>().DestroyAsync(gone.Subject);
         Assert.Equal("well@example.com", await People.ReadEmailAsync(vault, well));
         await Assert.ThrowsAsync<VaultException>(() => vault.Get<KeyRegistry>().GetAsync(gone.Subject));
+    }
+
+    [Fact]
+    public async Task An_erasure_and_whoever_writes_to_several_keys_take_the_rows_in_one_order()
+    {
+        await using var vault = await databases.StartVaultAsync();
+        SubjectId[] people = [(await People.CreateAsync(vault, "one@example.com")).Subject, (await People.CreateAsync(vault, "two@example.com")).Subject];
+        Array.Sort(people, (one, other) => one.Value.CompareTo(other.Value));
+        await using var source = NpgsqlDataSource.Create(databases.KeysAdmin);
+        await using var connection = await source.OpenConnectionAsync(TestContext.Current.CancellationToken);
+        await using var transaction = await connection.BeginTransactionAsync(TestContext.Current.CancellationToken);
+        await LockAsync(people[0]);
+        var erasing = vault.Get<KeyRegistry>().DestroyAsync(people[1]);
+        while (true)
+        {
+            await using var waiting = source.CreateCommand("select exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')");
+            if (await waiting.ExecuteScalarAsync(TestContext.Current.CancellationToken) is true) break;
+            Assert.False(erasing.IsCompleted);
+        }
+
+        await LockAsync(people[1]);
+        await transaction.CommitAsync(TestContext.Current.CancellationToken);
+        await erasing;
+
+        async Task LockAsync(SubjectId subject)
+        {
+            await using var command = new NpgsqlCommand($"set local lock_timeout = '10s'; select newest from keys.subject_key where subject_id = '{subject}' for update", connection, transaction);
+            await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
+        }
+    }
+
+    [Fact]
+    public async Task Keys_are_written_and_versions_remembered_at_once_without_a_deadlock()
+    {
+        await using var vault = await databases.StartVaultAsync();
+        var (registry, versions) = (vault.Get<KeyRegistry>(), vault.Get<NewestVersions>());
+        var records = new List<SealedRecord>();
+        for (var i = 0; i < 24; i++) records.Add(await People.CreateAsync(vault, $"person{i}@example.com"));
+        var pages = new List<long>();
+        for (var page = await registry.NextPageAsync(-1, default); page is { } at; page = await registry.NextPageAsync(at.Page, default)) pages.Add(at.Page);
+        var writing = Task.Run(async () =>
+        {
+            for (var i = 0; i < 40; i++)
+            {
+                foreach (var page in pages)
+                {
+                    await registry.PrepareAsync(page, default);
+                    await registry.SettleAsync(page, records.ToDictionary(record => record.Subject, record => record.KeyVersion), default);
+                }
+            }
+        });
+        for (var version = 2L; !writing.IsCompleted; version++)
+        {
+            foreach (var record in records)
+            {
+                using var held = await registry.GetFreshAsync(record.Subject);
+                versions.Saw(held, version);
+            }
+
+            await versions.FlushAsync(default);
+        }
+
+        await writing;
+        Assert.True(await People.CountAsync(vault, "keys.subject_key where newest > 1") >= 24);
     }
 
     [Fact]

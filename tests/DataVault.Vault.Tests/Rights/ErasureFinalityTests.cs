@@ -166,6 +166,22 @@ public sealed class ErasureFinalityTests : IAsyncLifetime
         Assert.NotEqual(text, final.ToString());
     }
 
+    [Fact]
+    public async Task A_certificate_that_somebody_damaged_keeps_no_other_from_becoming_final()
+    {
+        var damaged = await EraseAsync();
+        ada = await world.PersonAsync("cid");
+        var other = await EraseAsync();
+        var last = await world.PersonAsync("dan");
+        var earlier = await world.OpenAsync(RightsWorld.Customer(last), RequestKinds.Erasure, last);
+        await world.ApproveAsync(earlier.Id);
+        await world.ExecuteAsync($"update vault.closed_request set certificate = 'no certificate' where request_id = '{damaged}'");
+        await world.ExecuteAsync($"update vault.closed_request set epoch_id = null, final_due = null where request_id in ('{damaged}', '{earlier.Id}')");
+        await DestroyEpochsAsync();
+        await Assert.ThrowsAsync<InvalidDataException>(() => world.Vault.Get<ErasureFinality>().RunAsync(default));
+        foreach (var request in new[] { other, earlier.Id }) Assert.True((await CertificateAsync(request)).Statement.IsFinal);
+    }
+
     private static ErasureProgress Simple(RequestView view) => new(view.Erasure!.State, view.Erasure.FinalAt);
 
     private async Task<Guid> EraseAsync()

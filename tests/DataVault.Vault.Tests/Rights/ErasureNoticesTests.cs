@@ -1,3 +1,4 @@
+using DataVault.Testing;
 using System.Text.Json;
 using Xunit;
 
@@ -58,6 +59,27 @@ public sealed class ErasureNoticesTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task What_waits_behind_a_slow_recipient_is_delivered_once_although_others_take_part()
+    {
+        var outbox = world.Vault.Get<OutboxStore>();
+        OutboxWorker Worker(IRecipientCalls by) => new(outbox, world.Vault.Get<VaultClock>(), Microsoft.Extensions.Logging.Abstractions.NullLogger<OutboxWorker>.Instance, [by]);
+        var slow = new SlowCalls(calls, world.Clock, Worker(calls));
+        OutboxMessage[] messages = [.. Enumerable.Range(0, 4).Select(i => new OutboxMessage(Guid.NewGuid(), "test", "billing", [(byte)i], 0))];
+        foreach (var message in messages)
+        {
+            await world.Vault.Get<VaultDatabase>().RunAsync(async (connection, transaction) =>
+            {
+                await outbox.EnqueueAsync(connection, transaction, message, default);
+                return true;
+            }, default);
+        }
+
+        await Worker(slow).RunAsync(default);
+        Assert.Equal(messages.Select(message => message.Id).Order(), calls.Received.Order());
+        Assert.Equal((0, 0), await StateAsync(outbox));
+    }
+
+    [Fact]
     public void Pauses_grow_and_the_dead_are_tried_once_a_day()
     {
         var pauses = Enumerable.Range(1, OutboxStore.DeadAfter).Select(OutboxStore.PauseAfter).ToList();
@@ -69,6 +91,19 @@ public sealed class ErasureNoticesTests : IAsyncLifetime
     {
         var state = await outbox.StateAsync(default);
         return (state.Waiting, state.Dead);
+    }
+
+    /// <summary>Each call takes eighty seconds, and at the end of the second another process looks for work.</summary>
+    private sealed class SlowCalls(RecordedCalls calls, ManualClock clock, OutboxWorker other) : IRecipientCalls
+    {
+        private int called;
+
+        public async Task CallAsync(RecipientCall call, CancellationToken cancellation)
+        {
+            clock.Advance(TimeSpan.FromSeconds(80));
+            if (++called == 2) await other.RunAsync(cancellation);
+            await calls.CallAsync(call, cancellation);
+        }
     }
 
     private sealed class RecordedCalls : IRecipientCalls

@@ -28,20 +28,33 @@ internal sealed class EpochJob(KeysDatabase database, EpochRotation epochs, Epoc
         }
 
         var finished = await epochs.RewrapChunkAsync(ct) == 0;
-        return new RotationStep(job.View.Total - (finished ? 0 : await epochs.BehindAsync(target, ct)), job.Cursor, finished);
+        var behind = await epochs.BehindAsync(target, ct);
+        return new RotationStep(job.View.Total - (finished ? 0 : behind), job.Cursor, finished, finished && behind > 0 ? Remark(behind) : null);
     }
+
+    private static string Remark(long behind) =>
+        string.Create(CultureInfo.InvariantCulture, $"{behind} pages stay behind: the root that they are wrapped under does not open. It is not destroyed before they are brought after.");
 }
 
 /// <summary>What the clock asks of epochs: the next one when the current is old enough, the end of those that were kept long enough.</summary>
-internal sealed class EpochTurn(EpochRotation epochs, EpochJob job, RotationStore store, RotationRunner runner, VaultKeyRotation vaultKey, EpochLedger ledger)
+internal sealed class EpochTurn(EpochRotation epochs, EpochJob job, RotationStore store, RotationRunner runner, DamagedKeys damage, EpochLedger ledger)
 {
-    public async Task RunAsync(bool now, CancellationToken ct)
+    /// <summary>Each part by itself: a turn that cannot begin the next epoch destroys old ones all the same. What failed is thrown at the end.</summary>
+    public Task RunAsync(bool now, CancellationToken ct)
     {
-        if (now || (await epochs.LookAsync(ct)).IsDue) await BeginAsync(ct);
-        await runner.DriveAsync(RotationLevels.Epoch, rest: false, ct);
-        await epochs.DestroyOldAsync(ct);
-        await ledger.EnterMissingAsync(ct);
-        await vaultKey.ForgetAsync(ct);
+        Func<Task>[] parts =
+        [
+            async () =>
+            {
+                if (now || (await epochs.LookAsync(ct)).IsDue) await BeginAsync(ct);
+                await runner.DriveAsync(RotationLevels.Epoch, rest: false, ct);
+            },
+            () => damage.MendAsync(ct),
+            () => epochs.DestroyOldAsync(ct),
+            () => damage.TellAsync(ct),
+            () => ledger.EnterMissingAsync(ct),
+        ];
+        return Separately.EachAsync(parts, part => part(), static (_, _) => { }, ct);
     }
 
     private async Task BeginAsync(CancellationToken ct)
@@ -52,7 +65,7 @@ internal sealed class EpochTurn(EpochRotation epochs, EpochJob job, RotationStor
         }
         catch (VaultException e) when (e.Slug == "invalid-state")
         {
-            // Another process was quicker: there is one such rotation, and this process helps with it.
+            // Another process was quicker, or the one before failed and is tried again: there is one such rotation, and this process helps with it.
             return;
         }
     }

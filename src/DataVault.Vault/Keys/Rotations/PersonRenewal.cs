@@ -28,7 +28,8 @@ internal sealed class PersonRenewal(VaultDatabase database, KeyRegistry registry
         {
             var records = await LockAsync(connection, transaction, people, ct);
             // INVARIANT: the keys are fetched under the locks: a version that was dropped meanwhile is not written under.
-            var held = await registry.GetManyFreshAsync([.. records.Keys], ct);
+            var damaged = new List<SubjectId>();
+            var held = await registry.GetManyFreshAsync([.. records.Keys], damaged, ct);
             try
             {
                 var sealedUnder = records.ToDictionary(r => r.Key, r => r.Value.KeyVersion);
@@ -36,7 +37,7 @@ internal sealed class PersonRenewal(VaultDatabase database, KeyRegistry registry
                 var renewed = await OpenAsync(connection, open, records, ct);
                 foreach (var one in renewed) sealedUnder[one.Record.Subject] = one.Record.KeyVersion;
                 if (renewed.Count > 0) await WriteAsync(connection, transaction, renewed, ct);
-                return (sealedUnder, open.Count - renewed.Count);
+                return (sealedUnder, open.Count - renewed.Count + damaged.Count);
             }
             finally
             {

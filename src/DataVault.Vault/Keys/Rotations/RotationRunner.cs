@@ -13,22 +13,21 @@ internal sealed class RotationSteps(RotationStore store, IEnumerable<IRotation> 
 {
     public IRotation Level(string level) => levels.FirstOrDefault(l => l.Level == level) ?? throw VaultException.BadRequest("There is no such level of keys.");
 
-    public Task<IReadOnlyList<RotationJob>> RunningAsync(CancellationToken ct) => store.RunningAsync(ct);
+    public Task<IReadOnlyList<RotationJob>> DueAsync(CancellationToken ct) => store.DueAsync(ct);
 
-    /// <summary>Null when the rotation is not running, or failed now.</summary>
+    /// <summary>Null when the rotation is neither running nor to be tried again, or failed now.</summary>
     public async Task<RotationStep?> StepAsync(Guid id, CancellationToken ct)
     {
-        if (await store.FindAsync(id, ct) is not { View.State: RotationStates.Running } job) return null;
+        if (await store.FindAsync(id, ct) is not { View.State: RotationStates.Running or RotationStates.Failed } job) return null;
         RotationStep step;
         try
         {
             step = await Level(job.View.Level).StepAsync(job, ct);
         }
-        catch (Exception e) when (e is VaultStartException or RootKeyException or VaultException { Slug: not "unavailable" } or CryptographicException or InvalidDataException)
+        catch (Exception e) when (!DatabaseFailure.IsAway(e) && !ct.IsCancellationRequested)
         {
-            // What is written down is text of ours: it names keys by version and holds nothing of anybody.
-            logger.LogError("The rotation of level {Level} stopped ({Kind}).", job.View.Level, e.GetType().Name);
-            await store.MoveAsync(id, [RotationStates.Running], RotationStates.Failed, e.Message, ct);
+            logger.LogError("The rotation of level {Level} failed ({Kind}); it is tried again.", job.View.Level, e.GetType().Name);
+            await store.FailAsync(id, TellOf(e), ct);
             return null;
         }
 
@@ -37,6 +36,10 @@ internal sealed class RotationSteps(RotationStore store, IEnumerable<IRotation> 
         await store.AdvanceAsync(id, step, ct);
         return step;
     }
+
+    // What is written down is text of ours: it names keys by version and holds nothing of anybody.
+    private static string TellOf(Exception e) =>
+        e is VaultStartException or RootKeyException or VaultException or CryptographicException or InvalidDataException ? e.Message : e.GetType().Name;
 
     /// <summary>What somebody did with a rotation.</summary>
     public Task<long> EnterAsync(Recipient recipient, RotationView rotation, string act, CancellationToken ct) => log.AppendAsync(
@@ -69,7 +72,7 @@ internal sealed class RotationRunner(KeysDatabase database, RotationSteps steps,
     /// <param name="ct">Stops after the step at hand.</param>
     public async Task<bool> DriveAsync(string? level, bool rest, CancellationToken ct)
     {
-        if ((await steps.RunningAsync(ct)).Count == 0) return true;
+        if ((await steps.DueAsync(ct)).Count == 0) return true;
         await using var held = await SessionLock.TryTakeAsync(database, LockKey, ct);
         if (held is null) return false;
         while (await StepAllAsync(held.Connection, level, rest, ct))
@@ -84,7 +87,7 @@ internal sealed class RotationRunner(KeysDatabase database, RotationSteps steps,
     {
         await using (var alive = new NpgsqlCommand("select 1", connection)) await alive.ExecuteNonQueryAsync(ct);
         var moved = false;
-        foreach (var job in (await steps.RunningAsync(ct)).Where(job => level is null || job.View.Level == level))
+        foreach (var job in (await steps.DueAsync(ct)).Where(job => level is null || job.View.Level == level))
         {
             var started = Clock.GetTimestamp();
             if (await steps.StepAsync(job.Id, ct) is not { } step) continue;

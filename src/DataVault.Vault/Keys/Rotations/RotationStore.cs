@@ -23,7 +23,7 @@ public static class RotationStates
     public const string Paused = "paused";
     public const string Done = "done";
 
-    /// <summary>Stopped by something that time alone does not mend; goes on when it is resumed.</summary>
+    /// <summary>Stopped by something that time alone may not mend; tried again by itself, ever more rarely, and at once when it is resumed.</summary>
     public const string Failed = "failed";
 }
 
@@ -39,7 +39,11 @@ public static class RotationStates
 /// <param name="FinishedAt">When it was done.</param>
 /// <param name="Error">Why it stopped, or what it left out.</param>
 public sealed record RotationView(
-    Guid Id, string Level, string State, string Target, long Done, long Total, DateTimeOffset StartedAt, DateTimeOffset UpdatedAt, DateTimeOffset? FinishedAt, string? Error);
+    Guid Id, string Level, string State, string Target, long Done, long Total, DateTimeOffset StartedAt, DateTimeOffset UpdatedAt, DateTimeOffset? FinishedAt, string? Error)
+{
+    /// <summary>Of one that failed: when it is tried again.</summary>
+    public DateTimeOffset? RetryAt { get; init; }
+}
 
 /// <summary>A rotation and how far it came: the cursor is the level's own.</summary>
 internal sealed record RotationJob(RotationView View, byte[]? Cursor)
@@ -78,13 +82,17 @@ internal interface IRotation
 internal sealed class RotationStore(KeysDatabase database, IRandomBytes random, TimeProvider clock)
 {
     private const string Columns = "rotation_id, level, state, target, done, total, cursor, started_at, updated_at, finished_at, error";
+    private const string Shown = Columns + ", retry_at";
+
+    private static readonly TimeSpan FirstRetry = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan LongestRetry = TimeSpan.FromHours(1);
 
     /// <exception cref="VaultException">The same rotation is under way: invalid state.</exception>
     public async Task<RotationView> InsertAsync(string level, RotationPlan plan, CancellationToken ct)
     {
         var id = Uuid.Version7(clock, random);
         await using var command = database.Source.CreateCommand(
-            $"insert into keys.rotation ({Columns}) values ($1, $2, $3, $4, 0, $5, null, $6, $6, null, null) on conflict (level, target) where finished_at is null do nothing returning {Columns}");
+            $"insert into keys.rotation ({Columns}) values ($1, $2, $3, $4, 0, $5, null, $6, $6, null, null) on conflict (level, target) where finished_at is null do nothing returning {Shown}");
         command.Parameters.Add(new() { Value = id });
         command.Parameters.Add(new() { Value = level });
         command.Parameters.Add(new() { Value = RotationStates.Running });
@@ -96,7 +104,7 @@ internal sealed class RotationStore(KeysDatabase database, IRandomBytes random, 
 
     public async Task<RotationJob?> FindAsync(Guid id, CancellationToken ct)
     {
-        await using var command = database.Source.CreateCommand($"select {Columns} from keys.rotation where rotation_id = $1");
+        await using var command = database.Source.CreateCommand($"select {Shown} from keys.rotation where rotation_id = $1");
         command.Parameters.Add(new() { Value = id });
         return (await Rows.ReadAsync(command, Read, ct)).FirstOrDefault();
     }
@@ -104,15 +112,18 @@ internal sealed class RotationStore(KeysDatabase database, IRandomBytes random, 
     /// <summary>Newest first.</summary>
     public async Task<IReadOnlyList<RotationView>> ListAsync(int limit, CancellationToken ct)
     {
-        await using var command = database.Source.CreateCommand($"select {Columns} from keys.rotation order by started_at desc, rotation_id desc limit $1");
+        await using var command = database.Source.CreateCommand($"select {Shown} from keys.rotation order by started_at desc, rotation_id desc limit $1");
         command.Parameters.Add(new() { Value = limit });
         return (await Rows.ReadAsync(command, Read, ct)).ConvertAll(job => job.View);
     }
 
-    public async Task<IReadOnlyList<RotationJob>> RunningAsync(CancellationToken ct)
+    /// <summary>Those that are running, and those that failed and are to be tried again by now.</summary>
+    public async Task<IReadOnlyList<RotationJob>> DueAsync(CancellationToken ct)
     {
-        await using var command = database.Source.CreateCommand($"select {Columns} from keys.rotation where state = $1 order by started_at");
+        await using var command = database.Source.CreateCommand($"select {Shown} from keys.rotation where state = $1 or (state = $2 and (retry_at is null or retry_at <= $3)) order by started_at");
         command.Parameters.Add(new() { Value = RotationStates.Running });
+        command.Parameters.Add(new() { Value = RotationStates.Failed });
+        command.Parameters.Add(new() { Value = clock.GetUtcNow().UtcDateTime });
         return await Rows.ReadAsync(command, Read, ct);
     }
 
@@ -125,12 +136,30 @@ internal sealed class RotationStore(KeysDatabase database, IRandomBytes random, 
         return await command.ExecuteScalarAsync(ct) is DateTime at ? new DateTimeOffset(at, TimeSpan.Zero) : null;
     }
 
-    /// <summary>Notes a step down; one that was paused meanwhile stays paused.</summary>
+    /// <summary>Notes down that a step failed, and when the next try is due: a minute later, twice that each time, an hour at most.</summary>
+    public async Task FailAsync(Guid id, string error, CancellationToken ct)
+    {
+        await using var command = database.Source.CreateCommand(
+            """
+            update keys.rotation set state = $2, error = $3, updated_at = $4, failures = failures + 1, retry_at = $4 + least($5 * power(2, least(failures, 16)), $6)
+            where rotation_id = $1 and state in ('running', 'failed')
+            """);
+        command.Parameters.Add(new() { Value = id });
+        command.Parameters.Add(new() { Value = RotationStates.Failed });
+        command.Parameters.Add(new() { Value = error });
+        command.Parameters.Add(new() { Value = clock.GetUtcNow().UtcDateTime });
+        command.Parameters.Add(new() { Value = FirstRetry });
+        command.Parameters.Add(new() { Value = LongestRetry });
+        await command.ExecuteNonQueryAsync(ct);
+    }
+
+    /// <summary>Notes a step down; one that was paused meanwhile stays paused, and one that had failed goes on.</summary>
     public async Task AdvanceAsync(Guid id, RotationStep step, CancellationToken ct)
     {
         await using var command = database.Source.CreateCommand(
             """
-            update keys.rotation set done = $2, cursor = $3, error = $4, updated_at = $5, finished_at = $6, total = greatest(total, $2), state = coalesce($7, state)
+            update keys.rotation set done = $2, cursor = $3, error = $4, updated_at = $5, finished_at = $6, total = greatest(total, $2), failures = 0, retry_at = null,
+                state = coalesce($7, case state when 'failed' then 'running' else state end)
             where rotation_id = $1
             """);
         var now = clock.GetUtcNow().UtcDateTime;
@@ -147,7 +176,7 @@ internal sealed class RotationStore(KeysDatabase database, IRandomBytes random, 
     /// <summary>True when it was in one of the states and is in the new one now.</summary>
     public async Task<bool> MoveAsync(Guid id, string[] from, string to, string? error, CancellationToken ct)
     {
-        await using var command = database.Source.CreateCommand("update keys.rotation set state = $3, error = $4, updated_at = $5 where rotation_id = $1 and state = any($2)");
+        await using var command = database.Source.CreateCommand("update keys.rotation set state = $3, error = $4, updated_at = $5, failures = 0, retry_at = null where rotation_id = $1 and state = any($2)");
         command.Parameters.Add(new() { Value = id });
         command.Parameters.Add(new() { Value = from });
         command.Parameters.Add(new() { Value = to });
@@ -172,6 +201,9 @@ internal sealed class RotationStore(KeysDatabase database, IRandomBytes random, 
     private static RotationJob Read(NpgsqlDataReader row) => new(
         new RotationView(
             row.GetGuid(0), row.GetString(1), row.GetString(2), row.GetString(3), row.GetInt64(4), row.GetInt64(5), row.GetFieldValue<DateTimeOffset>(7),
-            row.GetFieldValue<DateTimeOffset>(8), row.IsDBNull(9) ? null : row.GetFieldValue<DateTimeOffset>(9), row.IsDBNull(10) ? null : row.GetString(10)),
+            row.GetFieldValue<DateTimeOffset>(8), row.IsDBNull(9) ? null : row.GetFieldValue<DateTimeOffset>(9), row.IsDBNull(10) ? null : row.GetString(10))
+        {
+            RetryAt = row.IsDBNull(11) ? null : row.GetFieldValue<DateTimeOffset>(11),
+        },
         row.IsDBNull(6) ? null : row.GetFieldValue<byte[]>(6));
 }
