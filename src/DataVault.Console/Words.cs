@@ -22,6 +22,7 @@ internal static class Words
     /// <summary><c>loyaltyTier</c>, <c>event:page_view</c>, <c>legal-obligation</c> as words.</summary>
     public static string Of(string code)
     {
+        if (code.StartsWith("class:", StringComparison.Ordinal)) return $"All of {code["class:".Length..]}";
         var name = code.StartsWith("event:", StringComparison.Ordinal) ? code["event:".Length..] : code;
         var words = string.Concat(name.Select((c, i) => c is '_' or '-' or '.' ? " " : char.IsUpper(c) && i > 0 ? $" {char.ToLowerInvariant(c)}" : c.ToString()));
         return words.Length == 0 ? words : char.ToUpperInvariant(words[0]) + words[1..];
