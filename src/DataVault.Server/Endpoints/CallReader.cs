@@ -96,7 +96,10 @@ internal sealed class CallReader(HttpContext context, PolicySet policy)
         var operation = OperationInfo.NameOf(context);
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         hash.AppendData(Encoding.UTF8.GetBytes(operation + "\n"));
-        hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(body, VaultJson.Strict));
+        using var content = new ErasedBuffer();
+        using (var json = new Utf8JsonWriter(content, new JsonWriterOptions { Encoder = VaultJson.Strict.Encoder }))
+            JsonSerializer.Serialize(json, body, VaultJson.Strict);
+        hash.AppendData(content.Written.Span);
         return new IdempotencyKey(Caller.Id, operation + "\n" + key, hash.GetHashAndReset());
     }
 }

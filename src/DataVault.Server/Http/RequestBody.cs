@@ -1,4 +1,6 @@
 using System.Buffers;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Unicode;
 using DataVault.Client;
@@ -22,8 +24,10 @@ internal static class RequestBody
         RequireJson(context.Request);
         if (context.Request.ContentLength > limit)
             throw TooLarge(limit);
-        var body = await FillAsync(context, limit);
-        return Parse<T>(body);
+        using var bytes = await FillAsync(context, limit);
+        var body = Parse<T>(bytes.Written);
+        context.Response.RegisterForDispose(new ParsedValues(body));
+        return body;
     }
 
     private static void RequireJson(HttpRequest request)
@@ -43,22 +47,35 @@ internal static class RequestBody
     private static ProblemException TooLarge(int limit) =>
         new("payload-too-large", $"The body of this call may have at most {limit} bytes; split it.");
 
-    private static async Task<ReadOnlyMemory<byte>> FillAsync(HttpContext context, int limit)
+    private static async Task<ErasedBuffer> FillAsync(HttpContext context, int limit)
     {
-        var reader = context.Request.BodyReader;
-        while (true)
+        var (reader, body) = (context.Request.BodyReader, new ErasedBuffer());
+        try
         {
-            var read = await reader.ReadAsync(context.RequestAborted);
-            if (read.Buffer.Length > limit)
-                throw TooLarge(limit);
-            if (read.IsCompleted)
+            while (true)
             {
-                ReadOnlyMemory<byte> body = read.Buffer.ToArray();
+                var read = await reader.ReadAsync(context.RequestAborted);
+                if (body.Written.Length + read.Buffer.Length > limit)
+                    throw TooLarge(limit);
+                foreach (var part in read.Buffer)
+                    Move(part, body);
                 reader.AdvanceTo(read.Buffer.End);
-                return body;
+                if (read.IsCompleted)
+                    return body;
             }
-            reader.AdvanceTo(read.Buffer.Start, read.Buffer.End);
         }
+        catch
+        {
+            body.Dispose();
+            throw;
+        }
+    }
+
+    // The bytes are Kestrel's, and ours until we say that we have read them; then its pool gives them to others as they are.
+    private static void Move(ReadOnlyMemory<byte> part, ErasedBuffer body)
+    {
+        body.Write(part.Span);
+        CryptographicOperations.ZeroMemory(MemoryMarshal.AsMemory(part).Span);
     }
 
     private static T Parse<T>(ReadOnlyMemory<byte> body)
@@ -140,5 +157,34 @@ internal static class RequestBody
             return "";
         var index = end >= 0 && path[2 + end] == '[' ? path[(3 + end)..].Split(']')[0] : "";
         return "/" + first + (int.TryParse(index, out var number) ? "/" + number : "");
+    }
+}
+
+/// <summary>The values of a body that were left as JSON: each holds a copy of its bytes, which is erased when the call is over.</summary>
+internal sealed class ParsedValues(object body) : IDisposable
+{
+    public void Dispose()
+    {
+        foreach (var value in Of(body).SelectMany(values => values.Values))
+            Erase(value);
+    }
+
+    private static IEnumerable<IReadOnlyDictionary<string, JsonElement>> Of(object body) => body switch
+    {
+        CreateCustomer create => [create.Fields],
+        PatchCustomer patch => [patch.Fields],
+        CustomerBatch batch => batch.Create?.Select(create => create.Fields) ?? [],
+        AppendEvent one => [one.Properties],
+        EventBatch events => events.Events.Select(one => one.Properties),
+        _ => [],
+    };
+
+    // INVARIANT: true, false and null are the runtime's own, shared by everybody, and hold nothing.
+    private static void Erase(JsonElement value)
+    {
+        if (value.ValueKind is not (JsonValueKind.String or JsonValueKind.Number or JsonValueKind.Object or JsonValueKind.Array))
+            return;
+        var bytes = JsonMarshal.GetRawUtf8Value(value);
+        CryptographicOperations.ZeroMemory(MemoryMarshal.CreateSpan(ref MemoryMarshal.GetReference(bytes), bytes.Length));
     }
 }

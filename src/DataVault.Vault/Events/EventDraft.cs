@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Security.Cryptography;
 using System.Text.Json;
 using DataVault.Policy;
 
@@ -26,6 +27,9 @@ internal sealed record EventDraft(EventTypeDefinition Type, DateTimeOffset Occur
         return new EventDraft(type, item.OccurredAt.ToUniversalTime(), item.Source, properties, item.Id ?? clock.NewId(), item.Purpose);
     }
 
+    /// <summary>When it is written, or not to be.</summary>
+    public void Erase() => CryptographicOperations.ZeroMemory(Utf8Properties);
+
     private static byte[] ReadProperties(IReadOnlyDictionary<string, JsonElement> given, EventTypeDefinition type, List<FieldProblem> problems)
     {
         var buffer = new ArrayBufferWriter<byte>(256);
@@ -41,7 +45,9 @@ internal sealed record EventDraft(EventTypeDefinition Type, DateTimeOffset Occur
         writer.Flush();
         // Unknown names are counted, not repeated: a value may have been put where a name belongs.
         if (known < given.Count) problems.Add(new("/properties", "unknown-property", "Holds a property that the tracking plan does not have."));
-        return buffer.WrittenSpan.ToArray();
+        var written = buffer.WrittenSpan.ToArray();
+        buffer.Clear();
+        return written;
     }
 
     private static void WriteProperty(PropertyDefinition property, JsonElement value, Utf8JsonWriter writer, List<FieldProblem> problems)
@@ -58,6 +64,7 @@ internal sealed record EventDraft(EventTypeDefinition Type, DateTimeOffset Occur
         {
             writer.WritePropertyName(property.Name);
             writer.WriteRawValue(utf8Json, skipInputValidation: true);
+            CryptographicOperations.ZeroMemory(utf8Json);
         }
     }
 }

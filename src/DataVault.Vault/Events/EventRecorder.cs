@@ -55,6 +55,7 @@ public sealed class EventRecorder
         finally
         {
             foreach (var key in held.Values) key.Dispose();
+            foreach (var item in items) item.Draft?.Erase();
         }
     }
 
@@ -173,8 +174,13 @@ public sealed class EventRecorder
         else Parallel.ForEach(people, SealOne);
     }
 
-    private byte[] Seal(EventDraft draft, SubjectKeys held) =>
-        cipher.SealEvent(held, draft.Type, draft.Id, EventContent.Encode(draft.Source, draft.Utf8Properties));
+    private byte[] Seal(EventDraft draft, SubjectKeys held)
+    {
+        var content = EventContent.Encode(draft.Source, draft.Utf8Properties);
+        var value = cipher.SealEvent(held, draft.Type, draft.Id, content);
+        CryptographicOperations.ZeroMemory(content);
+        return value;
+    }
 
     // INVARIANT: an erasure deletes the record first; whoever was erased since the look-up gets no event behind it.
     // Whose key was renewed since gets events that are sealed under the new one: what is written under an older one would be lost with it.

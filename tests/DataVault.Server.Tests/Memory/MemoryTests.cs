@@ -3,7 +3,7 @@ using DataVault.Testing;
 
 namespace DataVault.Server.Tests.Memory;
 
-/// <summary>What a dump of the server's process shows of people who were read.</summary>
+/// <summary>What a dump of the server's process shows of people who were written and who were read.</summary>
 public sealed class MemoryTests(ITestOutputHelper output)
 {
     private const string Marker = "Wqzkplanted";
@@ -16,8 +16,11 @@ public sealed class MemoryTests(ITestOutputHelper output)
     private const int MostAtOnce = 200;
     private const int MostLater = 50;
 
+    // Of 5,000, straight after the last of them was written. With request bodies and parsed values left to the collector there were 2,100 to 3,300.
+    private const int MostWritten = 1_500;
+
     [Fact]
-    public async Task Of_people_read_long_before_hardly_a_value_is_left_in_the_process()
+    public async Task Of_people_written_few_bytes_and_of_people_read_long_before_hardly_a_value_are_left_in_the_process()
     {
         await using var server = new RunningServer();
         server.Attach(await ServerProcess.StartAsync(new Dictionary<string, string> { ["Limits__RequestsPerSecond"] = "100000" }));
@@ -27,7 +30,9 @@ public sealed class MemoryTests(ITestOutputHelper output)
         var written = ProcessMemory.Find(process.ProcessId, Marker);
         output.WriteLine($"after writing: {written.Utf8.Count} people in UTF-8, {written.Utf16.Count} in UTF-16");
 
-        Assert.InRange(written.Utf8.Count, 100, people.Count);
+        // The texts that values are checked as cannot be erased; that they are found shows that whatever is there is.
+        Assert.InRange(written.Utf16.Count, 100, people.Count);
+        Assert.InRange(written.Utf8.Count, 0, MostWritten);
 
         // What writing left is another matter: reading begins in a process that has seen nobody.
         await process.StopAsync();
