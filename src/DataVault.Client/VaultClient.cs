@@ -26,43 +26,6 @@ public enum RequestStep
     EraseDamaged,
 }
 
-/// <summary>What to look for in the audit log; members left null do not filter.</summary>
-public sealed record AuditFilter
-{
-    /// <summary>Entries about this customer.</summary>
-    public Guid? Customer { get; init; }
-
-    /// <summary>Name of the application, or staff member's tag.</summary>
-    public string? Actor { get; init; }
-
-    /// <summary>Purpose named in the call.</summary>
-    public string? Purpose { get; init; }
-
-    /// <summary>Field concerned.</summary>
-    public string? Field { get; init; }
-
-    /// <summary>Entry type, such as <c>field.read</c>.</summary>
-    public string? Type { get; init; }
-
-    /// <summary><c>ok</c>, <c>denied</c> or <c>error</c>.</summary>
-    public string? Result { get; init; }
-
-    /// <summary>Not before.</summary>
-    public DateTimeOffset? From { get; init; }
-
-    /// <summary>Before.</summary>
-    public DateTimeOffset? To { get; init; }
-
-    /// <summary>Otherwise the newest come first.</summary>
-    public bool OldestFirst { get; init; }
-
-    /// <summary>At most so many entries (1 to 1,000).</summary>
-    public int? Limit { get; init; }
-
-    /// <summary><see cref="Page{T}.Next"/> of the page before.</summary>
-    public string? Cursor { get; init; }
-}
-
 /// <summary>
 /// The vault's HTTP API, one method per call. Every method throws <see cref="VaultProblemException"/> when the vault refuses or cannot
 /// be reached. Safe for concurrent use. Calls that may be repeated without harm are repeated on 429 and 503.

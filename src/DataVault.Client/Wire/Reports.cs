@@ -1,7 +1,7 @@
 namespace DataVault.Client.Wire;
 
-/// <summary>What to count or to export of the log; members left null do not narrow.</summary>
-public sealed record AuditQuestion
+/// <summary>What to look for in the log; members left null do not narrow.</summary>
+public abstract record AuditTerms
 {
     /// <summary>Entries about this customer, also those about several.</summary>
     public Guid? Customer { get; init; }
@@ -27,11 +27,25 @@ public sealed record AuditQuestion
     /// <summary>Before.</summary>
     public DateTimeOffset? To { get; init; }
 
-    /// <summary>Of an export: the oldest entry first.</summary>
+    /// <summary>Of a page or an export: the oldest entry first.</summary>
     public bool OldestFirst { get; init; }
+}
 
+/// <summary>What to count or to export of the log; members left null do not narrow.</summary>
+public sealed record AuditQuestion : AuditTerms
+{
     /// <summary>Of an export: <c>csv</c>, or <c>ocsf</c> for one event of the Open Cybersecurity Schema Framework to a line.</summary>
     public string? Format { get; init; }
+}
+
+/// <summary>A page of log entries.</summary>
+public sealed record AuditFilter : AuditTerms
+{
+    /// <summary>At most so many entries (1 to 1,000).</summary>
+    public int? Limit { get; init; }
+
+    /// <summary><see cref="Page{T}.Next"/> of the page before.</summary>
+    public string? Cursor { get; init; }
 }
 
 /// <summary>How many entries match, altogether and by what they say; an entry that names several fields counts for each.</summary>

@@ -70,7 +70,7 @@ internal sealed class OcsfEvents(string origin)
         EntryType.RecordDelete or EntryType.EraseExecuted or EntryType.EraseFinal => new(OcsfClass.DatastoreActivity, 7, "Delete"),
         EntryType.SignIn or EntryType.SignInFailed => new(OcsfClass.Authentication, 1, "Logon"),
         EntryType.TokenIssued => new(OcsfClass.Authentication, 3, "Authentication Ticket"),
-        EntryType.AccountChange or EntryType.ClientChange => new(OcsfClass.AccountChange, 99, "Other"),
+        EntryType.AccountChange or EntryType.ClientChange => ChangeOf(entry),
         EntryType.RoleChange => new(OcsfClass.UserAccessManagement, 99, "Other"),
         EntryType.Genesis or EntryType.KeyCreate or EntryType.EraseRequest => new(OcsfClass.ApiActivity, 1, "Create"),
         EntryType.AuditRead or EntryType.StatusRead or EntryType.RequestRead or EntryType.PolicyQuestion => new(OcsfClass.ApiActivity, 2, "Read"),
@@ -79,6 +79,18 @@ internal sealed class OcsfEvents(string origin)
         EntryType.Alert => IsRaised(entry) ? new(OcsfClass.DetectionFinding, 1, "Create") : new(OcsfClass.DetectionFinding, 2, "Update"),
         EntryType.ReviewChange or EntryType.ApprovalChange => new(OcsfClass.ApiActivity, 3, "Update"),
         _ => new(OcsfClass.ApiActivity, 99, "Other"),
+    };
+
+    // SPEC log-entry §15: what is merely intended is no change yet.
+    private static Kind ChangeOf(LogEntry entry) => (entry.Rules is ["done", var what, ..] ? what : "") switch
+    {
+        "registered" or "created" => new(OcsfClass.AccountChange, 1, "Create"),
+        "enabled" => new(OcsfClass.AccountChange, 2, "Enable"),
+        "password-changed" => new(OcsfClass.AccountChange, 3, "Password Change"),
+        "password-reset" => new(OcsfClass.AccountChange, 4, "Password Reset"),
+        "disabled" => new(OcsfClass.AccountChange, 5, "Disable"),
+        "removed" => new(OcsfClass.AccountChange, 6, "Delete"),
+        _ => new(OcsfClass.AccountChange, 99, "Other"),
     };
 
     private static string NameOf(OcsfClass @class) => @class switch
@@ -147,12 +159,21 @@ internal sealed class OcsfEvents(string origin)
             json.WriteString("app_name", record.Actor);
         WriteUser(json, "user", tag, record.ActorKind);
         json.WriteEndObject();
-        // The class of sign-ins asks for the user beside the actor.
-        WriteUser(json, "user", tag, record.ActorKind);
+        // The class of sign-ins asks for the user beside the actor, that of changes for the one who was changed.
+        var (changed, kind) = ChangedBy(record.Entry) ?? (tag, record.ActorKind);
+        WriteUser(json, "user", changed, kind);
         json.WriteStartObject("src_endpoint");
         json.WriteString("uid", tag);
         json.WriteEndObject();
     }
+
+    private static (string Id, string? Kind)? ChangedBy(LogEntry entry) => entry switch
+    {
+        { Type: EntryType.ClientChange, Rules: [_, _, var client] } => (client[(client.IndexOf(':', StringComparison.Ordinal) + 1)..], "application"),
+        { Type: EntryType.AccountChange, Rules: [_, _, var account] } => (account[(account.IndexOf(':', StringComparison.Ordinal) + 1)..], "staff"),
+        { Type: EntryType.AccountChange, Rules: [_, _], Subject.IsEmpty: false } => (Hex(entry.Subject), "customer"),
+        _ => null,
+    };
 
     private static void WriteUser(Utf8JsonWriter json, string name, string tag, string? kind)
     {

@@ -32,7 +32,8 @@ internal sealed class LogIndexer(VaultDatabase database, LogStore store, AuditLo
             log.Observe(size);
             await AddPartitionsAsync(ct);
             await NameActorsAsync(ct);
-            while (await NextAsync(ct) < size) await StepAsync(size, ct);
+            await using var ahead = new ReadAhead(this);
+            while (await NextAsync(ct) < size) await StepAsync(size, ahead, ct);
             await store.KeepTilesAsync(size, ct);
         }
         finally
@@ -45,7 +46,7 @@ internal sealed class LogIndexer(VaultDatabase database, LogStore store, AuditLo
 
     // INVARIANT: the row of audit.index_state is held from reading to commit, so steps of any number of processes follow each other without gap or overlap,
     // and one that dies leaves nothing behind.
-    private async Task StepAsync(long size, CancellationToken ct)
+    private async Task StepAsync(long size, ReadAhead ahead, CancellationToken ct)
     {
         await using var connection = await database.OpenAsync(ct);
         await using var transaction = await connection.BeginTransactionAsync(ct);
@@ -54,9 +55,9 @@ internal sealed class LogIndexer(VaultDatabase database, LogStore store, AuditLo
         var end = Math.Min(size, state.Next + Step);
         if (end > state.Next)
         {
-            var entries = await ReadAsync(state.Next, end, ct);
+            var entries = await ahead.TakeAsync(state.Next, end, size, ct);
             var codes = await shapes.CodesAsync(connection, state, entries, ct);
-            await CopyAsync(connection, entries, codes, ct);
+            await Task.Run(() => Copy(connection, entries, codes), ct);
             await CopyMembersAsync(connection, state.Next, end, ct);
             await CloseSegmentsAsync(connection, state, entries, ct);
             state.Next = end;
@@ -81,20 +82,21 @@ internal sealed class LogIndexer(VaultDatabase database, LogStore store, AuditLo
         return entries;
     }
 
-    private static async Task CopyAsync(NpgsqlConnection connection, IndexedEntry[] entries, int[] codes, CancellationToken ct)
+    // Not asynchronous: what a value costs to write is then mostly the value.
+    private static void Copy(NpgsqlConnection connection, IndexedEntry[] entries, int[] codes)
     {
-        await using var copy = await connection.BeginBinaryImportAsync("copy audit.entry_index (index, at, shape, subject) from stdin (format binary)", ct);
+        using var copy = connection.BeginBinaryImport("copy audit.entry_index (index, at, shape, subject) from stdin (format binary)");
         for (var i = 0; i < entries.Length; i++)
         {
-            await copy.StartRowAsync(ct);
-            await copy.WriteAsync(entries[i].Index, NpgsqlDbType.Bigint, ct);
-            await copy.WriteAsync(entries[i].At, NpgsqlDbType.TimestampTz, ct);
-            await copy.WriteAsync(codes[i], NpgsqlDbType.Integer, ct);
-            if (entries[i].Subject is { } subject) await copy.WriteAsync(subject, NpgsqlDbType.Uuid, ct);
-            else await copy.WriteNullAsync(ct);
+            copy.StartRow();
+            copy.Write(entries[i].Index, NpgsqlDbType.Bigint);
+            copy.Write(entries[i].At, NpgsqlDbType.TimestampTz);
+            copy.Write(codes[i], NpgsqlDbType.Integer);
+            if (entries[i].Subject is { } subject) copy.Write(subject, NpgsqlDbType.Uuid);
+            else copy.WriteNull();
         }
 
-        await copy.CompleteAsync(ct);
+        copy.Complete();
     }
 
     // Tags are cut out of the list where it lies: it need not come here to be turned into rows.
@@ -174,6 +176,33 @@ internal sealed class LogIndexer(VaultDatabase database, LogStore store, AuditLo
             command.Parameters.Add(new() { Value = actor.Name });
             command.Parameters.Add(new() { Value = actor.Kind });
             await command.ExecuteNonQueryAsync(ct);
+        }
+    }
+
+    /// <summary>
+    /// Reads and decodes what the next step will want while the database writes what this one has: two who would wait for each other by turns. What was read and is
+    /// not wanted, because another process was there first, is read again.
+    /// </summary>
+    private sealed class ReadAhead(LogIndexer indexer) : IAsyncDisposable
+    {
+        private readonly CancellationTokenSource over = new();
+        private (long First, long End, Task<IndexedEntry[]> Entries)? next;
+
+        public async Task<IndexedEntry[]> TakeAsync(long first, long end, long size, CancellationToken ct)
+        {
+            var mine = next is { } read && read.First == first && read.End == end ? read.Entries : indexer.ReadAsync(first, end, ct);
+            var entries = await mine;
+            next = null;
+            var until = Math.Min(size, end + Step);
+            if (until > end) next = (end, until, Task.Run(() => indexer.ReadAsync(end, until, over.Token), ct));
+            return entries;
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            await over.CancelAsync();
+            if (next is { } unwanted) await unwanted.Entries.ContinueWith(static task => task.Exception, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+            over.Dispose();
         }
     }
 }

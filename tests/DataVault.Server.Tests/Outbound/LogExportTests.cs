@@ -128,6 +128,9 @@ public sealed class LogExportTests : IDisposable
         Assert.Equal(6005, (int)OcsfEvents.Of(new LogEntry { Type = EntryType.FieldRead }).Class);
         Assert.Equal(3002, (int)OcsfEvents.Of(new LogEntry { Type = EntryType.SignIn }).Class);
         Assert.Equal(6003, (int)OcsfEvents.Of(new LogEntry { Type = EntryType.PolicyChange }).Class);
+        Assert.Equal(99, OcsfEvents.Of(new LogEntry { Type = EntryType.ClientChange, Rules = ["intended", "registered", "client:webshop"] }).Activity);
+        Assert.Equal(1, OcsfEvents.Of(new LogEntry { Type = EntryType.ClientChange, Rules = ["done", "registered", "client:webshop"] }).Activity);
+        Assert.Equal(5, OcsfEvents.Of(new LogEntry { Type = EntryType.AccountChange, Rules = ["done", "disabled", "account:00"] }).Activity);
     }
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
