@@ -37,7 +37,7 @@ internal static class GateBenchmark
             var more = Enumerable.Range(0, Math.Min(Call, count - ids.Count)).Select(_ => new SubjectId(Uuid.Version7(TimeProvider.System, random))).ToList();
             foreach (var made in await keys.CreateAsync(more)) made.Dispose();
             await bench.AsOwnerAsync(
-                "insert into vault.subject (subject_id, row_version, key_version, record, record_seal, facts, created_at, updated_at) select s::uuid, 1, 1, decode(repeat('ab', 900), 'hex'), decode(repeat('cd', 32), 'hex'), '\\x01', now(), now() from unnest(string_to_array('"
+                "insert into vault.subject (subject_id, row_version, key_version, record, record_seal, facts, jurisdiction, created_at, updated_at) select s::uuid, 1, 1, decode(repeat('ab', 900), 'hex'), decode(repeat('cd', 32), 'hex'), '\\x01', 'eu', now(), now() from unnest(string_to_array('"
                 + string.Join(',', more) + "', ',')) as u (s)");
             ids.AddRange(more);
         }
