@@ -24,7 +24,7 @@ internal abstract class DatabaseConnections : IAsyncDisposable
     private static readonly TimeSpan Apart = TimeSpan.FromSeconds(1);
 
     /// <summary>A connection that was idle for so long is tried before it is used. No server is restarted in less.</summary>
-    private static readonly TimeSpan Idle = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan Idle = TimeSpan.FromMilliseconds(20);
 
     /// <summary>Connections remembered; a pool has fewer, and what is forgotten is tried once more.</summary>
     private const int MostRemembered = 1024;
