@@ -14,6 +14,11 @@ public sealed record VaultClientOptions
     /// <summary>How long calls that may be repeated are repeated, all waiting included. Zero: never.</summary>
     public TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(15);
 
+    /// <summary>
+    /// What the browser of the person said in its header <c>Sec-GPC</c>, for an application that calls on the person's behalf: the signal must not be lost on its way.
+    /// </summary>
+    public string? PrivacySignal { get; init; }
+
     /// <summary>Spreads the callers: 0 (inclusive) to 1 (exclusive).</summary>
     public Func<double> Jitter { get; init; } = () => RandomNumberGenerator.GetInt32(1 << 20) / (double)(1 << 20);
 }
@@ -89,6 +94,7 @@ internal sealed class VaultTransport(HttpClient http, TokenSource? tokens, Vault
         using var request = new HttpRequestMessage(call.Method, call.Path);
         request.Headers.Accept.ParseAdd(call.Accept);
         if (token is not null) request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
+        if (options.PrivacySignal is { Length: > 0 } signal) request.Headers.TryAddWithoutValidation("Sec-GPC", signal);
         if (call.IfMatch is not null) request.Headers.IfMatch.ParseAdd(call.IfMatch);
         if (call.IdempotencyKey is not null) request.Headers.Add("Idempotency-Key", call.IdempotencyKey);
         if (call.Body is not null)

@@ -57,6 +57,7 @@ public static class ConsoleModule
         map.Get("/console/proof/{index:long}/download", HomePages.ProofFileAsync);
         CustomerPages.Map(map);
         OfficerPages.Map(map);
+        ConsentPages.Map(map);
         HoldPages.Map(map);
         KeyPages.Map(map);
         AnalystPages.Map(map);

@@ -1,3 +1,4 @@
+using System.Globalization;
 using DataVault.Client;
 using DataVault.Client.Wire;
 using DataVault.Console.Pages;
@@ -17,6 +18,7 @@ internal static class CustomerPages
         map.Get("/console/me/accesses", AccessesAsync);
         map.Get("/console/me/consents", ConsentsAsync);
         map.Post("/console/me/consents/{purpose}", SetConsentAsync);
+        map.Get("/console/me/consents/{purpose}/receipt", ReceiptAsync);
         map.Get("/console/me/requests", RequestsAsync);
         map.Post("/console/me/requests", OpenAsync);
         map.Get("/console/me/erase", visit => Task.FromResult(visit.Page<ErasePage>()));
@@ -52,9 +54,20 @@ internal static class CustomerPages
 
     private static async Task<IResult> SetConsentAsync(Visit visit)
     {
-        var act = new SetConsent(visit.Form("state") ?? "", visit.Form("notice"), "console");
+        var act = new SetConsent(visit.Form("state") ?? "", visit.Form("notice"), "console")
+        {
+            Language = visit.Form("language"), LiftsObjection = visit.Form("lifts") == "yes" ? true : null,
+        };
         await visit.Vault.SetMyConsentAsync((string)visit.Http.Request.RouteValues["purpose"]!, act, visit.Cancellation);
         return Results.LocalRedirect("/console/me/consents?said=consent");
+    }
+
+    private static async Task<IResult> ReceiptAsync(Visit visit)
+    {
+        var purpose = (string)visit.Http.Request.RouteValues["purpose"]!;
+        var entry = long.TryParse(visit.Query("entry"), NumberStyles.None, CultureInfo.InvariantCulture, out var index) ? index : (long?)null;
+        var receipt = await visit.Vault.MyConsentReceiptAsync(purpose, entry, visit.Cancellation);
+        return Results.File(System.Text.Encoding.UTF8.GetBytes(receipt), "application/ld+json", "consent-receipt.json");
     }
 
     private static async Task<IResult> RequestsAsync(Visit visit) =>

@@ -95,7 +95,7 @@ internal sealed class Visits(SessionKeeper sessions, Backchannel backchannel, IA
             return HttpMethods.IsGet(context.Request.Method) ? ToSignIn(context) : Results.LocalRedirect("/console");
         // Antiforgery binds its tokens to this name: a token of one person is none for the next.
         if (ticket is not null) context.User = new ClaimsPrincipal(new ClaimsIdentity([new Claim(ClaimTypes.Name, $"{ticket.Realm}/{ticket.Name}/{ticket.Customer}")], "console"));
-        var visit = new Visit(context, ticket, Client(ticket), antiforgery, time);
+        var visit = new Visit(context, ticket, Client(ticket, context.Request.Headers["Sec-GPC"].ToString()), antiforgery, time);
         if (!HttpMethods.IsGet(context.Request.Method) && !await antiforgery.IsRequestValidAsync(context))
             return visit.Fail(400, "This form has expired", "Please go back, reload the page and try again.");
         return await GuardAsync(visit, page);
@@ -130,8 +130,10 @@ internal sealed class Visits(SessionKeeper sessions, Backchannel backchannel, IA
         }
     }
 
-    private VaultClient Client(SessionTicket? ticket) =>
-        new(backchannel.Http, ticket is null ? null : TokenSource.Fixed(ticket.AccessToken), new VaultClientOptions { Time = time, Patience = TimeSpan.FromSeconds(3) });
+    // What the browser signals is said to the vault with each call, word for word: it is the vault that knows what it means.
+    private VaultClient Client(SessionTicket? ticket, string signal) => new(
+        backchannel.Http, ticket is null ? null : TokenSource.Fixed(ticket.AccessToken),
+        new VaultClientOptions { Time = time, Patience = TimeSpan.FromSeconds(3), PrivacySignal = signal });
 
     private void Protect(HttpContext context)
     {

@@ -49,6 +49,7 @@ internal static class Words
         "search" => "Looked up",
         "export" => "Exported",
         "consent.change" => "Changed a consent",
+        "consent.receipt" => "Took a receipt of a consent",
         "request.change" => "Handled a request",
         "analytics.feed" => "Passed on, pseudonymised",
         "denied" => "Was refused",

@@ -158,16 +158,16 @@ public sealed record ConsentReceiptStatement
 
     private static ConsentReceiptStatement Take(JsonObject document)
     {
-        var record = document["dpv:hasRecordOfActivity"]!.AsArray()[0]!.AsObject();
-        var (act, notice, purpose) = (record["dv:act"]!.AsObject(), record["dpv:hasNotice"]!.AsObject(), record["dpv:hasPurpose"]!.AsObject());
-        var who = record["dpv:hasDataController"]?.AsObject();
+        var record = Member<JsonArray>(document, "dpv:hasRecordOfActivity")[0] as JsonObject ?? throw new FormatException("There is no record.");
+        var (act, notice, purpose) = (Member<JsonObject>(record, "dv:act"), Member<JsonObject>(record, "dpv:hasNotice"), Member<JsonObject>(record, "dpv:hasPurpose"));
+        var who = record["dpv:hasDataController"] as JsonObject;
         var special = Text(act, "dv:special");
         return new ConsentReceiptStatement
         {
             Act = TakeAct(record, act, notice), Purpose = Text(purpose, "dct:identifier"), Title = Text(purpose, "dct:title"), Dpv = Text(purpose, "@type"),
             LegalBasis = Text(act, "dv:basis"), SpecialBasis = special.Length > 0 ? special : null, NoticeText = OptionalText(notice, "dct:description"),
-            Categories = [.. record["dpv:hasPersonalData"]!.AsArray().Select(item => item!.GetValue<string>())], PolicyVersion = Text(document, "dv:policy"),
-            WithdrawAt = record["dpv:hasConsentControl"] is { } control ? Text(control.AsObject(), "dpv:isExercisedAt") : null,
+            Categories = [.. Member<JsonArray>(record, "dpv:hasPersonalData").Select(item => item?.GetValue<string>() ?? "")], PolicyVersion = Text(document, "dv:policy"),
+            WithdrawAt = record["dpv:hasConsentControl"] is JsonObject control ? Text(control, "dpv:isExercisedAt") : null,
             Controller = who is null ? null : new ReceiptController(Text(who, "dpv:hasName"), Text(who, "dpv:hasAddress"), Text(who, "dpv:hasContact")),
             Before = Convert.FromHexString(OptionalText(document, "dv:before") ?? ""),
         };
@@ -176,14 +176,14 @@ public sealed record ConsentReceiptStatement
     private static ConsentEvidence TakeAct(JsonObject record, JsonObject act, JsonObject notice) => new()
     {
         Subject = Guid.ParseExact(Text(record, "dpv:hasDataSubject")[Urn.Length..], "D"),
-        Purpose = act["dv:purpose"]!.GetValue<int>(),
+        Purpose = Member<JsonValue>(act, "dv:purpose").GetValue<int>(),
         State = ConsentStates.TryParse(Text(act, "dv:state"), out var state) ? state : throw new FormatException("The state is unknown."),
         At = TimeOf(Text(record, "dpv:isIndicatedAtTime")),
-        Expires = OptionalText(record["dpv:hasDuration"]!.AsObject(), "dct:valid") is { } end ? TimeOf(end) : null,
+        Expires = OptionalText(Member<JsonObject>(record, "dpv:hasDuration"), "dct:valid") is { } end ? TimeOf(end) : null,
         Notice = Text(notice, "dct:hasVersion"),
         Channel = Text(record, "dpv:hasIndicationMethod"),
         RecordedBy = Array.Find(Enum.GetValues<ConsentRecorder>(), recorder => Word(recorder) == Text(act, "dv:recordedBy")),
-        LiftsObjection = act["dv:liftsObjection"]!.GetValue<bool>(),
+        LiftsObjection = Member<JsonValue>(act, "dv:liftsObjection").GetValue<bool>(),
         NoticeHash = Convert.FromHexString(Text(notice, "dv:sha256")),
         Language = Text(notice, "dct:language"),
         Guardian = Text(act, "dv:guardian"),
@@ -209,7 +209,10 @@ public sealed record ConsentReceiptStatement
 
     private static JsonArray Texts(IEnumerable<string> texts) => new([.. texts.Select(text => (JsonNode)text)]);
 
-    private static string Text(JsonObject from, string name) => from[name]!.GetValue<string>();
+    private static T Member<T>(JsonObject from, string name)
+        where T : JsonNode => from[name] as T ?? throw new FormatException("A member is missing.");
+
+    private static string Text(JsonObject from, string name) => Member<JsonValue>(from, name).GetValue<string>();
 
     private static string? OptionalText(JsonObject from, string name) => from[name]?.GetValue<string>();
 

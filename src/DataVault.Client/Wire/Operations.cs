@@ -30,7 +30,14 @@ public sealed record PolicyView(
 public sealed record FieldView(string Name, string Label, string Type, string Class, string Category, bool Special, string? Index);
 
 /// <summary>A purpose of the registry.</summary>
-public sealed record PurposeView(string Name, string Title, string LegalBasis, bool NeedsConsent, string Notice, string NoticeVersion);
+public sealed record PurposeView(string Name, string Title, string LegalBasis, bool NeedsConsent, string Notice, string NoticeVersion)
+{
+    /// <summary>Language of the notice.</summary>
+    public string? NoticeLanguage { get; init; }
+
+    /// <summary>The same notice in other languages, by language.</summary>
+    public IReadOnlyDictionary<string, string>? OtherNotices { get; init; }
+}
 
 /// <summary>A role.</summary>
 public sealed record RoleView(string Name, string Title, IReadOnlyList<string> Parents);

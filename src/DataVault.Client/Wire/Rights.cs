@@ -55,7 +55,7 @@ public sealed record SetConsent(string State, string? Notice = null, string? Cha
     public string? Guardian { get; init; }
 
     /// <summary>The person was told that they object to this purpose, and consents all the same.</summary>
-    public bool LiftsObjection { get; init; }
+    public bool? LiftsObjection { get; init; }
 }
 
 /// <summary>What was true of a consent at an instant, with everything that shows it.</summary>

@@ -64,7 +64,7 @@ internal static class ConsentEndpoints
         var purpose = PurposeOf(context, call);
         var changed = await ledger.SetAsync(
             call.Caller, subject,
-            new ConsentStatement(purpose, body.State, body.Notice, body.Channel, body.Expires) { Language = body.Language, Guardian = body.Guardian, LiftsObjection = body.LiftsObjection },
+            new ConsentStatement(purpose, body.State, body.Notice, body.Channel, body.Expires) { Language = body.Language, Guardian = body.Guardian, LiftsObjection = body.LiftsObjection == true },
             call.RequestId, call.Cancellation);
         await Answer.JsonAsync(context, new ConsentWritten(View(changed.Consent), new Receipt(changed.LogIndex)));
     }

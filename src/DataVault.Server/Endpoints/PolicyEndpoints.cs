@@ -37,7 +37,7 @@ internal static class PolicyEndpoints
     private static Task ViewAsync(HttpContext context, PolicySet policy) => Answer.JsonAsync(context, new PolicyView(
         policy.Version,
         [.. policy.Catalogue.Fields.Select(View)],
-        [.. policy.Purposes.All.Select(p => new PurposeView(p.Name, p.Title, p.LegalBasis, p.NeedsConsent, p.Notice, p.NoticeVersion))],
+        [.. policy.Purposes.All.Select(p => new PurposeView(p.Name, p.Title, p.LegalBasis, p.NeedsConsent, p.Notice, p.NoticeVersion) { NoticeLanguage = p.Notices is [var own, ..] ? own.Language : null, OtherNotices = p.Notices.Count > 1 ? p.Notices.Skip(1).ToDictionary(n => n.Language, n => n.Text) : null })],
         [.. policy.Roles.All.Select(r => new RoleView(r.Name, r.Title, r.Parents))],
         [.. policy.Events.Types.Select(t => new EventTypeView(t.Type, t.Label, [.. t.Properties.Select(p => p.Name)]))]));
 

@@ -207,7 +207,7 @@ public sealed class ProofFileTests
         return entries;
     }
 
-    private static TlogProof Prove(List<byte[]> entries, int index)
+    internal static TlogProof Prove(List<byte[]> entries, int index)
     {
         var log = MemoryLog.Of(entries);
         var node = TlogTiles.NodeReader(entries.Count, (level, n, width) => log.Files[TlogTiles.TilePath(level, n, width)]);

@@ -11,7 +11,7 @@ internal static class TransparencyVectors
     [
         new("log-entries", Entries, Entry), new("trees", Trees, Tree), new("tile-paths", TilePaths, TilePath), new("entry-bundles", Bundles, Bundle),
         new("checkpoints", Checkpoints, SignedCheckpoint), new("proofs", Proofs, Proof), new("erasure-certificates", Superseded, Certificate),
-        new("erasure-certificates-2", Certificates, Certificate),
+        new("erasure-certificates-2", Certificates, Certificate), new("consent-acts", Acts, Act), new("consent-receipts", Receipts, Receipt),
     ];
 
     private static IEnumerable<Vector> Entries()
@@ -140,6 +140,39 @@ internal static class TransparencyVectors
         {
             ["verdict"] = read ? certificate!.Verify(NoteVerifier.Parse(v["key"])) ?? "valid" : "does not read", ["certificate"] = certificate!.ToString(),
             ["executed"] = $"{certificate.Statement.ExecutedIndex}", ["commitment"] = Vector.Hex(certificate.Statement.KeyCommitment.Span),
+        };
+    }
+
+    // Form 1 is of acts from before the vault kept who recorded them; its hash stands in old logs.
+    private static IEnumerable<Vector> Acts() => new[] { 0, 1, 2, 3, 4 }.Select(by => new Vector
+    {
+        ["subject"] = "01980c5e-5c1b-7a64-9d2a-0f4b1f3c9e77", ["purpose"] = "3", ["state"] = $"{(by == 4 ? 9 : 1 + by)}", ["at"] = "1772360100123456", ["expires"] = by % 2 == 0 ? "" : "1835432100000001",
+        ["notice"] = by == 4 ? "" : "2026-01", ["channel"] = by == 4 ? "gpc" : "web", ["by"] = $"{by}", ["lifts"] = by == 1 ? "1" : "0",
+        ["noticeHash"] = by is 0 or 4 ? "" : new CountedBytes("consent-acts").Hex(32), ["language"] = by is 0 or 4 ? "" : "de", ["guardian"] = by == 2 ? "GC-2026-0113" : "",
+    });
+
+    private static Vector Act(Vector v) => new()
+    {
+        ["hash"] = Vector.Hex(new ConsentEvidence
+        {
+            Subject = Guid.Parse(v["subject"]), Purpose = v.Number("purpose"), State = (byte)v.Number("state"), At = DateTimeOffset.UnixEpoch.AddMicroseconds(v.Long("at")),
+            Expires = v["expires"].Length == 0 ? null : DateTimeOffset.UnixEpoch.AddMicroseconds(v.Long("expires")), Notice = v["notice"], Channel = v["channel"],
+            RecordedBy = (ConsentRecorder)v.Number("by"), LiftsObjection = v["lifts"] == "1", NoticeHash = v.Bytes("noticeHash"), Language = v["language"], Guardian = v["guardian"],
+        }.Hash()),
+    };
+
+    private static IEnumerable<Vector> Receipts()
+    {
+        yield return new() { ["receipt"] = ConsentReceiptTests.Receipt().ToString(), ["key"] = MemoryLog.Signer.VerifierKey };
+    }
+
+    private static Vector Receipt(Vector v)
+    {
+        var read = ConsentReceipt.TryParse(v["receipt"], out var receipt);
+        return new()
+        {
+            ["verdict"] = read ? receipt!.Verify(NoteVerifier.Parse(v["key"])) ?? "valid" : "does not read", ["receipt"] = receipt!.ToString(), ["id"] = $"{receipt.Statement.Id}",
+            ["act"] = Vector.Hex(receipt.Statement.Act.Hash()), ["entry"] = $"{receipt.Proof.Index}",
         };
     }
 

@@ -169,6 +169,75 @@ public sealed partial class ConsoleTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Withdrawing_takes_no_more_than_giving()
+    {
+        var html = await _browser.GetStringAsync("/console/me/consents");
+        var (given, open) = (ConsentForm(html, "marketing"), ConsentForm(html, "analytics"));
+        Assert.Contains("""<button name="state" value="withdrawn">""", given, StringComparison.Ordinal);
+        Assert.Contains("""<button name="state" value="given">""", open, StringComparison.Ordinal);
+        Assert.Equal(Inputs(open), Inputs(given));
+        Assert.DoesNotContain(Inputs(given), input => !input.StartsWith("hidden", StringComparison.Ordinal));
+
+        // One click each, and each is done when it is answered: no page between asks again.
+        foreach (var state in new[] { "given", "withdrawn" })
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, "/console/me/consents/marketing") { Content = Form(html, ("state", state)) };
+            using var answer = await _browser.SendAsync(request);
+            Assert.Equal("/console/me/consents", answer.RequestMessage!.RequestUri!.AbsolutePath);
+            Assert.Contains(_vault.Told, told => told.StartsWith("PUT /v1/me/consents/marketing {\"state\":\"" + state, StringComparison.Ordinal));
+        }
+    }
+
+    [Fact]
+    public async Task Who_objects_by_signal_is_told_and_may_consent_all_the_same()
+    {
+        var html = await _browser.GetStringAsync("/console/me/consents");
+        Assert.Contains("Global Privacy Control", html, StringComparison.Ordinal);
+        var form = ConsentForm(html, "personalisation");
+        Assert.Contains("Consent all the same", form, StringComparison.Ordinal);
+        await _browser.PostAsync("/console/me/consents/personalisation", Form(html, ("state", "given"), ("lifts", "yes"), ("language", "en")));
+        Assert.Contains(_vault.Told, told => told == """PUT /v1/me/consents/personalisation {"state":"given","channel":"console","language":"en","liftsObjection":true}""");
+    }
+
+    [Fact]
+    public async Task The_browsers_signal_reaches_the_vault_word_for_word()
+    {
+        await _browser.GetStringAsync("/console/me");
+        Assert.DoesNotContain(_vault.Told, told => told.StartsWith("signal", StringComparison.Ordinal));
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/console/me/consents") { Headers = { { "Sec-GPC", "1" } } };
+        using var answer = await _browser.SendAsync(request);
+        Assert.Contains("signal 1 /v1/me/consents", _vault.Told);
+    }
+
+    [Fact]
+    public async Task A_person_takes_receipts_along_and_an_officer_the_proof()
+    {
+        var html = await _browser.GetStringAsync("/console/me/consents");
+        var receipt = await _browser.GetAsync("/console/me/consents/marketing/receipt?entry=12");
+        Assert.Contains("/console/me/consents/marketing/receipt?entry=12", html, StringComparison.Ordinal);
+        Assert.Equal(("application/ld+json", "attachment"), (receipt.Content.Headers.ContentType!.MediaType, receipt.Content.Headers.ContentDisposition!.DispositionType));
+
+        using var officer = Browser();
+        _vault.Role = "compliance-officer";
+        var page = await officer.GetStringAsync("/console/officer/consents?customer=0198c3f2-6c1a-7000-8000-000000000001&purpose=marketing&at=2025-03-04T00:00");
+        Assert.Contains("We &lt;b&gt;write&lt;/b&gt; to you.", page, StringComparison.Ordinal);
+        Assert.Contains("not provable", page, StringComparison.Ordinal);
+        var proof = await officer.GetAsync("/console/officer/consents/proof?customer=0198c3f2-6c1a-7000-8000-000000000001&purpose=marketing");
+        Assert.Equal("application/json", proof.Content.Headers.ContentType!.MediaType);
+        Assert.Equal(HttpStatusCode.BadRequest, (await officer.GetAsync("/console/officer/consents?customer=ada&purpose=marketing")).StatusCode);
+    }
+
+    [GeneratedRegex("<form method=\"post\" action=\"/console/me/consents/([a-z]+)\".*?</form>", RegexOptions.Singleline)]
+    private static partial Regex ConsentForms();
+
+    [GeneratedRegex("<input type=\"([a-z]+)\" name=\"([A-Za-z_]+)\"")]
+    private static partial Regex Input();
+
+    private static string ConsentForm(string html, string purpose) => ConsentForms().Matches(html).Single(form => form.Groups[1].Value == purpose).Value;
+
+    private static string[] Inputs(string form) => [.. Input().Matches(form).Select(input => $"{input.Groups[1].Value} {input.Groups[2].Value}")];
+
+    [Fact]
     public async Task A_consent_is_withdrawn_with_one_button()
     {
         var html = await _browser.GetStringAsync("/console/me/consents");

@@ -97,6 +97,7 @@ public sealed class PaperVault : IAsyncDisposable
         using var reader = new StreamReader(context.Request.Body);
         var body = await reader.ReadToEndAsync();
         var path = context.Request.Path.Value!;
+        if (context.Request.Headers.TryGetValue("Sec-GPC", out var signal)) Told.Add($"signal {signal} {path}");
         if (context.Request.Method != "GET") Told.Add($"{context.Request.Method} {path} {body}");
         if (Broken is { } status)
         {
@@ -128,8 +129,12 @@ public sealed class PaperVault : IAsyncDisposable
         "/v1/me/profile" => Profile(),
         "/v1/me/events" => new ReleasedEvents(Empty ? [] : [Event("purchase"), Event("page_view")], Empty ? null : "more", new Receipt(8)),
         "/v1/me/accesses" => new Page<Access>(Empty ? [] : Accesses(), Empty ? null : "more"),
-        "/v1/me/consents" => new Consents(s_customer, Empty ? [] : [Consent("marketing", "given"), Consent("analytics", "unknown"), Consent("service-delivery", "unknown", "contract")]),
-        "/v1/me/consents/marketing" => new ConsentWritten(Consent("marketing", "withdrawn"), new Receipt(5)),
+        "/v1/me/consents" => new Consents(s_customer, Empty ? [] : [Consent("marketing", "given") with { RenewalDue = true }, Consent("analytics", "unknown"), Consent("personalisation", "given") with { Objected = true, BySignal = true }, Consent("service-delivery", "unknown", "contract")]),
+        _ when path.EndsWith("/receipt", StringComparison.Ordinal) => Receipt(),
+        "/v1/consents/figures" => new ConsentFigures(s_then, Empty ? [] : [new ConsentFigure("marketing", new Dictionary<string, long> { ["given"] = 120, ["withdrawn"] = 7 }, 3, 2, 1)]),
+        _ when path.Contains("/consents/", StringComparison.Ordinal) && path.EndsWith("/proof", StringComparison.Ordinal) =>
+            new ConsentProof(s_customer, "marketing", s_then, "given", true, [JsonSerializer.SerializeToElement(Receipt())], "checkpoint", ["Check each receipt."]),
+        "/v1/me/consents/marketing" or "/v1/me/consents/personalisation" => new ConsentWritten(Consent("marketing", "withdrawn"), new Receipt(5)),
         "/v1/me/requests" or "/v1/requests" when method == "GET" => new Page<RightsRequest>(Empty ? [] : Requests(), null),
         "/v1/requests" => Requests()[0],
         "/v1/audit/entries" => new Page<AuditEntryView>(Empty ? [] : Entries(), Empty ? null : "more"),
@@ -176,7 +181,8 @@ public sealed class PaperVault : IAsyncDisposable
             new("dietaryRequirements", "Dietary requirements", "text-list", "health", "pd:Health", true, null),
         ],
         [
-            new("marketing", "Marketing", "consent", true, "We write to you about offers that fit you.", "2025-01"), new("analytics", "Analytics", "consent", true, "We count how many people buy what. Nobody is looked at alone.", "2025-01"),
+            new("marketing", "Marketing", "consent", true, "We write to you about offers that fit you.", "2025-01"), new("analytics", "Analytics", "consent", true, "We count how many people buy what. Nobody is looked at alone.", "2025-01") { NoticeLanguage = "en", OtherNotices = new Dictionary<string, string> { ["de"] = "Wir zählen nur." } },
+            new("personalisation", "Personalisation", "consent", true, "We choose what we show you.", "2025-01"),
             new("service-delivery", "Delivering what you ordered", "contract", false, "We need your data to deliver.", "2025-01"),
         ],
         [new("ingest", "Applications that bring data in", []), new("analyst", "Analyst", []), new("marketing", "Campaign management", [])],
@@ -187,8 +193,22 @@ public sealed class PaperVault : IAsyncDisposable
         new Dictionary<string, JsonElement> { ["sku"] = JsonSerializer.SerializeToElement("85123A"), ["total"] = JsonSerializer.SerializeToElement(new { amount = "15.30", currency = "GBP" }) });
 
     private static ConsentState Consent(string purpose, string state, string basis = "consent") => new(
-        purpose, purpose == "marketing" ? "Marketing" : purpose == "analytics" ? "Analytics" : "Delivering what you ordered", state, state == "unknown" ? null : s_then, null, "2025-01", basis,
+        purpose, purpose == "marketing" ? "Marketing" : purpose == "analytics" ? "Analytics" : purpose == "personalisation" ? "Personalisation" : "Delivering what you ordered", state, state == "unknown" ? null : s_then, null, "2025-01", basis,
         state == "unknown" ? [] : [new ConsentEvent("given", s_then, "2025-01", "web", 12)]);
+
+    private static Dictionary<string, object> Receipt() => new()
+    {
+        ["@type"] = "dpv:ConsentReceipt",
+        ["dpv:hasRecordOfActivity"] = new object[]
+        {
+            new Dictionary<string, object>
+            {
+                ["dpv:isIndicatedAtTime"] = "2025-03-03T09:30:00.000000Z", ["dpv:hasIndicationMethod"] = "web",
+                ["dpv:hasNotice"] = new Dictionary<string, object> { ["dct:hasVersion"] = "2025-01", ["dct:language"] = "en", ["dct:description"] = "We <b>write</b> to you." },
+                ["dv:act"] = new Dictionary<string, object> { ["dv:state"] = "given", ["dv:recordedBy"] = "person", ["dv:guardian"] = "" },
+            },
+        },
+    };
 
     private static Access[] Accesses() =>
     [

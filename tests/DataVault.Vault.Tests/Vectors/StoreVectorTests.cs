@@ -15,7 +15,7 @@ public sealed class StoreVectorTests
 {
     private static readonly VectorKind[] Kinds =
     [
-        new("subject-keys", People, Keys), new("class-groups", Groups, Group), new("packed-records", Records, Packed), new("record-seals", Seals, Seal), new("facts", Facts, Encoded),
+        new("subject-keys", People, Keys), new("class-groups", Groups, Group), new("packed-records", Records, Packed), new("record-seals", Seals, Seal), new("facts", Facts, Encoded), new("facts-3", AgedFacts, Aged),
         new("tombstones", Tombstones, Journal),
     ];
 
@@ -108,6 +108,20 @@ public sealed class StoreVectorTests
         "0103020001010000000065e1b1800002020000000000000000020003ffff",
         "020601000702000000000000000000010002044d00010001000500010009",
     }.Select(text => new Vector { ["facts"] = text });
+
+    private static IEnumerable<Vector> AgedFacts() => new[]
+    {
+        "0308000000",
+        "031003000101000000000000000000022200000000000000000003610000000065e1b180010007010001000100000000",
+        "030901000404000000000000000001000300",
+    }.Select(text => new Vector { ["facts"] = text });
+
+    private static Vector Aged(Vector v)
+    {
+        var facts = FactsCodec.Decode(v.Bytes("facts"));
+        var consents = facts.Consents.Select(consent => $"{consent.PurposeId} {consent.Status} {consent.Backing} {consent.DespiteSignal}");
+        return new() { ["facts"] = Vector.Hex(FactsCodec.Encode(facts)), ["read"] = $"child {facts.Child}, {facts.Holds.Count} holds, {string.Join(", ", consents)}" };
+    }
 
     private static Vector Encoded(Vector v)
     {
