@@ -44,7 +44,7 @@ public sealed class WithdrawalTests(TwoServers servers) : IClassFixture<TwoServe
 
         await stop.CancelAsync();
         await reading;
-        Assert.Empty(seen.Where(read => read is { After: >= 0, Given: false, Released: true }));
+        Assert.DoesNotContain(seen, read => read is { After: >= 0, Given: false, Released: true });
         Assert.Contains(seen, read => read.Released);
         Assert.Contains(seen, read => read is { After: >= 0, Given: false, Released: false });
         await AgainstTheLogAsync(seen);
