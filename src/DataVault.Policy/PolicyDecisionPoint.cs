@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using System.Numerics;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 
 namespace DataVault.Policy;
 
@@ -113,7 +114,7 @@ public sealed class PolicyDecisionPoint
     {
         ArgumentNullException.ThrowIfNull(request);
         ArgumentNullException.ThrowIfNull(facts);
-        var items = request.Items ?? everyField;
+        var items = Items(request.Items);
         if (!CanReach(request.Recipient, request.Subject, facts)) return RefuseAll(items, Obstacle.NotPermitted, reachable: false);
         if (!purposeOrdinals.TryGetValue(request.Purpose, out var ordinal)) return RefuseAll(items, Obstacle.NotPermitted);
         if (!request.Recipient.IsBoundTo(request.Purpose)) return RefuseAll(items, Obstacle.PurposeNotBound);
@@ -122,7 +123,8 @@ public sealed class PolicyDecisionPoint
         var roles = request.Recipient.Roles;
         var few = default(FewRows);
         Span<HeldRow> rows = roles.Count <= FewRows.Count ? few : new HeldRow[roles.Count];
-        var weighing = new Weighing(table.Guards, stackalloc byte[table.Guards.Length], stackalloc ulong[(table.RuleIds.Length / 64) + 1])
+        var words = (table.RuleIds.Length / 64) + 1;
+        var weighing = new Weighing(table, stackalloc byte[table.Guards.Length], stackalloc ulong[words], stackalloc ulong[words])
         {
             Request = request,
             Facts = facts,
@@ -146,10 +148,13 @@ public sealed class PolicyDecisionPoint
     }
 
     /// <summary>What stays the same for all items of a request, and what is gathered over them.</summary>
-    private ref struct Weighing(Guard[] guards, Span<byte> tested, Span<ulong> used)
+    private ref struct Weighing(DecisionTable table, Span<byte> tested, Span<ulong> used, Span<ulong> several)
     {
-        private readonly Guard[] guards = guards;
         private readonly Span<byte> tested = tested;
+        private readonly Span<ulong> used = used;
+        private readonly Span<ulong> several = several;
+        private NamedRules? first;
+        private bool isSeveral;
 
         public required AccessRequest Request { get; init; }
 
@@ -167,23 +172,72 @@ public sealed class PolicyDecisionPoint
         /// <summary>Set where a hold, or what it left of an erased person, may stand in the way of an item.</summary>
         public required bool MayBeHeld { get; init; }
 
-        public readonly Span<ulong> Used = used;
-
-        public int Obligations;
+        public int Obligations { get; set; }
 
         /// <summary>What stands in the way of a condition, tested when first asked for.</summary>
         public readonly Obstacle Test(int guard)
         {
             if (guard == 0) return Obstacle.None;
-            if (tested[guard] == 0) tested[guard] = (byte)(1 + (int)guards[guard].Test(Request, Facts, Now));
+            if (tested[guard] == 0) tested[guard] = (byte)(1 + (int)table.Guards[guard].Test(Request, Facts, Now));
             return (Obstacle)(tested[guard] - 1);
         }
 
-        public readonly void Use(NamedRules rules)
+        /// <summary>These rules determine the item at hand.</summary>
+        public void Use(NamedRules rules)
         {
-            foreach (var index in rules.Indexes) Used[index >> 6] |= 1UL << (index & 63);
+            Mark(used, rules);
+            if (first is null)
+            {
+                first = rules;
+            }
+            else if (!ReferenceEquals(first, rules))
+            {
+                if (!isSeveral) Mark(several, first);
+                Mark(several, rules);
+                isSeveral = true;
+            }
+        }
+
+        /// <summary>The rules that determined the item at hand. One group has its list already; of several it is made.</summary>
+        public string[] TakeRules()
+        {
+            var ids = isSeveral ? Named(several) : first?.Ids ?? [];
+            if (isSeveral) several.Clear();
+            (first, isSeveral) = (null, false);
+            return ids;
+        }
+
+        /// <summary>The rules that determined anything.</summary>
+        public readonly string[] AllRules() => Named(used);
+
+        private static void Mark(Span<ulong> marks, NamedRules rules)
+        {
+            foreach (var index in rules.Indexes) marks[index >> 6] |= 1UL << (index & 63);
+        }
+
+        private readonly string[] Named(ReadOnlySpan<ulong> marks)
+        {
+            var count = 0;
+            foreach (var word in marks) count += BitOperations.PopCount(word);
+            if (count == 0) return [];
+            var ids = new string[count];
+            var next = 0;
+            for (var word = 0; word < marks.Length; word++)
+            {
+                for (var rest = marks[word]; rest != 0; rest &= rest - 1) ids[next++] = table.RuleIds[(word * 64) + BitOperations.TrailingZeroCount(rest)];
+            }
+
+            return ids;
         }
     }
+
+    private ReadOnlySpan<RequestedItem> Items(IReadOnlyList<RequestedItem>? items) => items switch
+    {
+        null => everyField,
+        RequestedItem[] array => array,
+        List<RequestedItem> list => CollectionsMarshal.AsSpan(list),
+        _ => items.ToArray(),
+    };
 
     /// <returns>How many rows there are.</returns>
     private int Rows(AccessRequest request, DecisionFacts facts, int purpose, Span<HeldRow> rows)
@@ -198,39 +252,47 @@ public sealed class PolicyDecisionPoint
         return count;
     }
 
-    private Decision DecideAll(IReadOnlyList<RequestedItem> items, ref Weighing weighing)
+    private static Decision DecideAll(ReadOnlySpan<RequestedItem> items, ref Weighing weighing)
     {
-        var decisions = new ItemDecision[items.Count];
-        var permits = new FieldPermit[items.Count];
+        var decisions = new ItemDecision[items.Length];
         var released = 0;
         for (var index = 0; index < decisions.Length; index++)
         {
-            ref var decision = ref decisions[index];
-            decision = DecideItem(items[index], ref weighing);
-            if (decision.Permit is { } permit) permits[released++] = permit;
+            decisions[index] = DecideItem(items[index], ref weighing);
+            if (decisions[index].Permit is not null) released++;
         }
 
-        if (released < permits.Length) Array.Resize(ref permits, released);
-        return new Decision(decisions, permits, ObligationSet.ListOf(weighing.Obligations), UsedRules(weighing.Used));
+        return new Decision(decisions, Permits(decisions, released), ObligationSet.ListOf(weighing.Obligations), weighing.AllRules());
+    }
+
+    private static FieldPermit[] Permits(ItemDecision[] decisions, int released)
+    {
+        if (released == 0) return [];
+        var permits = new FieldPermit[released];
+        var next = 0;
+        foreach (ref readonly var decision in decisions.AsSpan())
+        {
+            if (decision.Permit is { } permit) permits[next++] = permit;
+        }
+
+        return permits;
     }
 
     private static ItemDecision DecideItem(RequestedItem requested, ref Weighing weighing)
     {
         var item = requested.Item;
         var nearest = Weigh(item.Ordinal, ref weighing, out var widest);
-        if (Forbidden(item.Ordinal, ref weighing, out var forbids) is var forbidden && forbidden != Obstacle.None)
-        {
-            return Refuse(item, nearest == Obstacle.NotPermitted ? nearest : forbidden, forbids);
-        }
-
+        var forbidden = Forbidden(item.Ordinal, ref weighing);
+        if (forbidden != Obstacle.None) return Refuse(item, nearest == Obstacle.NotPermitted ? nearest : forbidden, weighing.TakeRules());
         if (nearest == Obstacle.NotPermitted) return Refuse(item, nearest, []);
         if (weighing.MayBeHeld && IsHeld(item, ref weighing)) return Refuse(item, Obstacle.OnHold, []);
         if (weighing.Stop != Obstacle.None) return Refuse(item, weighing.Stop, []);
         if (nearest != Obstacle.None) return Refuse(item, nearest, []);
 
-        var rules = Determining(item.Ordinal, widest, ref weighing);
+        Determine(item.Ordinal, widest, ref weighing);
         var narrows = requested.Narrower < widest && ActionNames.Discloses(weighing.Request.Action);
-        return new ItemDecision(new FieldPermit(item, narrows ? requested.Narrower!.Value : widest, weighing.Request.Action, weighing.Request.Subject), rules);
+        var permit = new FieldPermit(item, narrows ? requested.Narrower!.Value : widest, weighing.Request.Action, weighing.Request.Subject);
+        return new ItemDecision(permit, weighing.TakeRules());
     }
 
     private static ItemDecision Refuse(CatalogueItem item, Obstacle obstacle, string[] rules) => new(item, ReasonOf[(int)obstacle], rules);
@@ -259,10 +321,9 @@ public sealed class PolicyDecisionPoint
     }
 
     /// <summary>Of the forbids that apply, what is farthest from release.</summary>
-    private static Obstacle Forbidden(int item, ref Weighing weighing, out string[] ids)
+    private static Obstacle Forbidden(int item, ref Weighing weighing)
     {
         var obstacle = Obstacle.None;
-        ids = [];
         foreach (ref readonly var row in weighing.Rows)
         {
             if (row.Cells[item] is not { } cell) continue;
@@ -271,7 +332,6 @@ public sealed class PolicyDecisionPoint
                 var exception = forbid.Guard == 0 ? Obstacle.NotPermitted : weighing.Test(forbid.Guard);
                 if (exception == Obstacle.None) continue;
                 if (exception > obstacle) obstacle = exception;
-                ids = Union(ids, forbid.Rules.Ids);
                 weighing.Use(forbid.Rules);
             }
         }
@@ -279,9 +339,8 @@ public sealed class PolicyDecisionPoint
         return obstacle;
     }
 
-    private static string[] Determining(int item, Form form, ref Weighing weighing)
+    private static void Determine(int item, Form form, ref Weighing weighing)
     {
-        string[] ids = [];
         foreach (ref readonly var row in weighing.Rows)
         {
             if (!row.Reaches || row.Cells[item] is not { } cell) continue;
@@ -289,35 +348,18 @@ public sealed class PolicyDecisionPoint
             {
                 if (permit.Form < form) break;
                 if (permit.Form != form || weighing.Test(permit.Guard) != Obstacle.None) continue;
-                ids = Union(ids, permit.Rules.Ids);
                 weighing.Obligations |= permit.Obligations;
                 weighing.Use(permit.Rules);
             }
         }
-
-        return ids;
     }
 
-    private static string[] Union(string[] left, string[] right) =>
-        left.Length == 0 || left == right ? right : [.. left.Union(right).Order(StringComparer.Ordinal)];
-
-    private string[] UsedRules(ReadOnlySpan<ulong> used)
+    private static Decision RefuseAll(ReadOnlySpan<RequestedItem> items, Obstacle obstacle, bool reachable = true)
     {
-        var count = 0;
-        foreach (var word in used) count += BitOperations.PopCount(word);
-        if (count == 0) return [];
-        var ids = new string[count];
-        var next = 0;
-        for (var word = 0; word < used.Length; word++)
-        {
-            for (var rest = used[word]; rest != 0; rest &= rest - 1) ids[next++] = table.RuleIds[(word * 64) + BitOperations.TrailingZeroCount(rest)];
-        }
-
-        return ids;
+        var decisions = new ItemDecision[items.Length];
+        for (var index = 0; index < decisions.Length; index++) decisions[index] = Refuse(items[index].Item, obstacle, []);
+        return new Decision(decisions, [], [], []) { Reachable = reachable };
     }
-
-    private static Decision RefuseAll(IReadOnlyList<RequestedItem> items, Obstacle obstacle, bool reachable = true) =>
-        new([.. items.Select(requested => Refuse(requested.Item, obstacle, []))], [], [], []) { Reachable = reachable };
 
     /// <summary>What the facts hold against the purpose itself, whatever the item.</summary>
     private static Obstacle Stop(Purpose purpose, DecisionFacts facts, DateTimeOffset now)
