@@ -130,6 +130,17 @@ public sealed record DecisionFacts(IReadOnlyList<ConsentFact> Consents, IReadOnl
     /// <summary>Names (people.yaml) in which the recipient stands to this subject, such as <c>assigned-agent</c>.</summary>
     public IReadOnlyList<string> Relations { get; init; } = [];
 
+    /// <summary>Whether the person objects to a purpose.</summary>
+    internal bool ObjectsTo(int purpose)
+    {
+        for (var index = 0; index < ObjectedPurposes.Count; index++)
+        {
+            if (ObjectedPurposes[index] == purpose) return true;
+        }
+
+        return false;
+    }
+
     /// <summary>Whether a hold keeps the item from being erased.</summary>
     public bool Keeps(CatalogueItem item)
     {

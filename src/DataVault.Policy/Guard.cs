@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using System.Globalization;
 
 namespace DataVault.Policy;
@@ -36,7 +37,7 @@ internal sealed class Guard
     public IReadOnlyList<int> Consents { get; init; } = [];
 
     /// <summary>Those of them to which a child does not consent alone.</summary>
-    public IReadOnlyList<int> Guarded { get; init; } = [];
+    public FrozenSet<int> Guarded { get; init; } = [];
 
     /// <summary>Whose record it is.</summary>
     public PersonCircle Circle { get; init; } = PersonCircle.Everybody;
@@ -244,7 +245,8 @@ internal sealed class TimeWindow
 
     public bool Contains(DateTimeOffset now)
     {
-        var local = TimeZoneInfo.ConvertTime(now, Zone);
+        var utc = now.UtcDateTime;
+        var local = utc + Zone.GetUtcOffset(utc);
         var day = ((int)local.DayOfWeek + 6) % 7;
         var at = (day * MinutesOfDay) + (local.Hour * 60) + local.Minute;
         return (open[at / 64] >> (at % 64) & 1) != 0;

@@ -190,7 +190,7 @@ public sealed class PolicyDecisionPoint
             {
                 first = rules;
             }
-            else if (!ReferenceEquals(first, rules))
+            else if (!ReferenceEquals(first, rules) && !first.Indexes.AsSpan().SequenceEqual(rules.Indexes))
             {
                 if (!isSeveral) Mark(several, first);
                 Mark(several, rules);
@@ -365,7 +365,7 @@ public sealed class PolicyDecisionPoint
     private static Obstacle Stop(Purpose purpose, DecisionFacts facts, DateTimeOffset now)
     {
         if (facts.Restricted && purpose.StopsOnRestriction) return Obstacle.Restricted;
-        if (purpose.StopsOnObjection && facts.ObjectedPurposes.Contains(purpose.Id)) return Obstacle.Objected;
+        if (purpose.StopsOnObjection && facts.ObjectsTo(purpose.Id)) return Obstacle.Objected;
         return purpose.NeedsConsent ? ConsentState.Of(purpose.Id, purpose.Child is not null, facts, now) : Obstacle.None;
     }
 

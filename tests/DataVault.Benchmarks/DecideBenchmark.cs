@@ -97,7 +97,7 @@ internal static class DecideBenchmark
     }
 
     private static bool IsStopped(MadeUpRequest one, Purpose purpose, DateTimeOffset now) =>
-        (purpose.NeedsConsent && ConsentState.Of(purpose.Id, one.Facts, now) != Obstacle.None) || (one.Facts.Restricted && purpose.StopsOnRestriction);
+        (purpose.NeedsConsent && ConsentState.Of(purpose.Id, purpose.Child is not null, one.Facts, now) != Obstacle.None) || (one.Facts.Restricted && purpose.StopsOnRestriction);
 
     private sealed class NaiveRules(IReadOnlyList<Rule> rules, RoleRegistry roles)
     {

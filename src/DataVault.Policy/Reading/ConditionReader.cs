@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using System.Globalization;
 using DataVault.Policy.Yaml;
 
@@ -54,7 +55,7 @@ internal sealed class ConditionReader(PeopleRegistry people, JurisdictionTable j
             OwnRecord = inner.Flag("ownRecord", false),
             Assurance = inner.Choice("assurance", ["password", "mfa"], "password") == "mfa" ? Recipient.MultiFactor : Recipient.Password,
             Consents = consents,
-            Guarded = [.. consents.Where(id => purposes.ById(id)?.Child is not null)],
+            Guarded = consents.Where(id => purposes.ById(id)?.Child is not null).ToFrozenSet(),
             Circle = Circle(inner),
             Child = inner.Has("child") ? inner.Flag("child", false) : null,
             Age = inner.OptionalMap("recordAge") is { } age ? Age(age) : null,

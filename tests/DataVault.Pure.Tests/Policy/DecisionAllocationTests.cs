@@ -37,6 +37,8 @@ public sealed class DecisionAllocationTests
         var policy = PolicyTexts.Load(Rules.Replace("all-of-them", "read", StringComparison.Ordinal));
         var desk = PolicyTexts.Application("desk", "service");
         var email = policy.Catalogue.Find("email")!;
+        var window = new TimeWindow([0, 3], 480, 1080, TimeZoneInfo.FindSystemTimeZoneById("Europe/Brussels"));
+        Assert.Equal(0, Allocated(() => window.Contains(PolicyTexts.Now)));
         Assert.Equal(0, Allocated(() => policy.Decisions.CanReach(desk, PolicyTexts.Ada, Facts)));
         Assert.Equal(0, Allocated(() => policy.Decisions.ReachesEverybody(desk)));
         Assert.Equal(0, Allocated(() => policy.Decisions.CouldPermit(desk, AccessAction.Read, "service", email)));

@@ -126,7 +126,8 @@ internal sealed record RolesSpec(IReadOnlyDictionary<string, CircleSpec[]?> Reac
 /// <summary>Random rules, roles, requests and facts over the words of the small policy. The same seed gives the same.</summary>
 internal sealed class RandomPolicy(int seed)
 {
-    public static readonly PolicySet Words = PolicyTexts.Load("");
+    /// <summary>The small policy, with a purpose to which children do not consent alone.</summary>
+    public static readonly PolicySet Words = Guarded();
 
     private static readonly string[] Items = ["email", "phone", "passport", "allergies", "event:purchase"];
     private static readonly string[] Purposes = ["service", "marketing", "wellbeing", "rights"];
@@ -227,7 +228,7 @@ internal sealed class RandomPolicy(int seed)
     public DecisionFacts Facts(DateTimeOffset now)
     {
         var consents = Enumerable.Range(1, 4).Where(_ => random.Next(5) > 0)
-            .Select(purpose => new ConsentFact(purpose, random.Next(2) == 0 ? ConsentStatus.Given : (ConsentStatus)random.Next(4), Expiry(now))).ToList();
+            .Select(purpose => new ConsentFact(purpose, random.Next(2) == 0 ? ConsentStatus.Given : Any<ConsentStatus>(), Expiry(now)) { Backing = Any<ConsentBacking>() }).ToList();
         return new DecisionFacts(consents, [.. Enumerable.Range(1, 4).Where(_ => random.Next(8) == 0)], random.Next(8) == 0, random.Next(4) == 0)
         {
             Holds = random.Next(2) == 0 ? [] : [.. Enumerable.Range(0, random.Next(3)).Select(_ => new HoldFact(Codes(1, 1001), Codes(1), Codes(1)))],
@@ -239,6 +240,15 @@ internal sealed class RandomPolicy(int seed)
     }
 
     private DateTimeOffset Recorded(DateTimeOffset now) => now.AddMonths(-random.Next(0, 14)).AddTicks(random.Next(-1, 2));
+
+    private T Any<T>() where T : struct, Enum => Enum.GetValues<T>() is var all ? all[random.Next(all.Length)] : default;
+
+    private static PolicySet Guarded()
+    {
+        var files = PolicyTexts.Small("");
+        files["purposes.yaml"] = files["purposes.yaml"].Replace("specialBasis: A9-2-a,", "specialBasis: A9-2-a, child: { age: 16 },", StringComparison.Ordinal);
+        return PolicySet.Load(files);
+    }
 
     private string? Perhaps(string[] from) => random.Next(4) == 0 ? null : from[random.Next(from.Length)];
 
