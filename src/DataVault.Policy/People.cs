@@ -54,6 +54,9 @@ internal sealed record Reach(IReadOnlyList<IReadOnlyList<PersonCircle>> Circles)
         return true;
     }
 
+    /// <summary>Two of the lists have nobody in common. Only parents that contradict each other can come to this.</summary>
+    public bool IsNobody => Circles.Any(one => Circles.Any(other => one.All(circle => other.All(circle.Excludes))));
+
     /// <summary>True when nobody in the circle is reached.</summary>
     public bool Excludes(PersonCircle circle) => Circles.Any(list => list.All(circle.Excludes));
 

@@ -34,6 +34,18 @@ public sealed record CaseResult(PolicyCase Case, IReadOnlyList<string> Differenc
     public bool Passed => Differences.Count == 0;
 }
 
+/// <summary>How the cases came out, and which rules none of them is determined by.</summary>
+public sealed record CaseCoverage(IReadOnlyList<CaseResult> Results, IReadOnlyList<string> Rules, IReadOnlyList<string> UncoveredRules)
+{
+    public int Passed => Results.Count(result => result.Passed);
+
+    /// <summary>Of the rules, in whole percent; 100 only when all are.</summary>
+    public int Percent => Rules.Count == 0 ? 100 : 100 * (Rules.Count - UncoveredRules.Count) / Rules.Count;
+
+    /// <summary>Every case passes and every rule determines one.</summary>
+    public bool IsComplete => Results.Count > 0 && Passed == Results.Count && UncoveredRules.Count == 0;
+}
+
 /// <summary>Runs the cases, each at an instant of its own or at this one, so that a case means the same tomorrow.</summary>
 internal static class CaseRunner
 {

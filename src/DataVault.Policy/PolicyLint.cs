@@ -3,6 +3,17 @@ namespace DataVault.Policy;
 /// <summary>Finds what is well formed and yet surely not meant. An empty answer is the condition for activating a policy.</summary>
 internal sealed class PolicyLint(PolicySet policy)
 {
+    /// <summary>Terms of W3C DPV's personal data categories that GDPR Article 9 protects.</summary>
+    private static readonly HashSet<string> SpecialCategories =
+    [
+        "pd:Health", "pd:MedicalHealth", "pd:MentalHealth", "pd:PhysicalHealth", "pd:HealthRecord", "pd:Disability", "pd:Genetic", "pd:DNACode", "pd:Biometric",
+        "pd:Ethnicity", "pd:EthnicOrigin", "pd:Race", "pd:Religion", "pd:ReligiousBelief", "pd:PhilosophicalBelief", "pd:PoliticalAffiliation", "pd:PoliticalOpinion",
+        "pd:TradeUnionMembership", "pd:Sexual", "pd:SexualPreference", "pd:SexualHistory",
+    ];
+
+    private readonly HashSet<(CatalogueItem, AccessAction)> permitted =
+        [.. policy.Rules.Where(rule => !rule.Forbids).SelectMany(rule => rule.Actions.SelectMany(action => rule.Items.Select(item => (item, action))))];
+
     private readonly List<PolicyProblem> findings = [];
 
     public IReadOnlyList<PolicyProblem> Findings()
@@ -10,7 +21,7 @@ internal sealed class PolicyLint(PolicySet policy)
         foreach (var rule in policy.Rules)
         {
             NothingChosen(rule);
-            Shadowed(rule);
+            NeverHolds(rule);
             WiderThanClass(rule);
             FormWithoutMeans(rule);
             SearchWithoutIndex(rule);
@@ -18,6 +29,7 @@ internal sealed class PolicyLint(PolicySet policy)
             BreakGlass(rule);
         }
 
+        foreach (var (rule, message) in new ShadowLint(policy).Findings()) Find(rule, message);
         Purposes();
         Roles();
         Items();
@@ -36,46 +48,12 @@ internal sealed class PolicyLint(PolicySet policy)
         if (rule.Items.Count == 0) Find(rule, "can never match: everything chosen is excepted");
     }
 
-    /// <summary>A permit is shadowed when each of its combinations is forbidden without exception, or already permitted as widely under no more conditions. A forbid of what nothing permits yet is a guard rail, no mistake.</summary>
-    private void Shadowed(Rule rule)
+    /// <summary>A condition that no person, or nobody whom the roles reach, can meet.</summary>
+    private void NeverHolds(Rule rule)
     {
-        if (rule.Forbids)
-        {
-            if (Others(rule).Any(other => other.Forbids && Covers(other, rule) && other.Guard.IsAlways)) Find(rule, "is shadowed by a wider forbid");
-            return;
-        }
-
-        var left = Combinations(rule).Where(one => !Others(rule).Any(other => Shadows(other, rule, one))).Take(1).ToList();
-        if (rule.Items.Count > 0 && left.Count == 0) Find(rule, "is shadowed: others forbid it or permit as much already");
-    }
-
-    private readonly record struct Combination(Role Role, Purpose Purpose, CatalogueItem Item, AccessAction Action);
-
-    private static IEnumerable<Combination> Combinations(Rule rule) =>
-        from role in rule.Roles
-        from purpose in rule.Purposes
-        from action in rule.Actions
-        from item in rule.Items
-        select new Combination(role, purpose, item, action);
-
-    private IEnumerable<Rule> Others(Rule rule) => policy.Rules.Where(other => other.Id != rule.Id);
-
-    private bool Speaks(Rule rule, Combination one) =>
-        rule.Actions.Contains(one.Action) && rule.Purposes.Contains(one.Purpose) && rule.Items.Contains(one.Item)
-        && policy.Roles.Lineage(one.Role).Any(rule.Roles.Contains);
-
-    private bool Covers(Rule wide, Rule narrow) => Combinations(narrow).All(one => Speaks(wide, one));
-
-    private bool Shadows(Rule other, Rule rule, Combination one)
-    {
-        if (!Speaks(other, one)) return false;
-        if (other.Forbids) return other.Guard.IsAlways;
-        var (theirs, own) = (other.FormFor(one.Item, one.Action), rule.FormFor(one.Item, one.Action));
-        if (!other.Guard.IsImpliedBy(rule.Guard) || !other.Obligations.All(rule.Obligations.Contains) || theirs < own) return false;
-
-        // Two rules that say the same shadow each other: the later one is reported.
-        var equal = theirs == own && rule.Guard.IsImpliedBy(other.Guard) && rule.Obligations.All(other.Obligations.Contains) && other.Roles.Contains(one.Role);
-        return !equal || string.CompareOrdinal(other.Id, rule.Id) < 0;
+        if (rule.Guard.Age is { IsNever: true }) Find(rule, "can never hold: no record is both that old and that young");
+        var roles = policy.Roles.All.Where(role => policy.Roles.Lineage(role).Any(rule.Roles.Contains));
+        if (!rule.Forbids && roles.All(role => policy.Roles.ReachOf(role).Excludes(rule.Guard.Circle))) Find(rule, "can never hold: none of its roles reaches anybody of whom the condition speaks");
     }
 
     private void WiderThanClass(Rule rule)
@@ -147,6 +125,7 @@ internal sealed class PolicyLint(PolicySet policy)
             var lineage = policy.Roles.Lineage(role);
             var idle = lineage.All(one => one.Capabilities.Count == 0) && !policy.Rules.Any(rule => !rule.Forbids && rule.Roles.Any(lineage.Contains));
             if (idle) Find("roles.yaml", $"{role.Name} may do nothing");
+            if (policy.Roles.ReachOf(role).IsNobody) Find("roles.yaml", $"{role.Name} reaches nobody: what its parents say excludes each other");
         }
     }
 
@@ -158,6 +137,7 @@ internal sealed class PolicyLint(PolicySet policy)
             if (!Reachable(item, AccessAction.Export)) Find(file, $"no rule exports {item.Name}: the person concerned could not have it");
             if (!Reachable(item, AccessAction.Erase)) Find(file, $"no rule erases {item.Name}");
             if (!Reachable(item, AccessAction.Create)) Find(file, $"no rule lets anyone record {item.Name}");
+            if (!item.IsSpecialCategory && SpecialCategories.Contains(item.Category)) Find(file, $"{item.Name} is of the special category {item.Category} (GDPR Article 9) and does not say special: true");
         }
 
         foreach (var rule in policy.Retention.Where(rule => policy.Items.All(item => item.Retention != rule.Name))) Find("retention.yaml", $"nothing is kept by {rule.Name}");
@@ -187,8 +167,7 @@ internal sealed class PolicyLint(PolicySet policy)
         }
     }
 
-    private bool Reachable(CatalogueItem item, AccessAction action) =>
-        policy.Rules.Any(rule => !rule.Forbids && rule.Actions.Contains(action) && rule.Items.Contains(item));
+    private bool Reachable(CatalogueItem item, AccessAction action) => permitted.Contains((item, action));
 
     private void Domains()
     {

@@ -89,9 +89,13 @@ public sealed class PolicySet
     public IReadOnlyList<CaseResult> RunCases() => [.. Cases.Select(one => CaseRunner.Run(one, Decisions))];
 
     /// <summary>Rules that determine the outcome of no case.</summary>
-    public IReadOnlyList<string> UncoveredRules()
+    public IReadOnlyList<string> UncoveredRules() => Coverage().UncoveredRules;
+
+    /// <summary>Runs the cases, and says how far they reach. A policy that is not wholly covered is not activated.</summary>
+    public CaseCoverage Coverage()
     {
-        var covered = RunCases().SelectMany(result => result.RuleIds).ToHashSet(StringComparer.Ordinal);
-        return [.. Rules.Select(rule => rule.Id).Where(id => !covered.Contains(id))];
+        var results = RunCases();
+        var covered = results.SelectMany(result => result.RuleIds).ToHashSet(StringComparer.Ordinal);
+        return new CaseCoverage(results, [.. Rules.Select(rule => rule.Id)], [.. Rules.Select(rule => rule.Id).Where(id => !covered.Contains(id))]);
     }
 }

@@ -26,25 +26,26 @@ internal static class PolicyVerbs
             });
 
     private static Verb Test(VerbContext context, Option<DirectoryInfo?> folder) =>
-        new Verb("test", "Run the policy's cases.", "datavault policy test")
+        new Verb("test", "Run the policy's cases, and say which rules none of them determines.", "datavault policy test")
             .Does(context, (session, _) =>
             {
-                var policy = Load(session, folder);
-                var results = policy.RunCases();
-                var failed = results.Where(r => !r.Passed).ToList();
+                var coverage = Load(session, folder).Coverage();
+                var (results, failed) = (coverage.Results, coverage.Results.Where(r => !r.Passed).ToList());
                 var answer = new
                 {
-                    passed = results.Count - failed.Count,
+                    coverage.Passed,
                     failed = failed.Select(f => new { f.Case.Name, f.Case.File, f.Case.Line, f.Differences }),
-                    uncoveredRules = policy.UncoveredRules(),
+                    rules = coverage.Rules.Count,
+                    coverage.Percent,
+                    coverage.UncoveredRules,
                 };
                 session.Report.Show(answer, () => new Rows(
                 [
                     .. failed.Select(f => new Text($"{f.Case.File}:{f.Case.Line}: {f.Case.Name}\n  {string.Join("\n  ", f.Differences)}\n")),
-                    .. answer.uncoveredRules.Select(r => new Text($"No case covers the rule {r}.\n")),
-                    new Text($"{answer.passed} of {results.Count} cases pass.\n"),
+                    .. coverage.UncoveredRules.Select(r => new Text($"No case covers the rule {r}.\n")),
+                    new Text($"{coverage.Passed} of {results.Count} cases pass; they determine {coverage.Rules.Count - coverage.UncoveredRules.Count} of {coverage.Rules.Count} rules.\n"),
                 ]));
-                return Task.FromResult(failed.Count == 0 && results.Count > 0 ? ExitCode.Ok : ExitCode.Failed);
+                return Task.FromResult(coverage.IsComplete ? ExitCode.Ok : ExitCode.Failed);
             });
 
     private static Verb Explain(VerbContext context, Option<DirectoryInfo?> folder)

@@ -83,7 +83,7 @@ internal sealed class CatalogueReader(IReadOnlyList<RetentionRule> retention)
     private ItemHeader Header(Word name, Section body)
     {
         var category = body.Text("category");
-        if (category.Length > 0 && !category.StartsWith("pd:", StringComparison.Ordinal)) body.Problem(body.LineOf("category"), $"category {category} is not a pd: identifier");
+        if (category.Length > 0 && !Names.IsTerm(category, "pd:")) body.Problem(body.LineOf("category"), $"category {category} is not a pd: identifier");
         var rule = body.Text("retention");
         if (rule.Length > 0 && !retentionNames.Contains(rule)) body.Problem(body.LineOf("retention"), $"unknown retention rule {rule}");
         var className = body.Text("class");

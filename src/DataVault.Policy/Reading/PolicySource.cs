@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
@@ -121,6 +122,13 @@ internal static class Names
 {
     public static bool IsName(string text) =>
         text.Length is > 0 and <= 64 && char.IsAsciiLetter(text[0]) && text.All(letter => char.IsAsciiLetterOrDigit(letter) || letter == '-');
+
+    /// <summary>A term of W3C's Data Privacy Vocabulary by its form, such as <c>pd:EmailAddress</c>; whether the vocabulary has it is for people to know.</summary>
+    public static bool IsTerm(string text, string prefix) =>
+        text.StartsWith(prefix, StringComparison.Ordinal) && text.Length > prefix.Length && text.Length <= 100 && char.IsAsciiLetterUpper(text[prefix.Length])
+        && !text.AsSpan(prefix.Length).ContainsAnyExcept(TermLetters);
+
+    private static readonly SearchValues<char> TermLetters = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-");
 
     /// <summary>A time zone by its IANA name, such as <c>Europe/Brussels</c>; null when there is none.</summary>
     public static TimeZoneInfo? Zone(string text)

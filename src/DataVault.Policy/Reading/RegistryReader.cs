@@ -55,7 +55,7 @@ internal static class RegistryReader
         var basis = body.Choice("basis", Bases);
         var title = body.Text("title");
         var dpv = body.Text("dpv");
-        if (dpv.Length > 0 && !dpv.StartsWith("dpv:", StringComparison.Ordinal)) body.Problem(body.LineOf("dpv"), $"{dpv} is not a dpv: identifier");
+        if (dpv.Length > 0 && !Names.IsTerm(dpv, "dpv:")) body.Problem(body.LineOf("dpv"), $"{dpv} is not a dpv: identifier");
         var ground = body.OptionalText("specialBasis");
         if (ground is not null && !SpecialGrounds.Contains(ground)) body.Problem(body.LineOf("specialBasis"), $"specialBasis is {ground}, must be one of {string.Join(", ", SpecialGrounds)}");
         var dutyBound = basis is "legal-obligation" or "vital-interests";

@@ -27,7 +27,11 @@ internal sealed class Section
 
     public void Problem(int line, string message) => problems.Add(File, line, message);
 
-    public bool Has(string key) => map.Find(key) is not null;
+    public bool Has(string key)
+    {
+        read.Add(key);
+        return map.Find(key) is not null;
+    }
 
     public bool IsText(string key) => map.Find(key)?.Value is YamlText;
 
@@ -165,7 +169,7 @@ internal sealed class Section
 
     public void Done()
     {
-        foreach (var entry in map.Entries.Where(entry => !read.Contains(entry.Key))) Problem(entry.Line, $"unknown key {entry.Key}");
+        foreach (var entry in map.Entries.Where(entry => !read.Contains(entry.Key))) Problem(entry.Line, $"unknown key {entry.Key}, must be one of {string.Join(", ", read.Order(StringComparer.Ordinal))}");
     }
 
     private YamlNode? Take(string key)

@@ -23,7 +23,6 @@ public sealed class LintTests
         Assert.Contains(Lint($"  - {{ id: one, why: Test, roles: [desk], purposes: [service], {contents} }}"), found => found.StartsWith("access/rules.yaml:2: one: " + finding, StringComparison.Ordinal));
 
     [Theory]
-    [InlineData("effect: forbid, roles: [desk], fields: [all], actions: [read]")]
     [InlineData("roles: [desk], fields: [email], actions: [read], form: plain")]
     [InlineData("roles: [desk, campaign], fields: [all], actions: [read, update], form: plain")]
     public void A_shadowed_permit_is_found(string wide)
@@ -42,6 +41,69 @@ public sealed class LintTests
         Assert.DoesNotContain(
             Lint($"  - {{ id: narrow, why: Test, purposes: [service], roles: [lead], fields: [email], actions: [read], form: masked }}\n  - {{ id: other, why: Test, purposes: [service], {other} }}"),
             found => found.Contains("narrow: is shadowed", StringComparison.Ordinal));
+
+    [Theory]
+    [InlineData("", "effect: forbid, roles: [desk], fields: [all], actions: [read]", true)]
+    [InlineData("", "effect: forbid, roles: [desk], fields: [all], actions: [read], unless: { assurance: mfa }", false)]
+    [InlineData("", "effect: forbid, roles: [desk], fields: [phone], actions: [read]", false)]
+    [InlineData("when: { brand: [acme] }", "effect: forbid, roles: [all], fields: [email], actions: [read], unless: { brand: [nova] }", true)]
+    [InlineData("when: { brand: [acme, nova] }", "effect: forbid, roles: [all], fields: [email], actions: [read], unless: { brand: [nova] }", false)]
+    [InlineData("when: { child: true }", "effect: forbid, roles: [all], fields: [email], actions: [read], unless: { child: false }", true)]
+    [InlineData("when: { recordAge: { olderThanMonths: 6 } }", "effect: forbid, roles: [all], fields: [email], actions: [read], unless: { recordAge: { youngerThanMonths: 6 } }", true)]
+    [InlineData("when: { recordAge: { olderThanMonths: 6 } }", "effect: forbid, roles: [all], fields: [email], actions: [read], unless: { recordAge: { youngerThanMonths: 7 } }", false)]
+    [InlineData("when: { time: { days: [sat, sun], zone: UTC } }", "effect: forbid, roles: [all], fields: [email], actions: [read], unless: { time: { days: [mon], from: \"08:00\", zone: UTC } }", true)]
+    [InlineData("when: { time: { days: [sun], from: \"22:00\", to: \"06:00\", zone: UTC } }", "effect: forbid, roles: [all], fields: [email], actions: [read], unless: { time: { days: [mon], zone: UTC } }", false)]
+    [InlineData("when: { time: { days: [sat], zone: UTC } }", "effect: forbid, roles: [all], fields: [email], actions: [read], unless: { time: { days: [mon], zone: Europe/Brussels } }", false)]
+    public void A_permit_that_the_forbids_take_whole_contradicts_them(string condition, string forbid, bool found)
+    {
+        var permit = $"  - {{ id: narrow, why: Test, purposes: [service], roles: [lead], fields: [email], actions: [read], form: masked{(condition.Length > 0 ? ", " + condition : "")} }}\n";
+        Assert.Equal(found, Lint($"{permit}  - {{ id: limit, why: Test, purposes: [service], {forbid} }}").Contains("access/rules.yaml:2: narrow: contradicts the forbids: they take all that it permits"));
+    }
+
+    [Theory]
+    [InlineData("brand: [acme]", "brand: [acme]", true)]
+    [InlineData("brand: [acme]", "brand: [acme, nova]", true)]
+    [InlineData("brand: [acme, nova]", "brand: [acme]", false)]
+    [InlineData("brand: [acme], child: false", "brand: [acme]", true)]
+    [InlineData("brand: [acme]", "brand: [acme], child: false", false)]
+    [InlineData("recordAge: { olderThanMonths: 7 }", "recordAge: { olderThanMonths: 6 }", true)]
+    [InlineData("recordAge: { olderThanMonths: 6 }", "recordAge: { olderThanMonths: 7 }", false)]
+    [InlineData("time: { days: [mon], from: \"09:00\", to: \"10:00\", zone: UTC }", "time: { days: [mon, tue], zone: UTC }", true)]
+    [InlineData("time: { days: [mon], zone: UTC }", "time: { from: \"08:00\", zone: UTC }", false)]
+    [InlineData("time: { days: [mon], zone: UTC }", "time: { days: [mon], zone: Europe/Brussels }", false)]
+    [InlineData("assurance: mfa, consent: [marketing]", "assurance: mfa", true)]
+    public void A_permit_under_more_conditions_than_another_is_shadowed(string narrow, string wide, bool found)
+    {
+        static string Permit(string id, string condition) => $"  - {{ id: {id}, why: Test, purposes: [service], roles: [desk], fields: [email], actions: [read], form: masked, when: {{ {condition} }} }}\n";
+        Assert.Equal(found, Lint(Permit("narrow", narrow) + Permit("a-wide", wide)).Any(finding => finding.Contains("narrow: is shadowed", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public void A_condition_that_can_never_hold_is_found()
+    {
+        static string Permit(string id, string condition) => $"  - {{ id: {id}, why: Test, purposes: [service], roles: [desk], fields: [email], actions: [read], form: masked, when: {{ {condition} }} }}\n";
+        var findings = Lint(Permit("age", "recordAge: { olderThanMonths: 6, youngerThanMonths: 6 }") + Permit("brand", "brand: [nova]") + Permit("near", "brand: [acme]"), files =>
+            files["roles.yaml"] = files["roles.yaml"].Replace("{ title: Desk }", "{ title: Desk, reach: [{ brand: [acme] }] }", StringComparison.Ordinal));
+        Assert.Contains("access/rules.yaml:2: age: can never hold: no record is both that old and that young", findings);
+        Assert.Contains("access/rules.yaml:3: brand: can never hold: none of its roles reaches anybody of whom the condition speaks", findings);
+        Assert.DoesNotContain(findings, finding => finding.Contains("near: can never hold", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_role_that_reaches_nobody_is_found()
+    {
+        var findings = Lint("", files => files["roles.yaml"] = files["roles.yaml"]
+            .Replace("{ title: Desk }", "{ title: Desk, reach: [{ brand: [acme] }] }", StringComparison.Ordinal)
+            .Replace("{ title: Campaigns }", "{ title: Campaigns, reach: [{ brand: [nova] }] }", StringComparison.Ordinal));
+        Assert.Contains("roles.yaml: chief reaches nobody: what its parents say excludes each other", findings);
+        Assert.DoesNotContain(findings, finding => finding.StartsWith("roles.yaml: lead reaches", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_special_category_that_is_not_called_one_is_found() =>
+        Assert.Contains(
+            "catalogue.yaml: allergies is of the special category pd:Health (GDPR Article 9) and does not say special: true",
+            Lint("", files => files["catalogue.yaml"] = files["catalogue.yaml"].Replace("special: true, ", "", StringComparison.Ordinal)));
 
     [Fact]
     public void Of_two_rules_that_say_the_same_one_is_found()

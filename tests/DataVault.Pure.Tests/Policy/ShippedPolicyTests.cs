@@ -64,19 +64,6 @@ public sealed class ShippedPolicyTests
         Assert.Null(Shipped.Questions.WhyOf("no-such-rule"));
     }
 
-    /// <summary>docs/formats/policy.md shows a field to add: it must load, and the lint must be content.</summary>
-    [Fact]
-    public void The_field_of_the_tutorial_can_be_added()
-    {
-        var document = File.ReadAllText(Path.Combine(PolicyTexts.ShippedFolder(), "..", "docs", "formats", "policy.md"));
-        var field = document[document.IndexOf("  shoeSize:", StringComparison.Ordinal)..].Split("```")[0];
-        var files = PolicyTexts.ShippedFiles();
-        files["catalogue.yaml"] += "\n" + field;
-        var extended = PolicySet.Load(files);
-        Assert.NotNull(extended.Catalogue.Find("shoeSize"));
-        Assert.Empty(extended.Lint());
-    }
-
     [Fact]
     public void Every_file_points_to_its_schema()
     {

@@ -1,0 +1,114 @@
+using System.Text.Json;
+using DataVault.Policy;
+using Xunit;
+
+namespace DataVault.Pure.Tests.Policy;
+
+/// <summary>What an editor offers is what the reader knows, key by key, in every mapping of every file.</summary>
+public sealed class SchemaTests
+{
+    private const string Rule = "$defs/condition";
+
+    /// <summary>Schema, place in it, file, and a text with a key that nobody knows in the mapping of that place.</summary>
+    public static TheoryData<string, string, string, string> Mappings => new()
+    {
+        { "access", "", "access/rules.yaml", "zzz: 1\nrules: []" },
+        { "access", "properties/rules/items", "access/rules.yaml", "rules: [{ zzz: 1 }]" },
+        { "access", Rule, "access/rules.yaml", "rules: [{ when: { zzz: 1 } }]" },
+        { "access", Rule, "access/rules.yaml", "rules: [{ effect: forbid, unless: { zzz: 1 } }]" },
+        { "access", Rule + "/properties/recordAge", "access/rules.yaml", "rules: [{ when: { recordAge: { zzz: 1 } } }]" },
+        { "access", Rule + "/properties/time", "access/rules.yaml", "rules: [{ when: { time: { zzz: 1 } } }]" },
+        { "cases", "", "cases/all.yaml", "zzz: 1\ncases: []" },
+        { "cases", "properties/cases/items", "cases/all.yaml", "cases: [{ zzz: 1 }]" },
+        { "cases", "properties/cases/items/properties/facts", "cases/all.yaml", "cases: [{ facts: { zzz: 1 } }]" },
+        { "cases", "properties/cases/items/properties/facts/properties/hold", "cases/all.yaml", "cases: [{ facts: { hold: { zzz: 1 } } }]" },
+        { "roles", "", "roles.yaml", "zzz: 1\nroles: {}" },
+        { "roles", "properties/roles/additionalProperties", "roles.yaml", "roles: { one: { zzz: 1 } }" },
+        { "roles", "properties/roles/additionalProperties/properties/reach/oneOf/1/items", "roles.yaml", "roles: { one: { reach: [{ zzz: 1 }] } }" },
+        { "people", "", "people.yaml", "zzz: 1" },
+        { "people", "properties/brands/additionalProperties", "people.yaml", "brands: { one: { zzz: 1 } }" },
+        { "people", "properties/residencies/additionalProperties", "people.yaml", "residencies: { one: { zzz: 1 } }" },
+        { "people", "properties/relations/additionalProperties", "people.yaml", "relations: { one: { zzz: 1 } }" },
+        { "purposes", "", "purposes.yaml", "zzz: 1\npurposes: {}" },
+        { "purposes", "properties/purposes/additionalProperties", "purposes.yaml", "purposes: { one: { zzz: 1 } }" },
+        { "purposes", "properties/purposes/additionalProperties/properties/child", "purposes.yaml", "purposes: { one: { child: { zzz: 1 } } }" },
+        { "purposes", "properties/purposes/additionalProperties/properties/justification", "purposes.yaml", "purposes: { one: { justification: { zzz: 1 } } }" },
+        { "purposes", "properties/purposes/additionalProperties/properties/budget", "purposes.yaml", "purposes: { one: { budget: { zzz: 1 } } }" },
+        { "purposes", "properties/controller", "purposes.yaml", "controller: { zzz: 1 }\npurposes: {}" },
+        { "catalogue", "", "catalogue.yaml", "zzz: 1\nclasses: {}\nfields: {}" },
+        { "catalogue", "properties/classes/additionalProperties", "catalogue.yaml", "classes: { one: { zzz: 1 } }\nfields: {}" },
+        { "catalogue", "properties/fields/additionalProperties", "catalogue.yaml", "classes: {}\nfields: { one: { zzz: 1 } }" },
+        { "catalogue", "properties/indexes/additionalProperties", "catalogue.yaml", "classes: {}\nfields: {}\nindexes: { one: { zzz: 1 } }" },
+        { "events", "", "events.yaml", "zzz: 1\nevents: {}" },
+        { "events", "properties/events/additionalProperties", "events.yaml", "events: { one: { zzz: 1 } }" },
+        { "events", "properties/events/additionalProperties/properties/properties/additionalProperties", "events.yaml", "events: { one: { properties: { total: { zzz: 1 } } } }" },
+        { "analytics", "", "analytics.yaml", "zzz: 1\ndomains: {}" },
+        { "analytics", "properties/domains/additionalProperties", "analytics.yaml", "domains: { one: { zzz: 1 } }" },
+        { "analytics", "properties/domains/additionalProperties/properties/columns/additionalProperties", "analytics.yaml", "domains: { one: { columns: { age: { zzz: 1 } } } }" },
+        { "retention", "", "retention.yaml", "zzz: 1\nrules: {}" },
+        { "retention", "properties/rules/additionalProperties", "retention.yaml", "rules: { one: { zzz: 1 } }" },
+        { "jurisdictions", "", "jurisdictions.yaml", "zzz: 1\njurisdictions: {}" },
+        { "jurisdictions", "properties/jurisdictions/additionalProperties", "jurisdictions.yaml", "jurisdictions: { one: { zzz: 1 } }" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Mappings))]
+    public void A_mapping_has_the_keys_of_its_schema_and_no_others(string schema, string place, string file, string text)
+    {
+        var files = PolicyTexts.Small("");
+        files[file] = text;
+        const string Start = "unknown key zzz, must be one of ";
+        var problem = Assert.Single(Assert.Throws<PolicyException>(() => PolicySet.Load(files)).Problems, problem => problem.File == file && problem.Message.StartsWith(Start, StringComparison.Ordinal));
+        using var document = Schema(schema);
+        var node = At(document.RootElement, place);
+        Assert.False(node.GetProperty("additionalProperties").GetBoolean());
+        Assert.Equal(node.GetProperty("properties").EnumerateObject().Select(member => member.Name).Order(StringComparer.Ordinal), problem.Message[Start.Length..].Split(", "));
+    }
+
+    /// <summary>The theory above names every mapping with fixed keys: what a schema adds is added there.</summary>
+    [Fact]
+    public void Every_mapping_of_every_schema_is_held_against_the_reader()
+    {
+        var known = Mappings.Select(row => row.Data).Select(data => (data.Item1, data.Item2)).ToHashSet();
+        foreach (var schema in Schemas())
+        {
+            using var document = Schema(schema);
+            foreach (var place in Places(document.RootElement, "")) Assert.True(known.Contains((schema, place)), $"{schema}: {place}");
+        }
+    }
+
+    [Fact]
+    public void Every_key_is_described()
+    {
+        foreach (var schema in Schemas())
+        {
+            using var document = Schema(schema);
+            foreach (var place in Places(document.RootElement, ""))
+            {
+                foreach (var member in At(document.RootElement, place).GetProperty("properties").EnumerateObject())
+                {
+                    Assert.True(member.Value.TryGetProperty("description", out var text) && text.GetString()!.EndsWith('.'), $"{schema}: {place}/{member.Name}");
+                }
+            }
+        }
+    }
+
+    private static IEnumerable<string> Schemas() =>
+        Directory.EnumerateFiles(Path.Combine(PolicyTexts.ShippedFolder(), "schema"), "*.json").Select(path => Path.GetFileNameWithoutExtension(path)!).Order(StringComparer.Ordinal);
+
+    private static JsonDocument Schema(string name) => JsonDocument.Parse(File.ReadAllText(Path.Combine(PolicyTexts.ShippedFolder(), "schema", name + ".json")));
+
+    private static JsonElement At(JsonElement element, string place) =>
+        place.Split('/', StringSplitOptions.RemoveEmptyEntries).Aggregate(element, (at, step) => at.ValueKind == JsonValueKind.Array ? at[int.Parse(step, System.Globalization.CultureInfo.InvariantCulture)] : at.GetProperty(step));
+
+    /// <summary>Where a schema lists the keys of a mapping.</summary>
+    private static IEnumerable<string> Places(JsonElement element, string path)
+    {
+        if (element.ValueKind == JsonValueKind.Array) return element.EnumerateArray().SelectMany((one, index) => Places(one, $"{path}/{index}"));
+        if (element.ValueKind != JsonValueKind.Object) return [];
+        var isMapping = element.TryGetProperty("properties", out var keys) && keys.ValueKind == JsonValueKind.Object
+            && element.TryGetProperty("additionalProperties", out var more) && more.ValueKind == JsonValueKind.False;
+        var inner = element.EnumerateObject().SelectMany(member => Places(member.Value, $"{path}/{member.Name}"));
+        return isMapping ? inner.Select(place => place.TrimStart('/')).Prepend(path.TrimStart('/')) : inner;
+    }
+}
