@@ -1,4 +1,4 @@
-# One image for the server and for its migrate step. It holds no secret and runs as an unprivileged user on a read-only file system.
+# One image for the server, for its migrate step and for its backups. It holds no secret and runs as an unprivileged user on a read-only file system.
 FROM mcr.microsoft.com/dotnet/sdk:10.0 AS build
 WORKDIR /source
 COPY global.json Directory.Build.props Directory.Packages.props ./
@@ -8,11 +8,12 @@ COPY policies/ policies/
 RUN dotnet publish src/DataVault.Server -c Release -o /app --self-contained false \
     && cp -r policies /app/policies
 
-FROM mcr.microsoft.com/dotnet/aspnet:10.0
+# The release is named, for its PostgreSQL client programs must be those of the servers in docker-compose.yml: an older pg_dump refuses a newer server.
+FROM mcr.microsoft.com/dotnet/aspnet:10.0-noble
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends curl \
+    && apt-get install -y --no-install-recommends curl postgresql-client-16 \
     && rm -rf /var/lib/apt/lists/* \
-    && install -d -o app -g app -m 0700 /var/lib/datavault
+    && install -d -o app -g app -m 0700 /var/lib/datavault /backup /backup/data /backup/keys
 WORKDIR /app
 COPY --from=build --chown=root:root /app ./
 ENV ASPNETCORE_ENVIRONMENT=Production \

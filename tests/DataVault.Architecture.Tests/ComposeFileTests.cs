@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using YamlDotNet.Serialization;
 
 namespace DataVault.Architecture.Tests;
@@ -84,6 +85,73 @@ public sealed class ComposeFileTests
         foreach (var line in text.Split('\n').Where(l => l.Contains("Password=", StringComparison.Ordinal)))
             Assert.Contains("Password=...}", line, StringComparison.Ordinal);
         Assert.All(Map(Compose["secrets"]).Values, secret => Assert.True(Map(secret).ContainsKey("file")));
+    }
+
+    [Fact]
+    public void Every_file_that_the_image_is_built_from_is_there_and_not_ignored()
+    {
+        var ignored = Repository.Read(".dockerignore").Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        var copied = Dockerfile.Where(l => l.StartsWith("COPY ", StringComparison.Ordinal) && !l.Contains("--from", StringComparison.Ordinal))
+            .SelectMany(l => l.Split(' ')[1..^1]).Append(Regex.Match(string.Join(' ', Dockerfile), @"dotnet publish (\S+)").Groups[1].Value).ToList();
+        Assert.True(copied.Count >= 6);
+        foreach (var path in copied)
+        {
+            Assert.True(Repository.Exists(path), path);
+            Assert.DoesNotContain(path, ignored);
+        }
+        // What every project of the image needs, and what the program is called in it.
+        Assert.Contains("Directory.Packages.props", copied);
+        Assert.Contains("<AssemblyName>", Repository.Read("src/DataVault.Cli/DataVault.Cli.csproj"), StringComparison.Ordinal);
+        Assert.DoesNotContain("<AssemblyName>", Repository.Read("src/DataVault.Server/DataVault.Server.csproj"), StringComparison.Ordinal);
+        Assert.Contains("""ENTRYPOINT ["dotnet", "DataVault.Server.dll"]""", Dockerfile);
+    }
+
+    [Fact]
+    public void The_image_has_the_client_programs_of_the_servers_release()
+    {
+        var client = Regex.Match(string.Join(' ', Dockerfile), @"postgresql-client-(\d+)").Groups[1].Value;
+        Assert.NotEmpty(client);
+        foreach (var name in new[] { "vault-db", "keys-db" })
+            Assert.Equal("postgres:" + client, Service(name)["image"]);
+    }
+
+    [Fact]
+    public void Every_setting_of_the_containers_is_one_that_the_server_reads()
+    {
+        var code = string.Concat(Repository.Files("src/DataVault.Server", ".cs").Select(file => file.Text));
+        var set = new[] { "server", "migrate", "backup" }.SelectMany(name => Map(Service(name)["environment"]).Keys.Cast<string>())
+            .Concat(Regex.Matches(string.Join('\n', Dockerfile), @"\b(\w+__\w+)=").Select(match => match.Groups[1].Value)).Distinct()
+            .Where(name => name.Contains("__", StringComparison.Ordinal)).ToList();
+        Assert.True(set.Count > 10);
+        foreach (var name in set)
+        {
+            var last = name.Split("__")[^1];
+            // Those of databases and backups are put together of two parts.
+            var known = new[] { last, last.EndsWith("File", StringComparison.Ordinal) ? last[..^4] : last }.SelectMany(n => new[] { n, n.Replace("Passphrase", "", StringComparison.Ordinal) });
+            Assert.True(known.Any(n => n.Length > 0 && Regex.IsMatch(code, $"[\":]{n}\"")), $"{name} is read nowhere");
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Services))]
+    public void Every_secret_that_a_service_reads_is_mounted_and_declared(string name)
+    {
+        var mounted = Texts(Service(name)["secrets"]);
+        Assert.All(mounted, secret => Assert.Contains((object)secret, Map(Compose["secrets"]).Keys));
+        foreach (var path in Map(Service(name)["environment"]).Values.Cast<string>().Where(v => v.StartsWith("/run/secrets/", StringComparison.Ordinal)))
+            Assert.Contains(path["/run/secrets/".Length..], mounted);
+    }
+
+    [Fact]
+    public void Backups_of_data_and_of_keys_lie_apart_and_never_with_the_server()
+    {
+        var backup = Texts(Service("backup")["volumes"]);
+        Assert.Contains("backup-data:/backup/data", backup);
+        Assert.Contains("backup-keys:/backup/keys", backup);
+        Assert.DoesNotContain(Texts(Service("server")["volumes"]), volume => volume.StartsWith("backup", StringComparison.Ordinal));
+        Assert.Equal(["backup"], Texts(Service("backup")["profiles"]));
+        // A new volume takes its owner from the folder of the image.
+        Assert.Contains(Dockerfile, l => l.Contains("-o app", StringComparison.Ordinal) && l.Contains("/backup/data /backup/keys", StringComparison.Ordinal) && l.Contains("/var/lib/datavault", StringComparison.Ordinal));
     }
 
     [Fact]

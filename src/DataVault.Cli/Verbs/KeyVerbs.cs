@@ -31,7 +31,7 @@ internal static class KeyVerbs
     {
         var level = new Argument<string>("level") { Description = "root, vault, epoch, subjects or index." };
         var index = new Option<string?>("--index") { Description = "Which blind index, for the level index." };
-        var wait = new Option<bool>("--wait") { Description = "Show how far it is until it is done." };
+        var wait = new Option<bool>("--wait") { Description = "Show how far it is until it is done; of people's keys, until their former keys are gone too (Vault__RenewalGrace)." };
         return new Verb(
             "rotate", "Rotate one level of keys, in the background; everything stays readable meanwhile.",
             "datavault keys rotate vault --wait", "datavault keys rotate index --index postcode", "datavault keys rotate root")
@@ -73,9 +73,11 @@ internal static class KeyVerbs
 
     private static async Task<KeyRotationView> WaitAsync(Session session, VaultClient client, KeyRotationView rotation, CancellationToken cancellation)
     {
+        var said = -1L;
         while (rotation.State == "running")
         {
-            await session.Host.Error.WriteLineAsync($"{rotation.Level}: {rotation.Done:N0} of {rotation.Total:N0}");
+            if (rotation.Done != said) await session.Host.Error.WriteLineAsync($"{rotation.Level}: {rotation.Done:N0} of {rotation.Total:N0}{(rotation.Done < rotation.Total ? "" : ", to be finished")}");
+            said = rotation.Done;
             await Task.Delay(s_pause, cancellation);
             rotation = await client.RotationAsync(rotation.Id, cancellation);
         }
