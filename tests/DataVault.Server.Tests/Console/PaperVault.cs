@@ -231,7 +231,7 @@ public sealed class PaperVault : IAsyncDisposable
         ],
         Empty ? [] : [Rotations()[0]])
     {
-        Backups = [new("data", Empty ? null : s_then.AddHours(-5)), new("keys", Empty ? null : s_then.AddDays(-9))],
+        Backups = [new("data", Empty ? null : s_then.AddHours(-5), true), new("keys", Empty ? null : s_then.AddDays(-9))],
     };
 
     private static KeyRotationView[] Rotations() =>
