@@ -105,6 +105,33 @@ public sealed class DecisionLawTests
     });
 
     [Fact]
+    public void A_rule_that_the_lint_calls_useless_can_be_left_out()
+    {
+        var found = new HashSet<string>();
+        for (var seed = 0; seed < 250; seed++)
+        {
+            var random = new RandomPolicy(seed);
+            var (rules, roles) = (random.Rules(), random.RoleSet());
+            var files = PolicyTexts.Small(string.Concat(rules.Select(rule => rule.Yaml())));
+            files["roles.yaml"] = roles.Text;
+            foreach (var (useless, message) in new ShadowLint(PolicySet.Load(files)).Findings())
+            {
+                found.Add(message);
+                var (with, without) = (RandomPolicy.Compile(rules, roles), RandomPolicy.Compile(rules.Where(rule => rule.Id != useless.Id), roles));
+                for (var round = 0; round < 4 * Requests; round++)
+                {
+                    var (request, now) = (random.Request(), random.Moment());
+                    var facts = random.Facts(now);
+                    var (left, right) = (with.Decide(request, facts, now), without.Decide(request, facts, now));
+                    Assert.Equal(left.Items.Select(item => item.Form), right.Items.Select(item => item.Form));
+                }
+            }
+        }
+
+        Assert.Equal(3, found.Count);
+    }
+
+    [Fact]
     public void The_order_of_rules_and_files_is_without_effect()
     {
         for (var seed = 0; seed < 60; seed++)

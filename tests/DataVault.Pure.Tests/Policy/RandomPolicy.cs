@@ -103,7 +103,7 @@ internal sealed record WindowSpec(string[] Days, string From, string To, string 
 }
 
 /// <summary>A set of roles with its reach, as a generator makes it. The names and parents are those of the small policy.</summary>
-internal sealed record RolesSpec(IReadOnlyDictionary<string, CircleSpec[]?> Reach, RoleRegistry Roles)
+internal sealed record RolesSpec(IReadOnlyDictionary<string, CircleSpec[]?> Reach, RoleRegistry Roles, string Text)
 {
     public static readonly (string Name, string[] Parents)[] Names = [("desk", []), ("lead", ["desk"]), ("campaign", []), ("customer", []), ("chief", ["lead", "campaign"])];
 
@@ -111,8 +111,8 @@ internal sealed record RolesSpec(IReadOnlyDictionary<string, CircleSpec[]?> Reac
     public static RolesSpec Of(IReadOnlyDictionary<string, CircleSpec[]?> reach)
     {
         var files = PolicyTexts.Small("");
-        files["roles.yaml"] = "roles:\n" + string.Concat(Names.Select(role => $"  {role.Name}: {{ title: Test, parents: {RuleSpec.List(role.Parents)}{Yaml(reach[role.Name])} }}\n"));
-        return new RolesSpec(reach, PolicySet.Load(files).Roles);
+        var text = files["roles.yaml"] = "roles:\n" + string.Concat(Names.Select(role => $"  {role.Name}: {{ title: Test, parents: {RuleSpec.List(role.Parents)}{Yaml(reach[role.Name])} }}\n"));
+        return new RolesSpec(reach, PolicySet.Load(files).Roles, text);
     }
 
     private static string Yaml(CircleSpec[]? reach) => reach switch
