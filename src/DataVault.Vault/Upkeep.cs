@@ -6,9 +6,9 @@ namespace DataVault.Vault;
 
 /// <summary>
 /// What falls due by the clock alone: people whose consent to analytics has run out are fed again, which takes them out; answers remembered for
-/// repeated calls are forgotten. Several processes may do both at once.
+/// repeated calls are forgotten; the notices of a policy that has come into force are kept. Several processes may do both at once.
 /// </summary>
-internal sealed class Upkeep(VaultDatabase database, ActivePolicy policy, VaultClock clock, ILogger<Upkeep> logger)
+internal sealed class Upkeep(VaultDatabase database, ActivePolicy policy, NoticeArchive notices, VaultClock clock, ILogger<Upkeep> logger)
     : RoundsWorker(clock.Provider, logger)
 {
     private static readonly TimeSpan AnswersKept = TimeSpan.FromDays(1);
@@ -26,7 +26,8 @@ internal sealed class Upkeep(VaultDatabase database, ActivePolicy policy, VaultC
 
     /// <summary>False when a part failed.</summary>
     public async Task<bool> TurnAsync(CancellationToken cancellation) =>
-        await TryAsync("the expiry of consents", QueueExpiredAsync, cancellation) & await TryAsync("answers to forget", ForgetAnswersAsync, cancellation);
+        await TryAsync("the expiry of consents", QueueExpiredAsync, cancellation) & await TryAsync("answers to forget", ForgetAnswersAsync, cancellation)
+        & await TryAsync("the notices in force", notices.KeepNewestAsync, cancellation);
 
     // A later act of the same person has queued them itself.
     private async Task QueueExpiredAsync(CancellationToken ct)

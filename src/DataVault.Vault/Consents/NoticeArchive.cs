@@ -10,16 +10,21 @@ namespace DataVault.Vault;
 /// </summary>
 internal sealed class NoticeArchive(VaultDatabase database, ActivePolicy policy, VaultClock clock) : IHostedService
 {
-    public Task StartAsync(CancellationToken cancellationToken) => KeepAsync(policy.Newest, cancellationToken);
+    private string? kept;
+
+    public Task StartAsync(CancellationToken cancellationToken) => KeepNewestAsync(cancellationToken);
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    /// <summary>Keeps all notices of a policy that comes into force.</summary>
-    public async Task KeepAsync(PolicySet coming, CancellationToken ct)
+    /// <summary>Keeps all notices of the policy in force, once for each version of it.</summary>
+    public async Task KeepNewestAsync(CancellationToken ct)
     {
+        var newest = policy.Newest;
+        if (kept == newest.Version) return;
         await using var batch = database.Source.CreateBatch();
-        foreach (var (purpose, notice) in coming.Purposes.Notices.All) batch.BatchCommands.Add(Keep(purpose, notice, clock.Now));
+        foreach (var (purpose, notice) in newest.Purposes.Notices.All) batch.BatchCommands.Add(Keep(purpose, notice, clock.Now));
         if (batch.BatchCommands.Count > 0) await batch.ExecuteNonQueryAsync(ct);
+        kept = newest.Version;
     }
 
     public static NpgsqlBatchCommand Keep(int purpose, NoticeText notice, DateTimeOffset now) =>
