@@ -33,7 +33,7 @@ public enum RequestStep
 /// <param name="http">With the vault's address as base address. Not disposed here.</param>
 /// <param name="tokens">Who calls; null for the few public calls.</param>
 /// <param name="options">Clock and patience.</param>
-public sealed class VaultClient(HttpClient http, TokenSource? tokens = null, VaultClientOptions? options = null)
+public sealed partial class VaultClient(HttpClient http, TokenSource? tokens = null, VaultClientOptions? options = null)
 {
     private readonly VaultTransport _wire = new(http, tokens, options ?? new VaultClientOptions());
 

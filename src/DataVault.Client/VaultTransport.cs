@@ -29,6 +29,7 @@ internal sealed record VaultCall(HttpMethod Method, string Path, bool Repeatable
     public byte[]? Body { get; init; }
     public string? IfMatch { get; init; }
     public string? IdempotencyKey { get; init; }
+    public Warrant? Warrant { get; init; }
     public string Accept { get; init; } = "application/json";
 
     public static VaultCall Get(string path) => new(HttpMethod.Get, path, Repeatable: true);
@@ -97,6 +98,9 @@ internal sealed class VaultTransport(HttpClient http, TokenSource? tokens, Vault
         if (options.PrivacySignal is { Length: > 0 } signal) request.Headers.TryAddWithoutValidation("Sec-GPC", signal);
         if (call.IfMatch is not null) request.Headers.IfMatch.ParseAdd(call.IfMatch);
         if (call.IdempotencyKey is not null) request.Headers.Add("Idempotency-Key", call.IdempotencyKey);
+        // A header is ASCII; a reason is in words of any language.
+        if (call.Warrant?.Reason is { } reason) request.Headers.Add("Access-Reason", Uri.EscapeDataString(reason));
+        if (call.Warrant?.Approval is { } approval) request.Headers.Add("Access-Approval", approval.ToString("D"));
         if (call.Body is not null)
             request.Content = new ByteArrayContent(call.Body) { Headers = { ContentType = new("application/json") } };
         try

@@ -59,6 +59,7 @@ public static class ConsoleModule
         OfficerPages.Map(map);
         ConsentPages.Map(map);
         HoldPages.Map(map);
+        OversightPages.Map(map);
         KeyPages.Map(map);
         AnalystPages.Map(map);
         AdministratorPages.Map(map);

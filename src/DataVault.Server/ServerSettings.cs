@@ -148,15 +148,21 @@ internal sealed class ServerSettings
 
     /// <summary>Who is told of erasures: <c>Erasure:Recipients:NAME</c> with <c>Url</c>, <c>Secret</c> or <c>SecretFile</c>, <c>Reference</c> and <c>Client</c>.</summary>
     /// <exception cref="StartupException">An address that is not https (outside Development), or a secret that is too short.</exception>
-    public IReadOnlyList<RecipientSetting> Recipients() => [.. _configuration.GetSection("Erasure:Recipients").GetChildren().Select(section =>
+    public IReadOnlyList<RecipientSetting> Recipients() => [.. _configuration.GetSection("Erasure:Recipients").GetChildren().Select(section => Recipient(section, section.Key))];
+
+    /// <summary>Who is told that a person has a message: <c>Messages:Channel</c> with <c>Url</c>, and <c>Secret</c> or <c>SecretFile</c>; null without one.</summary>
+    /// <exception cref="StartupException">As for <see cref="Recipients"/>.</exception>
+    public RecipientSetting? MessageChannel() => _configuration.GetSection("Messages:Channel") is var section && section.Exists() ? Recipient(section, "messages") : null;
+
+    private RecipientSetting Recipient(IConfigurationSection section, string name)
     {
         var at = section.Path;
         if (!Uri.TryCreate(Text($"{at}:Url"), UriKind.Absolute, out var url) || url.Scheme != Uri.UriSchemeHttps && !(Development && url.Scheme == Uri.UriSchemeHttp))
             throw new StartupException($"{at}:Url must be an https:// address.");
         if (Secret($"{at}:Secret") is not { Length: >= 32 } secret || !RecipientCalls.IsSecret(secret))
             throw new StartupException($"Set {at}:Secret, or {at}:SecretFile, to at least 32 random characters, or to whsec_ and at least 24 random bytes in base64.");
-        return new RecipientSetting(new ErasureRecipient(section.Key, Text($"{at}:Reference") ?? ErasureRecipient.CustomerReference, Text($"{at}:Client")), url, secret);
-    })];
+        return new RecipientSetting(new ErasureRecipient(name, Text($"{at}:Reference") ?? ErasureRecipient.CustomerReference, Text($"{at}:Client")), url, secret);
+    }
 
     private string? Text(string name) => _configuration[name] is { Length: > 0 } text ? text : null;
 

@@ -304,6 +304,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
     private void AddParts(IServiceCollection services, DatabaseConnections connections, string consoleSecret)
     {
         var recipients = settings.Recipients();
+        var channel = settings.MessageChannel();
         services.AddSingleton(settings);
         services.AddVault(
             new VaultOptions
@@ -325,11 +326,12 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
                 KeyAges = settings.KeyAges,
                 SearchCandidates = settings.SearchCandidates,
                 Recipients = [.. recipients.Select(one => one.Recipient)],
+                MessageChannel = channel?.Recipient.Name,
             },
             policy);
         services.AddSingleton<ISignInAudit, SignInAudit>();
         services.AddSingleton<ISubjectAccounts, SubjectAccounts>();
-        services.AddSingleton<IRecipientCalls>(p => new RecipientCalls(recipients, p.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<IRecipientCalls>(p => new RecipientCalls(channel is null ? recipients : [.. recipients, channel], p.GetRequiredService<TimeProvider>()));
         services.AddIssuer(new IssuerOptions
         {
             Connection = connections.Issuer,
@@ -394,6 +396,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         ConsentEndpoints.Map(app);
         RequestEndpoints.Map(app);
         HoldEndpoints.Map(app);
+        OversightEndpoints.Map(app);
         MeEndpoints.Map(app);
         AuditEndpoints.Map(app);
         AuditReportEndpoints.Map(app);

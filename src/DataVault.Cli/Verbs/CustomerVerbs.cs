@@ -22,17 +22,19 @@ internal static class CustomerVerbs
         var purpose = Purpose();
         var fields = new Option<string?>("--fields", "-f") { Description = "Fields with commas between; name.masked asks for less. Default: all that the policy allows." };
         var provenance = new Option<bool>("--provenance") { Description = "Say where each value came from." };
+        var reason = new Option<string?>("--reason") { Description = "Why, or the ticket's number, where the purpose asks for it." };
+        var approval = new Option<Guid?>("--approval") { Description = "The approval to use up, where a second person must agree (datavault approvals ask)." };
         return new Verb(
             "get", "Release fields of a customer. The release is logged before it is shown.",
             "datavault customer get 0198c3f2-6c1a-7000-8000-2f1f1c1d1e1f --purpose customer-support",
             "datavault customer get 0198c3f2-6c1a-7000-8000-2f1f1c1d1e1f -p marketing -f givenName,email.masked --json")
-            .With(id, purpose, fields, provenance)
+            .With(id, purpose, fields, provenance, reason, approval)
             .Does(context, async (session, cancellation) =>
             {
                 var vault = session.Open(s_readers, session.Parsed.GetValue(purpose));
                 var released = await vault.ReadAsync(
-                    session.Parsed.GetRequiredValue(id), session.PurposeOr(session.Parsed.GetValue(purpose)), Split(session.Parsed.GetValue(fields)),
-                    session.Parsed.GetValue(provenance), cancellation);
+                    session.Parsed.GetRequiredValue(id), session.PurposeOr(session.Parsed.GetValue(purpose)), new Warrant(session.Parsed.GetValue(reason), session.Parsed.GetValue(approval)),
+                    Split(session.Parsed.GetValue(fields)), session.Parsed.GetValue(provenance), cancellation);
                 session.Report.Show(released, () => Show(released));
                 return released.Fields.Count == 0 && released.Withheld.Count > 0 ? ExitCode.Refused : ExitCode.Ok;
             });

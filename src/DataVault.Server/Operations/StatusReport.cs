@@ -35,6 +35,9 @@ internal sealed class StatusReport(
         var backlog = await sources.Rights.LookAsync(cancellation);
         parts["outbox"] = Describe(backlog.Outbox);
         parts["holds"] = backlog.OverdueHolds == 0 ? Health.Good : string.Create(CultureInfo.InvariantCulture, $"{backlog.OverdueHolds} overdue for review");
+        var oversight = await sources.Alerts.LookAsync(cancellation);
+        parts["alerts"] = oversight.OpenAlerts == 0 ? Health.Good : string.Create(CultureInfo.InvariantCulture, $"{oversight.OpenAlerts} not acknowledged");
+        parts["reviews"] = oversight.OverdueReviews == 0 ? Health.Good : string.Create(CultureInfo.InvariantCulture, $"{oversight.OverdueReviews} overdue, {oversight.OpenReviews} open");
         if (log.SignerRefusal is { } refusal)
             parts["log"] = refusal;
         return parts;
@@ -49,4 +52,4 @@ internal sealed class StatusReport(
 }
 
 /// <summary>Who knows something that only the status tells.</summary>
-internal sealed record StatusSources(OutboundState Outbound, RightsWatch Rights);
+internal sealed record StatusSources(OutboundState Outbound, RightsWatch Rights, Alerts Alerts);

@@ -104,7 +104,7 @@ internal sealed class OcsfEvents(string origin)
     };
 
     // SPEC log-entry §8: an alert that was answered says how; any other was raised.
-    private static bool IsRaised(LogEntry alert) => alert.Rules is not ["acknowledged" or "released", ..];
+    private static bool IsRaised(LogEntry alert) => alert.Rules is not ["acknowledged" or "released" or "planted" or "withdrawn", ..];
 
     private static string CategoryOf(OcsfClass @class) => ((int)@class / 1000) switch
     {

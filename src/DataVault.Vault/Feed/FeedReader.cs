@@ -8,7 +8,7 @@ using Npgsql;
 namespace DataVault.Vault;
 
 /// <summary>Works out what the domains should hold of some locked subjects. Opens events only where a domain has no row of them yet.</summary>
-internal sealed class FeedReader(KeyRegistry keys, RecordCipher cipher, Decider decider)
+internal sealed class FeedReader(KeyRegistry keys, RecordCipher cipher, Decider decider, HoneyBook honey)
 {
     private const string Refund = "refund";
 
@@ -65,6 +65,8 @@ internal sealed class FeedReader(KeyRegistry keys, RecordCipher cipher, Decider 
 
     private IReadOnlyList<FieldPermit> Permitted(SealedRecord record)
     {
+        // Like somebody who has not consented: nobody can tell them from the many who have not.
+        if (honey.Contains(record.Subject)) return [];
         var decision = decider.Decide(AnalyticsFeed.Feeder, record.Subject, AccessAction.Feed, AnalyticsFeed.Purpose, ItemsOf(decider.Policy), FactsCodec.Decode(record.Facts));
         // Pseudonymising is what this feed does; an obligation beyond it cannot be met here.
         return decision.Obligations.All(obligation => obligation == ObligationNames.Pseudonymise) ? decision.Permits : [];

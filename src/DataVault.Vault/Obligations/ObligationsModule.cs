@@ -16,6 +16,8 @@ internal static class ObligationsModule
         services.AddSingleton<SubjectInbox>();
         services.AddSingleton<Duties>();
         services.AddSingleton<ReleaseTerms>();
+        services.AddSingleton<HoneyBook>();
+        services.AddSingleton<HoneyWatch>();
         services.AddSingleton<WatchKeeper>();
         services.AddHostedService(p => p.GetRequiredService<WatchKeeper>());
         AddDoors(services);
@@ -29,6 +31,10 @@ internal static class ObligationsModule
         services.AddSingleton(p => new Approvals(
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<ApprovalBook>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<AuditLog>(),
             p.GetRequiredService<AuditReader>(), p.GetRequiredService<Decider>()));
+        services.AddSingleton(p => new ClientBudgets(
+            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<Decider>()));
+        services.AddSingleton(p => new HoneySubjects(
+            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<HoneyBook>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<Decider>()));
         services.AddSingleton(p => new Alerts(
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<AlertBook>(), p.GetRequiredService<ReviewBook>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<Decider>()));
     }

@@ -2,8 +2,12 @@ using Microsoft.Extensions.Logging;
 
 namespace DataVault.Vault;
 
-/// <summary>Once a second: who is stopped or let go by other processes; now and then: what was counted long ago is forgotten, and what waits for officers is measured.</summary>
-internal sealed class WatchKeeper(Brakes brakes, DisclosureBudgets budgets, Alerts alerts, VaultClock clock, ILogger<WatchKeeper> logger) : RoundsWorker(clock.Provider, logger)
+/// <summary>
+/// Once a second: who is stopped or let go by other processes, and who touched somebody planted. Now and then: what was counted long ago is forgotten, and what
+/// waits for officers is measured.
+/// </summary>
+internal sealed class WatchKeeper(Brakes brakes, DisclosureBudgets budgets, HoneyWatch honey, Alerts alerts, VaultClock clock, ILogger<WatchKeeper> logger)
+    : RoundsWorker(clock.Provider, logger)
 {
     private static readonly TimeSpan TidyEvery = TimeSpan.FromMinutes(10);
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(30);
@@ -15,6 +19,7 @@ internal sealed class WatchKeeper(Brakes brakes, DisclosureBudgets budgets, Aler
     public override async Task<bool> RoundAsync(CancellationToken cancellation)
     {
         var well = await TryAsync("brakes", async ct => budgets.Forget(await brakes.RefreshAsync(ct)), cancellation);
+        well &= await TryAsync("planted people", ct => honey.FollowAsync(clock, ct), cancellation);
         if (clock.Now - looked >= LookEvery)
         {
             well &= await TryAsync("the backlog", alerts.LookAsync, cancellation);

@@ -1,0 +1,228 @@
+using System.Collections.Frozen;
+using System.Text.Json;
+using DataVault.Cryptography;
+using DataVault.Policy;
+using DataVault.Transparency;
+using DataVault.Vault.Keys;
+using Npgsql;
+
+namespace DataVault.Vault;
+
+/// <summary>Somebody who does not exist, as the row has it under seal.</summary>
+/// <param name="Subject">The record, which looks like any other.</param>
+/// <param name="Tag">By which the log names it.</param>
+/// <param name="From">Log entries before this one are its making.</param>
+/// <param name="Brake">Whoever touches it is stopped for the purpose.</param>
+/// <param name="Note">What it was planted for.</param>
+/// <param name="PlantedBy">Account of whoever did.</param>
+internal sealed record HoneyMark(Guid Subject, Guid Tag, long From, bool Brake, string? Note, string PlantedBy);
+
+/// <summary>A planted person, as officers and administrators see it.</summary>
+public sealed record HoneyView(Guid Id, SubjectId Subject, bool Brake, string? Note, DateTimeOffset PlantedAt, string PlantedBy);
+
+/// <summary>
+/// Rows of planted people. Who they are is sealed under a key of the vault and kept in memory by every process; the table tells how many there are, and nobody
+/// who may only read and search is told even that.
+/// </summary>
+internal sealed class HoneyBook(VaultDatabase database, IServiceKeys keys, VaultClock clock)
+{
+    private const string Label = "honey";
+    private FrozenSet<Guid> subjects = FrozenSet<Guid>.Empty;
+
+    /// <summary>Costs a look into memory, the same for everybody.</summary>
+    public bool Contains(SubjectId subject) => Volatile.Read(ref subjects).Contains(subject.Value);
+
+    public async Task<IReadOnlyList<(Guid Id, DateTimeOffset PlantedAt, HoneyMark Mark)>> ReadAsync(CancellationToken ct)
+    {
+        await using var command = database.Source.CreateCommand("select honey_id, planted_at, sealed from vault.honey order by honey_id desc");
+        var rows = await Rows.ReadAsync(command, row => (Id: row.GetGuid(0), At: row.GetFieldValue<DateTimeOffset>(1), Sealed: row.GetFieldValue<byte[]>(2)), ct);
+        List<(Guid Id, DateTimeOffset PlantedAt, HoneyMark Mark)> marks = [.. rows.Select(row => (row.Id, row.At, Open(row.Id, row.Sealed)))];
+        if (marks.Count > 0 || subjects.Count > 0) Volatile.Write(ref subjects, marks.Select(one => one.Mark.Subject).ToFrozenSet());
+        return marks;
+    }
+
+    public async Task InsertAsync(DutyWork work, Guid id, HoneyMark mark)
+    {
+        await using var command = new NpgsqlCommand("insert into vault.honey (honey_id, planted_at, sealed) values ($1, $2, $3)", work.Connection, work.Transaction)
+        {
+            Parameters = { new() { Value = id }, new() { Value = clock.Now.UtcDateTime }, new() { Value = Seal(id, mark) } },
+        };
+        await command.ExecuteNonQueryAsync(work.Cancellation);
+    }
+
+    public static async Task<bool> DeleteAsync(DutyWork work, Guid id)
+    {
+        await using var command = new NpgsqlCommand("delete from vault.honey where honey_id = $1", work.Connection, work.Transaction) { Parameters = { new() { Value = id } } };
+        return await command.ExecuteNonQueryAsync(work.Cancellation) == 1;
+    }
+
+    private byte[] Seal(Guid id, HoneyMark mark)
+    {
+        using var key = keys.Derive(Label);
+        return SealedValue.Seal(key.Span, 1, 0, JsonSerializer.SerializeToUtf8Bytes(mark), Context(id, stackalloc byte[AssociatedData.Limit]), clock.Random);
+    }
+
+    private HoneyMark Open(Guid id, byte[] value)
+    {
+        using var key = keys.Derive(Label);
+        using var opened = SealedValue.OpenSecret(key.Span, value, Context(id, stackalloc byte[AssociatedData.Limit]));
+        return JsonSerializer.Deserialize<HoneyMark>(opened.Span)!;
+    }
+
+    private static ReadOnlySpan<byte> Context(Guid id, Span<byte> buffer) => new AssociatedData(buffer, Label).Add(id).Bytes;
+}
+
+/// <summary>
+/// Follows the log for entries about planted people. The reading path knows nothing of them: whatever touches one, by whatever call, stands in the log, and the
+/// alarm is raised from there a moment later, each touch once.
+/// </summary>
+internal sealed class HoneyWatch(VaultDatabase database, HoneyBook honey, AuditLog log, AuditReader reader, AlertBook alerts, Brakes brakes)
+{
+    private const int Most = 200;
+    private static readonly TimeSpan StopFor = TimeSpan.FromHours(24);
+
+    /// <returns>How many touches were found.</returns>
+    public async Task<int> FollowAsync(VaultClock clock, CancellationToken ct)
+    {
+        var marks = await honey.ReadAsync(ct);
+        if (marks.Count == 0) return 0;
+        await reader.CatchUpAsync(ct);
+        return await database.RunAsync(
+            async (connection, transaction) =>
+            {
+                var work = new DutyWork(connection, transaction, ct);
+                if (await PositionAsync(work) is not { } position) return 0;
+                var range = await LogSearch.RangeAsync(connection, null, null, ct);
+                var touches = new List<(AuditRecord Entry, HoneyMark Mark)>();
+                foreach (var (_, _, mark) in marks)
+                {
+                    var found = await LogSearch.FindAsync(
+                        connection, new EntryFilter { Subject = mark.Tag }, new EntryRange(Math.Max(range.Low, Math.Max(position, mark.From)), range.High), oldestFirst: true, Most, ct);
+                    foreach (var index in found) touches.Add((await reader.EntryAsync(index, ct), mark));
+                }
+
+                touches.RemoveAll(touch => touch.Entry.ActorKind == "process");
+                await using (var advance = new NpgsqlCommand("update vault.watch set position = $1 where task = 'honey'", connection, transaction) { Parameters = { new() { Value = range.High } } })
+                {
+                    await advance.ExecuteNonQueryAsync(ct);
+                }
+
+                foreach (var (entry, mark) in touches) await RaiseAsync(work, entry, mark, clock);
+                return touches.Count;
+            },
+            ct);
+    }
+
+    // Another process that is at it keeps the row.
+    private static async Task<long?> PositionAsync(DutyWork work)
+    {
+        await using var command = new NpgsqlCommand("select position from vault.watch where task = 'honey' for update skip locked", work.Connection, work.Transaction);
+        return await command.ExecuteScalarAsync(work.Cancellation) as long?;
+    }
+
+    private async Task RaiseAsync(DutyWork work, AuditRecord touch, HoneyMark mark, VaultClock clock)
+    {
+        var (id, actor) = (clock.NewId(), EntryShape.TagOf(touch.Entry.Actor.Span));
+        if (mark.Brake && touch.Entry.Purpose.Length > 0)
+        {
+            var until = clock.Now + StopFor;
+            if (await brakes.PullAsync(work, (actor, touch.Entry.Purpose), id, until)) brakes.Know(actor, touch.Entry.Purpose, until);
+        }
+
+        // The person is not named: who may read the log finds the entry that this one refers to.
+        var entry = log.Entry(EntryType.Alert, LogWorker.Keeper, default, touch.Entry.Purpose, EntryResult.Ok, []) with
+        {
+            Actor = touch.Entry.Actor, Reference = touch.Index, Rules = [AlertKinds.HoneyTouched],
+        };
+        await alerts.RaiseAsync(work, new NewAlert(id, AlertKinds.HoneyTouched, actor, touch.Entry.Purpose, touch.Index), entry);
+    }
+}
+
+/// <summary>
+/// Planted people: a customer who was made up and recorded like any other is marked as one whom nobody has a reason to touch. Analytics leave them out as they
+/// leave out whoever has not consented. Marking and unmarking are entries of the log that do not name the person.
+/// </summary>
+public sealed class HoneySubjects
+{
+    private readonly VaultDatabase database;
+    private readonly HoneyBook book;
+    private readonly KeyRegistry keys;
+    private readonly AuditLog log;
+    private readonly Decider decider;
+
+    internal HoneySubjects(VaultDatabase database, HoneyBook book, KeyRegistry keys, AuditLog log, Decider decider) =>
+        (this.database, this.book, this.keys, this.log, this.decider) = (database, book, keys, log, decider);
+
+    /// <exception cref="VaultException">not-found, invalid-state when the person is planted already.</exception>
+    public async Task<HoneyView> PlantAsync(Recipient recipient, SubjectId subject, bool brake, string? note, Guid requestId, CancellationToken cancellation)
+    {
+        ArgumentNullException.ThrowIfNull(recipient);
+        await AuthoriseAsync(recipient, requestId, cancellation);
+        if (note is not null && !JustificationRule.IsReason(note)) throw VaultException.Invalid([new("/note", "too-long", $"At most {JustificationRule.MaxLength} characters.")]);
+        using var held = await keys.FindFreshAsync(subject, cancellation) ?? throw await RefusedAsync(recipient, VaultException.NotFound(), requestId, cancellation);
+        if ((await book.ReadAsync(cancellation)).Any(one => one.Mark.Subject == subject.Value)) throw await RefusedAsync(recipient, VaultException.InvalidState("The customer is planted already."), requestId, cancellation);
+        var id = decider.Clock.NewId();
+        var mark = new HoneyMark(subject.Value, EntryShape.TagOf(held.Tag.Span), 0, brake, note, recipient.Id);
+        await ChangeAsync(recipient, "planted", requestId, subject, async (work, index) =>
+        {
+            await book.InsertAsync(work, id, mark with { From = index });
+            return true;
+        }, cancellation);
+        await book.ReadAsync(cancellation);
+        return new HoneyView(id, subject, brake, note, decider.Clock.Now, recipient.Id);
+    }
+
+    /// <summary>The look is an entry of the log.</summary>
+    public async Task<IReadOnlyList<HoneyView>> ListAsync(Recipient recipient, Guid requestId, CancellationToken cancellation)
+    {
+        ArgumentNullException.ThrowIfNull(recipient);
+        await AuthoriseAsync(recipient, requestId, cancellation);
+        var rows = await book.ReadAsync(cancellation);
+        await log.AppendAsync(log.Entry(EntryType.AuditRead, recipient, default, "", EntryResult.Ok, [], requestId) with { Rules = ["honey"] }, null, cancellation);
+        return [.. rows.Select(row => new HoneyView(row.Id, new SubjectId(row.Mark.Subject), row.Mark.Brake, row.Mark.Note, row.PlantedAt, row.Mark.PlantedBy))];
+    }
+
+    /// <summary>From now on a customer like any other.</summary>
+    /// <exception cref="VaultException">not-found.</exception>
+    public async Task WithdrawAsync(Recipient recipient, Guid id, Guid requestId, CancellationToken cancellation)
+    {
+        ArgumentNullException.ThrowIfNull(recipient);
+        await AuthoriseAsync(recipient, requestId, cancellation);
+        var row = (await book.ReadAsync(cancellation)).FirstOrDefault(one => one.Id == id);
+        var gone = row.Mark is not null && await ChangeAsync(recipient, "withdrawn", requestId, new SubjectId(row.Mark.Subject), (work, _) => HoneyBook.DeleteAsync(work, id), cancellation);
+        if (!gone) throw await RefusedAsync(recipient, VaultException.NotFound(), requestId, cancellation);
+        await book.ReadAsync(cancellation);
+    }
+
+    // The feed is told to look at the person again: what the domains hold of somebody planted goes the way of a consent that was withdrawn.
+    private Task<bool> ChangeAsync(Recipient recipient, string act, Guid requestId, SubjectId subject, Func<DutyWork, long, Task<bool>> change, CancellationToken cancellation) =>
+        database.RunAsync(
+            async (connection, transaction) =>
+            {
+                await using (var feed = new NpgsqlCommand(
+                    "insert into vault.feed_queue (subject_id, enqueued_at, attempt) values ($1, $2, 0) on conflict (subject_id) do update set attempt = 0", connection, transaction)
+                {
+                    Parameters = { new() { Value = subject.Value }, new() { Value = decider.Clock.Now.UtcDateTime } },
+                })
+                {
+                    await feed.ExecuteNonQueryAsync(cancellation);
+                }
+
+                var entry = log.Entry(EntryType.Alert, recipient, default, "", EntryResult.Ok, [], requestId) with { Rules = [act] };
+                var index = await log.AppendWithinAsync(connection, transaction, [entry], cancellation);
+                return await change(new DutyWork(connection, transaction, cancellation), index);
+            },
+            cancellation);
+
+    private async Task AuthoriseAsync(Recipient recipient, Guid requestId, CancellationToken cancellation)
+    {
+        if (recipient.Kind == RecipientKind.Staff && decider.Policy.Decisions.HasCapability(recipient.Roles, Capabilities.HoneyManage)) return;
+        throw await RefusedAsync(recipient, VaultException.Forbidden(), requestId, cancellation);
+    }
+
+    private async Task<VaultException> RefusedAsync(Recipient recipient, VaultException refusal, Guid requestId, CancellationToken cancellation)
+    {
+        await log.AppendAsync(log.Entry(EntryType.Denied, recipient, default, "", EntryResult.Denied, [], requestId) with { Rules = ["honey"] }, null, cancellation);
+        return refusal;
+    }
+}
