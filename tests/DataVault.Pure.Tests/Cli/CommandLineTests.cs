@@ -100,6 +100,27 @@ public sealed class CommandLineTests : IDisposable
     }
 
     [Fact]
+    public async Task A_receipt_goes_to_standard_output_and_the_proof_of_a_consent_into_files_that_the_verifier_reads()
+    {
+        var token = Path.Combine(_folder, "token");
+        await File.WriteAllTextAsync(token, "t");
+        var receipt = ConsentReceiptTests.Receipt().ToString();
+        _vault.Answer(HttpStatusCode.OK, receipt).Answer(
+            HttpStatusCode.OK,
+            $$"""{"id":"{{Id}}","purpose":"marketing","at":"2026-03-01T00:00:00Z","state":"given","valid":true,"receipts":[{{receipt}}],"checkpoint":"c","verification":["v"]}""");
+
+        Assert.Equal(0, await RunAsync("consent", "receipt", Id, "marketing", "--entry", "7", "--address", "http://vault.test", "--token-file", token));
+        Assert.EndsWith("/consents/marketing/receipt?entry=7", _vault.Calls[0].Path, StringComparison.Ordinal);
+        Assert.True(ConsentReceipt.TryParse(_output.ToString(), out var shown));
+        Assert.Null(shown!.Verify(MemoryLog.Verifier));
+
+        var folder = Path.Combine(_folder, "evidence");
+        Assert.Equal(0, await RunAsync("consent", "prove", Id, "marketing", "--at", "2026-03-01T00:00:00Z", "--receipts", folder, "--address", "http://vault.test", "--token-file", token));
+        Assert.True(ConsentReceipt.TryParse(await File.ReadAllTextAsync(Path.Combine(folder, "marketing-0001.json")), out var saved));
+        Assert.Null(saved!.Verify(MemoryLog.Verifier));
+    }
+
+    [Fact]
     public async Task The_client_is_chosen_by_the_purpose_and_its_only_purpose_is_the_default()
     {
         FirstRun();
