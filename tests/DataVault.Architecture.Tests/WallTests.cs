@@ -28,6 +28,23 @@ public sealed class WallTests
         Assert.Contains(forbidden.Assembly.GetName().Name!, breach, StringComparison.Ordinal);
     }
 
+    /// <summary>Who opens envelopes, each against permits of one decision: reads and events, searches, exports, changes, indexes, the feed.</summary>
+    private static readonly string[] Openers =
+    [
+        "Disclosure/CustomerSearch.cs", "Disclosure/ReleaseOpening.cs", "Events/EventRows.cs", "Feed/FeedReader.cs", "Indexes/IndexedValues.cs", "Profiles/ProfilePatcher.cs",
+        "Rights/ExportSource.cs",
+    ];
+
+    [Fact]
+    public void Only_those_who_hold_permits_open_envelopes_and_only_the_cipher_derives_the_keys_of_fields()
+    {
+        var files = Directory.EnumerateFiles(Path.Combine(Repository.Root, "src"), "*.cs", SearchOption.AllDirectories).Where(file => !file.Contains("/obj/", StringComparison.Ordinal)).ToList();
+        string Name(string file) => Path.GetRelativePath(Path.Combine(Repository.Root, "src", "DataVault.Vault"), file).Replace('\\', '/');
+        bool Calls(string file, params string[] names) => File.ReadLines(file).Any(line => names.Any(name => line.Contains(name, StringComparison.Ordinal)) && !line.TrimStart().StartsWith("//", StringComparison.Ordinal));
+        Assert.Equal(Openers, files.Where(file => Calls(file, "cipher.Open", "cipher.OpenEvent(", "cipher.OpenHistory(", "cipher.OpenForUpdate(")).Select(Name).Order(StringComparer.Ordinal));
+        Assert.Equal(["Keys/RecordCipher.cs", "Keys/SubjectKeys.cs"], files.Where(file => Calls(file, "ClassKey(")).Select(Name).Order(StringComparer.Ordinal));
+    }
+
     [Fact]
     public void Every_project_lists_exactly_the_references_of_its_wall()
     {

@@ -135,17 +135,22 @@ public partial class RunningServer : IAsyncLifetime
     private async Task<string> PersonTokenAsync(string role)
     {
         var person = Secrets.People.First(p => p.Role == role);
+        return await SignInAsync(role == "customer" ? "customer" : "staff", person.Email, person.Password);
+    }
+
+    /// <summary>A token of somebody whose password is a lasting one.</summary>
+    internal async Task<string> SignInAsync(string realm, string email, string password)
+    {
         using var browser = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false }) { BaseAddress = Process.Address };
         var console = new AuthorizationCodeClient(
             browser, "console", File.ReadAllText(Path.Combine(Process.Home, "console.secret")), $"{Secrets.Address}/console/callback");
         var attempt = SignInAttempt.Make(RandomNumberGenerator.Fill);
         var place = await FollowAsync(browser, await console.AuthorizeUrlAsync(attempt));
-        var realm = role == "customer" ? "customer" : "staff";
         var page = await browser.GetStringAsync(place);
         using var form = new FormUrlEncodedContent(
         [
             .. HiddenInputs().Matches(page).Select(m => KeyValuePair.Create(m.Groups[1].Value, WebUtility.HtmlDecode(m.Groups[2].Value))).Where(p => p.Key != "realm"),
-            new("realm", realm), new("email", person.Email), new("password", person.Password),
+            new("realm", realm), new("email", email), new("password", password),
         ]);
         using var signedIn = await browser.PostAsync("/account/login", form);
         var back = await FollowAsync(browser, signedIn.Headers.Location?.ToString() ?? throw new HttpRequestException($"The sign-in was answered with {signedIn.StatusCode}."));

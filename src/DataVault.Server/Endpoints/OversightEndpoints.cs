@@ -49,7 +49,7 @@ internal static class OversightEndpoints
             {
                 RequestExample = JsonNode.Parse(
                     """{ "customer": "01980c5e-5c1b-7a64-9d2a-0f4b1f3c9e77", "purpose": "billing", "fields": ["iban"], "reason": "A refund came back" }"""),
-                Problems = ["unknown-field", "unknown-purpose", "not-found", "invalid-fields"],
+                Problems = ["unknown-field", "unknown-purpose", "not-found", "invalid-fields", "invalid-state"],
             },
             AccessRule.NotCustomers);
         routes.MapGet("/v1/approvals", ListApprovalsAsync).Gives<Page<Approval>>().As(

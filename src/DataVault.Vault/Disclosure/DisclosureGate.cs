@@ -100,8 +100,9 @@ public sealed class DisclosureGate
             var records = await loading;
             foreach (var key in held.Values) await FitAsync(key, records, ct);
             var chosen = queries.Select(query => Choose(query, held.GetValueOrDefault(query.Subject), records.GetValueOrDefault(query.Subject), filter)).ToList();
-            await terms.CountAllAsync(chosen.ConvertAll(one => one.Release), first?.Items ?? [], ct);
-            var index = await terms.AppendAllAsync(chosen.ConvertAll(one => (one.Entry, one.Release)), first?.Entry, ct);
+            var reads = chosen.ConvertAll(one => (one.Entry, one.Release));
+            await terms.CountAllAsync(reads, first?.Items ?? [], ct);
+            var index = await terms.AppendAllAsync(reads, first?.Entry, ct);
             var at = first is null ? index : index + 1;
             var results = chosen.Select((one, i) => Result(one, at + i)).ToList();
             // Opened and found broken only now: that is said in entries of its own.

@@ -75,20 +75,20 @@ internal sealed class ReleaseTerms(VaultDatabase database, AuditLog log, Decider
     }
 
     /// <summary>The same for all of them together: either there is room for every one, or none is released.</summary>
-    /// <param name="releases">Null for whom nothing could be decided.</param>
+    /// <param name="reads">Without a release where nothing could be decided.</param>
     /// <param name="foundBy">What each has been found by, which the answer tells too.</param>
     /// <param name="ct">Ends the wait.</param>
-    /// <exception cref="VaultException">budget-exhausted; a refusal of each is in the log.</exception>
-    public async Task CountAllAsync(IReadOnlyList<Release?> releases, IReadOnlyList<CatalogueItem> foundBy, CancellationToken ct)
+    /// <exception cref="VaultException">budget-exhausted; an entry for each is in the log.</exception>
+    public async Task CountAllAsync(IReadOnlyList<(PendingEntry Entry, Release? Release)> reads, IReadOnlyList<CatalogueItem> foundBy, CancellationToken ct)
     {
-        List<Release> going = [.. releases.OfType<Release>().Where(release => release.Refused is null)];
+        List<Release> going = [.. reads.Select(read => read.Release).OfType<Release>().Where(release => release.Refused is null)];
         if (going.Count == 0 || going[0].Query.Recipient.Kind is not (RecipientKind.Application or RecipientKind.Staff)) return;
         var (recipient, requestId) = (going[0].Query.Recipient, going[0].Query.RequestId);
         var purpose = decider.Purpose(going[0].Query.Purpose);
         if (purpose.Budget is null && brakes.AreOff) return;
         var shown = going.SelectMany(release => release.Permits.Select(permit => permit.Item).Concat(foundBy).Select(item => (release.Query.Subject, item)));
         if (await WaitAsync(recipient, purpose, shown, requestId, ct) is not { } wait) return;
-        var refusals = going.ConvertAll(release => Stop(release, wait).Entry);
+        List<PendingEntry> refusals = [.. reads.Select(read => read.Release is { Refused: null } release ? Stop(release, wait).Entry : read.Entry)];
         await database.RunAsync((connection, transaction) => log.AppendWithinAsync(connection, transaction, refusals, ct), ct);
         throw VaultException.BudgetExhausted(wait);
     }

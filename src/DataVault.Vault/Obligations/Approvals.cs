@@ -146,18 +146,23 @@ public sealed class Approvals
         (this.database, this.book, this.keys, this.log, this.reader, this.decider) = (database, book, keys, log, reader, decider);
 
     /// <summary>Asks for a disclosure. What may not be had with an approval either is refused at once.</summary>
-    /// <exception cref="VaultException">not-found, forbidden, invalid-fields.</exception>
+    /// <exception cref="VaultException">not-found, forbidden, invalid-fields, invalid-state when no second person is needed.</exception>
     public async Task<ApprovalView> AskAsync(Recipient recipient, SubjectId subject, string purpose, IReadOnlyList<RequestedItem> items, string reason, Guid requestId, CancellationToken cancellation)
     {
         ArgumentNullException.ThrowIfNull(recipient);
         decider.Purpose(purpose);
         if (!JustificationRule.IsReason(reason)) throw VaultException.Invalid([new("/reason", "missing-member", $"Why, in at most {JustificationRule.MaxLength} characters?")]);
+        // Known before anything is known of the person: so what follows tells only of people whom the asker reaches.
+        if (!items.Any(item => decider.Policy.Decisions.CouldPermit(recipient, AccessAction.Read, purpose, item.Item)))
+            throw await RefusedAsync(recipient, purpose, default, VaultException.Forbidden(), requestId, cancellation);
         using var held = await keys.FindFreshAsync(subject, cancellation);
         var record = held is null ? null : await SubjectRows.FindAsync(database, subject, cancellation);
         if (held is null || record is null || recipient.Kind == RecipientKind.Customer) throw await RefusedAsync(recipient, purpose, default, VaultException.NotFound(), requestId, cancellation);
         if (!FactsCodec.TryDecode(record.Facts, out var facts)) throw VaultException.Unavailable();
         var decision = decider.Decide(recipient, subject, AccessAction.Read, purpose, items, facts);
-        if (!decision.Obligations.Contains(ObligationNames.FourEyes)) throw await RefusedAsync(recipient, purpose, held.Tag, VaultException.Forbidden(), requestId, cancellation);
+        if (!decision.Released) throw await RefusedAsync(recipient, purpose, held.Tag, VaultException.NotFound(), requestId, cancellation);
+        if (!decision.Obligations.Contains(ObligationNames.FourEyes))
+            throw await RefusedAsync(recipient, purpose, held.Tag, VaultException.InvalidState("No rule asks for a second person here."), requestId, cancellation);
         var now = decider.Clock.Now;
         var row = new ApprovalRow(
             decider.Clock.NewId(), subject, EntryShape.TagOf(log.TagOf(recipient)), purpose, Decider.LogIds(decision.Permits), "requested", recipient.Id, now, now + Validity);

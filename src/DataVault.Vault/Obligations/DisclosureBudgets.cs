@@ -102,7 +102,8 @@ internal sealed class DisclosureBudgets(VaultDatabase database, AuditLog log, Al
             var need = window.Missing(demand.Marks, known);
             var room = limit - taken;
             if (need > room) return new Reservation(await StopAsync(work, demand, window), []);
-            changes.Add(new Change(window, known, saved, Math.Max(need, Math.Min(limit / Blocks, room / 2)), taken));
+            // Ahead only where this call uses up what is left, so that no process ever holds more than one block.
+            changes.Add(new Change(window, known, saved, need == 0 ? 0 : Math.Max(need, Math.Min(limit / Blocks, room / 2)), taken));
         }
 
         foreach (var change in changes) await SaveAsync(work, demand, change);

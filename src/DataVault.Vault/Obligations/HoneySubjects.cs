@@ -93,21 +93,24 @@ internal sealed class HoneyWatch(VaultDatabase database, HoneyBook honey, AuditL
                 var work = new DutyWork(connection, transaction, ct);
                 if (await PositionAsync(work) is not { } position) return 0;
                 var range = await LogSearch.RangeAsync(connection, null, null, ct);
+                var until = range.High;
                 var touches = new List<(AuditRecord Entry, HoneyMark Mark)>();
                 foreach (var (_, _, mark) in marks)
                 {
                     var found = await LogSearch.FindAsync(
                         connection, new EntryFilter { Subject = mark.Tag }, new EntryRange(Math.Max(range.Low, Math.Max(position, mark.From)), range.High), oldestFirst: true, Most, ct);
+                    if (found.Count == Most) until = Math.Min(until, found[^1] + 1);
                     foreach (var index in found) touches.Add((await reader.EntryAsync(index, ct), mark));
                 }
 
-                touches.RemoveAll(touch => touch.Entry.ActorKind == "process");
-                await using (var advance = new NpgsqlCommand("update vault.watch set position = $1 where task = 'honey'", connection, transaction) { Parameters = { new() { Value = range.High } } })
+                // Of more than can be looked at in one round, the rest is looked at in the next.
+                touches.RemoveAll(touch => touch.Entry.ActorKind == "process" || touch.Entry.Index >= until);
+                await using (var advance = new NpgsqlCommand("update vault.watch set position = $1 where task = 'honey'", connection, transaction) { Parameters = { new() { Value = Math.Max(position, until) } } })
                 {
                     await advance.ExecuteNonQueryAsync(ct);
                 }
 
-                foreach (var (entry, mark) in touches) await RaiseAsync(work, entry, mark, clock);
+                foreach (var (entry, mark) in touches.OrderBy(touch => touch.Entry.Index)) await RaiseAsync(work, entry, mark, clock);
                 return touches.Count;
             },
             ct);

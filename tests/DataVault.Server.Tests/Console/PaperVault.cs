@@ -150,6 +150,13 @@ public sealed class PaperVault : IAsyncDisposable
         "/v1/holds" => Holds()[0],
         _ when path.StartsWith("/v1/holds/", StringComparison.Ordinal) => Holds()[0],
         _ when path.StartsWith("/v1/keys/rotations", StringComparison.Ordinal) => Rotations()[0],
+        "/v1/me/messages" => new Page<Message>(Empty ? [] : [new(s_customer, s_then, "disclosure", "emergency", ["givenName", "phone"], "customer-support", 7)], Empty ? null : "more"),
+        "/v1/reviews" => new Page<Review>(Empty ? [] : [Review(), Review() with { State = "justified", Overdue = false }], Empty ? null : "more"),
+        _ when path.StartsWith("/v1/reviews/", StringComparison.Ordinal) => Review(),
+        "/v1/approvals" => new Page<Approval>(Empty ? [] : [Approval()], null),
+        _ when path.StartsWith("/v1/approvals/", StringComparison.Ordinal) => Approval(),
+        "/v1/alerts" => new Page<Alert>(Empty ? [] : [Alert("honey-touched"), Alert("budget-exhausted")], Empty ? null : "more"),
+        _ when path.StartsWith("/v1/alerts/", StringComparison.Ordinal) => Alert("budget-exhausted"),
         "/v1/clients" when method == "GET" => new { items = new[] { new ClientView("crm-ingest", "CRM", ["ingest"], ["service-delivery"], s_then), new ClientView("console", "Console", [], [], s_then) } },
         "/v1/clients" => new ClientRegistered(new ClientView("shop", "Shop", ["ingest"], ["service-delivery"], s_then), "the-secret-shown-once"),
         "/v1/accounts" => new AccountCreated(s_customer, "analyst", "one-time-password"),
@@ -159,6 +166,13 @@ public sealed class PaperVault : IAsyncDisposable
         _ when path.StartsWith("/v1/requests/", StringComparison.Ordinal) => Requests()[0],
         _ => null,
     };
+
+    private static Review Review() => new(
+        s_customer, "customer-support", "emergency", [7, 9], s_then, s_then, "open", Overdue: true, s_customer, "An allergic <b>reaction</b>", ["givenName"], null, null, null, null);
+
+    private static Approval Approval() => new(s_customer, s_customer, "billing", ["iban"], "requested", "s1", s_then, s_then, "A refund", null, null, 7);
+
+    private static Alert Alert(string kind) => new(s_customer, kind, s_then, "Nosy desk", "00112233445566778899aabbccddeeff", "customer-support", 7, 8, s_then, null, null);
 
     private Disclosed Profile()
     {

@@ -191,7 +191,8 @@ public sealed class ObligationTests(ObligationVault store) : IClassFixture<Oblig
         var late = await Approvals.AskAsync(Clerk, subject, "billing", StoreVault.Items("iban"), "Another", Guid.NewGuid(), default);
         store.Clock.Advance(TimeSpan.FromHours(5));
         Assert.Equal("invalid-state", (await Assert.ThrowsAsync<VaultException>(() => Approvals.DecideAsync(Second, late.Id, true, Guid.NewGuid(), default))).Slug);
-        Assert.Equal("forbidden", (await Assert.ThrowsAsync<VaultException>(() => Approvals.AskAsync(Clerk, subject, "fraud-prevention", StoreVault.Items("iban"), "No rule", Guid.NewGuid(), default))).Slug);
+        Assert.Equal("invalid-state", (await Assert.ThrowsAsync<VaultException>(() => Approvals.AskAsync(Clerk, subject, "fraud-prevention", StoreVault.Items("iban"), "No rule", Guid.NewGuid(), default))).Slug);
+        Assert.Equal("forbidden", (await Assert.ThrowsAsync<VaultException>(() => Approvals.AskAsync(Clerk, subject, "billing", StoreVault.Items("dietaryRequirements"), "No right", Guid.NewGuid(), default))).Slug);
     }
 
     private async Task<ReviewView> ReviewOfAsync(long index)

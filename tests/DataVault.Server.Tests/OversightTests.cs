@@ -1,0 +1,127 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text.Json;
+using DataVault.Client;
+
+namespace DataVault.Server.Tests;
+
+/// <summary>The shipped emergency from the call to the officer's word, over HTTP and in the console; and what stands beside it.</summary>
+public sealed class OversightTests(RunningServer server)
+{
+    [Fact]
+    public async Task An_emergency_is_released_told_to_the_person_reviewed_by_an_officer_and_overdue_nowhere()
+    {
+        var email = "rescued@example.com";
+        var customer = await server.CreateCustomerAsync(email, "Rescued");
+        var account = await server.JsonAsync("administrator", HttpMethod.Post, "/v1/accounts", new { email, role = "customer", customer }, HttpStatusCode.Created);
+        var rescuer = await RescuerAsync();
+
+        using (var refused = await ReadAsync(rescuer, customer, null))
+            Assert.Equal("reason-required", await RunningServer.SlugAsync(refused));
+        using (var inAddress = await CallAsync(rescuer, $"/v1/customers/{customer}?purpose=emergency&fields=givenName&justification=a%20fire", null))
+            Assert.Equal("invalid-request", await RunningServer.SlugAsync(inAddress));
+        const string reason = "Allergische Reaktion – Notruf, 急救";
+        using var read = await ReadAsync(rescuer, customer, reason);
+        var released = JsonDocument.Parse(await read.Content.ReadAsStringAsync()).RootElement;
+        Assert.True(read.StatusCode == HttpStatusCode.OK, released.ToString());
+        Assert.Equal("Rescued", released.GetProperty("fields").GetProperty("givenName").GetString());
+        var index = released.GetProperty("receipt").GetProperty("index").GetInt64();
+        // Its window is open: the next look needs no words.
+        using (var again = await ReadAsync(rescuer, customer, null))
+            Assert.Equal(HttpStatusCode.OK, again.StatusCode);
+
+        using var person = new ConsoleVisitor(server.Process.Address);
+        await person.SignInAsync("customer", email, account.GetProperty("oneTimePassword").GetString()!);
+        await person.OpenAsync("/console/me/messages");
+        Assert.Contains("Danger to life", person.Page, StringComparison.Ordinal);
+        Assert.Contains("Customer support", person.Page, StringComparison.OrdinalIgnoreCase);
+
+        using var officer = new ConsoleVisitor(server.Process.Address);
+        var known = server.Secrets.People.First(p => p.Role == "compliance-officer");
+        await officer.SignInAsync("staff", known.Email, known.Password);
+        var review = (await server.JsonAsync("compliance-officer", HttpMethod.Get, "/v1/reviews?state=open")).GetProperty("items").EnumerateArray()
+            .Single(one => one.GetProperty("entries").EnumerateArray().Any(entry => entry.GetInt64() == index));
+        var path = "/console/officer/reviews/" + review.GetProperty("id").GetString();
+        await officer.OpenAsync("/console/officer/reviews");
+        Assert.Contains(path, officer.Page, StringComparison.Ordinal);
+        await officer.OpenAsync(path);
+        Assert.Contains(WebUtility.HtmlEncode(reason), WebUtility.HtmlEncode(WebUtility.HtmlDecode(officer.Page)), StringComparison.Ordinal);
+        Assert.Contains(customer.ToString(), officer.Page, StringComparison.Ordinal);
+        await officer.SubmitAsync(path, ("words", "The lot was recalled"), ("outcome", "justified"));
+        Assert.Contains("The lot was recalled", officer.Page, StringComparison.Ordinal);
+        using (var after = await ReadAsync(rescuer, customer, null))
+            Assert.Equal("reason-required", await RunningServer.SlugAsync(after));
+        var decided = (await server.JsonAsync("compliance-officer", HttpMethod.Get, "/v1/audit/entries?type=review.change&limit=1")).GetProperty("items")[0];
+        Assert.Equal("review.change", decided.GetProperty("type").GetString());
+    }
+
+    [Fact]
+    public async Task A_planted_customer_raises_an_alert_that_an_officer_takes_up_in_the_console_and_the_status_shows()
+    {
+        var planted = await server.CreateCustomerAsync("planted@example.com");
+        await server.RegisterAsync("nosy-app", "customer-support", "customer-support");
+        await server.JsonAsync("administrator", HttpMethod.Post, "/v1/honey", new { customer = planted, brake = true }, HttpStatusCode.Created);
+        await server.JsonAsync("nosy-app", HttpMethod.Get, $"/v1/customers/{planted}?purpose=customer-support");
+        JsonElement alert = default;
+        await Waiting.UntilAsync("the other process has noticed", async () => (alert = (await server.JsonAsync("compliance-officer", HttpMethod.Get, "/v1/alerts?state=open")).GetProperty("items").EnumerateArray()
+            .FirstOrDefault(one => one.GetProperty("kind").GetString() == "honey-touched" && one.GetProperty("stoppedUntil").ValueKind == JsonValueKind.String)).ValueKind == JsonValueKind.Object);
+        using (var stopped = await server.SendAsync("nosy-app", HttpMethod.Get, $"/v1/customers/{planted}?purpose=customer-support"))
+        {
+            Assert.Equal("budget-exhausted", await RunningServer.SlugAsync(stopped));
+            Assert.True(stopped.Headers.RetryAfter?.Delta > TimeSpan.FromHours(1));
+        }
+
+        Assert.NotEqual("ok", (await server.JsonAsync("administrator", HttpMethod.Get, "/v1/status")).GetProperty("health").GetProperty("alerts").GetString());
+        using var officer = new ConsoleVisitor(server.Process.Address);
+        var known = server.Secrets.People.First(p => p.Role == "compliance-officer");
+        await officer.SignInAsync("staff", known.Email, known.Password);
+        await officer.OpenAsync("/console/officer/alerts");
+        Assert.Contains("A planted customer was touched", officer.Page, StringComparison.Ordinal);
+        await officer.SubmitAsync("/console/officer/alerts/" + alert.GetProperty("id").GetString(), ("step", "release"));
+        await Waiting.UntilAsync("the other process has noticed", async () =>
+        {
+            using var again = await server.SendAsync("nosy-app", HttpMethod.Get, $"/v1/customers/{planted}?purpose=customer-support");
+            return again.StatusCode == HttpStatusCode.OK;
+        });
+    }
+
+    // There is no second factor to sign in with yet: the session is raised to one as signing in with one will.
+    private async Task<string> RescuerAsync()
+    {
+        const string email = "rescuer@vault.example";
+        var account = await server.JsonAsync("administrator", HttpMethod.Post, "/v1/accounts", new { email, role = "customer-support" }, HttpStatusCode.Created);
+        var once = account.GetProperty("oneTimePassword").GetString()!;
+        using (var first = new ConsoleVisitor(server.Process.Address))
+            await first.SignInAsync("staff", email, once);
+        await server.Process.DatabaseAsync(
+            "vault",
+            $"""
+            create or replace function issuer.raise_rescuer() returns trigger language plpgsql as $raise$
+            begin
+                if new.account_id = (select id from issuer.account where id = '{account.GetProperty("id").GetGuid()}') then new.assurance := 2; end if;
+                return new;
+            end $raise$
+            """,
+            "drop trigger if exists raise_rescuer on issuer.session",
+            "create trigger raise_rescuer before insert on issuer.session for each row execute function issuer.raise_rescuer()");
+        try
+        {
+            return await server.SignInAsync("staff", email, "a lasting one " + once);
+        }
+        finally
+        {
+            await server.Process.DatabaseAsync("vault", "drop trigger raise_rescuer on issuer.session", "drop function issuer.raise_rescuer()");
+        }
+    }
+
+    private Task<HttpResponseMessage> ReadAsync(string token, Guid customer, string? reason) =>
+        CallAsync(token, $"/v1/customers/{customer}?purpose=emergency&fields=givenName,language", reason);
+
+    private async Task<HttpResponseMessage> CallAsync(string token, string path, string? reason)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, path);
+        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
+        if (reason is not null) request.Headers.Add("Access-Reason", Uri.EscapeDataString(reason));
+        return await server.Http.SendAsync(request);
+    }
+}
