@@ -326,6 +326,18 @@ public sealed partial class VaultClient(HttpClient http, TokenSource? tokens = n
     public Task<Grants> WhatCanAsync(WhatCanRequest question, CancellationToken cancellation = default) =>
         AskAsync<WhatCanRequest, Grants>("/v1/policy/what-can", question, cancellation);
 
+    /// <summary>Activations of policy versions, newest first.</summary>
+    public Task<Page<PolicyVersionView>> PolicyVersionsAsync(int limit = 50, string? cursor = null, CancellationToken cancellation = default) =>
+        GetAsync<Page<PolicyVersionView>>(new Query("/v1/policy/versions").Add("limit", limit.ToString(CultureInfo.InvariantCulture)).Add("cursor", cursor), cancellation);
+
+    /// <summary>A version of the policy with its files.</summary>
+    public Task<PolicyVersionFiles> PolicyVersionAsync(string version, CancellationToken cancellation = default) =>
+        GetAsync<PolicyVersionFiles>(new Query("/v1/policy/versions/" + Uri.EscapeDataString(version)), cancellation);
+
+    /// <summary>Puts a version of the policy in force, or says what would come of it. A refusal is a problem whose errors name file and line.</summary>
+    public Task<ActivationView> ActivatePolicyAsync(ActivatePolicy proposal, CancellationToken cancellation = default) =>
+        PostAsync<ActivatePolicy, ActivationView>("/v1/policy/activations", proposal, null, cancellation);
+
     // ---- analytics -------------------------------------------------------------------------------------------------
 
     /// <summary>The pseudonym domains that the caller may query.</summary>

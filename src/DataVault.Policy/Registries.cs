@@ -202,6 +202,7 @@ public static class Capabilities
     public const string RequestsRead = "requests.read";
     public const string RequestsDecide = "requests.decide";
     public const string PolicyRead = "policy.read";
+    public const string PolicyManage = "policy.manage";
     public const string ClientsManage = "clients.manage";
     public const string AccountsManage = "accounts.manage";
     public const string StatusRead = "status.read";
@@ -215,7 +216,7 @@ public static class Capabilities
     public const string HoneyManage = "honey.manage";
 
     internal static readonly string[] All =
-        [AuditRead, RequestsRead, RequestsDecide, PolicyRead, ClientsManage, AccountsManage, StatusRead, AnalyticsQuery, HoldsManage, KeysRead, KeysManage, ReviewsManage, DisclosuresApprove, AlertsManage, HoneyManage];
+        [AuditRead, RequestsRead, RequestsDecide, PolicyRead, PolicyManage, ClientsManage, AccountsManage, StatusRead, AnalyticsQuery, HoldsManage, KeysRead, KeysManage, ReviewsManage, DisclosuresApprove, AlertsManage, HoneyManage];
 }
 
 /// <summary>

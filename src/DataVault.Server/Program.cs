@@ -24,7 +24,7 @@ try
     aside = command is ["backup" or "restore", ..];
     var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args[command.Length..], ContentRootPath = AppContext.BaseDirectory });
     var settings = new ServerSettings(builder.Configuration, builder.Environment);
-    var startup = new Startup(builder, settings, Startup.LoadPolicy(settings), aside ? Console.Error.WriteLine : Console.WriteLine) { LogsAside = aside };
+    var startup = new Startup(builder, settings, PolicyFolder.Read(settings), aside ? Console.Error.WriteLine : Console.WriteLine) { LogsAside = aside };
     await (command switch
     {
         [] => startup.ServeAsync(stop.Token),

@@ -39,25 +39,13 @@ internal sealed record DatabaseConnections(string Vault, string Keys, string Iss
 }
 
 /// <summary>The composition root: reads the settings, brings the databases up, wires the parts, serves until told to stop.</summary>
-internal sealed class Startup(WebApplicationBuilder builder, ServerSettings settings, PolicySet policy, Action<string> print)
+internal sealed class Startup(WebApplicationBuilder builder, ServerSettings settings, PolicyFolder folder, Action<string> print)
 {
+    private PolicySet? begun;
+    private DomainProvision? provideDomains;
+
     /// <summary>Standard output carries something else than words.</summary>
     public bool LogsAside { get; init; }
-
-    public static PolicySet LoadPolicy(ServerSettings settings)
-    {
-        var folder = settings.PoliciesFolder();
-        var files = Directory.EnumerateFiles(folder, "*.yaml", SearchOption.AllDirectories)
-            .ToDictionary(f => Path.GetRelativePath(folder, f).Replace('\\', '/'), File.ReadAllText);
-        try
-        {
-            return PolicySet.Load(files);
-        }
-        catch (PolicyException e)
-        {
-            throw new StartupException("The policy does not load: " + string.Join("; ", e.Problems.Select(p => $"{p.File}:{p.Line}: {p.Message}")));
-        }
-    }
 
     /// <summary>Runs until cancelled.</summary>
     public async Task ServeAsync(CancellationToken stop)
@@ -67,6 +55,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         RefuseTakenPort();
         await using var postgres = settings.RunsOwnDatabase ? await StartPostgresAsync(stop) : null;
         var connections = postgres is null ? DatabaseConnections.Configured(settings) : DatabaseConnections.Embedded(postgres);
+        begun = await folder.BeginningAsync(connections.Vault, stop);
         if (postgres is not null)
             await PrepareAsync(postgres, connections, stop);
         if (!settings.Development)
@@ -78,6 +67,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         // For whoever verifies the log from this machine; it is public, and /audit/keys gives it too.
         await WriteKeyFileAsync(app.Services.GetRequiredService<SignerCare>(), stop);
         await EnsureSignInsAsync(app.Services, home, stop);
+        await folder.ProposeAsync(app.Services.GetRequiredService<PolicyActivations>(), print, stop);
         if (fill)
             await firstRun.FillAsync(postgres, stop);
         app.Services.GetRequiredService<Health>().IsFilled = true;
@@ -106,7 +96,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
     {
         var provisioning = new Provisioning(settings.RequiredConnection("VaultMigrator"), settings.RequiredConnection("KeysMigrator"));
         await provisioning.CreateDatabasesAsync(stop);
-        await provisioning.MigrateAsync(policy, stop);
+        await provisioning.MigrateAsync(folder.Required(), stop);
         await provisioning.CreateLoginsAsync(DatabaseConnections.Configured(settings).Logins(), stop);
         print("The databases are up to date.");
     }
@@ -224,8 +214,9 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         var provisioning = new Provisioning(
             postgres.ConnectionString("vault", EmbeddedPostgres.Administrator), postgres.ConnectionString("keys", EmbeddedPostgres.Administrator));
         await provisioning.CreateDatabasesAsync(stop);
-        await provisioning.MigrateAsync(policy, stop);
+        await provisioning.MigrateAsync(begun ?? folder.Required(), stop);
         await provisioning.CreateLoginsAsync(connections.Logins(), stop);
+        provideDomains = (domains, ct) => VaultMigrator.ProvideDomainsAsync(postgres.ConnectionString("vault", EmbeddedPostgres.Administrator), domains, ct);
     }
 
     private static async Task RefusePowerfulLoginsAsync(DatabaseConnections connections, CancellationToken stop)
@@ -327,8 +318,9 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
                 SearchCandidates = settings.SearchCandidates,
                 Recipients = [.. recipients.Select(one => one.Recipient)],
                 MessageChannel = channel?.Recipient.Name,
+                ProvideDomains = provideDomains,
             },
-            policy);
+            begun ?? folder.Required());
         services.AddSingleton<ISignInAudit, SignInAudit>();
         services.AddSingleton<ISubjectAccounts, SubjectAccounts>();
         services.AddSingleton<IRecipientCalls>(p => new RecipientCalls(channel is null ? recipients : [.. recipients, channel], p.GetRequiredService<TimeProvider>()));
@@ -363,12 +355,16 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
             return next(context);
         });
         app.Use(Problems.HandleAsync);
+        app.UseRouting();
         app.Use(async (context, next) =>
         {
-            using var taken = context.RequestServices.GetRequiredService<ActivePolicy>().Take();
+            // Whatever decides, decides by the version that is in force in all processes when its call begins, and by no other until it ends.
+            var policy = context.RequestServices.GetRequiredService<ActivePolicy>();
+            if (Authorisation.IsGuarded(context))
+                await policy.EnsureNewestAsync(context.RequestAborted);
+            using var taken = policy.Take();
             await next(context);
         });
-        app.UseRouting();
         app.Use(Caller.RecogniseAsync);
         app.UseRateLimiter();
         app.UseRequestTimeouts();
@@ -401,6 +397,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         AuditEndpoints.Map(app);
         AuditReportEndpoints.Map(app);
         PolicyEndpoints.Map(app);
+        PolicyVersionEndpoints.Map(app);
         AnalyticsEndpoints.Map(app);
         AdministrationEndpoints.Map(app);
         IndexEndpoints.Map(app);

@@ -10,8 +10,18 @@ internal sealed class Decider(ActivePolicy policy, VaultClock clock)
 
     public VaultClock Clock => clock;
 
-    public Decision Decide(Recipient recipient, SubjectId subject, AccessAction action, string purpose, IReadOnlyList<RequestedItem>? items, DecisionFacts facts) =>
-        policy.Current.Decisions.Decide(new AccessRequest(recipient, subject, action, purpose, items), facts, clock.Now);
+    /// <exception cref="VaultException">An item stands elsewhere than in the version that the call took: nothing is decided by a mix of two.</exception>
+    public Decision Decide(Recipient recipient, SubjectId subject, AccessAction action, string purpose, IReadOnlyList<RequestedItem>? items, DecisionFacts facts)
+    {
+        var version = policy.Current;
+        for (var index = 0; index < (items?.Count ?? 0); index++)
+        {
+            var item = items![index].Item;
+            if (item.Ordinal >= version.Items.Count || version.Items[item.Ordinal].Code != item.Code) throw VaultException.Unavailable();
+        }
+
+        return version.Decisions.Decide(new AccessRequest(recipient, subject, action, purpose, items), facts, clock.Now);
+    }
 
     /// <exception cref="VaultException">There is no such purpose.</exception>
     public Purpose Purpose(string name) => policy.Current.Purposes.Find(name) ?? throw VaultException.UnknownPurpose();

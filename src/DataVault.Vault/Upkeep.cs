@@ -32,6 +32,8 @@ internal sealed class Upkeep(VaultDatabase database, ActivePolicy policy, Notice
     // A later act of the same person has queued them itself.
     private async Task QueueExpiredAsync(CancellationToken ct)
     {
+        await policy.EnsureNewestAsync(ct);
+        using var taken = policy.Take();
         var now = clock.Now;
         if (policy.Current.Purposes.Find(AnalyticsFeed.Purpose) is not { } purpose) return;
         var since = lastTurn ?? await SweptUntilAsync(ct) - Overlap;

@@ -30,12 +30,29 @@ public static class VaultModule
         services.AddSingleton(_ => new KeysDatabase(options.KeysConnection));
         services.AddKeyedSingleton<NpgsqlDataSource>(VaultSource, (provider, _) => provider.GetRequiredService<VaultDatabase>().Source);
         services.AddKeyedSingleton<NpgsqlDataSource>(KeysSource, (provider, _) => provider.GetRequiredService<KeysDatabase>().Source);
+        AddPolicy(services, options);
         AddKeys(services, options);
         AddAudit(services);
         StoreModule.AddStore(services);
         RightsModule.AddRights(services);
         ObligationsModule.AddObligations(services);
         return services;
+    }
+
+    private static void AddPolicy(IServiceCollection services, VaultOptions options)
+    {
+        services.AddSingleton<PolicyStore>();
+        services.AddSingleton<PolicyProcesses>();
+        services.AddSingleton<PolicyScrutiny>();
+        services.AddSingleton<PolicyBeginning>();
+        services.AddHostedService(p => p.GetRequiredService<PolicyBeginning>());
+        services.AddSingleton<PolicyAftermath>();
+        services.AddSingleton<WatchTools>();
+        services.AddSingleton<PolicyWatch>();
+        services.AddHostedService(p => p.GetRequiredService<PolicyWatch>());
+        services.AddSingleton(p => new PolicyActivations(
+            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<ActivePolicy>(), p.GetRequiredService<PolicyStore>(), p.GetRequiredService<PolicyScrutiny>(),
+            new ActivationTools(p.GetRequiredService<PolicyWatch>(), p.GetRequiredService<PolicyProcesses>(), p.GetRequiredService<VaultClock>(), options.ProvideDomains)));
     }
 
     private static void AddKeys(IServiceCollection services, VaultOptions options)
@@ -126,6 +143,7 @@ public static class VaultModule
         services.AddSingleton(p => new BackupLedger(p.GetRequiredService<AuditLog>(), p.GetRequiredService<VaultStartup>()));
         services.AddSingleton(p => new RestoreAcceptance(
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<VaultStartup>(), p.GetRequiredService<RestoreDeclarations>(), p.GetRequiredService<RestoredVersions>()));
+        services.AddSingleton<LogBeginning>();
         services.AddHostedService<LogWorker>();
         services.AddSingleton<KeyWorker>();
         services.AddHostedService(p => p.GetRequiredService<KeyWorker>());

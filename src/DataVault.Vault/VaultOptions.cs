@@ -71,6 +71,9 @@ public sealed class VaultOptions
     public TimeSpan RenewalGrace { get; init; } = TimeSpan.FromMinutes(10);
 
     public KeyAges KeyAges { get; init; } = new();
+
+    /// <summary>How a new version of the policy gets the tables of its analytics domains; null where only the command <c>migrate</c> may make them.</summary>
+    public DomainProvision? ProvideDomains { get; init; }
 }
 
 /// <summary>Ages from which the rotation of a level is said to be due. Nothing but epochs rotates by itself.</summary>

@@ -31,7 +31,7 @@ internal sealed class VaultStartup(VaultDatabase vault, KeysDatabase keys, Vault
 
 /// <summary>Keeps the log signed and indexed, and enters what the vault itself does: its beginning and each new policy.</summary>
 internal sealed class LogWorker(
-    AuditLog log, LogStore store, LogIndexer indexer, CheckpointSigner signer, TimeProvider clock, ILogger<LogWorker> logger)
+    LogBeginning beginning, LogIndexer indexer, CheckpointSigner signer, TimeProvider clock, ILogger<LogWorker> logger)
     : RoundsWorker(clock, logger)
 {
     internal static readonly Recipient Keeper = Recipient.Process("vault-maintenance");
@@ -44,7 +44,7 @@ internal sealed class LogWorker(
     // Before anybody else can append: the first entry of a log is its genesis.
     public override async Task StartAsync(CancellationToken cancellationToken)
     {
-        await EnterPolicyAsync(cancellationToken);
+        await beginning.EnterAsync(cancellationToken);
         await base.StartAsync(cancellationToken);
     }
 
@@ -56,15 +56,25 @@ internal sealed class LogWorker(
         await base.ExecuteAsync(stoppingToken);
         await TryAsync("the last checkpoint", signer.SignAsync, CancellationToken.None);
     }
+}
 
-    /// <summary>Genesis on an empty log; a policy change when the newest entry was made under another policy.</summary>
-    private async Task EnterPolicyAsync(CancellationToken ct)
+/// <summary>The first entry of a log, and the first of a policy that nobody activated.</summary>
+internal sealed class LogBeginning(AuditLog log, LogStore store, PolicyStore policies)
+{
+    /// <summary>
+    /// Genesis on an empty log. In a vault that keeps no versions yet, a policy change when the newest entry was made under another policy; in one that does, whoever
+    /// activated a version has entered it.
+    /// </summary>
+    public async Task EnterAsync(CancellationToken ct)
     {
         var (size, _) = await store.HeadAsync(ct);
-        var change = log.Entry(EntryType.PolicyChange, Keeper, default, "", EntryResult.Ok, []);
+        var change = log.Entry(EntryType.PolicyChange, LogWorker.Keeper, default, "", EntryResult.Ok, []);
         if (size == 0) await log.AppendAsync(change with { Type = EntryType.Genesis }, null, ct);
-        else if (!LogEntry.Decode((await store.EntriesAtAsync([size - 1], ct))[size - 1]).Policy.Span.SequenceEqual(change.Policy.Span)) await log.AppendAsync(change, null, ct);
+        else if (await policies.InForceAsync(ct) is null && !await IsOfNewestAsync(change, size - 1, ct)) await log.AppendAsync(change, null, ct);
     }
+
+    private async Task<bool> IsOfNewestAsync(LogEntry change, long newest, CancellationToken ct) =>
+        LogEntry.Decode((await store.EntriesAtAsync([newest], ct))[newest]).Policy.Span.SequenceEqual(change.Policy.Span);
 }
 
 /// <summary>Turns key epochs over.</summary>

@@ -14,7 +14,10 @@ public static class Repository
     public static PolicySet Policy { get; } = PolicySet.Load(PolicyFiles());
 
     /// <summary>The policy that ships, with one text of one of its files replaced by another.</summary>
-    public static PolicySet ChangedPolicy(params (string File, string Text, string With)[] changes)
+    public static PolicySet ChangedPolicy(params (string File, string Text, string With)[] changes) => PolicySet.Load(ChangedFiles(changes));
+
+    /// <summary>The files of the policy that ships, with one text of one of them replaced by another.</summary>
+    public static Dictionary<string, string> ChangedFiles(params (string File, string Text, string With)[] changes)
     {
         var files = PolicyFiles();
         foreach (var (file, text, with) in changes)
@@ -23,7 +26,7 @@ public static class Repository
             files[file] = files[file].Replace(text, with, StringComparison.Ordinal);
         }
 
-        return PolicySet.Load(files);
+        return files;
     }
 
     private static Dictionary<string, string> PolicyFiles() => Directory

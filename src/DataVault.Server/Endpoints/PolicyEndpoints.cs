@@ -82,7 +82,7 @@ internal static class PolicyEndpoints
         [.. grants.Where(g => g.Action == AccessAction.Read)
             .Select(g => new Grant(g.Role, g.Purpose, g.Item.Name, FormNames.Of(g.Form), g.NeedsConsent, g.RuleIds))]));
 
-    private static Task<long> RecordAsync(HttpContext context, AuditTrail trail) =>
+    internal static Task<long> RecordAsync(HttpContext context, AuditTrail trail) =>
         trail.RecordAsync(EntryType.PolicyQuestion, Caller.Of(context), "", EntryResult.Ok, null, OperationInfo.NameOf(context), context.RequestAborted);
 
     private static List<ConsentFact> Consents(ExplainRequest question, PolicySet policy)

@@ -54,6 +54,7 @@ internal static class Problems
         ["payload-too-large"] = (413, "The body is larger than this call takes; split it."),
         ["unsupported-media-type"] = (415, "Send the body as application/json in UTF-8."),
         ["invalid-fields"] = (422, "Some values break their field's rules; see errors."),
+        ["policy-refused"] = (422, "This version of the policy cannot come into force; see errors. The one in force stays."),
         ["idempotency-mismatch"] = (422, "This Idempotency-Key was used for another request."),
         ["precondition-required"] = (428, "Send If-Match with the ETag of the version that the change is based on."),
         ["budget-exhausted"] = (429, "The credential's budget for this purpose is used up, or an officer stopped it; Retry-After says until when. The refusal is in the audit log."),

@@ -10,6 +10,7 @@ public sealed class ActivePolicy
 {
     private readonly AsyncLocal<Call?> taken = new();
     private volatile PolicySet newest;
+    private volatile Func<CancellationToken, ValueTask>? ensure;
 
     /// <param name="first">What the process begins with.</param>
     public ActivePolicy(PolicySet first)
@@ -31,6 +32,15 @@ public sealed class ActivePolicy
         taken.Value = call;
         return call;
     }
+
+    /// <summary>
+    /// Makes sure that <see cref="Newest"/> is the version in force, in this process as in all others: before <see cref="Take"/>, whenever something is decided.
+    /// </summary>
+    /// <exception cref="VaultException">It is not known to be, or cannot be loaded: nothing may be decided.</exception>
+    public ValueTask EnsureNewestAsync(CancellationToken ct) => ensure?.Invoke(ct) ?? ValueTask.CompletedTask;
+
+    /// <summary>From here on somebody follows what other processes activate.</summary>
+    internal void FollowBy(Func<CancellationToken, ValueTask> follow) => ensure = follow;
 
     /// <summary>Calls that begin from here on take this version.</summary>
     internal void Swap(PolicySet next) => newest = next;

@@ -60,6 +60,8 @@ public sealed class AnalyticsFeed : RoundsWorker
     private async Task<int> FeedBatchAsync(DateTimeOffset queuedBefore, CancellationToken ct)
     {
         var candidates = await CandidatesAsync(queuedBefore, ct);
+        if (candidates.Count > 0) await reader.Policy.EnsureNewestAsync(ct);
+        using var taken = reader.Policy.Take();
         return candidates.Count == 0
             ? 0
             : await database.RunAsync((connection, transaction) => FeedAsync(connection, transaction, candidates, ct), ct);

@@ -17,6 +17,15 @@ internal static class FeedQueue
     /// <summary>The same for subjects that this transaction makes: nobody can have queued them.</summary>
     public static NpgsqlBatchCommand EnqueueNew(IEnumerable<SubjectId> subjects, DateTimeOffset now) => Command(NewSql, subjects.Select(subject => subject.Value), now);
 
+    /// <summary>Everybody, once something that all rows depend on has changed.</summary>
+    public static async Task<int> EnqueueAllAsync(NpgsqlConnection connection, NpgsqlTransaction transaction)
+    {
+        await using var command = new NpgsqlCommand(
+            "insert into vault.feed_queue (subject_id, enqueued_at, attempt) select subject_id, now(), 0 from vault.subject order by subject_id on conflict (subject_id) do update set attempt = 0",
+            connection, transaction);
+        return await command.ExecuteNonQueryAsync();
+    }
+
     private static NpgsqlBatchCommand Command(string sql, IEnumerable<Guid> subjects, DateTimeOffset now) => new(sql)
     {
         Parameters = { new NpgsqlParameter<Guid[]> { TypedValue = [.. subjects] }, new NpgsqlParameter<DateTime> { TypedValue = now.UtcDateTime } },

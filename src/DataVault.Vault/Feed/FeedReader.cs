@@ -8,9 +8,11 @@ using Npgsql;
 namespace DataVault.Vault;
 
 /// <summary>Works out what the domains should hold of some locked subjects. Opens events only where a domain has no row of them yet.</summary>
-internal sealed class FeedReader(KeyRegistry keys, RecordCipher cipher, Decider decider, HoneyBook honey)
+internal sealed class FeedReader(KeyRegistry keys, RecordCipher cipher, Decider decider, HoneyBook honey, ActivePolicy policy)
 {
     private const string Refund = "refund";
+
+    public ActivePolicy Policy => policy;
 
     /// <summary>Locks the rows in the order given; those that are gone are left out.</summary>
     public static async Task<List<SealedRecord>> LockAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, IReadOnlyList<SubjectId> subjects, CancellationToken ct)

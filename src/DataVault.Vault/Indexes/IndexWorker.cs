@@ -48,6 +48,8 @@ internal sealed class IndexWorker(VaultDatabase database, IndexBuilder builder, 
     {
         await using var held = await SessionLock.TryTakeAsync(database, LockKey, ct);
         if (held is null) return false;
+        await policy.EnsureNewestAsync(ct);
+        using var taken = policy.Take();
         while (await builder.DropAsync(ct))
         {
         }

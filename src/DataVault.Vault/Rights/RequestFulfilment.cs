@@ -83,6 +83,9 @@ internal sealed class RequestFulfilment(
     {
         try
         {
+            // It may have been begun within a call that is over before it: it takes a version of its own.
+            await limits.Policy.EnsureNewestAsync(ending.Token);
+            using var taken = limits.Policy.Take();
             await CarryOutAsync(row, ending.Token);
         }
         catch (Exception e)
@@ -115,6 +118,8 @@ internal sealed class RequestFulfilment(
 /// <summary>Carries out restrictions (GDPR 18) and objections (GDPR 21): both bind the next decision, since they stand where decisions look.</summary>
 internal sealed class SubjectLimits(RequestStore store, SubjectFacts facts, KeyRegistry keys, ActivePolicy policy)
 {
+    public ActivePolicy Policy => policy;
+
     private static readonly Recipient Process = Recipient.Process("vault-maintenance", SubjectRequests.Purpose);
 
     public async Task<RequestRow> ApplyAsync(RequestRow row, CancellationToken cancellation)

@@ -39,6 +39,16 @@ public static class VaultMigrator
         await MigrateKeysAsync(keysAdmin, ct);
     }
 
+    /// <summary>Makes what is missing of the schemas of these domains.</summary>
+    public static async Task ProvideDomainsAsync(string vaultAdmin, IReadOnlyList<AnalyticsDomain> domains, CancellationToken ct = default)
+    {
+        ArgumentNullException.ThrowIfNull(domains);
+        await using var source = Source(vaultAdmin, "vault-migrator");
+        await using var held = await LockAsync(source, ct);
+        foreach (var domain in domains) await ExecuteAsync(held, AnalyticsSchema.Sql(domain), ct);
+        await ExecuteAsync(held, ConnectGrants(["dv_vault", "dv_issuer", "dv_analytics", .. domains.Select(AnalyticsSchema.Role)]), ct);
+    }
+
     internal static async Task MigrateVaultAsync(string admin, IReadOnlyList<AnalyticsDomain> domains, CancellationToken ct)
     {
         await using var source = Source(admin, "vault-migrator");
@@ -129,5 +139,5 @@ internal static class AnalyticsSchema
     }
 
     /// <summary>Names of domains and columns are checked by the policy; quoting keeps this statement safe by itself.</summary>
-    private static string Quote(string identifier) => $"\"{identifier.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
+    public static string Quote(string identifier) => $"\"{identifier.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
 }

@@ -1,0 +1,211 @@
+using System.Globalization;
+using System.Text.Json;
+using DataVault.Cryptography;
+using DataVault.Policy;
+using DataVault.Transparency;
+using Npgsql;
+
+namespace DataVault.Vault;
+
+/// <summary>What came of a proposal.</summary>
+/// <param name="Version">The version proposed; null when it does not load.</param>
+/// <param name="Previous">The version that was in force when it was proposed.</param>
+/// <param name="Activation">Null when nothing was activated: a dry run, or the version is in force already.</param>
+/// <param name="Processes">How many processes serve by it when this is said. None begins anything by another.</param>
+public sealed record ActivationOutcome(string? Version, string Previous, IReadOnlyList<PolicyProblem> Problems, IReadOnlyList<string> Notes)
+{
+    public PolicyActivation? Activation { get; init; }
+
+    public int Processes { get; init; }
+}
+
+/// <summary>A page of activations, newest first.</summary>
+public sealed record ActivationPage(IReadOnlyList<PolicyActivation> Items, string? Next);
+
+/// <summary>
+/// Puts versions of the policy in force:
+/// <code>
+/// examine  ->  file the version, its numbers, the activation and its log entry: one transaction  ->  swap here  ->  wait until no process serves by another
+/// </code>
+/// INVARIANT: before the commit nothing has happened; after it, whatever ends, every process follows or decides nothing.
+/// </summary>
+public sealed class PolicyActivations
+{
+    public const int MaxLimit = 200;
+
+    private readonly VaultDatabase database;
+    private readonly AuditLog log;
+    private readonly ActivePolicy active;
+    private readonly PolicyStore store;
+    private readonly PolicyScrutiny scrutiny;
+    private readonly ActivationTools tools;
+
+    internal PolicyActivations(VaultDatabase database, AuditLog log, ActivePolicy active, PolicyStore store, PolicyScrutiny scrutiny, ActivationTools tools) =>
+        (this.database, this.log, this.active, this.store, this.scrutiny, this.tools) = (database, log, active, store, scrutiny, tools);
+
+    /// <summary>The version in force of a vault that nobody serves yet; null when it keeps none.</summary>
+    /// <exception cref="VaultStartException">This program cannot load it.</exception>
+    public static async Task<PolicySet?> InForceAsync(string connectionString, CancellationToken ct)
+    {
+        await using var database = new VaultDatabase(connectionString);
+        var store = new PolicyStore(database);
+        try
+        {
+            return await store.InForceAsync(ct) is { } inForce ? await PolicyBeginning.LoadAsync(store, inForce, ct) : null;
+        }
+        catch (PostgresException e) when (e.SqlState is PostgresErrorCodes.UndefinedTable or PostgresErrorCodes.InvalidSchemaName or PostgresErrorCodes.InvalidCatalogName or PostgresErrorCodes.InvalidAuthorizationSpecification)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>What activating it would say; nothing is changed.</summary>
+    public async Task<ActivationOutcome> TryAsync(PolicyProposal proposal, CancellationToken ct)
+    {
+        ArgumentNullException.ThrowIfNull(proposal);
+        var now = active.Newest;
+        var verdict = await ExamineAsync(proposal, now, provide: false, ct);
+        return new ActivationOutcome(verdict.Policy?.Version, now.Version, verdict.Problems, verdict.Notes);
+    }
+
+    /// <summary>Activates, unless something is wrong; that is in the outcome and in the log, and what was in force stays so.</summary>
+    /// <exception cref="VaultException">Another version came meanwhile, or the database is away.</exception>
+    public async Task<ActivationOutcome> ActivateAsync(Recipient recipient, PolicyProposal proposal, Guid requestId, CancellationToken ct)
+    {
+        ArgumentNullException.ThrowIfNull(proposal);
+        await tools.Watch.LookAsync(ct);
+        var now = active.Newest;
+        var verdict = await ExamineAsync(proposal, now, provide: true, ct);
+        var outcome = new ActivationOutcome(verdict.Policy?.Version, now.Version, verdict.Problems, verdict.Notes);
+        if (!verdict.Passed)
+        {
+            await RefuseAsync(recipient, outcome, requestId, ct);
+            return outcome;
+        }
+
+        if (verdict.Policy!.Version == now.Version && await store.InForceAsync(ct) is not null) return outcome;
+        var activation = await CommitAsync(recipient, verdict.Policy, proposal.Files, now, requestId);
+        await tools.Watch.LookAsync(CancellationToken.None);
+        return outcome with { Activation = activation, Processes = await tools.Processes.FollowedAsync(activation.Sequence, ct) };
+    }
+
+    /// <summary>
+    /// The version that a vault had before it kept any, or begins with: filed as it is. It is in force already, so refusing it would refuse the vault; what the lint
+    /// finds of it is for whoever starts the server to see.
+    /// </summary>
+    /// <returns>False when the vault knows its versions already.</returns>
+    public async Task<bool> AdoptAsync(IReadOnlyDictionary<string, string> files, CancellationToken ct)
+    {
+        var adopted = await database.RunAsync(async (connection, transaction) =>
+        {
+            if (await PolicyStore.LockInForceAsync(connection, transaction, ct) is not null) return false;
+            await PolicyStore.FileAsync(connection, transaction, active.Newest, files, tools.Clock.Now, ct);
+            await PolicyStore.ActivateAsync(connection, transaction, new PolicyActivation(1, active.Newest.Version, tools.Clock.Now, LogWorker.Keeper.Id, null), ct);
+            return true;
+        }, ct);
+        await tools.Watch.LookAsync(ct);
+        return adopted;
+    }
+
+    /// <summary>Whether the version was ever in force.</summary>
+    public async Task<bool> IsKnownAsync(string version, CancellationToken ct) => (await store.OfVersionAsync(version, ct)).Count > 0;
+
+    /// <exception cref="VaultException">The limit or the cursor is not valid.</exception>
+    public async Task<ActivationPage> ListAsync(int limit, string? cursor, CancellationToken ct)
+    {
+        if (limit is < 1 or > MaxLimit) throw VaultException.BadRequest($"The limit is between 1 and {MaxLimit}.");
+        var before = long.MaxValue;
+        if (cursor is not null && !long.TryParse(cursor, NumberStyles.None, CultureInfo.InvariantCulture, out before)) throw VaultException.BadRequest("The cursor is not valid.");
+        var found = await store.ListAsync(before, limit + 1, ct);
+        return new ActivationPage([.. found.Take(limit)], found.Count > limit ? found[limit - 1].Sequence.ToString(CultureInfo.InvariantCulture) : null);
+    }
+
+    /// <summary>The files of a version and when it was in force.</summary>
+    /// <exception cref="VaultException">There is no such version.</exception>
+    public async Task<(IReadOnlyDictionary<string, string> Files, IReadOnlyList<PolicyActivation> Activations)> ShowAsync(string version, CancellationToken ct)
+    {
+        if (!IsVersion(version) || await store.FilesAsync(version, ct) is not { } files) throw VaultException.NotFound();
+        return (files, await store.OfVersionAsync(version, ct));
+    }
+
+    /// <summary>The version as it decides.</summary>
+    /// <exception cref="VaultException">There is no such version, or this program does not understand it any more.</exception>
+    public async Task<PolicySet> LoadAsync(string version, CancellationToken ct)
+    {
+        if (active.Newest.Version == version) return active.Newest;
+        try
+        {
+            return (IsVersion(version) ? await store.LoadAsync(version, ct) : null) ?? throw VaultException.NotFound();
+        }
+        catch (PolicyException)
+        {
+            throw VaultException.InvalidState("This program does not understand that version any more.");
+        }
+    }
+
+    /// <summary>The one step that puts a version in force.</summary>
+    internal async Task<PolicyActivation> CommitAsync(Recipient recipient, PolicySet next, IReadOnlyDictionary<string, string> files, PolicySet now, Guid requestId)
+    {
+        var entry = log.Entry(EntryType.PolicyChange, recipient, default, "", EntryResult.Ok, [], requestId) with
+        {
+            Policy = next.VersionBytes, Rules = ["replaces:" + now.Version],
+        };
+        // INVARIANT: not cancelled half-way: whether it is in force must be known to whoever asked.
+        return await database.RunAsync(async (connection, transaction) =>
+        {
+            var before = await PolicyStore.LockInForceAsync(connection, transaction, CancellationToken.None);
+            if (before is not null && before.Version != now.Version) throw VaultException.InvalidState("Another version was activated meanwhile.");
+            if (FeedsOtherwise(now, next)) await FeedQueue.EnqueueAllAsync(connection, transaction);
+            await PolicyStore.FileAsync(connection, transaction, next, files, tools.Clock.Now, CancellationToken.None);
+            // The log's head is taken last but for the one row that names the entry.
+            var index = await log.AppendWithinAsync(connection, transaction, [entry], CancellationToken.None);
+            var activation = new PolicyActivation((before?.Sequence ?? 0) + 1, next.Version, tools.Clock.Now, ActorName.Of([], recipient).Name, index);
+            await PolicyStore.ActivateAsync(connection, transaction, activation, CancellationToken.None);
+            return activation;
+        }, CancellationToken.None);
+    }
+
+    private async Task<PolicyVerdict> ExamineAsync(PolicyProposal proposal, PolicySet now, bool provide, CancellationToken ct)
+    {
+        var verdict = await scrutiny.ExamineAsync(proposal, now, ct);
+        if (!verdict.Passed || await scrutiny.UnprovidedAsync(verdict.Policy!, ct) is not { Count: > 0 } lacking) return verdict;
+        if (tools.Provision is not { } make)
+        {
+            return verdict with
+            {
+                Problems = [.. lacking.Select(domain => new PolicyProblem(
+                    "analytics.yaml", 0, $"the domain {domain.Name} needs tables or columns that only an administrator of the database can make: run DataVault.Server migrate with this folder, then activate"))],
+            };
+        }
+
+        if (provide) await make(lacking, ct);
+        return verdict with { Notes = [.. verdict.Notes, .. lacking.Select(domain => $"Tables of the analytics domain {domain.Name} are made.")] };
+    }
+
+    private async Task RefuseAsync(Recipient recipient, ActivationOutcome outcome, Guid requestId, CancellationToken ct)
+    {
+        var entry = log.Entry(EntryType.PolicyRefused, recipient, default, "", EntryResult.Denied, [], requestId) with
+        {
+            Rules = outcome.Version is { } version ? ["proposed:" + version] : [],
+        };
+        var words = JsonSerializer.SerializeToUtf8Bytes(outcome.Problems.Take(100).Select(problem => problem.ToString()));
+        var (described, detail) = log.WithDetail(entry, null, words, tools.Clock.Random);
+        await log.AppendAsync(described, detail, ct);
+    }
+
+    /// <summary>Whether anybody's rows in the analytics domains may look different.</summary>
+    private static bool FeedsOtherwise(PolicySet now, PolicySet next) => !Fed(now).SequenceEqual(Fed(next), StringComparer.Ordinal);
+
+    private static IEnumerable<string> Fed(PolicySet policy) =>
+    [
+        .. policy.Analytics.SelectMany(domain => domain.CustomerColumns.Select(column => $"{domain.Name} {column.Column} {column.Field.Id} {column.Generalisation}")),
+        .. policy.Analytics.SelectMany(domain => domain.EventTypes.Select(type => $"{domain.Name} {type}")),
+        .. policy.Questions.WhatCan(AnalyticsFeed.Feeder.Roles[0]).Where(grant => grant.Action == AccessAction.Feed)
+            .Select(grant => $"{grant.Purpose} {grant.Item.Code} {grant.Form} {string.Join(',', grant.Conditions)}"),
+    ];
+
+    private static bool IsVersion(string text) => text.Length == 2 * LogEntry.TagSize && text.All(char.IsAsciiHexDigitLower);
+}
+
+/// <summary>What activations work with beside the versions.</summary>
+internal sealed record ActivationTools(PolicyWatch Watch, PolicyProcesses Processes, VaultClock Clock, DomainProvision? Provision);
