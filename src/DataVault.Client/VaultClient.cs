@@ -326,9 +326,17 @@ public sealed partial class VaultClient(HttpClient http, TokenSource? tokens = n
     public Task<Grants> WhatCanAsync(WhatCanRequest question, CancellationToken cancellation = default) =>
         AskAsync<WhatCanRequest, Grants>("/v1/policy/what-can", question, cancellation);
 
+    /// <summary>Every combination that one version of the policy releases and another does not, page by page.</summary>
+    public Task<DiffView> DiffPoliciesAsync(DiffRequest question, CancellationToken cancellation = default) =>
+        AskAsync<DiffRequest, DiffView>("/v1/policy/diff", question, cancellation);
+
+    /// <summary>Recorded decisions under a draft: which would come out otherwise, about how many people.</summary>
+    public Task<ReplayView> ReplayPolicyAsync(ReplayRequest question, CancellationToken cancellation = default) =>
+        AskAsync<ReplayRequest, ReplayView>("/v1/policy/replay", question, cancellation);
+
     /// <summary>Activations of policy versions, newest first.</summary>
     public Task<Page<PolicyVersionView>> PolicyVersionsAsync(int limit = 50, string? cursor = null, CancellationToken cancellation = default) =>
-        GetAsync<Page<PolicyVersionView>>(new Query("/v1/policy/versions").Add("limit", limit.ToString(CultureInfo.InvariantCulture)).Add("cursor", cursor), cancellation);
+        GetAsync<Page<PolicyVersionView>>(new Query("/v1/policy/versions").Page(limit, cursor), cancellation);
 
     /// <summary>A version of the policy with its files.</summary>
     public Task<PolicyVersionFiles> PolicyVersionAsync(string version, CancellationToken cancellation = default) =>

@@ -50,6 +50,9 @@ public static class VaultModule
         services.AddSingleton<WatchTools>();
         services.AddSingleton<PolicyWatch>();
         services.AddHostedService(p => p.GetRequiredService<PolicyWatch>());
+        services.AddSingleton(p => new PolicyReplay(
+            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<AuditReader>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<PolicyStore>(), p.GetRequiredService<ActivePolicy>(),
+            p.GetRequiredService<TimeProvider>()));
         services.AddSingleton(p => new PolicyActivations(
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<ActivePolicy>(), p.GetRequiredService<PolicyStore>(), p.GetRequiredService<PolicyScrutiny>(),
             new ActivationTools(p.GetRequiredService<PolicyWatch>(), p.GetRequiredService<PolicyProcesses>(), p.GetRequiredService<VaultClock>(), options.ProvideDomains)));

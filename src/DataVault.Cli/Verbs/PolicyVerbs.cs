@@ -1,4 +1,5 @@
 using System.CommandLine;
+using DataVault.Client.Wire;
 using DataVault.Policy;
 using Spectre.Console;
 
@@ -7,11 +8,14 @@ namespace DataVault.Cli.Verbs;
 /// <summary><c>datavault policy …</c>: questions to a policies folder, without a vault.</summary>
 internal static class PolicyVerbs
 {
+    private const string ClassPrefix = "class:";
+
     public static Verb Build(VerbContext context)
     {
         var folder = new Option<DirectoryInfo?>("--policies") { Description = "The policies folder (default: policies here or above).", Recursive = true };
-        return new Verb("policy", "Check and question a policy, offline.").With(
-            folder, Lint(context, folder), Test(context, folder), Explain(context, folder), WhoCan(context, folder), WhatCan(context, folder));
+        return new Verb("policy", "Check, question and compare policies; put one in force.")
+            .With(folder, Lint(context, folder), Test(context, folder), Explain(context, folder), WhoCan(context, folder), WhatCan(context, folder))
+            .With([.. PolicyVersionVerbs.Build(context)]);
     }
 
     private static Verb Lint(VerbContext context, Option<DirectoryInfo?> folder) =>
@@ -57,11 +61,13 @@ internal static class PolicyVerbs
         var items = new Option<string?>("--fields", "-f") { Description = "Fields (email, email.masked) and events (event:purchase) with commas between; default all fields." };
         var consents = new Option<string[]>("--consent") { Description = "State of a consent, such as marketing=given (repeatable).", DefaultValueFactory = _ => [] };
         var restricted = new Option<bool>("--restricted") { Description = "The person's processing is restricted." };
+        var own = new Option<bool>("--own-record") { Description = "The recipient is the person." };
+        var password = new Option<bool>("--password-only") { Description = "Signed in by password alone; otherwise with a second factor." };
         return new Verb(
-            "explain", "What would be decided, field by field, by which rules and why.",
+            "explain", "What would be decided, field by field, by which rules and why, and the least that would have to be otherwise.",
             "datavault policy explain --role marketing --purpose marketing --consent marketing=given",
             "datavault policy explain -r customer-support -p customer-support -f email,birthDate --json")
-            .With(roles, purpose, action, items, consents, restricted)
+            .With(roles, purpose, action, items, consents, restricted, own, password)
             .Does(context, (session, _) =>
             {
                 var (policy, parsed) = (Load(session, folder), session.Parsed);
@@ -69,39 +75,50 @@ internal static class PolicyVerbs
                 var named = Known(policy.Purposes.Find(parsed.GetRequiredValue(purpose)), "purpose", parsed.GetRequiredValue(purpose), policy.Purposes.All.Select(p => p.Name));
                 var facts = Facts(policy, parsed.GetRequiredValue(consents), parsed.GetValue(restricted));
                 if (!ActionNames.TryParse(parsed.GetRequiredValue(action), out var asked)) throw new UsageException("Unknown action.");
-                var decision = policy.Questions.Explain(
-                    parsed.GetRequiredValue(roles), named.Name, asked, Items(policy, parsed.GetValue(items)), facts, session.Host.Time.GetUtcNow());
-                Show(session, policy, decision);
-                return Task.FromResult(decision.Released ? ExitCode.Ok : ExitCode.Refused);
+                var call = new ImaginedCall(parsed.GetRequiredValue(roles), named.Name, asked)
+                {
+                    Items = Items(policy, parsed.GetValue(items)), Facts = facts, OwnRecord = parsed.GetValue(own), Assurance = parsed.GetValue(password) ? Recipient.Password : Recipient.MultiFactor,
+                };
+                var explained = policy.Questions.Explain(call, session.Host.Time.GetUtcNow());
+                Show(session, policy, explained);
+                return Task.FromResult(explained.Decision.Released ? ExitCode.Ok : ExitCode.Refused);
             });
     }
 
     private static Verb WhoCan(VerbContext context, Option<DirectoryInfo?> folder)
     {
-        var field = new Option<string>("--field", "-f") { Description = "Field, or event:TYPE.", Required = true };
+        var field = new Option<string>("--field", "-f") { Description = "Field, event:TYPE, or class:NAME for all of a class.", Required = true };
         var purpose = new Option<string?>("--purpose", "-p") { Description = "Only for this purpose." };
-        return new Verb("who-can", "Who can do what with a field, for what purpose, in which form.", "datavault policy who-can --field email", "datavault policy who-can -f event:purchase -p analytics")
+        return new Verb("who-can", "Who can do what with a field, for what purpose, in which form.", "datavault policy who-can --field email", "datavault policy who-can -f event:purchase -p analytics", "datavault policy who-can -f class:health")
             .With(field, purpose)
             .Does(context, (session, _) =>
             {
                 var policy = Load(session, folder);
-                var item = Items(policy, session.Parsed.GetRequiredValue(field))![0].Item;
+                var asked = session.Parsed.GetRequiredValue(field);
                 if (session.Parsed.GetValue(purpose) is { } named) Known(policy.Purposes.Find(named), "purpose", named, policy.Purposes.All.Select(p => p.Name));
-                return Show(session, policy.Questions.WhoCan(item, session.Parsed.GetValue(purpose)));
+                return Show(session, asked.StartsWith(ClassPrefix, StringComparison.Ordinal)
+                    ? policy.Questions.WhoCan(
+                        Known(policy.Catalogue.Classes.FirstOrDefault(one => one.Name == asked[ClassPrefix.Length..]), "class", asked, policy.Catalogue.Classes.Select(one => one.Name)), session.Parsed.GetValue(purpose))
+                    : policy.Questions.WhoCan(Items(policy, asked)![0].Item, session.Parsed.GetValue(purpose)));
             });
     }
 
     private static Verb WhatCan(VerbContext context, Option<DirectoryInfo?> folder)
     {
-        var role = new Option<string>("--role", "-r") { Description = "Role.", Required = true };
-        return new Verb("what-can", "What a role can do with which fields, for what purpose, in which form.", "datavault policy what-can --role marketing")
-            .With(role)
-            .Does(context, (session, _) =>
+        var role = new Option<string?>("--role", "-r") { Description = "Role." };
+        var client = new Option<string?>("--of-client") { Description = "An application registered in the vault, by its client id; instead of a role." };
+        return new Verb(
+            "what-can", "What a role or an application can do with which fields, for what purpose, in which form.",
+            "datavault policy what-can --role marketing", "datavault policy what-can --of-client campaigns")
+            .With(role, client)
+            .Does(context, async (session, cancellation) =>
             {
+                var (named, of) = (session.Parsed.GetValue(role), session.Parsed.GetValue(client));
+                if (named is null == of is null) throw new UsageException("Give either --role or --of-client.");
+                if (of is not null) return Show(session, (await session.Open(["compliance-officer"]).WhatCanAsync(new WhatCanRequest(null, of, "all"), cancellation)).Items);
                 var policy = Load(session, folder);
-                var named = session.Parsed.GetRequiredValue(role);
-                Known(policy.Roles.Find(named), "role", named, policy.Roles.All.Select(r => r.Name));
-                return Show(session, policy.Questions.WhatCan(named));
+                Known(policy.Roles.Find(named!), "role", named!, policy.Roles.All.Select(r => r.Name));
+                return await Show(session, policy.Questions.WhatCan(named!));
             });
     }
 
@@ -122,9 +139,15 @@ internal static class PolicyVerbs
 
     private static PolicySet Load(Session session, Option<DirectoryInfo?> folder)
     {
+        return Parse(Read(session, folder));
+    }
+
+    /// <exception cref="InvalidDataException">It does not load; what is wrong is named.</exception>
+    public static PolicySet Parse(IReadOnlyDictionary<string, string> files)
+    {
         try
         {
-            return PolicySet.Load(Read(session, folder));
+            return PolicySet.Load(files);
         }
         catch (PolicyException e)
         {
@@ -136,6 +159,11 @@ internal static class PolicyVerbs
     {
         var folder = session.Parsed.GetValue(option)?.FullName ?? Above(session.Host.WorkingDirectory)
             ?? throw new UsageException("No folder \"policies\" here or above: give --policies.");
+        return Read(folder);
+    }
+
+    public static Dictionary<string, string> Read(string folder)
+    {
         if (!Directory.Exists(folder)) throw new UsageException($"{folder} does not exist.");
         return Directory.EnumerateFiles(folder, "*.yaml", SearchOption.AllDirectories)
             .ToDictionary(f => Path.GetRelativePath(folder, f).Replace('\\', '/'), File.ReadAllText);
@@ -171,39 +199,57 @@ internal static class PolicyVerbs
         where T : class =>
         found ?? throw new UsageException($"Unknown {what} \"{name}\": there are {string.Join(", ", all)}.");
 
-    private static void Show(Session session, PolicySet policy, Decision decision)
+    private static void Show(Session session, PolicySet policy, PolicyExplanation explained)
     {
         var answer = new
         {
             policyVersion = policy.Version,
-            fields = decision.Items.Select(i => new { field = i.Item.Name, form = i.Reason is null ? FormNames.Of(i.Form) : null, reason = i.Reason, rules = i.RuleIds }),
-            decision.Obligations,
+            fields = explained.Items.Select(i => new
+            {
+                field = i.Decision.Item.Name, form = i.Decision.Reason is null ? FormNames.Of(i.Decision.Form) : null, reason = i.Decision.Reason, rules = i.Decision.RuleIds,
+                path = i.Path.Select(step => new { rule = step.RuleId, effect = step.Forbids ? "forbid" : "permit", step.Applies, step.Missing }),
+                facts = i.Facts.Select(fact => new { fact.Condition, fact.Holds }),
+                wouldRelease = i.Nearest.Select(change => new { change.Changes, form = FormNames.Of(change.Form) }),
+            }),
+            explained.Decision.Obligations,
         };
         session.Report.Show(answer, () =>
         {
-            var table = Report.Table("field", "outcome", "rules");
-            foreach (var item in decision.Items)
-                table.Row(item.Item.Name, item.Reason is null ? FormNames.Of(item.Form) : $"withheld: {item.Reason}", string.Join(", ", item.RuleIds));
-            var why = decision.Items.SelectMany(i => i.RuleIds).Distinct().Select(id => new Text($"{id}: {policy.Questions.WhyOf(id)}\n"));
+            var table = Report.Table("field", "outcome", "rules", "more with");
+            foreach (var (decision, nearest) in explained.Items.Select(item => (item.Decision, item.Nearest)))
+            {
+                table.Row(
+                    decision.Item.Name, decision.Reason is null ? FormNames.Of(decision.Form) : $"withheld: {decision.Reason}", string.Join(", ", decision.RuleIds),
+                    string.Join("\n", nearest.Select(change => $"{string.Join(", ", change.Changes)}: {FormNames.Of(change.Form)}")));
+            }
+
+            var why = explained.Items.SelectMany(i => i.Path).Where(step => step.Applies).Select(step => step.RuleId).Distinct().Select(id => new Text($"{id}: {policy.Questions.WhyOf(id)}\n"));
             return new Rows([table, .. why]);
         });
     }
 
-    private static Task<int> Show(Session session, IReadOnlyList<PolicyGrant> grants)
+    private static Task<int> Show(Session session, IReadOnlyList<PolicyGrant> grants) => Task.FromResult(Show(session, [.. grants.Select(Say)]));
+
+    private static int Show(Session session, IReadOnlyList<Grant> grants)
     {
-        var answer = grants.Select(g => new
-        {
-            g.Role, g.Purpose, action = ActionNames.Of(g.Action), field = g.Item.Name, form = FormNames.Of(g.Form), g.NeedsConsent, g.Conditions, rules = g.RuleIds,
-        }).ToList();
-        session.Report.Show(answer, () =>
+        session.Report.Show(grants, () =>
         {
             var table = Report.Table("role", "purpose", "action", "field", "form", "only if", "rules");
-            foreach (var g in answer)
-                table.Row(g.Role, g.Purpose, g.action, g.field, g.form, string.Join(", ", Needed(g.NeedsConsent, g.Conditions)), string.Join(", ", g.rules));
-            return answer.Count == 0 ? new Text("Nobody.\n") : table;
+            foreach (var grant in grants)
+            {
+                table.Row(
+                    grant.Role, grant.BreakGlass ? grant.Purpose + " (emergency)" : grant.Purpose, grant.Action, grant.Field, grant.Form,
+                    string.Join(", ", grant.Conditions.Concat(grant.Obligations.Select(one => "obliges:" + one))), string.Join(", ", grant.Rules));
+            }
+
+            return grants.Count == 0 ? new Text("Nobody.\n") : table;
         });
-        return Task.FromResult(ExitCode.Ok);
+        return ExitCode.Ok;
     }
 
-    private static IEnumerable<string> Needed(bool consent, IReadOnlyList<string> conditions) => consent ? ["consent", .. conditions] : conditions;
+    /// <summary>A combination as the vault would answer it.</summary>
+    public static Grant Say(PolicyGrant grant) => new(grant.Role, grant.Purpose, grant.Item.Name, FormNames.Of(grant.Form), grant.NeedsConsent, grant.RuleIds)
+    {
+        Action = ActionNames.Of(grant.Action), Conditions = grant.Conditions, Obligations = grant.Obligations, BreakGlass = grant.BreakGlass,
+    };
 }

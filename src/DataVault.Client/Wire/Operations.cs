@@ -45,34 +45,6 @@ public sealed record RoleView(string Name, string Title, IReadOnlyList<string> P
 /// <summary>An event type of the tracking plan.</summary>
 public sealed record EventTypeView(string Name, string Title, IReadOnlyList<string> Properties);
 
-/// <summary>Body of <c>POST /v1/policy/explain</c>.</summary>
-/// <param name="Roles">Roles of the imagined recipient.</param>
-/// <param name="Purpose">Purpose asked for.</param>
-/// <param name="Action"><c>read</c>, <c>create</c>, <c>update</c>, <c>search</c>, <c>export</c>, <c>erase</c>.</param>
-/// <param name="Fields">Fields, or all.</param>
-/// <param name="Consents">Purpose to state; unknown when absent.</param>
-public sealed record ExplainRequest(
-    IReadOnlyList<string> Roles, string Purpose, string Action = "read", IReadOnlyList<string>? Fields = null,
-    IReadOnlyDictionary<string, string>? Consents = null);
-
-/// <summary>Outcome of one field: form or reason, and the rules that decided.</summary>
-public sealed record ExplainedField(string Field, string? Form, string? Reason, IReadOnlyList<string> Rules);
-
-/// <summary>Answer to <see cref="ExplainRequest"/>.</summary>
-public sealed record Explanation(string PolicyVersion, IReadOnlyList<ExplainedField> Fields);
-
-/// <summary>Body of <c>POST /v1/policy/who-can</c>.</summary>
-public sealed record WhoCanRequest(string Field, string? Purpose = null);
-
-/// <summary>One combination that releases a field.</summary>
-public sealed record Grant(string Role, string Purpose, string Field, string Form, bool NeedsConsent, IReadOnlyList<string> Rules);
-
-/// <summary>Combinations found.</summary>
-public sealed record Grants(string PolicyVersion, IReadOnlyList<Grant> Items);
-
-/// <summary>Body of <c>POST /v1/policy/what-can</c>.</summary>
-public sealed record WhatCanRequest(string Role);
-
 /// <summary>
 /// <c>GET /v1/analytics/segments?domain=D&amp;by=dim1,dim2</c>: counts above the minimum cohort; smaller cells are suppressed, not shown.
 /// </summary>

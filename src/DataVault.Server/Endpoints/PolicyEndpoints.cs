@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using DataVault.Client.Wire;
+using DataVault.Issuer;
 using DataVault.Policy;
 using DataVault.Server.Http;
 using DataVault.Transparency;
@@ -10,6 +11,9 @@ namespace DataVault.Server.Endpoints;
 /// <summary>Questions about the policy in force. The catalogue is for every caller; who may do what is for those who review it, and asking is logged.</summary>
 internal static class PolicyEndpoints
 {
+    private const string ClassPrefix = "class:";
+    private const string EveryAction = "all";
+
     public static void Map(IEndpointRouteBuilder routes)
     {
         routes.MapGet("/v1/policy", ViewAsync).Gives<PolicyView>().As(
@@ -23,14 +27,14 @@ internal static class PolicyEndpoints
             },
             AccessRule.With("policy.read"));
         routes.MapPost("/v1/policy/who-can", WhoCanAsync).Takes<WhoCanRequest>().Gives<Grants>().As(
-            new("whoCan", "policy", "Every role and purpose that the policy lets see a field")
+            new("whoCan", "policy", "Every role and purpose that the policy lets see a field, or the fields of a class")
             {
                 RequestExample = JsonNode.Parse("""{ "field": "email" }"""),
                 Problems = ["unknown-field", "unknown-purpose"],
             },
             AccessRule.With("policy.read"));
         routes.MapPost("/v1/policy/what-can", WhatCanAsync).Takes<WhatCanRequest>().Gives<Grants>().As(
-            new("whatCan", "policy", "Everything that the policy lets a role see") { RequestExample = JsonNode.Parse("""{ "role": "marketing" }""") },
+            new("whatCan", "policy", "Everything that the policy lets a role or an application see") { RequestExample = JsonNode.Parse("""{ "role": "marketing" }""") },
             AccessRule.With("policy.read"));
     }
 
@@ -49,38 +53,79 @@ internal static class PolicyEndpoints
     {
         var question = await RequestBody.ReadAsync<ExplainRequest>(context, RequestBody.Small);
         var call = new CallReader(context, policy);
-        if (!ActionNames.TryParse(question.Action, out var action))
-            throw ProblemException.Member("/action", "unknown-word", "The action must be one of " + string.Join(", ", ActionNames.All) + ".");
-        var facts = DecisionFacts.None with { Consents = Consents(question, policy) };
-        var decision = policy.Questions.Explain(question.Roles, call.Purpose(question.Purpose), action, Items(question.Fields, policy), facts, clock.GetUtcNow());
+        var imagined = new ImaginedCall(question.Roles, call.Purpose(question.Purpose), Action(question.Action))
+        {
+            BoundTo = question.BoundTo, Items = Items(question.Fields, policy), Facts = Facts(question, policy), OwnRecord = question.OwnRecord,
+            Assurance = question.Assurance switch
+            {
+                "password" => Recipient.Password,
+                "mfa" or null => Recipient.MultiFactor,
+                _ => throw ProblemException.Member("/assurance", "unknown-word", "An assurance is password or mfa."),
+            },
+        };
+        var explained = policy.Questions.Explain(imagined, clock.GetUtcNow());
         await RecordAsync(context, trail);
-        await Answer.JsonAsync(context, new Explanation(
-            policy.Version,
-            [.. decision.Items.Select(i => new ExplainedField(i.Item.Name, i.Permit is null ? null : FormNames.Of(i.Form), i.Reason, i.RuleIds))]));
+        await Answer.JsonAsync(context, new Explanation(policy.Version, [.. explained.Items.Select(item => View(item, policy))]) { Obligations = explained.Decision.Obligations });
     }
+
+    private static ExplainedField View(ExplainedItem item, PolicySet policy) =>
+        new(item.Decision.Item.Name, item.Decision.Permit is null ? null : FormNames.Of(item.Decision.Form), item.Decision.Reason, item.Decision.RuleIds)
+        {
+            Path = [.. item.Path.Select(step => new RuleStepView(
+                step.RuleId, step.Forbids ? "forbid" : "permit", step.Forbids ? null : FormNames.Of(step.Form), step.Applies, step.Missing, policy.Questions.WhyOf(step.RuleId)))],
+            Facts = [.. item.Facts.Select(fact => new UsedFactView(fact.Condition, fact.Holds))],
+            WouldRelease = [.. item.Nearest.Select(change => new WouldReleaseView(change.Changes, FormNames.Of(change.Form)))],
+        };
 
     private static async Task WhoCanAsync(HttpContext context, PolicySet policy, AuditTrail trail)
     {
         var question = await RequestBody.ReadAsync<WhoCanRequest>(context, RequestBody.Small);
-        var item = Items([question.Field], policy)![0].Item;
         var purpose = question.Purpose is null ? null : new CallReader(context, policy).Purpose(question.Purpose);
-        await RecordAsync(context, trail);
-        await GiveAsync(context, policy, policy.Questions.WhoCan(item, purpose));
+        var grants = question.Field.StartsWith(ClassPrefix, StringComparison.Ordinal)
+            ? policy.Questions.WhoCan(policy.Catalogue.Classes.FirstOrDefault(one => one.Name == question.Field[ClassPrefix.Length..]) ?? throw new ProblemException("unknown-field"), purpose)
+            : policy.Questions.WhoCan(Items([question.Field], policy)![0].Item, purpose);
+        await GiveAsync(context, policy, trail, grants, question.Action);
     }
 
-    private static async Task WhatCanAsync(HttpContext context, PolicySet policy, AuditTrail trail)
+    private static async Task WhatCanAsync(HttpContext context, PolicySet policy, AuditTrail trail, ClientRegistry registry)
     {
         var question = await RequestBody.ReadAsync<WhatCanRequest>(context, RequestBody.Small);
-        if (policy.Roles.Find(question.Role) is null)
+        if (question.Role is null == question.Client is null) throw ProblemException.Member("", "one-of", "Give either a role or a client.");
+        if (question.Role is { } role && policy.Roles.Find(role) is null)
             throw ProblemException.Member("/role", "unknown-word", "The policy knows no such role.");
-        await RecordAsync(context, trail);
-        await GiveAsync(context, policy, policy.Questions.WhatCan(question.Role));
+        var grants = question.Role is not null ? policy.Questions.WhatCan(question.Role) : await OfClientAsync(question.Client!, policy, registry, context.RequestAborted);
+        await GiveAsync(context, policy, trail, grants, question.Action);
     }
 
-    private static Task GiveAsync(HttpContext context, PolicySet policy, IReadOnlyList<PolicyGrant> grants) => Answer.JsonAsync(context, new Grants(
-        policy.Version,
-        [.. grants.Where(g => g.Action == AccessAction.Read)
-            .Select(g => new Grant(g.Role, g.Purpose, g.Item.Name, FormNames.Of(g.Form), g.NeedsConsent, g.RuleIds))]));
+    private static async Task<IReadOnlyList<PolicyGrant>> OfClientAsync(string id, PolicySet policy, ClientRegistry registry, CancellationToken cancellation)
+    {
+        var found = (await registry.ListAsync(cancellation)).FirstOrDefault(client => client.Registration.Id == id)
+            ?? throw ProblemException.Member("/client", "unknown-word", "No such application is registered.");
+        return policy.Questions.WhatCan(found.Registration.Roles, found.Registration.Purposes);
+    }
+
+    private static async Task GiveAsync(HttpContext context, PolicySet policy, AuditTrail trail, IReadOnlyList<PolicyGrant> grants, string action)
+    {
+        AccessAction? only = action == EveryAction ? null : Action(action);
+        await RecordAsync(context, trail);
+        await Answer.JsonAsync(context, new Grants(policy.Version, [.. grants.Where(grant => only is null || grant.Action == only).Select(View)]));
+    }
+
+    internal static Grant View(PolicyGrant grant) => new(grant.Role, grant.Purpose, grant.Item.Name, FormNames.Of(grant.Form), grant.NeedsConsent, grant.RuleIds)
+    {
+        Action = ActionNames.Of(grant.Action), Conditions = grant.Conditions, Obligations = grant.Obligations, BreakGlass = grant.BreakGlass,
+    };
+
+    private static AccessAction Action(string name) => ActionNames.TryParse(name, out var action)
+        ? action
+        : throw ProblemException.Member("/action", "unknown-word", "The action must be one of " + string.Join(", ", ActionNames.All) + ".");
+
+    private static DecisionFacts Facts(ExplainRequest question, PolicySet policy) => DecisionFacts.None with
+    {
+        Consents = Consents(question, policy), Restricted = question.Restricted, Relations = question.Relations ?? [], Child = question.Child,
+        ObjectedPurposes = [.. (question.Objections ?? []).Select(name => (policy.Purposes.Find(name) ?? throw new ProblemException("unknown-purpose")).Id)],
+        Traits = new SubjectTraits(question.Jurisdiction, question.Residency, question.Brand, question.RecordedAt),
+    };
 
     internal static Task<long> RecordAsync(HttpContext context, AuditTrail trail) =>
         trail.RecordAsync(EntryType.PolicyQuestion, Caller.Of(context), "", EntryResult.Ok, null, OperationInfo.NameOf(context), context.RequestAborted);

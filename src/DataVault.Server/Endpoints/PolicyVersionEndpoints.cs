@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using DataVault.Client.Wire;
+using DataVault.Issuer;
 using DataVault.Policy;
 using DataVault.Server.Http;
 using DataVault.Transparency;
@@ -14,6 +15,7 @@ internal static class PolicyVersionEndpoints
     private const string Tag = "policy";
     private const int StandardPage = 50;
     private const int ProblemsTold = 200;
+    private const int LargestDiff = 5_000;
     private static readonly AccessRule Read = AccessRule.With(Capabilities.PolicyRead);
     private static readonly AccessRule Manage = AccessRule.With(Capabilities.PolicyManage);
 
@@ -31,6 +33,22 @@ internal static class PolicyVersionEndpoints
                 Problems = ["not-found", "invalid-state", "policy-refused"],
             },
             Manage);
+        routes.MapPost("/v1/policy/diff", DiffAsync).Takes<DiffRequest>().Gives<DiffView>().TakesLong().As(
+            new("diffPolicies", Tag, "Every combination that one version releases and another does not")
+            {
+                Description = "Role, purpose, action, field, form and conditions, exactly, page by page; masks, generalisations and capabilities that changed stand on every page.",
+                RequestExample = JsonNode.Parse("""{ "before": "7d3dba45c1e09a52b7f6d0c4a1b2c3d4", "limit": 100 }"""),
+                Problems = ["not-found", "invalid-state", "policy-refused"],
+            },
+            Read);
+        routes.MapPost("/v1/policy/replay", ReplayAsync).Takes<ReplayRequest>().Gives<ReplayView>().TakesLong().As(
+            new("replayPolicy", Tag, "Recorded decisions under a draft: which would come out otherwise, about how many people")
+            {
+                Description = "Read from the log alone; no value is opened and no person named. The answer says what the log does not keep.",
+                RequestExample = JsonNode.Parse("""{ "since": "2026-10-01T00:00:00Z", "version": "7d3dba45c1e09a52b7f6d0c4a1b2c3d4" }"""),
+                Problems = ["not-found", "invalid-state", "policy-refused"],
+            },
+            Read);
     }
 
     private static async Task ListAsync(HttpContext context, PolicyActivations activations, AuditTrail trail)
@@ -65,6 +83,59 @@ internal static class PolicyVersionEndpoints
         await Answer.JsonAsync(context, new ActivationView(
             outcome.Version, outcome.Previous, outcome.Activation is not null, outcome.Activation?.Sequence, outcome.Activation?.LogIndex, outcome.Processes,
             [.. outcome.Problems.Select(problem => new PolicyProblemView(problem.File, problem.Line, problem.Message))], outcome.Notes));
+    }
+
+    private static async Task DiffAsync(HttpContext context, PolicySet policy, PolicyActivations activations, AuditTrail trail)
+    {
+        var body = await RequestBody.ReadAsync<DiffRequest>(context, RequestBody.Batch);
+        if (body.Limit is < 1 or > LargestDiff) throw ProblemException.Member("/limit", "out-of-range", $"The limit is between 1 and {LargestDiff}.");
+        var skipped = 0;
+        if (body.Cursor is not null && !int.TryParse(body.Cursor, NumberStyles.None, CultureInfo.InvariantCulture, out skipped)) throw ProblemException.Member("/cursor", "invalid-cursor", "The cursor is not valid.");
+        var before = body.Before is null ? policy : await activations.LoadAsync(body.Before, context.RequestAborted);
+        var after = body.Files is null && body.After is null ? policy : await DraftAsync(activations, body.Files, body.After, context.RequestAborted);
+        var diff = new PolicyDiff(before, after);
+        await PolicyEndpoints.RecordAsync(context, trail);
+        var (count, released, page) = (0, 0, new List<DifferenceView>());
+        foreach (var difference in diff.Differences())
+        {
+            released += difference.Released ? 1 : 0;
+            if (count++ >= skipped && page.Count < body.Limit) page.Add(new DifferenceView(difference.Released ? "released" : "withdrawn", PolicyEndpoints.View(difference.Grant)));
+        }
+
+        var next = skipped + page.Count < count ? (skipped + page.Count).ToString(CultureInfo.InvariantCulture) : null;
+        await Answer.JsonAsync(context, new DiffView(
+            before.Version, after.Version, released, count - released, [.. diff.Forms.Select(form => new FormChangeView(form.Item, form.What, form.Before, form.After))],
+            [.. diff.RoleCapabilities.Select(one => new CapabilityChangeView(one.Given ? "given" : "taken", one.Role, one.Capability))], page, next));
+    }
+
+    private static async Task ReplayAsync(HttpContext context, PolicyActivations activations, PolicyReplay replay, ClientRegistry registry, AuditTrail trail)
+    {
+        var body = await RequestBody.ReadAsync<ReplayRequest>(context, RequestBody.Batch);
+        var draft = await DraftAsync(activations, body.Files, body.Version, context.RequestAborted);
+        var clients = await registry.ListAsync(context.RequestAborted);
+        await PolicyEndpoints.RecordAsync(context, trail);
+        var report = await replay.RunAsync(draft, body.Since, [.. clients.Select(client => new KnownApplication(client.Registration.Id, client.Registration.Roles))], context.RequestAborted);
+        await Answer.JsonAsync(context, new ReplayView(
+            report.Since, report.Until, report.Draft, report.Entries, report.Changed, report.People, report.Unattributed, report.Unversioned,
+            [.. report.Fields.Select(field => new ReplayFieldView(field.Item, Word(field.Fate), field.Entries, field.People))],
+            [.. report.Lines.Select(line => new ReplayLineView(line.Item, Word(line.Fate), line.Purpose, line.Actor, line.Entries, line.People))], report.Limits));
+    }
+
+    private static string Word(ReadFate fate) => fate.ToString().ToLowerInvariant();
+
+    /// <summary>A draft is questioned as it is: what the lint finds of it is for its activation to refuse.</summary>
+    private static async Task<PolicySet> DraftAsync(PolicyActivations activations, IReadOnlyDictionary<string, string>? files, string? version, CancellationToken cancellation)
+    {
+        if (files is null == version is null) throw ProblemException.Member("", "one-of", "Give either files or a version.");
+        if (files is null) return await activations.LoadAsync(version!, cancellation);
+        try
+        {
+            return PolicySet.Load(files);
+        }
+        catch (PolicyException e)
+        {
+            throw new ProblemException("policy-refused", null, [.. e.Problems.Take(ProblemsTold).Select(Problem)]);
+        }
     }
 
     private static MemberProblem Problem(PolicyProblem problem) => new(

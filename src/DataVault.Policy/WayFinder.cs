@@ -1,0 +1,139 @@
+using System.Collections.Concurrent;
+
+namespace DataVault.Policy;
+
+/// <summary>
+/// A way to an item: conditions that are enough together, beside what its purpose asks, and the form that they give. INVARIANT: of two ways of the same cell
+/// neither makes the other superfluous: each asks less than the other or gives more.
+/// </summary>
+/// <param name="Form">What is released.</param>
+/// <param name="Guards">The condition of a permit, the exceptions of the forbids that stand against it, and whom the role reaches.</param>
+internal sealed record Way(Form Form, IReadOnlyList<Guard> Guards, IReadOnlyList<string> Obligations, IReadOnlyList<string> RuleIds)
+{
+    /// <summary>
+    /// Whether this way is open wherever the other is, gives as much, and obliges to no more. Where windows of time in different zones do not let it be decided, the
+    /// answer is no, so that a change is rather told of than kept back.
+    /// </summary>
+    public bool Covers(Way other) =>
+        Form >= other.Form && Obligations.All(other.Obligations.Contains) && Guards.All(guard => guard.IsImpliedBy(other.Merged));
+
+    /// <summary>Whether these ways together are open wherever the other is: of a list, each person is asked for by itself.</summary>
+    public static bool Cover(IReadOnlyList<Way> ways, Way other) => ways.Any(way => way.Covers(other)) || (other.Merged.Circle is { IsEverybody: false } circle
+        && Split(circle).All(one => ways.Any(way => way.Covers(other with { Merged = Merge(new Guard { Circle = one }, other.Merged) }))));
+
+    private static IEnumerable<PersonCircle> Split(PersonCircle circle) =>
+        from jurisdiction in Each(circle.Jurisdictions)
+        from residency in Each(circle.Residencies)
+        from brand in Each(circle.Brands)
+        from relation in Each(circle.Relations)
+        select new PersonCircle(jurisdiction, residency, brand, relation);
+
+    private static IEnumerable<IReadOnlyList<string>> Each(IReadOnlyList<string> names) => names.Count == 0 ? [[]] : names.Select(name => (IReadOnlyList<string>)[name]);
+
+    /// <summary>All of the guards as one, as far as one can say them.</summary>
+    private Guard Merged { get => field ??= Guards.Aggregate(Guard.Always, Merge); init; }
+
+    // Two lists of people, two ages or two windows that both must hold become the narrower where one is; else the first, which asks less than both.
+    private static Guard Merge(Guard left, Guard right) => new()
+    {
+        OwnRecord = left.OwnRecord || right.OwnRecord,
+        Assurance = Math.Max(left.Assurance, right.Assurance),
+        Consents = [.. left.Consents.Union(right.Consents).Order()],
+        Circle = new PersonCircle(
+            Narrower(left.Circle.Jurisdictions, right.Circle.Jurisdictions), Narrower(left.Circle.Residencies, right.Circle.Residencies),
+            Narrower(left.Circle.Brands, right.Circle.Brands), right.Circle.Relations.Count > 0 && left.Circle.Relations.Count == 0 ? right.Circle.Relations : left.Circle.Relations),
+        Child = left.Child ?? right.Child,
+        Age = left.Age is null ? right.Age : right.Age is null ? left.Age : new RecordAge(Greater(left.Age.OlderThan, right.Age.OlderThan), Less(left.Age.YoungerThan, right.Age.YoungerThan)),
+        Time = left.Time is null || (right.Time is not null && left.Time.IsImpliedBy(right.Time)) ? right.Time : left.Time,
+    };
+
+    private static IReadOnlyList<string> Narrower(IReadOnlyList<string> left, IReadOnlyList<string> right) =>
+        left.Count == 0 ? right : right.Count == 0 ? left : [.. left.Intersect(right)];
+
+    private static int? Greater(int? left, int? right) => left is null ? right : right is null ? left : Math.Max(left.Value, right.Value);
+
+    private static int? Less(int? left, int? right) => left is null ? right : right is null ? left : Math.Min(left.Value, right.Value);
+}
+
+/// <summary>
+/// Finds the ways to items in the compiled table. A cell that many combinations share is worked out once, so the work grows with the rules and not with roles times
+/// purposes times items.
+/// </summary>
+internal sealed class WayFinder(PolicySet policy)
+{
+    private readonly ConcurrentDictionary<Cell, IReadOnlyList<Way>> found = new(ReferenceEqualityComparer.Instance);
+
+    private DecisionTable Table => policy.Decisions.Table;
+
+    /// <summary>How many cells were worked out so far: what the work is measured by.</summary>
+    public int Worked => found.Count;
+
+    /// <summary>The ways that the role opens, against the forbids of all the roles together.</summary>
+    public IReadOnlyList<Way> Find(string role, int purpose, AccessAction action, CatalogueItem item, IReadOnlyList<string> together)
+    {
+        if (Row(role, purpose, action)?[item.Ordinal] is not { } own) return [];
+        var others = together.Where(other => other != role).Select(other => Row(other, purpose, action)?[item.Ordinal]).OfType<Cell>().SelectMany(cell => cell.Forbids).ToArray();
+        return others.Length == 0 ? Of(own, ReachOf(role)) : Work(new Cell(own.Permits, [.. own.Forbids, .. others]), ReachOf(role));
+    }
+
+    /// <summary>The ways of a cell of the table, to a role.</summary>
+    public IReadOnlyList<Way> Of(Cell cell, Reach reach) => reach.IsEverybody ? found.GetOrAdd(cell, one => Work(one, Reach.Everybody)) : Work(cell, reach);
+
+    public Cell?[]? Row(string role, int purpose, AccessAction action) => Table.RoleOf(role) is var number and >= 0 ? Table.Row(number, purpose, action) : null;
+
+    public Reach ReachOf(string role) => Table.RoleOf(role) is var number and >= 0 ? Table.ReachOf(number) : Reach.Everybody;
+
+    public Guard GuardOf(int number) => Table.Guards[number];
+
+    /// <summary>Every condition of a way, in words and in order; for an action the purpose's own among them.</summary>
+    public string[] Words(Way way, Purpose purpose, AccessAction action) =>
+        [.. way.Guards.SelectMany(guard => guard.Words(policy.Purposes)).Concat(StopsOf(purpose, action)).Distinct().Order(StringComparer.Ordinal)];
+
+    /// <summary>What the purpose asks of the person, whatever the item.</summary>
+    public static IReadOnlyList<string> StopsOf(Purpose purpose, AccessAction action)
+    {
+        var stops = new List<string>();
+        if (purpose.NeedsConsent) stops.Add("consent:" + purpose.Name);
+        if (purpose.StopsOnObjection) stops.Add("no-objection:" + purpose.Name);
+        if (purpose.StopsOnRestriction) stops.Add("no-restriction");
+        if (action == AccessAction.Erase) stops.Add("no-hold");
+        return stops;
+    }
+
+    private List<Way> Work(Cell cell, Reach reach)
+    {
+        var ways = new List<Way>();
+        if (cell.Forbids.Any(forbid => forbid.Guard == 0)) return ways;
+        var exceptions = cell.Forbids.Select(forbid => Table.Guards[forbid.Guard]).DistinctBy(guard => guard.Key).ToList();
+        foreach (var permit in cell.Permits)
+        {
+            foreach (var circles in Chosen(reach))
+            {
+                IReadOnlyList<Guard> guards = [.. exceptions.Append(Table.Guards[permit.Guard]).Concat(circles).Where(guard => !guard.IsAlways).DistinctBy(guard => guard.Key)];
+                if (guards.Any(guard => guards.Any(guard.Excludes))) continue;
+                Add(ways, new Way(permit.Form, guards, ObligationSet.ListOf(permit.Obligations), permit.Rules.Ids));
+            }
+        }
+
+        return ways;
+    }
+
+    private static void Add(List<Way> ways, Way way)
+    {
+        var same = ways.FindIndex(one => one.Form == way.Form && one.Covers(way) && way.Covers(one));
+        if (same >= 0)
+        {
+            ways[same] = ways[same] with { RuleIds = [.. ways[same].RuleIds.Union(way.RuleIds).Order(StringComparer.Ordinal)] };
+            return;
+        }
+
+        if (ways.Any(one => one.Covers(way))) return;
+        ways.RemoveAll(way.Covers);
+        ways.Add(way);
+    }
+
+    // One circle of each list of the role's reach: every choice is a way of its own.
+    private static IEnumerable<IReadOnlyList<Guard>> Chosen(Reach reach) => reach.Circles.Aggregate(
+        (IEnumerable<IReadOnlyList<Guard>>)[[]],
+        (chosen, list) => chosen.SelectMany(one => list.Select(circle => (IReadOnlyList<Guard>)[.. one, new Guard { Circle = circle }])));
+}
