@@ -58,6 +58,7 @@ public static class ConsoleModule
         CustomerPages.Map(map);
         OfficerPages.Map(map);
         ConsentPages.Map(map);
+        PolicyPages.Map(map);
         HoldPages.Map(map);
         OversightPages.Map(map);
         KeyPages.Map(map);

@@ -6,7 +6,7 @@ using Microsoft.AspNetCore.Http;
 
 namespace DataVault.Console;
 
-/// <summary>What compliance officers do: answer requests in time, read the log, question the policy.</summary>
+/// <summary>What compliance officers do: answer requests in time, read the log.</summary>
 internal static class OfficerPages
 {
     private const int PageSize = 50;
@@ -21,7 +21,6 @@ internal static class OfficerPages
         map.Get("/console/officer/impact", visit => ImpactAsync(visit, asked: false));
         map.Post("/console/officer/impact", visit => ImpactAsync(visit, asked: true));
         map.Post("/console/officer/impact/people", ImpactPeopleAsync);
-        map.Get("/console/policy", PolicyAsync);
     }
 
     private static async Task<IResult> QueueAsync(Visit visit)
@@ -94,14 +93,6 @@ internal static class OfficerPages
     {
         Actor = visit.Form("actor"), Purpose = visit.Form("purpose"), From = Day(visit.Form("from")), To = Day(visit.Form("to"))?.AddDays(1),
     };
-
-    private static async Task<IResult> PolicyAsync(Visit visit)
-    {
-        var policy = await visit.Vault.PolicyAsync(visit.Cancellation);
-        var field = visit.Query("field");
-        var grants = field is null ? null : await visit.Vault.WhoCanAsync(new WhoCanRequest(field), visit.Cancellation);
-        return visit.Page<PolicyPage>(("Policy", policy), ("Field", field), ("Grants", grants));
-    }
 
     private static bool IsNoDay(string? text) => text is not null && Day(text) is null;
 

@@ -145,8 +145,11 @@ internal sealed class Explainer(PolicySet policy, ImaginedCall call, DateTimeOff
         "no-restriction" => !call.Facts.Restricted,
         "no-hold" => !call.Facts.OnHold && call.Facts.Holds.Count == 0,
         _ when word.StartsWith("no-objection:", StringComparison.Ordinal) => !call.Facts.ObjectedPurposes.Contains(purpose.Id),
-        _ => ConsentState.Of(purpose.Id, call.Facts, now) == Obstacle.None,
+        _ when word.StartsWith(WayFinder.ChildPrefix, StringComparison.Ordinal) => !ConsentGiven(purpose, guarded: false) || ConsentGiven(purpose, guarded: true),
+        _ => ConsentGiven(purpose, guarded: false),
     };
+
+    private bool ConsentGiven(Purpose purpose, bool guarded) => ConsentState.Of(purpose.Id, guarded, call.Facts, now) == Obstacle.None;
 
     private static AccessRequest RequestOf(ImaginedCall call)
     {

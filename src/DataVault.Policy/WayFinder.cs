@@ -15,7 +15,7 @@ internal sealed record Way(Form Form, IReadOnlyList<Guard> Guards, IReadOnlyList
     /// answer is no, so that a change is rather told of than kept back.
     /// </summary>
     public bool Covers(Way other) =>
-        Form >= other.Form && Obligations.All(other.Obligations.Contains) && Guards.All(guard => guard.IsImpliedBy(other.Merged));
+        Form >= other.Form && Obligations.All(other.Obligations.Contains) && Guards.All(guard => guard.IsImpliedBy(other.Merged) && guard.Guarded.All(other.Merged.Guarded.Contains));
 
     /// <summary>Whether these ways together are open wherever the other is: of a list, each person is asked for by itself.</summary>
     public static bool Cover(IReadOnlyList<Way> ways, Way other) => ways.Any(way => way.Covers(other)) || (other.Merged.Circle is { IsEverybody: false } circle
@@ -39,6 +39,7 @@ internal sealed record Way(Form Form, IReadOnlyList<Guard> Guards, IReadOnlyList
         OwnRecord = left.OwnRecord || right.OwnRecord,
         Assurance = Math.Max(left.Assurance, right.Assurance),
         Consents = [.. left.Consents.Union(right.Consents).Order()],
+        Guarded = [.. left.Guarded.Union(right.Guarded).Order()],
         Circle = new PersonCircle(
             Narrower(left.Circle.Jurisdictions, right.Circle.Jurisdictions), Narrower(left.Circle.Residencies, right.Circle.Residencies),
             Narrower(left.Circle.Brands, right.Circle.Brands), right.Circle.Relations.Count > 0 && left.Circle.Relations.Count == 0 ? right.Circle.Relations : left.Circle.Relations),
@@ -61,6 +62,9 @@ internal sealed record Way(Form Form, IReadOnlyList<Guard> Guards, IReadOnlyList
 /// </summary>
 internal sealed class WayFinder(PolicySet policy)
 {
+    /// <summary>A child's consent counts with a guardian's word, or where the child was old enough.</summary>
+    public const string ChildPrefix = "not-of-a-child-alone:";
+
     private readonly ConcurrentDictionary<Cell, IReadOnlyList<Way>> found = new(ReferenceEqualityComparer.Instance);
 
     private DecisionTable Table => policy.Decisions.Table;
@@ -94,6 +98,7 @@ internal sealed class WayFinder(PolicySet policy)
     {
         var stops = new List<string>();
         if (purpose.NeedsConsent) stops.Add("consent:" + purpose.Name);
+        if (purpose is { NeedsConsent: true, Child: not null }) stops.Add(ChildPrefix + purpose.Name);
         if (purpose.StopsOnObjection) stops.Add("no-objection:" + purpose.Name);
         if (purpose.StopsOnRestriction) stops.Add("no-restriction");
         if (action == AccessAction.Erase) stops.Add("no-hold");

@@ -12,6 +12,7 @@ internal sealed class Health(
     [FromKeyedServices("keys")] NpgsqlDataSource keys,
     AuditReader log,
     ServerSettings settings,
+    ActivePolicy policy,
     TimeProvider clock)
 {
     private const long LeastFreeBytes = 256L * 1024 * 1024;
@@ -30,6 +31,7 @@ internal sealed class Health(
         ["database"] = await RecentAsync("database", c => AnswersAsync(vault, c), cancellation),
         ["keys"] = await RecentAsync("keys", c => AnswersAsync(keys, c), cancellation),
         ["log"] = log.SignerRefusal is null ? Good : "not signed",
+        ["policy"] = policy.IsRefusing ? "cannot be loaded" : Good,
         ["start"] = IsFilled ? Good : "filling",
         ["disk"] = FreeBytes() >= LeastFreeBytes ? Good : "nearly full",
     };

@@ -25,6 +25,9 @@ public sealed class ActivePolicy
     /// <summary>What the next call takes.</summary>
     public PolicySet Newest => newest;
 
+    /// <summary>The version in force cannot be loaded by this process, which decides nothing until it can.</summary>
+    public bool IsRefusing { get; internal set; }
+
     /// <summary>From here to the disposal, in everything that is awaited or begun in between, <see cref="Current"/> stays the same.</summary>
     public IDisposable Take()
     {

@@ -51,10 +51,6 @@ internal sealed class PolicyWatch(
     private long sequence;
     private long lookedAt;
     private bool entered;
-    private volatile bool refusing;
-
-    /// <summary>The version in force cannot be loaded here, so nothing is decided here.</summary>
-    public bool IsRefusing => refusing;
 
     public override async Task StartAsync(CancellationToken cancellationToken)
     {
@@ -148,15 +144,15 @@ internal sealed class PolicyWatch(
         {
             if (active.Newest.Version != inForce.Version) active.Swap(await store.LoadAsync(inForce.Version, ct) ?? throw new PolicyException([]));
             sequence = inForce.Sequence;
-            refusing = false;
+            active.IsRefusing = false;
             aftermath.Follow();
             return true;
         }
         catch (PolicyException e)
         {
             Volatile.Write(ref entered, false);
-            if (!refusing) tools.Logger.LogCritical("The policy in force, {Version}, cannot be loaded by this process, which decides nothing until it can: {Problems}", inForce.Version, string.Join("; ", e.Problems.Take(3)));
-            refusing = true;
+            if (!active.IsRefusing) tools.Logger.LogCritical("The policy in force, {Version}, cannot be loaded by this process, which decides nothing until it can: {Problems}", inForce.Version, string.Join("; ", e.Problems.Take(3)));
+            active.IsRefusing = true;
             await tools.Processes.LeaveAsync(process, ct);
             return false;
         }

@@ -169,7 +169,9 @@ public sealed class QuestionLawTests
     private static IEnumerable<Witness> Witnesses(PolicySet policy, PolicyGrant grant)
     {
         var words = grant.Conditions.Select(word => word.Split(':', 2)).ToLookup(word => word[0], word => word.Length > 1 ? word[1] : "");
-        string?[] Of(string kind) => words.Contains(kind) ? words[kind].Select(list => list.Split('|')).Aggregate((left, right) => [.. left.Intersect(right)]) : [null];
+        IEnumerable<string?> Of(string kind) => words.Contains(kind)
+            ? words[kind].Select(IEnumerable<string?> (list) => list.Split('|')).Aggregate((left, right) => left.Intersect(right))
+            : [null];
         var recipient = new Recipient(
             words.Contains("own-record") ? RecipientKind.Customer : RecipientKind.Application, "someone", "someone", [grant.Role], [grant.Purpose],
             words.Contains("own-record") ? PolicyTexts.Ada : null, words.Contains("mfa") ? Recipient.MultiFactor : Recipient.Password);

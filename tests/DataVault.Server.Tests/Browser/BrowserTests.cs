@@ -135,6 +135,30 @@ public sealed partial class BrowserTests(RunningServer server, BrowserFixture br
     }
 
     [Fact]
+    public async Task An_officer_asks_the_policy_who_can_see_a_class_why_a_read_is_refused_and_which_versions_there_were()
+    {
+        var tab = await SignInAsync("compliance-officer");
+        await tab.FollowAsync("nav a[href='/console/policy']");
+        await tab.FillAsync("#field", "class:health");
+        await tab.FollowAsync("form.filter button");
+        Assert.Contains("emergency", await tab.TextAsync(), StringComparison.Ordinal);
+        Assert.NotEqual(0, await tab.CountAsync("tbody tr"));
+
+        await tab.FollowAsync("nav[aria-label=Policy] a[href='/console/policy/explain']");
+        foreach (var (field, value) in new[] { ("#role", "marketing"), ("#purpose", "marketing"), ("#field", "email") })
+            await tab.FillAsync(field, value);
+        await tab.FollowAsync("form.filter button");
+        Assert.Contains("consent-missing", await tab.TextAsync(), StringComparison.Ordinal);
+        Assert.Contains("with the least change", await tab.TextAsync(), StringComparison.Ordinal);
+
+        await tab.FollowAsync("nav[aria-label=Policy] a[href='/console/policy/versions']");
+        Assert.Contains("in force", await tab.TextAsync(), StringComparison.Ordinal);
+        await tab.OpenAsync(new Uri(server.Process.Address, "/console/policy/diff"));
+        Assert.Contains("comes out the same", await tab.TextAsync(), StringComparison.Ordinal);
+        Assert.Empty(tab.Complaints);
+    }
+
+    [Fact]
     public async Task An_analyst_sees_charts()
     {
         await Waiting.UntilAsync("people are counted", async () =>

@@ -138,6 +138,11 @@ public sealed class PaperVault : IAsyncDisposable
         "/v1/me/requests" or "/v1/requests" when method == "GET" => new Page<RightsRequest>(Empty ? [] : Requests(), null),
         "/v1/requests" => Requests()[0],
         "/v1/audit/entries" => new Page<AuditEntryView>(Empty ? [] : Entries(), Empty ? null : "more"),
+        "/v1/policy/what-can" => new Grants("7d3dba45", Empty ? [] : [new Grant("marketing", "marketing", "email", "plain", true, ["marketing-addresses-people"]) { Conditions = ["consent:marketing"] }]),
+        "/v1/policy/explain" => new Explanation("7d3dba45", [Explained("email", null, "consent-missing"), Explained("givenName", "plain", null), new("creditLimit", null, "not-permitted", [])]),
+        "/v1/policy/versions" => new Page<PolicyVersionView>(Empty ? [] : Versions(), Empty ? null : "1"),
+        "/v1/policy/diff" => new DiffView("7d3dba45cbcd250888607bf2e0c6cc2a", "0f3dba45cbcd250888607bf2e0c6cc2b", Empty ? 0 : 1, Empty ? 0 : 1, [new("iban", "mask", "Full", "Tail4")], [new("given", "analyst", "policy.read")], Empty ? [] : Differences(), null),
+        "/v1/policy/activations" => new ActivationView("7d3dba45cbcd250888607bf2e0c6cc2a", "0f3dba45cbcd250888607bf2e0c6cc2b", false, null, null, 0, [], ["shoeSize is gone; nothing was ever written to it."]),
         "/v1/policy/who-can" => new Grants("7d3dba45", Empty ? [] : [new Grant("marketing", "marketing", "email", "plain", true, ["marketing-addresses-people"]), new Grant("customer-support", "customer-support", "email", "masked", false, ["support-reads-contact-masked"])]),
         "/v1/analytics/domains" => new { items = Empty ? [] : new[] { new DomainView("insight", "Customer insight", 10, ["ageBand", "country", "loyaltyTier"]), new DomainView("commerce", "Commerce", 10, ["country"]) } },
         "/v1/analytics/segments" => new Segments("insight", ["ageBand"], 10, [new(["18-24"], 120), new(["25-34"], 431), new(["35-44"], 388), new(["45-54"], 240), new([""], 33)], 2, 900),
@@ -185,6 +190,24 @@ public sealed class PaperVault : IAsyncDisposable
         var held = Empty ? [] : fields.ToDictionary(f => f.Key, f => JsonSerializer.SerializeToElement(f.Value));
         return new Disclosed(s_customer, 3, held, new Dictionary<string, string>(), new Dictionary<string, string>(), new Receipt(48211), held.Keys.ToDictionary(k => k, _ => new Provenance("crm", s_then, "provided", null)));
     }
+
+    private static PolicyVersionView[] Versions() =>
+    [
+        new(2, "7d3dba45cbcd250888607bf2e0c6cc2a", s_then, "compliance-officer", 812, true), new(1, "0f3dba45cbcd250888607bf2e0c6cc2b", s_then, "vault-maintenance", null, false),
+    ];
+
+    private static DifferenceView[] Differences() =>
+    [
+        new("released", new Grant("customer-support", "emergency", "iban", "plain", false, ["emergency-reads"]) { Conditions = ["mfa", "brand:acme"], Obligations = ["review"], BreakGlass = true }),
+        new("withdrawn", new Grant("marketing", "marketing", "email", "plain", true, ["marketing-addresses-people"]) { Conditions = ["consent:marketing", "no-objection:marketing"] }),
+    ];
+
+    private static ExplainedField Explained(string field, string? form, string? reason) => new(field, form, reason, ["marketing-addresses-people"])
+    {
+        Path = [new("marketing-addresses-people", "permit", "plain", form is not null, form is null ? ["mfa"] : [], "We write to those who asked for it"), new("no-children", "forbid", null, false, ["no-child"], null)],
+        Facts = [new("consent:marketing", form is not null)],
+        WouldRelease = form is null ? [new(["consent:marketing", "mfa"], "plain")] : [],
+    };
 
     private static PolicyView Policy() => new(
         "7d3dba45cbcd250888607bf2e0c6cc2a",

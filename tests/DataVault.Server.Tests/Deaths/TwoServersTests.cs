@@ -105,6 +105,64 @@ public sealed class TwoServersTests(TwoServers servers) : IClassFixture<TwoServe
         }
     }
 
+    [Fact]
+    public async Task A_policy_put_in_force_through_one_decides_alone_in_both_from_the_answer_on_and_a_bad_one_nowhere()
+    {
+        var id = await servers.One.CreateCustomerAsync("two.policies@example.com");
+        var (former, next) = (Repository.ChangedFiles(), Repository.ChangedFiles(("access/marketing.yaml", "- id: marketing-", "- id: campaign-")));
+        using var stop = new CancellationTokenSource();
+        var receipts = new System.Collections.Concurrent.ConcurrentBag<long>();
+        var reading = Task.WhenAll(new[] { servers.One, servers.Other }.Select(server => Task.Run(async () =>
+        {
+            while (!stop.IsCancellationRequested) receipts.Add(Receipt(await ReadAsync(server, id)));
+        })));
+        for (var round = 0; round < 4; round++)
+        {
+            var (here, there) = round % 2 == 0 ? (servers.One, servers.Other) : (servers.Other, servers.One);
+            var answer = await here.JsonAsync("compliance-officer", HttpMethod.Post, "/v1/policy/activations", new { files = round % 2 == 0 ? next : former });
+            Assert.Equal(2, answer.GetProperty("processes").GetInt32());
+            var entry = await EntryAsync(there, Receipt(await ReadAsync(there, id)));
+            Assert.Equal(answer.GetProperty("version").GetString(), entry.GetProperty("policyVersion").GetString());
+            Assert.Contains(round % 2 == 0 ? "campaign-" : "marketing-", entry.GetProperty("rules").ToString(), StringComparison.Ordinal);
+        }
+
+        await stop.CancelAsync();
+        await reading;
+        var versions = new[] { DataVault.Policy.PolicySet.Load(former).Version, DataVault.Policy.PolicySet.Load(next).Version };
+        foreach (var index in receipts.Distinct().Take(60))
+        {
+            var entry = await EntryAsync(servers.One, index);
+            Assert.Contains(entry.GetProperty("policyVersion").GetString() == versions[1] ? "campaign-" : "marketing-", entry.GetProperty("rules").ToString(), StringComparison.Ordinal);
+        }
+
+        former["access/marketing.yaml"] = former["access/marketing.yaml"].Replace("roles: [marketing]", "roles: [marketeers]", StringComparison.Ordinal);
+        using var refused = await servers.One.SendAsync("compliance-officer", HttpMethod.Post, "/v1/policy/activations", new { files = former });
+        Assert.Equal("policy-refused", await RunningServer.SlugAsync(refused));
+        Assert.Contains("/files/access~1marketing.yaml", await refused.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        using var stranger = await servers.One.SendAsync("administrator", HttpMethod.Post, "/v1/policy/activations", new { version = versions[0] });
+        Assert.Equal("forbidden", await RunningServer.SlugAsync(stranger));
+
+        var diff = await servers.Other.JsonAsync("compliance-officer", HttpMethod.Post, "/v1/policy/diff", new { files = Forbidding() });
+        Assert.Equal((0, true), (diff.GetProperty("released").GetInt32(), diff.GetProperty("withdrawn").GetInt32() > 0));
+        var replay = await servers.Other.JsonAsync(
+            "compliance-officer", HttpMethod.Post, "/v1/policy/replay", new { since = DateTimeOffset.UnixEpoch, files = Forbidding() });
+        var email = replay.GetProperty("fields").EnumerateArray().Single(field => field.GetProperty("field").GetString() == "email" && field.GetProperty("fate").GetString() == "refused");
+        Assert.True(email.GetProperty("decisions").GetInt64() >= receipts.Distinct().Count());
+        Assert.True(email.GetProperty("people").GetInt64() >= 1);
+    }
+
+    private static Dictionary<string, string> Forbidding()
+    {
+        var files = Repository.ChangedFiles();
+        files["access/no-marketing.yaml"] = "rules:\n  - id: no-addresses\n    why: None\n    effect: forbid\n    roles: [marketing]\n    purposes: [marketing]\n    fields: [email]\n    actions: [read]\n";
+        return files;
+    }
+
+    private static long Receipt(JsonElement read) => read.GetProperty("receipt").GetProperty("index").GetInt64();
+
+    private static async Task<JsonElement> EntryAsync(RunningServer server, long index) => (await server.JsonAsync(
+        "compliance-officer", HttpMethod.Get, string.Create(System.Globalization.CultureInfo.InvariantCulture, $"/v1/audit/entries?limit=1&cursor={index + 1}"))).GetProperty("items")[0];
+
     private static Task<JsonElement> ReadAsync(RunningServer server, Guid id) => server.JsonAsync("campaigns", HttpMethod.Get, $"/v1/customers/{id}?purpose=marketing&fields=email");
 
     private static Task<JsonElement> ConsentAsync(RunningServer server, Guid id, string state) =>

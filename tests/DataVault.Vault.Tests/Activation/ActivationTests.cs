@@ -113,7 +113,7 @@ public sealed class ActivationTests
         // Nobody changes a decision by changing what is stored: it is not the version any more that it is filed under.
         await databases.Cluster.ExecuteAsync(databases.VaultName, "update vault.policy_version set files = convert_to(replace(convert_from(files, 'UTF8'), 'support', 'anybody'), 'UTF8') where version = (select version from vault.policy_activation order by sequence desc limit 1)");
         await other.Get<PolicyWatch>().LookAsync(default);
-        Assert.True(other.Get<PolicyWatch>().IsRefusing);
+        Assert.True(other.Get<ActivePolicy>().IsRefusing);
         Assert.Equal("unavailable", (await Assert.ThrowsAsync<VaultException>(async () => await other.Get<ActivePolicy>().EnsureNewestAsync(default))).Slug);
         await Assert.ThrowsAsync<VaultStartException>(() => databases.StartVaultAsync());
     }
