@@ -87,6 +87,22 @@ internal sealed class Guard
         || (Age is not null && other.Age is not null && Age.Excludes(other.Age))
         || (Time is not null && other.Time is not null && Time.Excludes(other.Time));
 
+    /// <summary>The condition taken apart: it holds when each of these does.</summary>
+    public IEnumerable<Guard> Parts()
+    {
+        if (OwnRecord) yield return new Guard { OwnRecord = true };
+        if (Assurance > Recipient.Password) yield return new Guard { Assurance = Assurance };
+        foreach (var consent in Consents) yield return new Guard { Consents = [consent], Guarded = [.. Guarded.Where(one => one == consent)] };
+        if (Circle.Jurisdictions.Count > 0) yield return new Guard { Circle = PersonCircle.Everybody with { Jurisdictions = Circle.Jurisdictions } };
+        if (Circle.Residencies.Count > 0) yield return new Guard { Circle = PersonCircle.Everybody with { Residencies = Circle.Residencies } };
+        if (Circle.Brands.Count > 0) yield return new Guard { Circle = PersonCircle.Everybody with { Brands = Circle.Brands } };
+        if (Circle.Relations.Count > 0) yield return new Guard { Circle = PersonCircle.Everybody with { Relations = Circle.Relations } };
+        if (Child is not null) yield return new Guard { Child = Child };
+        if (Age?.OlderThan is { } older) yield return new Guard { Age = new RecordAge(older, null) };
+        if (Age?.YoungerThan is { } younger) yield return new Guard { Age = new RecordAge(null, younger) };
+        if (Time is not null) yield return new Guard { Time = Time };
+    }
+
     /// <summary>Each part in a word, such as <c>own-record</c>, <c>mfa</c>, <c>consent:wellbeing</c>, <c>brand:acme|nova</c>.</summary>
     public IEnumerable<string> Words(PurposeRegistry purposes)
     {

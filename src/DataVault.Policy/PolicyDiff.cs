@@ -98,7 +98,7 @@ public sealed class PolicyDiff
         if (young.Count == 0) return ReadFate.Refused;
         if (old.Count == 0 || less.Except(more).Any()) return ReadFate.Depends;
         if (old.TrueForAll(way => Way.Cover(young, way))) return ReadFate.Same;
-        return old.TrueForAll(way => Way.Cover(young, way with { Form = Form.Withheld })) ? ReadFate.Narrower : ReadFate.Depends;
+        return old.TrueForAll(way => Way.Cover(young, way with { Form = Form.Withheld, Obligations = ObligationNames.All })) ? ReadFate.Narrower : ReadFate.Depends;
     }
 
     private static List<Way> WaysOf(PolicySet policy, IReadOnlyList<string> roles, string purpose, AccessAction action, int code)

@@ -123,22 +123,7 @@ internal sealed class Explainer(PolicySet policy, ImaginedCall call, DateTimeOff
 
     /// <summary>The words of a condition that do not hold, each tested by itself.</summary>
     private List<string> Missing(Guard guard) =>
-        [.. Parts(guard).Where(part => part.Test(request, call.Facts, now) != Obstacle.None).SelectMany(part => part.Words(policy.Purposes)).Distinct()];
-
-    private static IEnumerable<Guard> Parts(Guard guard)
-    {
-        if (guard.OwnRecord) yield return new Guard { OwnRecord = true };
-        if (guard.Assurance > Recipient.Password) yield return new Guard { Assurance = guard.Assurance };
-        foreach (var consent in guard.Consents) yield return new Guard { Consents = [consent] };
-        if (guard.Circle.Jurisdictions.Count > 0) yield return new Guard { Circle = PersonCircle.Everybody with { Jurisdictions = guard.Circle.Jurisdictions } };
-        if (guard.Circle.Residencies.Count > 0) yield return new Guard { Circle = PersonCircle.Everybody with { Residencies = guard.Circle.Residencies } };
-        if (guard.Circle.Brands.Count > 0) yield return new Guard { Circle = PersonCircle.Everybody with { Brands = guard.Circle.Brands } };
-        if (guard.Circle.Relations.Count > 0) yield return new Guard { Circle = PersonCircle.Everybody with { Relations = guard.Circle.Relations } };
-        if (guard.Child is not null) yield return new Guard { Child = guard.Child };
-        if (guard.Age?.OlderThan is { } older) yield return new Guard { Age = new RecordAge(older, null) };
-        if (guard.Age?.YoungerThan is { } younger) yield return new Guard { Age = new RecordAge(null, younger) };
-        if (guard.Time is not null) yield return new Guard { Time = guard.Time };
-    }
+        [.. guard.Parts().Where(part => part.Test(request, call.Facts, now) != Obstacle.None).SelectMany(part => part.Words(policy.Purposes)).Distinct()];
 
     private bool HoldsStop(string word, Purpose purpose) => word switch
     {

@@ -10,16 +10,26 @@ namespace DataVault.Policy;
 /// <param name="Guards">The condition of a permit, the exceptions of the forbids that stand against it, and whom the role reaches.</param>
 internal sealed record Way(Form Form, IReadOnlyList<Guard> Guards, IReadOnlyList<string> Obligations, IReadOnlyList<string> RuleIds)
 {
-    /// <summary>
-    /// Whether this way is open wherever the other is, gives as much, and obliges to no more. Where windows of time in different zones do not let it be decided, the
-    /// answer is no, so that a change is rather told of than kept back.
-    /// </summary>
-    public bool Covers(Way other) =>
-        Form >= other.Form && Obligations.All(other.Obligations.Contains) && Guards.All(guard => guard.IsImpliedBy(other.Merged) && guard.Guarded.All(other.Merged.Guarded.Contains));
+    /// <summary>Whether whoever satisfies this way's conditions satisfies another: part by part, so that two lists of relations that both must hold are not confused.</summary>
+    public bool Implies(Guard guard) => guard.Guarded.All(Merged.Guarded.Contains) && guard.Parts().All(part => part.IsImpliedBy(Merged) || Guards.Any(part.IsImpliedBy));
 
-    /// <summary>Whether these ways together are open wherever the other is: of a list, each person is asked for by itself.</summary>
-    public static bool Cover(IReadOnlyList<Way> ways, Way other) => ways.Any(way => way.Covers(other)) || (other.Merged.Circle is { IsEverybody: false } circle
-        && Split(circle).All(one => ways.Any(way => way.Covers(other with { Merged = Merge(new Guard { Circle = one }, other.Merged) }))));
+    /// <summary>Whether this way is open wherever the other is.</summary>
+    public bool IsOpenUnder(Way other) => Guards.All(other.Implies);
+
+    /// <summary>
+    /// Whether these ways together are open wherever the other is, give as much, and oblige to no more: of a list, each person is asked for by itself. Where windows of
+    /// time do not let it be decided, the answer is no, so that a change is rather told of than kept back.
+    /// </summary>
+    public static bool Cover(IReadOnlyList<Way> ways, Way other) => CoverAll(ways, other) || (other.Merged.Circle is { IsEverybody: false } circle
+        && Split(circle).All(one => CoverAll(ways, other with { Merged = Merge(new Guard { Circle = one }, other.Merged) })));
+
+    // The widest that is open decides, with what it obliges to.
+    private static bool CoverAll(IReadOnlyList<Way> ways, Way other)
+    {
+        var open = ways.Where(way => way.IsOpenUnder(other)).ToList();
+        var widest = open.Count == 0 ? Form.Withheld : open.Max(way => way.Form);
+        return open.Count > 0 && widest >= other.Form && open.Where(way => way.Form == widest).All(way => way.Obligations.All(other.Obligations.Contains));
+    }
 
     private static IEnumerable<PersonCircle> Split(PersonCircle circle) =>
         from jurisdiction in Each(circle.Jurisdictions)
@@ -116,26 +126,36 @@ internal sealed class WayFinder(PolicySet policy)
             {
                 IReadOnlyList<Guard> guards = [.. exceptions.Append(Table.Guards[permit.Guard]).Concat(circles).Where(guard => !guard.IsAlways).DistinctBy(guard => guard.Key)];
                 if (guards.Any(guard => guards.Any(guard.Excludes))) continue;
-                Add(ways, new Way(permit.Form, guards, ObligationSet.ListOf(permit.Obligations), permit.Rules.Ids));
+                Add(ways, Decided(cell, new Way(permit.Form, guards, [], [])));
             }
         }
 
         return ways;
     }
 
+    /// <summary>What is decided on the way: every permit that holds there is weighed, and the widest determine.</summary>
+    private Way Decided(Cell cell, Way way)
+    {
+        var holding = cell.Permits.Where(permit => way.Implies(Table.Guards[permit.Guard])).ToList();
+        var widest = holding.Max(permit => permit.Form);
+        var determining = holding.Where(permit => permit.Form == widest).ToList();
+        return way with
+        {
+            Form = widest,
+            Obligations = ObligationSet.ListOf(determining.Aggregate(0, (all, permit) => all | permit.Obligations)),
+            RuleIds = [.. determining.SelectMany(permit => permit.Rules.Ids).Distinct().Order(StringComparer.Ordinal)],
+        };
+    }
+
+    // One that asks as much or more, gives no more and obliges to nothing further tells nothing.
     private static void Add(List<Way> ways, Way way)
     {
-        var same = ways.FindIndex(one => one.Form == way.Form && one.Covers(way) && way.Covers(one));
-        if (same >= 0)
-        {
-            ways[same] = ways[same] with { RuleIds = [.. ways[same].RuleIds.Union(way.RuleIds).Order(StringComparer.Ordinal)] };
-            return;
-        }
-
-        if (ways.Any(one => one.Covers(way))) return;
-        ways.RemoveAll(way.Covers);
+        if (ways.Any(one => IsSuperfluous(way, one))) return;
+        ways.RemoveAll(one => IsSuperfluous(one, way));
         ways.Add(way);
     }
+
+    private static bool IsSuperfluous(Way way, Way beside) => beside.IsOpenUnder(way) && beside.Form >= way.Form && way.Obligations.All(beside.Obligations.Contains);
 
     // One circle of each list of the role's reach: every choice is a way of its own.
     private static IEnumerable<IReadOnlyList<Guard>> Chosen(Reach reach) => reach.Circles.Aggregate(

@@ -35,7 +35,7 @@ public sealed class ShippedPolicyTests
     public void Who_can_see_health_data_is_a_short_list()
     {
         var readers = Shipped.Questions.WhoCan(Shipped.Catalogue.Find("dietaryRequirements")!).Where(grant => grant.Action == AccessAction.Read).ToList();
-        Assert.Equal(["customer data-subject-rights own-record", "customer-support emergency mfa", "customer-support wellbeing consent:wellbeing,no-objection:wellbeing,no-restriction"],
+        Assert.Equal(["customer data-subject-rights own-record", "customer-support emergency mfa", "customer-support wellbeing consent:wellbeing,no-objection:wellbeing,no-restriction,not-of-a-child-alone:wellbeing"],
             readers.Select(grant => $"{grant.Role} {grant.Purpose} {string.Join(',', grant.Conditions)}").Order());
         Assert.True(readers.Single(grant => grant.Purpose == "wellbeing").NeedsConsent);
         Assert.False(readers.Single(grant => grant.Purpose == "emergency").NeedsConsent);
