@@ -37,7 +37,7 @@ public sealed class PolicyDiff
 {
     private readonly PolicySet before;
     private readonly PolicySet after;
-    private readonly Dictionary<(Cell? Before, Cell? After), Pair> pairs = new(new ByCells());
+    private readonly Dictionary<(Cell? Before, Cell? After, string Consent), Pair> pairs = new(new ByCells());
 
     public PolicyDiff(PolicySet before, PolicySet after)
     {
@@ -122,7 +122,7 @@ public sealed class PolicyDiff
 
         public Cell?[]? Row(AccessAction action) => ordinal < 0 ? null : policy.Questions.Ways.Row(role, ordinal, action);
 
-        public IReadOnlyList<Way> Ways(Cell? cell) => cell is null ? [] : policy.Questions.Ways.Of(cell, Reach);
+        public IReadOnlyList<Way> Ways(Cell? cell) => cell is null ? [] : policy.Questions.Ways.Of(cell, Reach, Purpose!);
 
         public PolicyDifference Tell(bool released, AccessAction action, CatalogueItem item, Way way) =>
             new(released, policy.Questions.Grant(role, Purpose!, action, item, way));
@@ -156,7 +156,8 @@ public sealed class PolicyDiff
     private Pair PairOf(Side old, Side young, Cell? cellBefore, Cell? cellAfter)
     {
         if (!old.Reach.IsEverybody || !young.Reach.IsEverybody) return Pair.Of(old.Ways(cellBefore), young.Ways(cellAfter));
-        if (!pairs.TryGetValue((cellBefore, cellAfter), out var pair)) pairs[(cellBefore, cellAfter)] = pair = Pair.Of(old.Ways(cellBefore), young.Ways(cellAfter));
+        var consent = old.Purpose?.NeedsConsent == true || young.Purpose?.NeedsConsent == true ? (young.Purpose ?? old.Purpose)!.Name : "";
+        if (!pairs.TryGetValue((cellBefore, cellAfter, consent), out var pair)) pairs[(cellBefore, cellAfter, consent)] = pair = Pair.Of(old.Ways(cellBefore), young.Ways(cellAfter));
         return pair;
     }
 
@@ -177,11 +178,12 @@ public sealed class PolicyDiff
         if (left.Generalisation != right.Generalisation) yield return new FormChange(young.Name, "generalisation", left.Generalisation.ToString(), right.Generalisation.ToString());
     }
 
-    private sealed class ByCells : IEqualityComparer<(Cell? Before, Cell? After)>
+    private sealed class ByCells : IEqualityComparer<(Cell? Before, Cell? After, string Consent)>
     {
-        public bool Equals((Cell? Before, Cell? After) left, (Cell? Before, Cell? After) right) => ReferenceEquals(left.Before, right.Before) && ReferenceEquals(left.After, right.After);
+        public bool Equals((Cell? Before, Cell? After, string Consent) left, (Cell? Before, Cell? After, string Consent) right) =>
+            ReferenceEquals(left.Before, right.Before) && ReferenceEquals(left.After, right.After) && left.Consent == right.Consent;
 
-        public int GetHashCode((Cell? Before, Cell? After) pair) =>
-            HashCode.Combine(pair.Before is null ? 0 : RuntimeHelpers.GetHashCode(pair.Before), pair.After is null ? 0 : RuntimeHelpers.GetHashCode(pair.After));
+        public int GetHashCode((Cell? Before, Cell? After, string Consent) pair) =>
+            HashCode.Combine(pair.Consent, pair.Before is null ? 0 : RuntimeHelpers.GetHashCode(pair.Before), pair.After is null ? 0 : RuntimeHelpers.GetHashCode(pair.After));
     }
 }

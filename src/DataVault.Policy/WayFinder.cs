@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
 
 namespace DataVault.Policy;
 
@@ -75,7 +76,7 @@ internal sealed class WayFinder(PolicySet policy)
     /// <summary>A child's consent counts with a guardian's word, or where the child was old enough.</summary>
     public const string ChildPrefix = "not-of-a-child-alone:";
 
-    private readonly ConcurrentDictionary<Cell, IReadOnlyList<Way>> found = new(ReferenceEqualityComparer.Instance);
+    private readonly ConcurrentDictionary<(CellKey Cell, int Consent), IReadOnlyList<Way>> found = new();
 
     private DecisionTable Table => policy.Decisions.Table;
 
@@ -87,11 +88,14 @@ internal sealed class WayFinder(PolicySet policy)
     {
         if (Row(role, purpose, action)?[item.Ordinal] is not { } own) return [];
         var others = together.Where(other => other != role).Select(other => Row(other, purpose, action)?[item.Ordinal]).OfType<Cell>().SelectMany(cell => cell.Forbids).ToArray();
-        return others.Length == 0 ? Of(own, ReachOf(role)) : Work(new Cell(own.Permits, [.. own.Forbids, .. others]), ReachOf(role));
+        var asked = policy.Purposes.All[purpose];
+        return others.Length == 0 ? Of(own, ReachOf(role), asked) : Work(new Cell(own.Permits, [.. own.Forbids, .. others]), ReachOf(role), asked);
     }
 
     /// <summary>The ways of a cell of the table, to a role.</summary>
-    public IReadOnlyList<Way> Of(Cell cell, Reach reach) => reach.IsEverybody ? found.GetOrAdd(cell, one => Work(one, Reach.Everybody)) : Work(cell, reach);
+    public IReadOnlyList<Way> Of(Cell cell, Reach reach, Purpose purpose) => reach.IsEverybody
+        ? found.GetOrAdd((new CellKey(cell), purpose.NeedsConsent ? purpose.Id : 0), _ => Work(cell, Reach.Everybody, purpose))
+        : Work(cell, reach, purpose);
 
     public Cell?[]? Row(string role, int purpose, AccessAction action) => Table.RoleOf(role) is var number and >= 0 ? Table.Row(number, purpose, action) : null;
 
@@ -115,11 +119,21 @@ internal sealed class WayFinder(PolicySet policy)
         return stops;
     }
 
-    private List<Way> Work(Cell cell, Reach reach)
+    // Equal cells are one object, so that which it is is enough.
+    private readonly record struct CellKey(Cell Cell)
+    {
+        public bool Equals(CellKey other) => ReferenceEquals(Cell, other.Cell);
+
+        public override int GetHashCode() => RuntimeHelpers.GetHashCode(Cell);
+    }
+
+    // The consent that the purpose asks for is a condition like any: a permit that asks for the same asks for nothing more.
+    private List<Way> Work(Cell cell, Reach reach, Purpose purpose)
     {
         var ways = new List<Way>();
         if (cell.Forbids.Any(forbid => forbid.Guard == 0)) return ways;
-        var exceptions = cell.Forbids.Select(forbid => Table.Guards[forbid.Guard]).DistinctBy(guard => guard.Key).ToList();
+        Guard[] asked = purpose.NeedsConsent ? [new Guard { Consents = [purpose.Id], Guarded = purpose.Child is null ? [] : [purpose.Id] }] : [];
+        var exceptions = cell.Forbids.Select(forbid => Table.Guards[forbid.Guard]).Concat(asked).DistinctBy(guard => guard.Key).ToList();
         foreach (var permit in cell.Permits)
         {
             foreach (var circles in Chosen(reach))

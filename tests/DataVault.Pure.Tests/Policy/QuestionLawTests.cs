@@ -53,7 +53,7 @@ public sealed class QuestionLawTests
                 Assert.True(
                     Witnesses(with, one.Grant).Any(person => Release(with, one.Grant, person) is { } wide && wide.Form >= one.Grant.Form
                         && (Release(without, one.Grant, person) is not { } narrow || narrow.Form < one.Grant.Form || narrow.Obligations.Except(one.Grant.Obligations).Any())),
-                    $"seed {seed}: {one}: {string.Join(' ', one.Grant.Conditions)}");
+                    $"seed {seed}: {Say(one.Grant)}, against {string.Join("; ", without.Questions.WhoCan(one.Grant.Item, one.Grant.Purpose).Where(grant => grant.Role == one.Grant.Role && grant.Action == one.Grant.Action).Select(Say))}");
                 shown++;
             }
         }
@@ -131,6 +131,9 @@ public sealed class QuestionLawTests
         Assert.InRange(before.Questions.Ways.Worked, 1, 4);
     }
 
+    private static string Say(PolicyGrant grant) =>
+        $"{grant.Role} {grant.Purpose} {grant.Action} {grant.Item} {grant.Form} when {string.Join(' ', grant.Conditions)} must {string.Join(' ', grant.Obligations)}";
+
     private static PolicySet Large(string form)
     {
         var files = PolicyTexts.Small($"  - {{ id: everybody, why: Test, roles: [all], purposes: [all], fields: [all], actions: [read], form: {form} }}\n");
@@ -179,8 +182,8 @@ public sealed class QuestionLawTests
         var aged = words.Contains("record-older-than") || words.Contains("record-younger-than");
         return
             // The other version may open in some hours only.
-            from hours in Enumerable.Range(0, 56)
-            let now = PolicyTexts.Now.AddHours(3 * hours)
+            from number in Enumerable.Range(0, 7 * 16)
+            let now = PolicyTexts.Now.AddMinutes(90 * number)
             from jurisdiction in Of("jurisdiction")
             from residency in Of("residency")
             from brand in Of("brand")
