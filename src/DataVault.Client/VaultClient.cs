@@ -56,6 +56,17 @@ public sealed partial class VaultClient(HttpClient http, TokenSource? tokens = n
         return _wire.AskAsync<Written>(call with { IfMatch = $"\"{version.ToString(CultureInfo.InvariantCulture)}\"" }, cancellation);
     }
 
+    /// <summary>Where a customer stands: jurisdiction, residency, brand, and who stands how to them.</summary>
+    public Task<CustomerStanding> StandingAsync(Guid id, string? purpose = null, CancellationToken cancellation = default) =>
+        GetAsync<CustomerStanding>(new Query($"/v1/customers/{id}/standing").Add("purpose", purpose), cancellation);
+
+    /// <summary>Says anew where a customer stands, at <paramref name="version"/> of the record; 412 when it has moved on.</summary>
+    public Task<CustomerStanding> SetStandingAsync(Guid id, SetStanding standing, long version, CancellationToken cancellation = default)
+    {
+        var call = VaultCall.Send(HttpMethod.Put, $"/v1/customers/{id}/standing", standing, repeatable: false);
+        return _wire.AskAsync<CustomerStanding>(call with { IfMatch = $"\"{version.ToString(CultureInfo.InvariantCulture)}\"" }, cancellation);
+    }
+
     /// <summary>Exact look-up over the blind indexes. Nothing is changed, so the call is repeated when the vault is busy.</summary>
     public Task<Found> SearchAsync(SearchCustomers search, CancellationToken cancellation = default) =>
         AskAsync<SearchCustomers, Found>("/v1/customers/search", search, cancellation);

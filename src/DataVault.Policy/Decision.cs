@@ -107,6 +107,11 @@ public sealed record SubjectTraits(string? Jurisdiction, string? Residency, stri
     public static SubjectTraits None { get; } = new(null, null, null, null);
 }
 
+/// <summary>That a recipient stands in a relation to a person.</summary>
+/// <param name="Relation">A name of people.yaml, such as <c>assigned-agent</c>.</param>
+/// <param name="Recipient">The recipient's id: an account or an application.</param>
+public sealed record RelationFact(string Relation, string Recipient);
+
 /// <summary>What is known of the subject that a decision depends on.</summary>
 /// <param name="Consents">At most one per purpose; a purpose that is absent has no consent.</param>
 /// <param name="ObjectedPurposes">Ids of purposes objected to.</param>
@@ -140,6 +145,19 @@ public sealed record DecisionFacts(IReadOnlyList<ConsentFact> Consents, IReadOnl
 
         return false;
     }
+
+    /// <summary>Who stands how to the person. A decision turns those of its recipient into <see cref="Relations"/>.</summary>
+    public IReadOnlyList<RelationFact> RelatedTo { get; init; } = [];
+
+    /// <summary>The facts as one recipient stands to the person; the same object where nobody stands in a relation.</summary>
+    internal DecisionFacts SeenBy(Recipient recipient) =>
+        RelatedTo.Count == 0 ? this : RelatedOf(recipient.Id);
+
+    private DecisionFacts RelatedOf(string recipient) => this with
+    {
+        Relations = [.. Relations, .. RelatedTo.Where(fact => string.Equals(fact.Recipient, recipient, StringComparison.Ordinal)).Select(fact => fact.Relation)],
+        RelatedTo = [],
+    };
 
     /// <summary>Whether a hold keeps the item from being erased.</summary>
     public bool Keeps(CatalogueItem item)

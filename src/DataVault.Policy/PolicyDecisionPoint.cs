@@ -35,9 +35,13 @@ public sealed class PolicyDecisionPoint
         capabilities = roles.All.ToFrozenDictionary(
             role => role.Name, role => roles.Lineage(role).SelectMany(one => one.Capabilities).ToFrozenSet(StringComparer.Ordinal), StringComparer.Ordinal);
         table = DecisionTable.Compile(rules, roles, purposes, items);
+        AsksRecordAge = table.Guards.Any(guard => guard.Age is not null);
     }
 
     internal DecisionTable Table => table;
+
+    /// <summary>Whether any rule asks how long ago a person was first recorded: otherwise nobody need work it out.</summary>
+    public bool AsksRecordAge { get; }
 
     public bool HasCapability(IReadOnlyList<string> roles, string capability)
     {
@@ -58,6 +62,11 @@ public sealed class PolicyDecisionPoint
     {
         ArgumentNullException.ThrowIfNull(recipient);
         ArgumentNullException.ThrowIfNull(facts);
+        return IsReached(recipient, subject, facts.SeenBy(recipient));
+    }
+
+    private bool IsReached(Recipient recipient, SubjectId subject, DecisionFacts facts)
+    {
         if (recipient.Kind == RecipientKind.Customer && recipient.Subject != subject) return false;
         for (var index = 0; index < recipient.Roles.Count; index++)
         {
@@ -115,7 +124,8 @@ public sealed class PolicyDecisionPoint
         ArgumentNullException.ThrowIfNull(request);
         ArgumentNullException.ThrowIfNull(facts);
         var items = Items(request.Items);
-        if (!CanReach(request.Recipient, request.Subject, facts)) return RefuseAll(items, Obstacle.NotPermitted, reachable: false);
+        facts = facts.SeenBy(request.Recipient);
+        if (!IsReached(request.Recipient, request.Subject, facts)) return RefuseAll(items, Obstacle.NotPermitted, reachable: false);
         if (!purposeOrdinals.TryGetValue(request.Purpose, out var ordinal)) return RefuseAll(items, Obstacle.NotPermitted);
         if (!request.Recipient.IsBoundTo(request.Purpose)) return RefuseAll(items, Obstacle.PurposeNotBound);
 

@@ -215,8 +215,11 @@ public static class Capabilities
     public const string AlertsManage = "alerts.manage";
     public const string HoneyManage = "honey.manage";
 
+    /// <summary>Saying where a person's data must stay, whose customer they are, and who stands how to them: which is who reaches them.</summary>
+    public const string StandingManage = "standing.manage";
+
     internal static readonly string[] All =
-        [AuditRead, RequestsRead, RequestsDecide, PolicyRead, PolicyManage, ClientsManage, AccountsManage, StatusRead, AnalyticsQuery, HoldsManage, KeysRead, KeysManage, ReviewsManage, DisclosuresApprove, AlertsManage, HoneyManage];
+        [AuditRead, RequestsRead, RequestsDecide, PolicyRead, PolicyManage, ClientsManage, AccountsManage, StatusRead, AnalyticsQuery, HoldsManage, KeysRead, KeysManage, ReviewsManage, DisclosuresApprove, AlertsManage, HoneyManage, StandingManage];
 }
 
 /// <summary>

@@ -390,6 +390,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         CustomerEndpoints.Map(app);
         EventEndpoints.Map(app);
         ConsentEndpoints.Map(app);
+        StandingEndpoints.Map(app);
         RequestEndpoints.Map(app);
         HoldEndpoints.Map(app);
         OversightEndpoints.Map(app);

@@ -1,3 +1,4 @@
+using DataVault.Cryptography;
 using DataVault.Policy;
 
 namespace DataVault.Vault;
@@ -20,11 +21,22 @@ internal sealed class Decider(ActivePolicy policy, VaultClock clock)
             if (item.Ordinal >= version.Items.Count || version.Items[item.Ordinal].Code != item.Code) throw VaultException.Unavailable();
         }
 
-        return version.Decisions.Decide(new AccessRequest(recipient, subject, action, purpose, items), facts, clock.Now);
+        return Decide(version, new AccessRequest(recipient, subject, action, purpose, items), facts, clock.Now);
     }
+
+    /// <summary>The same of a given policy. Since when a person is recorded stands in the id, and is read there when a rule asks.</summary>
+    public static Decision Decide(PolicySet policy, AccessRequest request, DecisionFacts facts, DateTimeOffset now) =>
+        policy.Decisions.Decide(request, policy.Decisions.AsksRecordAge ? Recorded(request.Subject, facts) : facts, now);
+
+    public bool CanReach(Recipient recipient, SubjectId subject, DecisionFacts facts) => policy.Current.Decisions.CanReach(recipient, subject, facts);
+
+    public bool ReachesEverybody(Recipient recipient) => policy.Current.Decisions.ReachesEverybody(recipient);
 
     /// <exception cref="VaultException">There is no such purpose.</exception>
     public Purpose Purpose(string name) => policy.Current.Purposes.Find(name) ?? throw VaultException.UnknownPurpose();
+
+    private static DecisionFacts Recorded(SubjectId subject, DecisionFacts facts) =>
+        facts with { Traits = facts.Traits with { RecordedAt = Uuid.TimeOf(subject.Value) } };
 
     public static int[] LogIds(IReadOnlyList<FieldPermit> permits)
     {

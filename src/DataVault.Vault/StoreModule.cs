@@ -51,6 +51,10 @@ internal static class StoreModule
         services.AddHostedService(p => p.GetRequiredService<NoticeArchive>());
         services.AddSingleton<ConsentRules>();
         services.AddSingleton<ConsentFollowing>();
+        services.AddSingleton<SubjectReach>();
+        services.AddSingleton(p => new SubjectStanding(
+            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<SubjectFacts>(),
+            p.GetRequiredService<SubjectReach>(), p.GetRequiredService<ConsentRules>()));
         services.AddSingleton(p => new ConsentLedger(
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<SubjectFacts>(),
             p.GetRequiredService<ConsentRules>(), p.GetRequiredService<ConsentFollowing>()));

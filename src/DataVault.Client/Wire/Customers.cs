@@ -22,7 +22,35 @@ public sealed record CreateCustomer(
     string? Origin = null,
     string? Notice = null,
     string? Purpose = null,
-    IReadOnlyDictionary<string, string>? Consents = null);
+    IReadOnlyDictionary<string, string>? Consents = null)
+{
+    /// <summary>Where the person stands (optional); for those who may say so.</summary>
+    public Standing? Standing { get; init; }
+}
+
+/// <summary>Where a person stands: what rules and the reach of roles ask besides the fields. What is left out is not known.</summary>
+/// <param name="Jurisdiction">A jurisdiction of the policy.</param>
+/// <param name="Residency">A residency of the policy: where the data must stay.</param>
+/// <param name="Brand">A brand of the policy.</param>
+/// <param name="Relations">Who stands how to the person.</param>
+public sealed record Standing(string? Jurisdiction = null, string? Residency = null, string? Brand = null, IReadOnlyList<Relation>? Relations = null);
+
+/// <summary>That a recipient stands in a relation to a person.</summary>
+/// <param name="Name">A relation of the policy, such as <c>assigned-agent</c>.</param>
+/// <param name="Recipient">Id of an account or an application.</param>
+public sealed record Relation(string Name, string Recipient);
+
+/// <summary>Body of <c>PUT /v1/customers/{id}/standing</c>: all of it anew.</summary>
+/// <param name="Standing">Where the person stands from now on.</param>
+/// <param name="Purpose">What for; defaults to the credential's only purpose, else required.</param>
+public sealed record SetStanding(Standing Standing, string? Purpose = null);
+
+/// <summary>A customer's standing.</summary>
+/// <param name="Id">UUIDv7 of the customer.</param>
+/// <param name="Version">Record version; also the ETag.</param>
+/// <param name="Standing">Where the person stands.</param>
+/// <param name="Receipt">Position of the entry in the transparency log.</param>
+public sealed record CustomerStanding(Guid Id, long Version, Standing Standing, Receipt Receipt);
 
 /// <summary>Answer to a create or change.</summary>
 /// <param name="Id">UUIDv7 of the customer.</param>

@@ -185,7 +185,10 @@ internal static class CustomerEndpoints
     }
 
     private static NewCustomer ToNew(CreateCustomer body, CallReader call, string? batchPurpose = null) =>
-        new(body.Fields, body.Source, body.Origin, body.Notice, call.Purpose(body.Purpose ?? batchPurpose), body.Consents);
+        new(body.Fields, body.Source, body.Origin, body.Notice, call.Purpose(body.Purpose ?? batchPurpose), body.Consents)
+        {
+            Standing = body.Standing is { } standing ? StandingEndpoints.Of(standing) : null,
+        };
 
     private static Written View(WriteOutcome written) => new(written.Id.Value, written.Version, new Receipt(written.LogIndex));
 }

@@ -134,7 +134,7 @@ public sealed class ConsentLedger
     private ConsentOutcome Outcome(SubjectKeys held, Call call, SealedRecord record, DecisionFacts before)
     {
         var request = new AccessRequest(call.Recipient, held.Subject, AccessAction.Consent, call.Authority, [ConsentAuthority.AnyField(Policy)]);
-        var decision = Policy.Decisions.Decide(request, before, rules.Clock.Now);
+        var decision = Decider.Decide(Policy, request, before, rules.Clock.Now);
         if (call.Said.Gives && (!decision.Released || Decider.IsBound(decision))) throw VaultException.Forbidden();
         return rules.Apply(call.Recipient, call.Said, before, record, held);
     }

@@ -83,6 +83,10 @@ internal sealed class ConsentRules(ActivePolicy policy, NoticeArchive archive, I
         return new ConsentOutcome(statement.Gives && purpose.Child is not null ? Aged(after, fact, purpose, said, (record, keys)) : after, act);
     }
 
+    /// <summary>Who is a child depends on where they live: the facts as the sealed date of birth makes them where they now stand.</summary>
+    public DecisionFacts Aged(DecisionFacts facts, SealedRecord record, SubjectKeys keys) =>
+        AgeFacts.Matters(Policy) && AgeFacts.Born(values, Policy, record, keys) is { } born ? AgeFacts.With(facts, born, Policy, clock.Today) : facts;
+
     public static string ChannelOf(Recipient recipient) => recipient.Kind switch
     {
         RecipientKind.Customer => "customer",

@@ -14,6 +14,8 @@ namespace DataVault.Vault;
 ///              h(1) | h x { three lists, each k u16 | k x u16: items, classes, purposes }
 /// version(1) = 3, when something is known of age, or of a consent more than given, withdrawn or refused: as 2, with flags 8 child, 16 no child;
 ///              the status then is bits 0-3, bits 4-5 on whose word it rests, bit 6 given despite a signal
+/// version(1) = 4, when a trait is known or somebody stands in a relation to the person: as 3, and then
+///              three words: jurisdiction, residency, brand | r(1) | r x two words: relation, recipient; a word is length(1) | ASCII, empty = not known
 /// </code>
 /// All numbers are big-endian. It is the current state; the history is vault.consent_event and, of holds, the log.
 /// </summary>
@@ -22,6 +24,7 @@ internal static class FactsCodec
     private const byte Version = 1;
     private const byte VersionWithHolds = 2;
     private const byte VersionWithAge = 3;
+    private const byte VersionWithStanding = 4;
     private const byte RestrictedFlag = 1;
     private const byte HoldFlag = 2;
     private const byte RemainderFlag = 4;
@@ -38,10 +41,11 @@ internal static class FactsCodec
     public static byte[] Encode(DecisionFacts facts)
     {
         var aged = facts.Child is not null || facts.Consents.Any(IsTold);
-        var held = aged || facts.Holds.Count > 0 || facts.Remainder;
+        var standing = StandingCodec.Encode(facts);
+        var held = aged || standing.Length > 0 || facts.Holds.Count > 0 || facts.Remainder;
         var holds = facts.Holds.Sum(hold => 6 + (2 * (hold.Items.Count + hold.Classes.Count + hold.Purposes.Count)));
-        var bytes = new byte[4 + (facts.Consents.Count * ConsentSize) + (facts.ObjectedPurposes.Count * 2) + (held ? 1 + holds : 0)];
-        bytes[0] = aged ? VersionWithAge : held ? VersionWithHolds : Version;
+        var bytes = new byte[4 + (facts.Consents.Count * ConsentSize) + (facts.ObjectedPurposes.Count * 2) + (held ? 1 + holds : 0) + standing.Length];
+        bytes[0] = standing.Length > 0 ? VersionWithStanding : aged ? VersionWithAge : held ? VersionWithHolds : Version;
         bytes[1] = (byte)((facts.Restricted ? RestrictedFlag : 0) | (facts.OnHold ? HoldFlag : 0) | (facts.Remainder ? RemainderFlag : 0) | AgeFlag(facts.Child));
         bytes[2] = checked((byte)facts.Consents.Count);
         var rest = bytes.AsSpan(3);
@@ -62,6 +66,7 @@ internal static class FactsCodec
             BinaryPrimitives.WriteUInt16BigEndian(rest, checked((ushort)list.Count));
             rest = Write(rest[2..], list);
         }
+        standing.CopyTo(rest);
         return bytes;
     }
 
@@ -86,20 +91,21 @@ internal static class FactsCodec
     // SPEC record §5.2
     public static DecisionFacts Decode(ReadOnlySpan<byte> bytes)
     {
-        if (bytes.Length < 4 || bytes[0] is not (Version or VersionWithHolds or VersionWithAge)) throw Unreadable();
-        var aged = bytes[0] == VersionWithAge;
+        if (bytes.Length < 4 || bytes[0] is < Version or > VersionWithStanding) throw Unreadable();
+        var aged = bytes[0] >= VersionWithAge;
         if (bytes.Length == 4 && bytes[0] == Version && bytes[1] == 0 && bytes[2] == 0 && bytes[3] == 0) return DecisionFacts.None;
-        if (aged && bytes is [_, ChildFlag or NoChildFlag, 0, 0, 0]) return bytes[1] == ChildFlag ? OnlyChild : OnlyGrown;
+        if (bytes is [VersionWithAge, ChildFlag or NoChildFlag, 0, 0, 0]) return bytes[1] == ChildFlag ? OnlyChild : OnlyGrown;
         var consents = new ConsentFact[bytes[2]];
         var rest = bytes[3..];
         if (rest.Length <= consents.Length * ConsentSize) throw Unreadable();
         for (var index = 0; index < consents.Length; index++, rest = rest[ConsentSize..]) consents[index] = Consent(rest, aged);
         var objected = Numbers(rest[1..], rest[0], out rest);
         var holds = bytes[0] == Version ? [] : Holds(ref rest);
+        var (traits, related) = bytes[0] == VersionWithStanding ? StandingCodec.Decode(ref rest) : (SubjectTraits.None, []);
         if (!rest.IsEmpty) throw Unreadable();
         return new DecisionFacts(consents, objected, (bytes[1] & RestrictedFlag) != 0, (bytes[1] & HoldFlag) != 0)
         {
-            Holds = holds, Remainder = (bytes[1] & RemainderFlag) != 0, Child = aged ? Child(bytes[1]) : null,
+            Holds = holds, Remainder = (bytes[1] & RemainderFlag) != 0, Child = aged ? Child(bytes[1]) : null, Traits = traits, RelatedTo = related,
         };
     }
 
@@ -162,7 +168,7 @@ internal static class FactsCodec
         };
     }
 
-    private static CryptographicException Unreadable() => new("The facts of a subject are not readable.");
+    internal static CryptographicException Unreadable() => new("The facts of a subject are not readable.");
 
     public static DecisionFacts With(DecisionFacts facts, ConsentFact changed) =>
         facts with { Consents = [.. facts.Consents.Where(consent => consent.PurposeId != changed.PurposeId), changed] };

@@ -74,6 +74,7 @@ internal sealed class ProfileBatch(IndexPlans plans, KeyRegistry keys, RecordCip
         {
             return VaultException.Forbidden();
         }
+        if (item.Item.Standing is not null && !SubjectStanding.MayManage(recipient, decider.Policy)) return VaultException.Forbidden();
         return ProfilePatcher.Refusal(item.Decision!);
     }
 

@@ -28,7 +28,7 @@ internal sealed partial class ProfileDraft
 
     public string? Notice { get; }
 
-    /// <summary>Of somebody new: what they consent to, and what their date of birth says.</summary>
+    /// <summary>Of somebody new: what they consent to, where they stand, and what their date of birth says.</summary>
     public DecisionFacts Facts { get; }
 
     public IReadOnlyList<RequestedItem> Items => [.. Values.Select(value => new RequestedItem(value.Field, null))];
@@ -42,7 +42,9 @@ internal sealed partial class ProfileDraft
         var problems = new List<FieldProblem>();
         var values = ReadFields(customer.Fields, policy.Catalogue, removals: false, problems);
         CheckOrigin(customer.Source, customer.Origin, customer.Notice, problems);
-        var facts = Aged(ReadConsents(customer.Consents, policy.Purposes, now, problems), values, policy, now, problems);
+        problems.AddRange(customer.Standing?.Problems(policy, "/standing") ?? []);
+        var facts = new DecisionFacts(ReadConsents(customer.Consents, policy.Purposes, now, problems), [], Restricted: false, OnHold: false);
+        facts = Aged(customer.Standing?.In(facts) ?? facts, values, policy, now, problems);
         if (values.Count == 0 && problems.Count == 0) problems.Add(new("/fields", "empty", "At least one field is needed."));
         if (problems.Count > 0) throw VaultException.Invalid(problems);
         return new ProfileDraft(values, customer.Source, customer.Origin, customer.Notice, facts);
@@ -109,9 +111,8 @@ internal sealed partial class ProfileDraft
     }
 
     // A child's consent needs a guardian, whose authorisation is recorded by a call of its own.
-    private static DecisionFacts Aged(List<ConsentFact> consents, List<DraftValue> values, PolicySet policy, DateTimeOffset now, List<FieldProblem> problems)
+    private static DecisionFacts Aged(DecisionFacts facts, List<DraftValue> values, PolicySet policy, DateTimeOffset now, List<FieldProblem> problems)
     {
-        var facts = new DecisionFacts(consents, [], Restricted: false, OnHold: false);
         if (!AgeFacts.Matters(policy)) return facts;
         facts = AgeFacts.With(facts, BornOf(values, policy), policy, DateOnly.FromDateTime(now.UtcDateTime));
         foreach (var fact in facts.Consents.Where(fact => facts.Child == true && fact is { IsGiven: true, Backing: ConsentBacking.Own }))

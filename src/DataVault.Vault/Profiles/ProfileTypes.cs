@@ -16,7 +16,11 @@ public sealed record NewCustomer(
     string? Origin,
     string? Notice,
     string Purpose,
-    IReadOnlyDictionary<string, string>? Consents);
+    IReadOnlyDictionary<string, string>? Consents)
+{
+    /// <summary>Where the person stands; null when nothing is known. For those who may say so.</summary>
+    public PersonStanding? Standing { get; init; }
+}
 
 /// <summary>A change of a customer: a JSON merge patch (RFC 7396) of the fields; null removes.</summary>
 public sealed record ProfilePatch(IReadOnlyDictionary<string, JsonElement> Fields, string Source, string? Origin, string? Notice, string Purpose);

@@ -188,8 +188,8 @@ internal sealed class Remainder(VaultDatabase database, RecordCipher cipher, Act
 
     public async Task<RemainderLeft> CutAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, RemainderCut cut, CancellationToken cancellation)
     {
-        // Consents and objections are about uses that have ended.
-        var facts = new DecisionFacts([], [], cut.Facts.Restricted, OnHold: false) { Holds = cut.Facts.Holds, Remainder = true };
+        // Consents and objections are about uses that have ended, and nobody looks after the person any more; who may still reach what is left stays as it was.
+        var facts = new DecisionFacts([], [], cut.Facts.Restricted, OnHold: false) { Holds = cut.Facts.Holds, Remainder = true, Traits = cut.Facts.Traits };
         var record = cipher.Carry(cut.Record, cut.Keys, FactsCodec.Encode(facts), cut.Kept.Contains);
         var buried = await EventLeaves.BuryAsync(connection, transaction, record.Subject, cut.Keys.From.Commitment, cancellation);
         var leaves = await CutEventsAsync(connection, cut, cancellation);

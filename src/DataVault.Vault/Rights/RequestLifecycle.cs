@@ -105,6 +105,6 @@ internal static class RightsDecision
     {
         var fields = policy.Catalogue.Fields.Where(field => field.Portable || !portableOnly);
         RequestedItem[] items = [.. fields.Concat<CatalogueItem>(policy.Events.Types).Select(item => new RequestedItem(item, null))];
-        return policy.Decisions.Decide(new AccessRequest(process, subject, action, SubjectRequests.Purpose, items), facts, now);
+        return Decider.Decide(policy, new AccessRequest(process, subject, action, SubjectRequests.Purpose, items), facts, now);
     }
 }
