@@ -33,7 +33,10 @@ public sealed class PolicyDecisionPoint
         everyField = [.. items.OfType<FieldDefinition>().Select(field => new RequestedItem(field, null))];
         purposeOrdinals = purposes.All.Select((purpose, index) => (purpose.Name, index)).ToFrozenDictionary(pair => pair.Name, pair => pair.index, StringComparer.Ordinal);
         capabilities = roles.All.ToFrozenDictionary(
-            role => role.Name, role => roles.Lineage(role).SelectMany(one => one.Capabilities).ToFrozenSet(StringComparer.Ordinal), StringComparer.Ordinal);
+            role => role.Name,
+            role => roles.Lineage(role).SelectMany(one => one.Capabilities)
+                .Where(one => roles.ReachOf(role).IsEverybody || !Capabilities.AboutEverybody.Contains(one)).ToFrozenSet(StringComparer.Ordinal),
+            StringComparer.Ordinal);
         table = DecisionTable.Compile(rules, roles, purposes, items);
         AsksRecordAge = table.Guards.Any(guard => guard.Age is not null);
     }

@@ -125,8 +125,19 @@ internal sealed class PolicyLint(PolicySet policy)
             var lineage = policy.Roles.Lineage(role);
             var idle = lineage.All(one => one.Capabilities.Count == 0) && !policy.Rules.Any(rule => !rule.Forbids && rule.Roles.Any(lineage.Contains));
             if (idle) Find("roles.yaml", $"{role.Name} may do nothing");
+            if (!policy.Roles.ReachOf(role).IsEverybody) NearOnly(role, lineage);
             if (policy.Roles.ReachOf(role).IsNobody) Find("roles.yaml", $"{role.Name} reaches nobody: what its parents say excludes each other");
         }
+    }
+
+    /// <summary>What a role that reaches some people only must not have, for it would tell of the others.</summary>
+    private void NearOnly(Role role, IReadOnlyCollection<Role> lineage)
+    {
+        foreach (var capability in lineage.SelectMany(one => one.Capabilities).Distinct().Where(Capabilities.AboutEverybody.Contains))
+            Find("roles.yaml", $"{role.Name} reaches some people only: {capability} is about everybody, and without effect in it");
+        var unique = policy.Rules.Where(rule => !rule.Forbids && rule.Roles.Any(lineage.Contains) && rule.Actions.Any(action => action is AccessAction.Create or AccessAction.Update))
+            .SelectMany(rule => rule.Items).OfType<FieldDefinition>().Where(field => field.Index == FieldIndex.Unique).Select(field => field.Name).Distinct();
+        foreach (var field in unique) Find("roles.yaml", $"{role.Name} reaches some people only and may write {field}: a conflict would tell it who else is there");
     }
 
     private void Items()

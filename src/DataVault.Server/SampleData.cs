@@ -54,10 +54,20 @@ internal sealed class SampleData(ProfileEditor profiles, EventRecorder recorder,
         return new SampleSummary(loaded.Count, stored, customer!.Value, SamplePeople.FixedEmail);
     }
 
+    /// <summary>By country, every fifth sold for the partner; as far as the policy knows the words.</summary>
+    private PersonStanding? StandingOf(SamplePerson person)
+    {
+        if (!policy.Current.Decisions.HasCapability(Loader.Roles, Capabilities.StandingManage)) return null;
+        var (people, place) = (policy.Current.People, person.Country.Code switch { "GB" => "uk", "US" => "us", _ => "eu" });
+        var brand = person.Number % 5 == 4 ? "partner" : "house";
+        return new PersonStanding(
+            policy.Current.Jurisdictions.Find(place) is null ? null : place, people.IsResidency(place) ? place : null, people.IsBrand(brand) ? brand : null, []);
+    }
+
     // A number that is taken was loaded by an earlier, broken-off run: the same customer, found again by it.
     private async Task<IEnumerable<(SamplePerson, CustomerLookup)>> CreateAsync(SamplePerson[] people, Guid load, CancellationToken cancellation)
     {
-        var wanted = people.Select(p => new NewCustomer(p.Fields, "sample", null, null, Purpose, p.Consents)).ToList();
+        var wanted = people.Select(p => new NewCustomer(p.Fields, "sample", null, null, Purpose, p.Consents) { Standing = StandingOf(p) }).ToList();
         var outcomes = await profiles.CreateManyAsync(Loader, wanted, null, load, cancellation);
         return people.Zip(outcomes, (person, outcome) => outcome switch
         {

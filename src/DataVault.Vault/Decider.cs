@@ -30,6 +30,10 @@ internal sealed class Decider(ActivePolicy policy, VaultClock clock)
 
     public bool CanReach(Recipient recipient, SubjectId subject, DecisionFacts facts) => policy.Current.Decisions.CanReach(recipient, subject, facts);
 
+    /// <summary>What a caller is told of a person whose record or keys are damaged: whoever may not know of everybody is told as much as of nobody.</summary>
+    public VaultException Told(Recipient recipient, VaultException damage) =>
+        ReachesEverybody(recipient) || recipient.Kind == RecipientKind.Customer ? damage : VaultException.NotFound();
+
     public bool ReachesEverybody(Recipient recipient) => policy.Current.Decisions.ReachesEverybody(recipient);
 
     /// <exception cref="VaultException">There is no such purpose.</exception>

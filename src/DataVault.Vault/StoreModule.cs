@@ -70,7 +70,7 @@ internal static class StoreModule
     {
         services.AddSingleton(p => new ConsentHealth(
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<ActivePolicy>(),
-            p.GetRequiredService<VaultClock>()));
+            p.GetRequiredService<VaultClock>(), p.GetRequiredService<SubjectReach>()));
         services.AddSingleton(p => new RecordsManifests(
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<RecordCipher>(),
             p.GetRequiredService<CheckpointSigner>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<VaultClock>()));

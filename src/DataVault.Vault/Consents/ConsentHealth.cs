@@ -61,9 +61,10 @@ public sealed class ConsentHealth
     private readonly AuditLog log;
     private readonly ActivePolicy policy;
     private readonly VaultClock clock;
+    private readonly SubjectReach reach;
 
-    internal ConsentHealth(VaultDatabase database, KeyRegistry keys, AuditLog log, ActivePolicy policy, VaultClock clock) =>
-        (this.database, this.keys, this.log, this.policy, this.clock) = (database, keys, log, policy, clock);
+    internal ConsentHealth(VaultDatabase database, KeyRegistry keys, AuditLog log, ActivePolicy policy, VaultClock clock, SubjectReach reach) =>
+        (this.database, this.keys, this.log, this.policy, this.clock, this.reach) = (database, keys, log, policy, clock, reach);
 
     public DateTimeOffset Now => clock.Now;
 
@@ -83,7 +84,7 @@ public sealed class ConsentHealth
         if (limit is < 1 or > LargestPage) throw VaultException.BadRequest($"The limit is between 1 and {LargestPage}.");
         var known = policy.Current.Purposes.Find(purpose) ?? throw VaultException.UnknownPurpose();
         if (recipient.Kind == RecipientKind.Customer || (!MayReadLog(recipient) && ConsentAuthority.Of(recipient, policy.Current) is null)) throw await DeniedAsync(recipient, requestId, ct);
-        var found = await ReadAsync(known, limit + 1, Position(cursor), ct);
+        var found = await ReachedAsync(recipient, known, limit + 1, Position(cursor), ct);
         var shown = found.Take(limit).ToList();
         var held = await keys.GetManyAsync([.. shown.Select(one => one.Subject)], ct);
         try
@@ -130,6 +131,23 @@ public sealed class ConsentHealth
         command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = after.Subject });
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = limit });
         return await Rows.ReadAsync(command, row => new EndingConsent(new SubjectId(row.GetGuid(0)), new DateTimeOffset(row.GetDateTime(1))), ct);
+    }
+
+    // Whoever is out of reach takes nobody's place on the page.
+    private async Task<List<EndingConsent>> ReachedAsync(Recipient recipient, Purpose purpose, int limit, (DateTime At, Guid Subject) after, CancellationToken ct)
+    {
+        if (reach.IsEverybody(recipient)) return await ReadAsync(purpose, limit, after, ct);
+        var reached = new List<EndingConsent>();
+        while (reached.Count < limit)
+        {
+            var page = await ReadAsync(purpose, LargestPage, after, ct);
+            var among = await reach.AmongAsync(recipient, [.. page.Select(one => one.Subject).Distinct()], ct);
+            reached.AddRange(page.Where(one => among.Contains(one.Subject)));
+            if (page.Count < LargestPage) break;
+            after = (page[^1].Expires.UtcDateTime, page[^1].Subject.Value);
+        }
+
+        return [.. reached.Take(limit)];
     }
 
     private static string Cursor(EndingConsent last) =>

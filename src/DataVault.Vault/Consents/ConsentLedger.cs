@@ -134,22 +134,29 @@ public sealed class ConsentLedger
     private ConsentOutcome Outcome(SubjectKeys held, Call call, SealedRecord record, DecisionFacts before)
     {
         var request = new AccessRequest(call.Recipient, held.Subject, AccessAction.Consent, call.Authority, [ConsentAuthority.AnyField(Policy)]);
+        if (!Policy.Decisions.CanReach(call.Recipient, held.Subject, before)) throw VaultException.NotFound();
         var decision = Decider.Decide(Policy, request, before, rules.Clock.Now);
         if (call.Said.Gives && (!decision.Released || Decider.IsBound(decision))) throw VaultException.Forbidden();
         return rules.Apply(call.Recipient, call.Said, before, record, held);
     }
 
+    /// <summary>Keys of somebody whom the recipient reaches. Whoever reaches everybody is not asked.</summary>
     internal async Task<SubjectKeys> KeysAsync(Recipient recipient, SubjectId subject, string purpose, Guid requestId, CancellationToken ct)
     {
         try
         {
-            return await keys.GetAsync(subject, ct);
+            var held = await keys.GetAsync(subject, ct);
+            if (recipient.Kind == RecipientKind.Customer || Policy.Decisions.ReachesEverybody(recipient)) return held;
+            if (await SubjectRows.FindAsync(database, subject, ct) is { } record && FactsCodec.TryDecode(record.Facts, out var known) && Policy.Decisions.CanReach(recipient, subject, known)) return held;
+            using (held) await DenyAsync(recipient, held.Tag, purpose, requestId, ct);
         }
         catch (VaultException e) when (e.Slug == "not-found")
         {
             await DenyAsync(recipient, default, purpose, requestId, ct);
             throw;
         }
+
+        throw VaultException.NotFound();
     }
 
     private Task<long> DenyAsync(Recipient recipient, ReadOnlyMemory<byte> tag, string purpose, Guid requestId, CancellationToken ct) =>

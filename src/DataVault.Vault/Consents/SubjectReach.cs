@@ -6,16 +6,19 @@ namespace DataVault.Vault;
 /// Whom a recipient reaches, for calls that release no field and so ask for no decision about one. Nothing is looked up for whoever reaches everybody.
 /// INVARIANT: whoever is out of reach is answered for as if nobody were there; the log alone knows better.
 /// </summary>
-internal sealed class SubjectReach(VaultDatabase database, ActivePolicy policy)
+internal sealed class SubjectReach(VaultDatabase database, Decider decider)
 {
-    public bool IsEverybody(Recipient recipient) => policy.Current.Decisions.ReachesEverybody(recipient);
+    /// <summary>The version that the call took.</summary>
+    public PolicySet Policy => decider.Policy;
+
+    public bool IsEverybody(Recipient recipient) => decider.ReachesEverybody(recipient);
 
     /// <summary>Facts that cannot be read bring nobody near.</summary>
     public bool Includes(Recipient recipient, SealedRecord record) =>
-        IsEverybody(recipient) || (FactsCodec.TryDecode(record.Facts, out var facts) && policy.Current.Decisions.CanReach(recipient, record.Subject, facts));
+        IsEverybody(recipient) || (FactsCodec.TryDecode(record.Facts, out var facts) && decider.CanReach(recipient, record.Subject, facts));
 
-    /// <summary>What a caller is told of a person whose record or keys are damaged: whoever may not know of everybody is told nothing.</summary>
-    public VaultException Damaged(Recipient recipient, VaultException damage) => IsEverybody(recipient) || recipient.Kind == RecipientKind.Customer ? damage : VaultException.NotFound();
+    /// <inheritdoc cref="Decider.Told"/>
+    public VaultException Told(Recipient recipient, VaultException damage) => decider.Told(recipient, damage);
 
     /// <summary>False for nobody at all too, but for whoever reaches everybody: who is there is the call's own matter.</summary>
     public async Task<bool> IncludesAsync(Recipient recipient, SubjectId subject, CancellationToken ct) =>

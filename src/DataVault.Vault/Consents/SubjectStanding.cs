@@ -79,7 +79,7 @@ public sealed class SubjectStanding
         }
         catch (CryptographicException e)
         {
-            throw reach.Damaged(recipient, await log.FailedAsync(entry, e, ct));
+            throw reach.Told(recipient, await log.FailedAsync(entry, e, ct));
         }
     }
 
@@ -101,7 +101,7 @@ public sealed class SubjectStanding
         }
         catch (CryptographicException e)
         {
-            throw reach.Damaged(recipient, await log.FailedAsync(Entry(call, EntryType.RecordWrite, held.Tag, EntryResult.Error), e, ct));
+            throw reach.Told(recipient, await log.FailedAsync(Entry(call, EntryType.RecordWrite, held.Tag, EntryResult.Error), e, ct));
         }
     }
 

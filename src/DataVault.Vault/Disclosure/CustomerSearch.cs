@@ -42,10 +42,11 @@ public sealed class CustomerSearch
 
         if (terms.Stopped(recipient, purpose) is { } wait) throw await RefusedAsync(VaultException.BudgetExhausted(wait));
         if (ReleaseTerms.ReasonProblem(recipient, named, justification) is { } problem) throw await RefusedAsync(problem);
-        var found = await finder.FindAsync(recipient, purpose, conditions, limit, ct);
+        var hidden = new List<SubjectId>();
+        var found = await finder.FindAsync(recipient, purpose, conditions, limit, hidden, ct);
         if (found.Count > limit) throw VaultException.BadRequest("More customers match than were asked for; search by something narrower.");
         var queries = found.Select(record => new ReadQuery(recipient, record.Subject, purpose, items, Provenance: false, requestId, justification) { OfMany = true }).ToList();
-        var entry = log.Entry(EntryType.Search, recipient, default, purpose, EntryResult.Ok, fields, requestId);
+        var entry = await finder.ConcerningAsync(log.Entry(EntryType.Search, recipient, default, purpose, EntryResult.Ok, fields, requestId), hidden, ct);
         bool MayFind(DisclosureGate.DecidedFacts at) => finder.Permits(recipient, purpose, at, [.. conditions.Keys]) is not null;
         var (index, results) = await gate.ReadAllAsync(queries, Task.FromResult(found.ToDictionary(record => record.Subject)), MayFind, new DisclosureGate.FirstEntry(entry, [.. conditions.Keys]), ct);
         return new SearchOutcome([.. results.Select(result => result.Value).OfType<Disclosure>()], index);
@@ -64,21 +65,61 @@ public sealed class CustomerSearch
 /// </summary>
 internal sealed class CandidateFinder(VaultDatabase database, IndexPlans plans, KeyRegistry keys, RecordCipher cipher, Decider decider, VaultOptions options)
 {
-    /// <summary>Those who match; one more than <paramref name="limit"/> may be among them.</summary>
+    private const string OutOfReach = "out-of-reach";
+
+    /// <summary>
+    /// Those who match; one more than <paramref name="limit"/> may be among them. Whoever is out of reach counts for nothing, no limit included; of a search by
+    /// whole values they are told apart in <paramref name="hidden"/>, for the log.
+    /// </summary>
     public Task<List<SealedRecord>> FindAsync(
-        Recipient recipient, string purpose, Dictionary<FieldDefinition, SearchCondition> conditions, int limit, CancellationToken ct) =>
+        Recipient recipient, string purpose, Dictionary<FieldDefinition, SearchCondition> conditions, int limit, List<SubjectId> hidden, CancellationToken ct) =>
         plans.WithPlanAsync(
             async plan =>
             {
+                hidden.Clear();
                 var search = SubjectSearch.Over(plan, conditions);
+                if (!decider.ReachesEverybody(recipient)) return await FindReachedAsync(recipient, purpose, search, limit, hidden, ct);
                 // Opened even where the term is the whole value: a row of the index that somebody pointed at another person must not find that person.
                 if (search.IsExact) return await KeepMatchesAsync(recipient, purpose, search, await search.FindAsync(database, limit, ct), ct);
                 var candidates = await search.FindAsync(database, options.SearchCandidates, ct);
-                if (candidates.Count > options.SearchCandidates)
-                    throw VaultException.BadRequest($"More than {options.SearchCandidates} customers would have to be looked at; search by something narrower, or by a further field.");
+                if (candidates.Count > options.SearchCandidates) throw TooMany();
                 return await KeepMatchesAsync(recipient, purpose, search, candidates, ct);
             },
             ct);
+
+    /// <summary>The entry of a search says of whom it would have found, had the recipient reached them. It stays one entry, for whoever counts those.</summary>
+    public async Task<PendingEntry> ConcerningAsync(LogEntry entry, List<SubjectId> hidden, CancellationToken ct)
+    {
+        if (hidden.Count == 0) return new PendingEntry(entry, null);
+        var held = await keys.GetManyAsync([.. hidden.Distinct()], ct);
+        try
+        {
+            return AuditLog.Concerning(entry with { Rules = [OutOfReach] }, [.. held.Select(key => key.Tag)]);
+        }
+        finally
+        {
+            foreach (var key in held) key.Dispose();
+        }
+    }
+
+    private async Task<List<SealedRecord>> FindReachedAsync(
+        Recipient recipient, string purpose, SubjectSearch search, int limit, List<SubjectId> hidden, CancellationToken ct)
+    {
+        bool IsReached(SealedRecord record)
+        {
+            var reached = FactsCodec.TryDecode(record.Facts, out var facts) && decider.CanReach(recipient, record.Subject, facts);
+            if (!reached && search.IsExact) hidden.Add(record.Subject);
+            return reached;
+        }
+
+        var most = search.IsExact ? Math.Max(limit, options.SearchCandidates) : options.SearchCandidates;
+        var candidates = await search.FindAmongAsync(database, most, IsReached, ct);
+        if (candidates.Count > most) throw TooMany();
+        return await KeepMatchesAsync(recipient, purpose, search, candidates, ct);
+    }
+
+    private VaultException TooMany() =>
+        VaultException.BadRequest($"More than {options.SearchCandidates} customers would have to be looked at; search by something narrower, or by a further field.");
 
     /// <summary>Permits to search by all of these fields of one person; null when not all may be.</summary>
     public IReadOnlyList<FieldPermit>? Permits(Recipient recipient, string purpose, DisclosureGate.DecidedFacts at, IReadOnlyList<FieldDefinition> fields)

@@ -41,7 +41,8 @@ public sealed class DisclosureGate
         using var held = await FindKeysAsync(query.Subject, loading, ct);
         var record = await FitAsync(held, await loading, ct);
         if (held is null || record is null || OutOfReach(query.Recipient, query.Subject)) throw await NotFoundAsync(query, held, ct);
-        if (!FactsCodec.TryDecode(record.Facts, out var facts)) throw await log.FailedAsync(Failure(query, held.Tag, EntryType.FieldRead), null, ct);
+        if (!FactsCodec.TryDecode(record.Facts, out var facts)) throw decider.Told(query.Recipient, await log.FailedAsync(Failure(query, held.Tag, EntryType.FieldRead), null, ct));
+        if (!decider.CanReach(query.Recipient, query.Subject, facts)) throw await NotFoundAsync(query, held, ct);
         var release = await terms.CountAsync(Decide(query, held, record, facts), ct);
         var logging = terms.AppendAsync(release, ct);
         var contents = opening.TryOpen(release, out var broken);
@@ -75,7 +76,8 @@ public sealed class DisclosureGate
         using var held = await FindKeysAsync(subject, loading, ct);
         var record = await FitAsync(held, await loading, ct);
         if (held is null || record is null || OutOfReach(recipient, subject)) throw await NotFoundAsync(query, held, ct);
-        if (!FactsCodec.TryDecode(record.Facts, out var facts)) throw await log.FailedAsync(Failure(query, held.Tag, EntryType.EventRead), null, ct);
+        if (!FactsCodec.TryDecode(record.Facts, out var facts)) throw decider.Told(query.Recipient, await log.FailedAsync(Failure(query, held.Tag, EntryType.EventRead), null, ct));
+        if (!decider.CanReach(query.Recipient, query.Subject, facts)) throw await NotFoundAsync(query, held, ct);
         var release = await terms.CountAsync(Decide(query, held, record, facts, EntryType.EventRead), ct);
         var logging = terms.AppendAsync(release, ct);
         var rows = release.Permits.Count == 0 ? [] : await EventRows.PageAsync(database, subject, release.Permits, limit + 1, position, ct);
@@ -133,10 +135,10 @@ public sealed class DisclosureGate
 
     private Chosen Choose(ReadQuery query, SubjectKeys? held, SealedRecord? record, Func<DecidedFacts, bool> filter)
     {
-        Chosen Hidden() => new(null, new PendingEntry(Denial(query, default), null), VaultException.NotFound());
+        Chosen Hidden() => new(null, new PendingEntry(Denial(query, held?.Tag ?? default), null), VaultException.NotFound());
         if (held is null || record is null || OutOfReach(query.Recipient, query.Subject)) return Hidden();
-        if (!FactsCodec.TryDecode(record.Facts, out var facts)) return new Chosen(null, new PendingEntry(Failure(query, held.Tag, EntryType.FieldRead), null), VaultException.Unavailable());
-        if (!filter(new(query.Subject, facts))) return Hidden();
+        if (!FactsCodec.TryDecode(record.Facts, out var facts)) return new Chosen(null, new PendingEntry(Failure(query, held.Tag, EntryType.FieldRead), null), decider.Told(query.Recipient, VaultException.Unavailable()));
+        if (!decider.CanReach(query.Recipient, query.Subject, facts) || !filter(new(query.Subject, facts))) return Hidden();
         var release = Decide(query, held, record, facts);
         return new Chosen(release, release.Entry, null);
     }
@@ -207,7 +209,7 @@ public sealed class DisclosureGate
     private Task<VaultException> BrokenAsync(Release release, CryptographicException cause, CancellationToken ct) => log.FailedAsync(release.Entry.Entry, cause, ct);
 
     /// <summary>The entry of the act that the reads belong to, such as a search, and what each person read has thereby been found by.</summary>
-    internal sealed record FirstEntry(LogEntry Entry, IReadOnlyList<CatalogueItem> Items);
+    internal sealed record FirstEntry(PendingEntry Entry, IReadOnlyList<CatalogueItem> Items);
 
     internal readonly record struct DecidedFacts(SubjectId Subject, DecisionFacts Facts);
 

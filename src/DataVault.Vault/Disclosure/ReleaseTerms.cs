@@ -104,7 +104,7 @@ internal sealed class ReleaseTerms(VaultDatabase database, AuditLog log, Decider
 
     /// <summary>The entries of many reads in one transaction, after the one given first, with what the obligations of each demand.</summary>
     /// <returns>Index of the first entry.</returns>
-    public Task<long> AppendAllAsync(IReadOnlyList<(PendingEntry Entry, Release? Release)> reads, LogEntry? first, CancellationToken ct) =>
+    public Task<long> AppendAllAsync(IReadOnlyList<(PendingEntry Entry, Release? Release)> reads, PendingEntry? first, CancellationToken ct) =>
         database.RunAsync(
             async (connection, transaction) =>
             {
@@ -116,7 +116,7 @@ internal sealed class ReleaseTerms(VaultDatabase database, AuditLog log, Decider
                 }
 
                 List<PendingEntry> entries = [.. reads.Select(read => read.Entry)];
-                if (first is not null) entries.Insert(0, new PendingEntry(first, null));
+                if (first is not null) entries.Insert(0, first);
                 var index = await log.AppendWithinAsync(connection, transaction, entries, ct);
                 await duties.FollowAsync(work, due, index);
                 return index;

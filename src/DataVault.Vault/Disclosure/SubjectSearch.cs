@@ -26,7 +26,7 @@ internal sealed class SubjectSearch
             union all
             select t.subject_id, a.question, a.place from asked a join vault.search_term t on t.index_id = a.index_id and t.epoch = a.epoch and t.term = a.term),
         found as materialized (
-            select subject_id, array_agg(place) as places from hits group by subject_id having count(distinct question) = $5 order by subject_id limit $6)
+            select subject_id, array_agg(place) as places from hits where subject_id > $7 group by subject_id having count(distinct question) = $5 order by subject_id limit $6)
         select h.generation, f.subject_id, f.places from vault.index_head h left join found f on true where h.head = 1
         """;
 
@@ -95,9 +95,26 @@ internal sealed class SubjectSearch
     public async Task<List<SealedRecord>> FindAsync(VaultDatabase database, int limit, CancellationToken ct)
     {
         if (indexes is [{ Definition.IsUnique: true }]) return await FindOneAsync(database, ct);
-        var candidates = await FindCandidatesAsync(database, limit, ct);
-        var records = await SubjectRows.FindManyAsync(database, candidates, ct);
+        var (candidates, _) = await FindCandidatesAsync(database, limit, Guid.Empty, ct);
+        var records = await SubjectRows.FindManyAsync(database, [.. candidates.Take(limit + 1)], ct);
         return [.. records.Values.OrderBy(record => record.Subject.Value)];
+    }
+
+    /// <summary>The same among those who pass: whoever does not takes nobody's place. As many round trips as there are pages of people with these terms.</summary>
+    /// <exception cref="StaleIndexPlanException">The plan has changed.</exception>
+    public async Task<List<SealedRecord>> FindAmongAsync(VaultDatabase database, int limit, Predicate<SealedRecord> passes, CancellationToken ct)
+    {
+        if (indexes is [{ Definition.IsUnique: true }]) return (await FindOneAsync(database, ct)).FindAll(passes);
+        var among = new List<SealedRecord>();
+        Guid? after = Guid.Empty;
+        while (after is { } from && among.Count <= limit)
+        {
+            (var candidates, after) = await FindCandidatesAsync(database, limit, from, ct);
+            var records = await SubjectRows.FindManyAsync(database, candidates, ct);
+            among.AddRange(records.Values.Where(record => passes(record)).OrderBy(record => record.Subject.Value));
+        }
+
+        return among;
     }
 
     private static FieldProblem Unanswered(IndexPlan plan, FieldDefinition field)
@@ -132,7 +149,8 @@ internal sealed class SubjectSearch
         return rows[0].Record is { } record ? [record] : [];
     }
 
-    private async Task<List<SubjectId>> FindCandidatesAsync(VaultDatabase database, int limit, CancellationToken ct)
+    /// <returns>A page of them, and after whom the next one begins; null when there is none.</returns>
+    private async Task<(List<SubjectId> Candidates, Guid? Next)> FindCandidatesAsync(VaultDatabase database, int limit, Guid after, CancellationToken ct)
     {
         await using var command = database.Reads.CreateCommand(AllSql);
         command.Parameters.Add(new NpgsqlParameter<int[]> { TypedValue = [.. questions.Select(question => question.Index.Definition.Id)] });
@@ -141,10 +159,13 @@ internal sealed class SubjectSearch
         command.Parameters.Add(new NpgsqlParameter<int[]> { TypedValue = [.. questions.Select(question => question.Number)] });
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = indexes.Count });
         // Of a bucket only the people of the asked partition are candidates, so as many more are let through before they are sorted out.
-        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = (limit + 1) * indexes.Max(index => index.Complete!.Keys.Partitions) });
+        var page = (limit + 1) * indexes.Max(index => index.Complete!.Keys.Partitions);
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = page });
+        command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = after });
         var rows = await Rows.ReadAsync(database, command, row => (Generation: row.GetInt64(0), Subject: row.IsDBNull(1) ? default : row.GetGuid(1), Places: row.IsDBNull(2) ? [] : row.GetFieldValue<long[]>(2)), ct);
         ThrowIfStale(rows[0].Generation);
-        return [.. rows.Where(row => row.Places.Length > 0 && IsOfItsPartitions(row.Subject, row.Places)).Select(row => new SubjectId(row.Subject)).Take(limit + 1)];
+        List<SubjectId> found = [.. rows.Where(row => row.Places.Length > 0 && IsOfItsPartitions(row.Subject, row.Places)).Select(row => new SubjectId(row.Subject))];
+        return (found, rows.Count < page ? null : rows[^1].Subject);
     }
 
     // Another person of the same bucket, but of another partition, was put there by another key: certainly not the value asked for.

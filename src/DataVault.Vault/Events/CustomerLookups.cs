@@ -5,7 +5,7 @@ using Npgsql;
 namespace DataVault.Vault;
 
 /// <summary>Finds whom events are about: by id, or by e-mail, phone or number over the blind indexes, all of a call in one query.</summary>
-internal sealed class CustomerLookups(VaultDatabase database, IndexPlans plans, Decider decider)
+internal sealed class CustomerLookups(VaultDatabase database, IndexPlans plans, Decider decider, SubjectReach reach)
 {
     /// <summary>In the order asked; an id is taken as it is.</summary>
     public Task<IReadOnlyList<(SubjectId Subject, VaultException? Error)>> FindAsync(
@@ -17,7 +17,16 @@ internal sealed class CustomerLookups(VaultDatabase database, IndexPlans plans, 
     {
         var terms = sought.Select(one => Term(plan, recipient, one.Customer, one.Purpose)).ToList();
         var found = await FindTermsAsync(plan, [.. terms.Select(term => term.Term).OfType<LookupTerm>()], ct);
+        found = await ReachedAsync(recipient, found, ct);
         return [.. sought.Zip(terms, (one, term) => term.Error is { } error ? (default, error) : Resolve(one.Customer, term.Term, found))];
+    }
+
+    // That several share a value must not tell of anybody out of reach. Whether a single one is reached is asked when the event is decided.
+    private async Task<ILookup<UInt128, SubjectId>> ReachedAsync(Recipient recipient, ILookup<UInt128, SubjectId> found, CancellationToken ct)
+    {
+        if (found.All(group => group.Count() == 1) || reach.IsEverybody(recipient)) return found;
+        var reached = await reach.AmongAsync(recipient, [.. found.SelectMany(group => group).Distinct()], ct);
+        return found.SelectMany(group => group.Where(reached.Contains).Select(subject => (group.Key, Subject: subject))).ToLookup(pair => pair.Key, pair => pair.Subject);
     }
 
     private static (SubjectId, VaultException?) Resolve(CustomerLookup customer, LookupTerm? term, ILookup<UInt128, SubjectId> found)

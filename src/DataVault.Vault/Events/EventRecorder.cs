@@ -49,6 +49,7 @@ public sealed class EventRecorder
             MarkRepeated(items);
             await DenyAsync(recipient, items, held, requestId, ct);
             await FailAsync(recipient, items, held, requestId, ct);
+            foreach (var item in items.Where(item => item.Error?.Slug == "unavailable")) item.Error = decider.Told(recipient, item.Error!);
             var index = await StoreAsync(recipient, items, held, requestId, ct);
             return new EventBatchOutcome([.. items.Select(item => item.Outcome())], index);
         }
@@ -86,9 +87,11 @@ public sealed class EventRecorder
     private VaultException? Refusal(Recipient recipient, PendingEvent item, Dictionary<SubjectId, SubjectKeys> held, Dictionary<SubjectId, SealedRecord> records)
     {
         if (!held.TryGetValue(item.Subject, out var subject) || !records.TryGetValue(item.Subject, out var record)) return VaultException.NotFound();
-        if (recipient.Kind == RecipientKind.Customer && recipient.Subject != item.Subject) return VaultException.NotFound();
         RequestedItem[] wanted = [new(item.Draft!.Type, null)];
-        if (!IsAsWritten(record, subject) || !FactsCodec.TryDecode(record.Facts, out var facts)) return VaultException.Unavailable();
+        if (!FactsCodec.TryDecode(record.Facts, out var facts)) return VaultException.Unavailable();
+        // Unknown, erased and out of reach look the same, before anything else is asked.
+        if (!decider.CanReach(recipient, item.Subject, facts)) return VaultException.NotFound();
+        if (!IsAsWritten(record, subject)) return VaultException.Unavailable();
         var decision = decider.Decide(recipient, subject.Subject, AccessAction.Create, item.Item.Purpose, wanted, facts);
         item.Rules = decision.RuleIds;
         return decision.Released && !Decider.IsBound(decision) ? null : VaultException.Forbidden();

@@ -60,11 +60,11 @@ public sealed class LegalHolds
 
     private readonly HoldStore store;
     private readonly RequestFulfilment fulfilment;
-    private readonly ActivePolicy policy;
+    private readonly SubjectReach reach;
     private readonly VaultClock clock;
 
-    internal LegalHolds(HoldStore store, RequestFulfilment fulfilment, ActivePolicy policy, VaultClock clock) =>
-        (this.store, this.fulfilment, this.policy, this.clock) = (store, fulfilment, policy, clock);
+    internal LegalHolds(HoldStore store, RequestFulfilment fulfilment, SubjectReach reach, VaultClock clock) =>
+        (this.store, this.fulfilment, this.reach, this.clock) = (store, fulfilment, reach, clock);
 
     /// <exception cref="VaultException">not-found when one of the people is unknown, erased or about to be; nothing is placed then.</exception>
     public async Task<HoldView> PlaceAsync(Recipient recipient, NewHold hold, Guid requestId, CancellationToken cancellation)
@@ -76,6 +76,7 @@ public sealed class LegalHolds
         var row = new HoldRow(clock.NewId(), hold.Authority, scope, recipient.Id, clock.Now, hold.ReviewAt) { ExpiresAt = hold.ExpiresAt, People = hold.Subjects.Distinct().Count() };
         try
         {
+            if (!await ReachesAllAsync(recipient, hold.Subjects, cancellation)) throw VaultException.NotFound();
             row = await store.PlaceAsync(recipient, row, [.. hold.Subjects.Distinct()], hold.CaseReference, requestId, cancellation);
         }
         catch (VaultException e) when (e.Slug == "not-found")
@@ -95,7 +96,7 @@ public sealed class LegalHolds
         await AuthoriseAsync(recipient, requestId, cancellation);
         Guid? before = null;
         if (cursor is not null) before = Guid.TryParseExact(cursor, "N", out var id) ? id : throw VaultException.BadRequest("The cursor is not valid.");
-        var rows = await store.ListAsync(filter, limit + 1, before, cancellation);
+        var rows = await ListReachedAsync(recipient, filter, limit + 1, before, cancellation);
         List<HoldRow> shown = [.. rows.Take(limit)];
         var subjects = await store.SubjectsAsync([.. shown.Select(row => row.Id)], cancellation);
         await store.RecordLookAsync(recipient, requestId, cancellation);
@@ -118,6 +119,7 @@ public sealed class LegalHolds
         if (reason is not null && Encoding.UTF8.GetByteCount(reason) > LongestReference) throw VaultException.Invalid([new("/reason", "too-long", $"At most {LongestReference} bytes.")]);
         try
         {
+            if (!reach.IsEverybody(recipient) && !await ReachesAllAsync(recipient, [.. (await store.SubjectsAsync([id], cancellation))[id]], cancellation)) throw VaultException.NotFound();
             var (row, subjects) = await store.ReleaseAsync(recipient, id, reason, requestId, cancellation);
             fulfilment.Nudge(await store.WaitingErasuresAsync(subjects, cancellation));
             return await ViewAsync(row, subjects, cancellation);
@@ -129,9 +131,30 @@ public sealed class LegalHolds
         }
     }
 
+    /// <summary>A hold is one act about all its people: whoever does not reach them all does not see it.</summary>
+    private async Task<bool> ReachesAllAsync(Recipient recipient, IReadOnlyList<SubjectId> subjects, CancellationToken cancellation) =>
+        reach.IsEverybody(recipient) || (subjects.Count > 0 && (await reach.AmongAsync(recipient, [.. subjects.Distinct()], cancellation)).IsSupersetOf(subjects));
+
+    private async Task<IReadOnlyList<HoldRow>> ListReachedAsync(Recipient recipient, HoldFilter filter, int limit, Guid? before, CancellationToken cancellation)
+    {
+        if (reach.IsEverybody(recipient)) return await store.ListAsync(filter, limit, before, cancellation);
+        var reached = new List<HoldRow>();
+        while (reached.Count < limit)
+        {
+            var page = await store.ListAsync(filter, LargestPage, before, cancellation);
+            var subjects = await store.SubjectsAsync([.. page.Select(row => row.Id)], cancellation);
+            var among = await reach.AmongAsync(recipient, [.. subjects.SelectMany(of => of).Distinct()], cancellation);
+            reached.AddRange(page.Where(row => subjects[row.Id].Any() && among.IsSupersetOf(subjects[row.Id])));
+            if (page.Count < LargestPage) break;
+            before = page[^1].Id;
+        }
+
+        return [.. reached.Take(limit)];
+    }
+
     private async Task AuthoriseAsync(Recipient recipient, Guid requestId, CancellationToken cancellation)
     {
-        if (recipient.Kind == RecipientKind.Staff && policy.Current.Decisions.HasCapability(recipient.Roles, Capabilities.HoldsManage)) return;
+        if (recipient.Kind == RecipientKind.Staff && reach.Policy.Decisions.HasCapability(recipient.Roles, Capabilities.HoldsManage)) return;
         await store.DeniedAsync(recipient, requestId, cancellation);
         throw VaultException.Forbidden();
     }
@@ -152,13 +175,13 @@ public sealed class LegalHolds
         var (items, classes, purposes) = (new SortedSet<int>(), new SortedSet<int>(), new SortedSet<int>());
         foreach (var (name, at) in (hold.Items ?? []).Select((name, at) => (name, at)))
         {
-            if (name.StartsWith(ClassPrefix, StringComparison.Ordinal) && policy.Current.Catalogue.Classes.FirstOrDefault(c => c.Name == name[ClassPrefix.Length..]) is { } known) classes.Add(known.Id);
-            else if (policy.Current.Items.FirstOrDefault(item => item.Name == name) is { } item) items.Add(item.Code);
+            if (name.StartsWith(ClassPrefix, StringComparison.Ordinal) && reach.Policy.Catalogue.Classes.FirstOrDefault(c => c.Name == name[ClassPrefix.Length..]) is { } known) classes.Add(known.Id);
+            else if (reach.Policy.Items.FirstOrDefault(item => item.Name == name) is { } item) items.Add(item.Code);
             else Problem(true, $"/items/{at}", "unknown", "Neither a field, an event type nor a class of the policy.");
         }
         foreach (var (name, at) in hold.Purposes.Select((name, at) => (name, at)))
         {
-            if (policy.Current.Purposes.Find(name) is { } purpose) purposes.Add(purpose.Id);
+            if (reach.Policy.Purposes.Find(name) is { } purpose) purposes.Add(purpose.Id);
             else Problem(true, $"/purposes/{at}", "unknown", "Not a purpose of the policy.");
         }
         return problems.Count == 0 ? new HoldFact([.. items], [.. classes], [.. purposes]) : throw VaultException.Invalid(problems);
@@ -177,10 +200,10 @@ public sealed class LegalHolds
     private HoldView View(HoldRow row, IReadOnlyList<SubjectId> subjects, ILookup<SubjectId, Guid> waiting) => new(
         row.Id, subjects,
         [
-            .. row.Scope.Classes.Select(id => ClassPrefix + (policy.Current.Catalogue.ClassById(id)?.Name ?? "?")),
-            .. row.Scope.Items.Select(code => policy.Current.Items.FirstOrDefault(item => item.Code == code)?.Name ?? "?"),
+            .. row.Scope.Classes.Select(id => ClassPrefix + (reach.Policy.Catalogue.ClassById(id)?.Name ?? "?")),
+            .. row.Scope.Items.Select(code => reach.Policy.Items.FirstOrDefault(item => item.Code == code)?.Name ?? "?"),
         ],
-        [.. row.Scope.Purposes.Select(id => policy.Current.Purposes.ById(id)?.Name ?? "?")],
+        [.. row.Scope.Purposes.Select(id => reach.Policy.Purposes.ById(id)?.Name ?? "?")],
         row.Authority, store.CaseOf(row), row.PlacedAt, row.PlacedBy, row.ReviewAt, row.ExpiresAt, row.ReleasedAt, row.ReleasedBy,
         row.ReleasedAt is null && row.ReviewAt <= clock.Now, row.LogIndex)
     {

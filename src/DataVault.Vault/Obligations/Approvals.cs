@@ -158,7 +158,7 @@ public sealed class Approvals
         using var held = await keys.FindFreshAsync(subject, cancellation);
         var record = held is null ? null : await SubjectRows.FindAsync(database, subject, cancellation);
         if (held is null || record is null || recipient.Kind == RecipientKind.Customer) throw await RefusedAsync(recipient, purpose, default, VaultException.NotFound(), requestId, cancellation);
-        if (!FactsCodec.TryDecode(record.Facts, out var facts)) throw VaultException.Unavailable();
+        if (!FactsCodec.TryDecode(record.Facts, out var facts)) throw decider.Told(recipient, VaultException.Unavailable());
         var decision = decider.Decide(recipient, subject, AccessAction.Read, purpose, items, facts);
         if (!decision.Released) throw await RefusedAsync(recipient, purpose, held.Tag, VaultException.NotFound(), requestId, cancellation);
         if (!decision.Obligations.Contains(ObligationNames.FourEyes))

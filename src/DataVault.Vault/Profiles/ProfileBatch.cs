@@ -136,6 +136,7 @@ internal sealed class ProfileBatch(IndexPlans plans, KeyRegistry keys, RecordCip
             SealAll(open);
             await InsertAsync(connection, transaction, open, losers, ct);
             await LogAsync(recipient, connection, transaction, open, requestId, ct);
+            if (losers.Count > 0 && !decider.ReachesEverybody(recipient)) await log.AppendWithinAsync(connection, transaction, [Taken(recipient, losers, requestId)], ct);
             if (key is not null) await IdempotencyStore.AnswerAsync(connection, transaction, key, WriteAnswers.Of(items), ct);
             return true;
         }, ct);
@@ -207,6 +208,13 @@ internal sealed class ProfileBatch(IndexPlans plans, KeyRegistry keys, RecordCip
         foreach (var purpose in acts.Where(act => !act.Act.NoticeHash.IsEmpty).Select(act => decider.Policy.Purposes.ById(act.Purpose)!).Distinct())
             batch.BatchCommands.Add(NoticeArchive.Keep(purpose.Id, purpose.Notices[0], decider.Clock.Now));
         if (batch.BatchCommands.Count > 0) await batch.ExecuteNonQueryAsync(ct);
+    }
+
+    // A conflict tells that somebody has the value, whoever they are. Whoever may not know of everybody and tries values leaves a trace.
+    private LogEntry Taken(Recipient recipient, List<PendingCustomer> losers, Guid requestId)
+    {
+        int[] fields = [.. losers.SelectMany(item => item.Identifiers).SelectMany(claim => claim.Term.Index.Parts).Select(part => AuditLog.ItemCode(part.Field)).Distinct().Order()];
+        return log.Entry(EntryType.Denied, recipient, default, losers[0].Item.Purpose, EntryResult.Denied, fields, requestId) with { Rules = ["conflict"] };
     }
 
     private LogEntry Written(Recipient recipient, PendingCustomer item, Guid requestId) =>

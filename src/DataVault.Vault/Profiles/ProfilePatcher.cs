@@ -33,7 +33,7 @@ internal sealed class ProfilePatcher(IndexPlans plans, IndexedValues indexed, Ke
         }
         catch (CryptographicException e)
         {
-            throw await log.FailedAsync(Entry(change, EntryType.RecordWrite, held.Tag, EntryResult.Error), e, ct);
+            throw decider.Told(recipient, await log.FailedAsync(Entry(change, EntryType.RecordWrite, held.Tag, EntryResult.Error), e, ct));
         }
     }
 
@@ -57,6 +57,7 @@ internal sealed class ProfilePatcher(IndexPlans plans, IndexedValues indexed, Ke
         // Before anything is opened: what is opened is erased with this attempt, and a stale plan means another one.
         if (Touched(plan, change).Any()) await IndexPlans.HoldAsync(connection, transaction, plan, ct);
         var decision = decider.Decide(change.Recipient, change.Subject, AccessAction.Update, change.Purpose, change.Draft.Items, FactsCodec.Decode(before.Facts));
+        if (!decision.Reachable) return (null, VaultException.NotFound());
         if (Refusal(decision) is { } refusal) return (null, refusal);
         if (change.IfMatch is { } version && version != before.RowVersion) throw VaultException.VersionMismatch();
         using var content = cipher.OpenForUpdate(before, held, decision.Permits);

@@ -36,6 +36,7 @@ internal sealed class PackageContents(ExportSource source, AuditReader log, Requ
         await WriteChangesAsync(package, order, cancellation);
         sections.Add(await WriteEventsAsync(package, order, cancellation));
         await WriteEventTablesAsync(package, order, cancellation);
+        sections.Add(WriteStanding(package, order));
         sections.Add(await WriteConsentsAsync(package, order, cancellation));
         sections.Add(await WriteAccessesAsync(package, order, cancellation));
         sections.Add(await WriteRequestsAsync(package, order, cancellation));
@@ -114,6 +115,18 @@ internal sealed class PackageContents(ExportSource source, AuditReader log, Requ
             }
             table?.Dispose();
         }
+    }
+
+    // Staff and applications appear by the relation, not by name: who they are says nothing of the person.
+    private static ReadableTable WriteStanding(PackageWriter package, PackageOrder order)
+    {
+        var standing = PersonStanding.Of(FactsCodec.Decode(order.Record.Facts));
+        string[] relations = [.. standing.Relations.Select(fact => fact.Relation).Distinct()];
+        package.WriteJson("standing.json", json => JsonSerializer.Serialize(json, new { standing.Jurisdiction, standing.Residency, standing.Brand, Relations = relations }, PackageJson.Options));
+        (string What, string? Value)[] rows = [("Law that applies", standing.Jurisdiction), ("Where the data must stay", standing.Residency), ("Customer of", standing.Brand), ("Who stands to you as", relations.Length > 0 ? string.Join(", ", relations) : null)];
+        return new ReadableTable(
+            "standing", "Where you stand", "What decides who reaches your data at all, besides the data themselves.", ["What", "As recorded"],
+            [.. rows.Where(row => row.Value is not null).Select(row => (IReadOnlyList<string>)[row.What, row.Value!])]);
     }
 
     private async Task<ReadableTable> WriteConsentsAsync(PackageWriter package, PackageOrder order, CancellationToken cancellation)

@@ -76,13 +76,14 @@ internal sealed class RequestStore(
         await using var connection = await database.OpenAsync(cancellation);
         await using var command = new NpgsqlCommand(
             """
-            SELECT s.jurisdiction, (SELECT min(due_at) FROM vault.request r WHERE r.subject_id = s.subject_id AND r.kind = $2 AND r.state IN ('received', 'verified', 'approved'))
+            SELECT s.jurisdiction, s.facts, (SELECT min(due_at) FROM vault.request r WHERE r.subject_id = s.subject_id AND r.kind = $2 AND r.state IN ('received', 'verified', 'approved'))
             FROM vault.subject s WHERE s.subject_id = $1
             """, connection)
         { Parameters = { new() { Value = subject.Value }, new() { Value = kind } } };
         await using var reader = await command.ExecuteReaderAsync(cancellation);
         if (!await reader.ReadAsync(cancellation)) throw VaultException.NotFound();
-        return (reader.IsDBNull(0) ? null : reader.GetString(0), reader.IsDBNull(1) ? null : reader.GetFieldValue<DateTimeOffset>(1));
+        var known = FactsCodec.TryDecode(reader.GetFieldValue<byte[]>(1), out var facts) ? facts.Traits.Jurisdiction : null;
+        return (known ?? (reader.IsDBNull(0) ? null : reader.GetString(0)), reader.IsDBNull(2) ? null : reader.GetFieldValue<DateTimeOffset>(2));
     }
 
     /// <summary>Stores a new request that went through the given states; each is an entry.</summary>

@@ -31,13 +31,13 @@ internal static class RightsModule
         services.AddSingleton<HoldStore>();
         services.AddSingleton<RequestViews>();
         services.AddSingleton(p => new LegalHolds(
-            p.GetRequiredService<HoldStore>(), p.GetRequiredService<RequestFulfilment>(), p.GetRequiredService<ActivePolicy>(), p.GetRequiredService<VaultClock>()));
+            p.GetRequiredService<HoldStore>(), p.GetRequiredService<RequestFulfilment>(), p.GetRequiredService<SubjectReach>(), p.GetRequiredService<VaultClock>()));
         services.AddSingleton<OutboxStore>();
         services.AddSingleton(p => new RightsWatch(p.GetRequiredService<OutboxStore>(), p.GetRequiredService<HoldStore>()));
         services.AddSingleton<OutboxWorker>();
         services.AddHostedService(p => p.GetRequiredService<OutboxWorker>());
         services.AddSingleton(p => new SubjectRequests(
             p.GetRequiredService<RequestStore>(), p.GetRequiredService<RequestNotes>(), p.GetRequiredService<RequestFulfilment>(),
-            p.GetRequiredService<RequestViews>(), p.GetRequiredService<ActivePolicy>(), p.GetRequiredService<VaultClock>()));
+            p.GetRequiredService<RequestViews>(), p.GetRequiredService<SubjectReach>(), p.GetRequiredService<VaultClock>()));
     }
 }

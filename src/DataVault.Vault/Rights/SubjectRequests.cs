@@ -62,12 +62,12 @@ public sealed class SubjectRequests
     private readonly RequestNotes notes;
     private readonly RequestFulfilment fulfilment;
     private readonly RequestViews views;
-    private readonly ActivePolicy policy;
+    private readonly SubjectReach reach;
     private readonly VaultClock clock;
 
     internal SubjectRequests(
-        RequestStore store, RequestNotes notes, RequestFulfilment fulfilment, RequestViews views, ActivePolicy policy, VaultClock clock) =>
-        (this.store, this.notes, this.fulfilment, this.views, this.policy, this.clock) = (store, notes, fulfilment, views, policy, clock);
+        RequestStore store, RequestNotes notes, RequestFulfilment fulfilment, RequestViews views, SubjectReach reach, VaultClock clock) =>
+        (this.store, this.notes, this.fulfilment, this.views, this.reach, this.clock) = (store, notes, fulfilment, views, reach, clock);
 
     /// <summary>
     /// Opens a request. A customer's own is verified at once, and one that ends in a package is carried out without an officer.
@@ -79,6 +79,7 @@ public sealed class SubjectRequests
         var own = recipient.Kind == RecipientKind.Customer;
         if (own ? recipient.Subject != subject : !MayDecide(recipient))
             throw await store.DeniedAsync(recipient, subject, own ? VaultException.NotFound() : VaultException.Forbidden(), requestId, cancellation);
+        if (!await reach.IncludesAsync(recipient, subject, cancellation)) throw await store.DeniedAsync(recipient, subject, VaultException.NotFound(), requestId, cancellation);
         var row = await NewRowAsync(kind, subject, jurisdiction, own ? "customer" : OpenedBy(recipient), cancellation);
         row = row with { Notes = await notes.AddAsync(row, row.OpenedBy, Checked(note), cancellation) };
         try
@@ -106,9 +107,9 @@ public sealed class SubjectRequests
             throw Invalid("/limit", "out-of-range", $"The limit lies between 1 and {LargestPage}.");
         if (recipient.Kind == RecipientKind.Customer)
             filter = filter with { Subject = recipient.Subject };
-        else if (!policy.Current.Decisions.HasCapability(recipient.Roles, Capabilities.RequestsRead))
+        else if (!reach.Policy.Decisions.HasCapability(recipient.Roles, Capabilities.RequestsRead))
             throw await store.DeniedAsync(recipient, filter.Subject, VaultException.Forbidden(), requestId, cancellation);
-        var rows = await store.ListAsync(filter, limit + 1, ParseCursor(cursor), cancellation);
+        var rows = await ListReachedAsync(recipient, filter, limit + 1, ParseCursor(cursor), cancellation);
         List<RequestRow> shown = [.. rows.Take(limit)];
         if (recipient.Kind != RecipientKind.Customer) await store.RecordLookAsync(recipient, shown, requestId, cancellation);
         return new RequestPage(await views.OfAsync(shown, cancellation), rows.Count > limit ? rows[limit - 1].Id.ToString("N") : null);
@@ -180,7 +181,7 @@ public sealed class SubjectRequests
     /// <summary>The certificate of an erasure. It names nobody: officers may have it, and any customer who knows the request's number.</summary>
     public async Task<string> CertificateAsync(Recipient recipient, Guid id, Guid requestId, CancellationToken cancellation)
     {
-        if (recipient.Kind != RecipientKind.Customer && !policy.Current.Decisions.HasCapability(recipient.Roles, Capabilities.RequestsRead))
+        if (recipient.Kind != RecipientKind.Customer && !reach.Policy.Decisions.HasCapability(recipient.Roles, Capabilities.RequestsRead))
             throw await store.DeniedAsync(recipient, null, VaultException.Forbidden(), requestId, cancellation);
         return await PublishedCertificateAsync(id, cancellation);
     }
@@ -217,7 +218,7 @@ public sealed class SubjectRequests
     {
         if (!RequestKinds.All.Contains(kind))
             throw Invalid("/kind", "unknown", $"The kind is one of {string.Join(", ", RequestKinds.All)}.");
-        if (jurisdiction is not null && policy.Current.Jurisdictions.Find(jurisdiction) is null)
+        if (jurisdiction is not null && reach.Policy.Jurisdictions.Find(jurisdiction) is null)
             throw Invalid("/jurisdiction", "unknown", "The policy knows no such jurisdiction.");
         var (regime, earlierDue) = await store.SituationAsync(subject, kind, cancellation);
         var law = Law(jurisdiction ?? regime);
@@ -235,14 +236,36 @@ public sealed class SubjectRequests
         if (recipient.Kind == RecipientKind.Customer)
             return row is not null && row.Subject is not null && row.Subject == recipient.Subject ? row
                 : throw await store.DeniedAsync(recipient, recipient.Subject, VaultException.NotFound(), requestId, cancellation);
-        if (!policy.Current.Decisions.HasCapability(recipient.Roles, Capabilities.RequestsRead))
+        if (!reach.Policy.Decisions.HasCapability(recipient.Roles, Capabilities.RequestsRead))
             throw await store.DeniedAsync(recipient, row?.Subject, VaultException.Forbidden(), requestId, cancellation);
-        return row ?? throw await store.DeniedAsync(recipient, null, VaultException.NotFound(), requestId, cancellation);
+        if (row is null || !await ReachesAsync(recipient, row, cancellation)) throw await store.DeniedAsync(recipient, row?.Subject, VaultException.NotFound(), requestId, cancellation);
+        return row;
     }
 
-    private Jurisdiction Law(string? name) => (name is null ? null : policy.Current.Jurisdictions.Find(name)) ?? policy.Current.Jurisdictions.Default;
+    /// <summary>A request is as far away as the person; of those who are gone only whoever reaches everybody sees what is left.</summary>
+    private async Task<bool> ReachesAsync(Recipient recipient, RequestRow row, CancellationToken cancellation) =>
+        reach.IsEverybody(recipient) || (row.Subject is { } subject && await reach.IncludesAsync(recipient, subject, cancellation));
 
-    private bool MayDecide(Recipient recipient) => policy.Current.Decisions.HasCapability(recipient.Roles, Capabilities.RequestsDecide);
+    // Whoever is out of reach takes nobody's place on the page.
+    private async Task<IReadOnlyList<RequestRow>> ListReachedAsync(Recipient recipient, RequestFilter filter, int limit, Guid? before, CancellationToken cancellation)
+    {
+        if (recipient.Kind == RecipientKind.Customer || reach.IsEverybody(recipient)) return await store.ListAsync(filter, limit, before, cancellation);
+        var reached = new List<RequestRow>();
+        while (reached.Count < limit)
+        {
+            var page = await store.ListAsync(filter, LargestPage, before, cancellation);
+            var among = await reach.AmongAsync(recipient, [.. page.Select(row => row.Subject).OfType<SubjectId>().Distinct()], cancellation);
+            reached.AddRange(page.Where(row => row.Subject is { } subject && among.Contains(subject)));
+            if (page.Count < LargestPage) break;
+            before = page[^1].Id;
+        }
+
+        return [.. reached.Take(limit)];
+    }
+
+    private Jurisdiction Law(string? name) => (name is null ? null : reach.Policy.Jurisdictions.Find(name)) ?? reach.Policy.Jurisdictions.Default;
+
+    private bool MayDecide(Recipient recipient) => reach.Policy.Decisions.HasCapability(recipient.Roles, Capabilities.RequestsDecide);
 
     private static string OpenedBy(Recipient recipient) => recipient.Kind == RecipientKind.Staff ? "officer" : "application";
 

@@ -35,6 +35,21 @@ public sealed class FactsCodecTests
         Assert.Equal(1, FactsCodec.Encode(facts with { Holds = [], Remainder = false })[0]);
     }
 
+    [Fact]
+    public void Where_people_stand_comes_back_as_it_went_in_and_costs_nothing_where_nothing_is_known()
+    {
+        var facts = DecisionFacts.None with { Traits = new("eu", null, "house", null), RelatedTo = [new("assigned-agent", "agent-7"), new("assigned-agent", "desk")], Child = false };
+        var bytes = FactsCodec.Encode(facts);
+        var back = FactsCodec.Decode(bytes);
+        Assert.Equal(4, bytes[0]);
+        Assert.Equal(facts.Traits, back.Traits);
+        Assert.Equal(facts.RelatedTo, back.RelatedTo);
+        Assert.False(back.Child);
+        Assert.Equal(3, FactsCodec.Encode(facts with { Traits = SubjectTraits.None, RelatedTo = [] })[0]);
+        for (var length = 0; length < bytes.Length; length++) Assert.Throws<CryptographicException>(() => FactsCodec.Decode(bytes.AsSpan(0, length)));
+        Assert.Throws<CryptographicException>(() => FactsCodec.Decode([.. bytes, 0]));
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData("0204000001")]
