@@ -135,11 +135,11 @@ public sealed partial class ReachCoverageTests(RunningServer server)
         var request = (await server.JsonAsync("compliance-officer", HttpMethod.Post, "/v1/requests", new { kind = "erasure", customer = erased }, HttpStatusCode.Created)).GetProperty("id").GetGuid();
         await server.JsonAsync("compliance-officer", HttpMethod.Post, $"/v1/requests/{request}/verify", new { });
         await server.JsonAsync("compliance-officer", HttpMethod.Post, $"/v1/requests/{request}/approve", new { });
-        while (true)
+        await Waiting.UntilAsync("the erasure", async () =>
         {
             using var answer = await server.SendAsync("compliance-officer", HttpMethod.Get, $"/v1/customers/{erased}/accesses");
-            if (answer.StatusCode == HttpStatusCode.NotFound) break;
-        }
+            return answer.StatusCode == HttpStatusCode.NotFound;
+        });
 
         return (unreachable, erased, Guid.CreateVersion7());
     }

@@ -12,7 +12,7 @@ internal static class CustomerVerbs
     private static readonly string[] s_readers = ["customer-support", "marketing"];
 
     public static Verb Build(VerbContext context) =>
-        new Verb("customer", "Look at, find and create customers.").With(Get(context), Search(context), Create(context));
+        new Verb("customer", "Look at, find and create customers.").With(Get(context), Search(context), Create(context), Standing(context));
 
     public static Option<string?> Purpose() => new("--purpose", "-p") { Description = "What for (needed unless the client has one purpose only)." };
 
@@ -86,6 +86,44 @@ internal static class CustomerVerbs
                 session.Report.Show(written, () => Report.Facts(("customer", $"{written.Id}"), ("version", $"{written.Version}"), ("log entry", $"{written.Receipt.Index}")));
                 return ExitCode.Ok;
             });
+    }
+
+    private static Verb Standing(VerbContext context)
+    {
+        var id = new Argument<Guid>("id") { Description = "The customer's id." };
+        var jurisdiction = new Option<string?>("--jurisdiction") { Description = "The law that applies, by a name of the policy; '' for not known." };
+        var residency = new Option<string?>("--residency") { Description = "Where the data must stay; '' for not known." };
+        var brand = new Option<string?>("--brand") { Description = "Whose customer it is; '' for not known." };
+        var relations = new Option<string[]>("--relation") { Description = "Who stands how to the customer, as assigned-agent=ID (repeatable; instead of those recorded; '' for nobody).", DefaultValueFactory = _ => [] };
+        var purpose = Purpose();
+        return new Verb(
+            "standing", "Show, or say, where a customer stands: which decides who reaches them. What is not named stays as it is.",
+            "datavault customer standing 0198c3f2-6c1a-7000-8000-2f1f1c1d1e1f",
+            "datavault customer standing 0198c3f2-6c1a-7000-8000-2f1f1c1d1e1f --brand house --relation assigned-agent=support-desk")
+            .With(id, jurisdiction, residency, brand, relations, purpose)
+            .Does(context, async (session, cancellation) =>
+            {
+                var parsed = session.Parsed;
+                var vault = session.Open(["ingest", "compliance-officer"], parsed.GetValue(purpose));
+                var held = await vault.StandingAsync(parsed.GetRequiredValue(id), parsed.GetValue(purpose), cancellation);
+                var wanted = new Standing(
+                    Said(parsed.GetValue(jurisdiction), held.Standing.Jurisdiction), Said(parsed.GetValue(residency), held.Standing.Residency), Said(parsed.GetValue(brand), held.Standing.Brand),
+                    Relations(parsed.GetRequiredValue(relations)) ?? held.Standing.Relations);
+                var says = new[] { jurisdiction, residency, brand }.Any(option => parsed.GetValue(option) is not null) || parsed.GetRequiredValue(relations).Length > 0;
+                if (says) held = await vault.SetStandingAsync(held.Id, new SetStanding(wanted, parsed.GetValue(purpose)), held.Version, cancellation);
+                session.Report.Show(held, () => Report.Facts(
+                    ("jurisdiction", held.Standing.Jurisdiction ?? "not known"), ("residency", held.Standing.Residency ?? "not known"), ("brand", held.Standing.Brand ?? "not known"),
+                    ("relations", string.Join(", ", (held.Standing.Relations ?? []).Select(one => $"{one.Name}={one.Recipient}"))), ("version", $"{held.Version}"), ("log entry", $"{held.Receipt.Index}")));
+                return ExitCode.Ok;
+            });
+    }
+
+    private static string? Said(string? given, string? held) => given switch { null => held, "" => null, _ => given };
+
+    private static Relation[]? Relations(string[] given)
+    {
+        if (given.Length == 0) return null;
+        return [.. given.Where(one => one.Length > 0).Select(one => one.Split('=', 2) is [var name, var recipient] ? new Relation(name, recipient) : throw new UsageException("A relation is written name=recipient."))];
     }
 
     private static Rows Show(Disclosed released)

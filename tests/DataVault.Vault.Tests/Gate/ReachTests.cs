@@ -49,7 +49,7 @@ public sealed class ReachTests(ReachVault store) : IClassFixture<ReachVault>
         Assert.Equal(2, after.Version);
         await NobodyAsync(() => store.ReadAsync(ReachVault.Desk, subject, "customer-support", "givenName"));
         var entry = (await store.Vault.Get<AuditReader>().EntryAsync(after.LogIndex)).Entry;
-        Assert.Equal((EntryType.RecordWrite, 2L), (entry.Type, entry.RecordVersion!.Value));
+        Assert.Equal((EntryType.RecordWrite, 2L), (entry.Type, entry.RecordVersion));
         Assert.Equal(["standing"], entry.Rules);
         Assert.DoesNotContain((await store.Vault.Get<VaultCheck>().RunAsync(new CheckOptions(Deep: true))).Findings, finding => finding.ToString()!.Contains(subject.ToString(), StringComparison.Ordinal));
     }
@@ -160,14 +160,14 @@ public sealed class ReachTests(ReachVault store) : IClassFixture<ReachVault>
     public async Task Only_those_whom_the_feed_reaches_have_rows_in_analytics()
     {
         var domain = ReachVault.Narrow.Analytics[0];
-        var before = await store.CountAsync($"select count(*) from {domain.Schema}.customer");
+        var before = await store.CountAsync($"select count(*) from \"{domain.Schema}\".customer");
         var near = await store.AddAsync("house", "{}", new() { ["analytics"] = "given" });
         await store.AddAsync("partner", "{}", new() { ["analytics"] = "given" });
         await store.Feed.DrainAsync(default);
-        Assert.Equal(before + 1, await store.CountAsync($"select count(*) from {domain.Schema}.customer"));
+        Assert.Equal(before + 1, await store.CountAsync($"select count(*) from \"{domain.Schema}\".customer"));
         await store.StandAsync(near, Partner);
         await store.Feed.DrainAsync(default);
-        Assert.Equal(before, await store.CountAsync($"select count(*) from {domain.Schema}.customer"));
+        Assert.Equal(before, await store.CountAsync($"select count(*) from \"{domain.Schema}\".customer"));
     }
 
     [Fact]
