@@ -219,7 +219,7 @@ public static class Capabilities
     public const string StandingManage = "standing.manage";
 
     /// <summary>What these show or count is about everybody: of no use to a role that reaches some only, and without effect in it.</summary>
-    internal static readonly string[] AboutEverybody = [AuditRead, AccountsManage, StatusRead, AnalyticsQuery, ReviewsManage, DisclosuresApprove, AlertsManage, HoneyManage];
+    internal static readonly string[] AboutEverybody = [AuditRead, PolicyManage, AccountsManage, StatusRead, AnalyticsQuery, ReviewsManage, DisclosuresApprove, AlertsManage, HoneyManage];
 
     internal static readonly string[] All =
         [AuditRead, RequestsRead, RequestsDecide, PolicyRead, PolicyManage, ClientsManage, AccountsManage, StatusRead, AnalyticsQuery, HoldsManage, KeysRead, KeysManage, ReviewsManage, DisclosuresApprove, AlertsManage, HoneyManage, StandingManage];

@@ -128,7 +128,7 @@ internal static class LookupBenchmark
         public async Task<int> FindByNameAsync(MadeUpCustomer customer)
         {
             var where = new Dictionary<string, SearchCondition> { ["familyName"] = SearchCondition.Equal(customer.Values[1]), ["birthDate"] = SearchCondition.Equal(customer.Values[5]) };
-            return await ReleaseAsync((await finder.FindAsync(Support, "customer-support", SubjectSearch.Read(where, policy.Catalogue), 20, CancellationToken.None))[0]);
+            return await ReleaseAsync((await finder.FindAsync(Support, "customer-support", SubjectSearch.Read(where, policy.Catalogue), 20, [], CancellationToken.None))[0]);
         }
 
         private async Task<int> ReleaseAsync(SealedRecord record)
