@@ -122,7 +122,10 @@ internal static class PolicyEndpoints
 
     private static DecisionFacts Facts(ExplainRequest question, PolicySet policy) => DecisionFacts.None with
     {
-        Consents = Consents(question, policy), Restricted = question.Restricted, Relations = question.Relations ?? [], Child = question.Child,
+        Consents = Consents(question, policy),
+        Restricted = question.Restricted,
+        Relations = question.Relations ?? [],
+        Child = question.Child,
         ObjectedPurposes = [.. (question.Objections ?? []).Select(name => (policy.Purposes.Find(name) ?? throw new ProblemException("unknown-purpose")).Id)],
         Traits = new SubjectTraits(question.Jurisdiction, question.Residency, question.Brand, question.RecordedAt),
     };

@@ -148,7 +148,8 @@ public sealed class PolicyActivations
     {
         var entry = log.Entry(EntryType.PolicyChange, recipient, default, "", EntryResult.Ok, [], requestId) with
         {
-            Policy = next.VersionBytes, Rules = ["replaces:" + now.Version],
+            Policy = next.VersionBytes,
+            Rules = ["replaces:" + now.Version],
         };
         // INVARIANT: not cancelled half-way: whether it is in force must be known to whoever asked.
         return await database.RunAsync(async (connection, transaction) =>

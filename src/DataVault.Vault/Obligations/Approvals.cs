@@ -222,7 +222,8 @@ public sealed class Approvals
         await ApprovalBook.DecideAsync(work, row);
         var entry = log.Entry(EntryType.ApprovalChange, recipient, held.Tag, row.Purpose, EntryResult.Ok, row.Items, requestId) with
         {
-            Rules = [row.State, $"approval:{row.Id:D}"], Reference = row.LogIndex,
+            Rules = [row.State, $"approval:{row.Id:D}"],
+            Reference = row.LogIndex,
         };
         await log.AppendWithinAsync(work.Connection, work.Transaction, [entry], work.Cancellation);
         return row;

@@ -73,7 +73,8 @@ internal sealed class Brakes(VaultDatabase database, AuditLog log, VaultClock cl
             """
             select 1 from vault.budget b join vault.brake k on k.alert_id = $1 and b.actor_tag = k.actor_tag and b.purpose = k.purpose
             order by b.starts_at desc, b.span desc for update of b
-            """, work.Connection, work.Transaction) { Parameters = { new() { Value = alert } } })
+            """, work.Connection, work.Transaction)
+        { Parameters = { new() { Value = alert } } })
         {
             await locked.ExecuteNonQueryAsync(work.Cancellation);
         }

@@ -135,7 +135,9 @@ internal sealed class HoneyWatch(VaultDatabase database, HoneyBook honey, AuditL
         // The person is not named: who may read the log finds the entry that this one refers to.
         var entry = log.Entry(EntryType.Alert, LogWorker.Keeper, default, touch.Entry.Purpose, EntryResult.Ok, []) with
         {
-            Actor = touch.Entry.Actor, Reference = touch.Index, Rules = [AlertKinds.HoneyTouched],
+            Actor = touch.Entry.Actor,
+            Reference = touch.Index,
+            Rules = [AlertKinds.HoneyTouched],
         };
         await alerts.RaiseAsync(work, new NewAlert(id, AlertKinds.HoneyTouched, actor, touch.Entry.Purpose, touch.Index), entry);
     }

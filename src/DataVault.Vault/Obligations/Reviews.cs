@@ -121,7 +121,9 @@ public sealed class Reviews
         foreach (var index in row.Entries.Skip(1)) items.UnionWith((await reader.EntryAsync(index, cancellation)).ItemNames);
         return View(row, first) with
         {
-            Subject = book.SubjectOf(row), Reason = await WordsAsync(first, cancellation), Items = [.. items],
+            Subject = book.SubjectOf(row),
+            Reason = await WordsAsync(first, cancellation),
+            Items = [.. items],
             Outcome = row.LogIndex is { } decided ? await WordsAsync(await reader.EntryAsync(decided, cancellation), cancellation) : null,
         };
     }
