@@ -15,7 +15,7 @@ public sealed class ReachVault : StoreVault
     internal static Recipient Near { get; } = new(RecipientKind.Staff, "o9", "House officer", ["house-officer"], ["data-subject-rights", "customer-support"]);
 
     internal static PolicySet Narrow { get; } = Repository.ChangedPolicy(
-        ("roles.yaml", "  analyst: {", "  house-officer: { title: Officer of the house brand, capabilities: [requests.read, requests.decide, holds.manage, standing.manage, audit.read], reach: [{ brand: [house] }] }\n  analyst: {"),
+        ("roles.yaml", "  analyst: {", "  house-officer: { title: Officer of the house brand, capabilities: [requests.read, requests.decide, holds.manage, standing.manage, audit.read], reach: [{ brand: [house] }] }\n  house-intake: { title: Intake of the house brand, parents: [ingest], reach: [{ brand: [house] }] }\n  analyst: {"),
         ("roles.yaml", "title: Feed of the pseudonymised analytics domains", "title: Feed of the pseudonymised analytics domains, reach: [{ brand: [house] }]"));
 
     protected internal override void Configure(IServiceCollection services) => services.AddSingleton(new ActivePolicy(Narrow));
@@ -178,6 +178,26 @@ public sealed class ReachTests(ReachVault store) : IClassFixture<ReachVault>
         await NobodyAsync(() => store.ReadAsync(ReachVault.Desk, subject, "customer-support", "email"));
         Assert.Equal("unavailable", (await Assert.ThrowsAsync<VaultException>(() => store.ReadAsync(Support, subject, "customer-support", "email"))).Slug);
         await store.ExecuteAsync($"delete from vault.subject where subject_id = '{subject}'");
+    }
+
+    [Fact]
+    public async Task Whoever_reaches_some_creates_those_only_and_a_conflict_is_a_denial_in_the_log()
+    {
+        var intake = new Recipient(RecipientKind.Application, "intake-1", "Intake", ["house-intake"], ["service-delivery"]);
+        var house = new PersonStanding(null, null, "house", []);
+        var made = await store.Editor.CreateAsync(intake, store.Customer() with { Standing = house }, null, call, default);
+        Assert.Equal(1, made.Version);
+        await RefusedAsync("forbidden", store.Customer());
+        await RefusedAsync("forbidden", store.Customer() with { Standing = Partner });
+        await store.AddAsync("partner", """{"email":"taken.far@example.com"}""");
+        await RefusedAsync("conflict", store.Customer("""{"email":"taken.far@example.com"}""") with { Standing = house });
+        var newest = (await store.Vault.Get<AuditReader>().SearchAsync(new AuditQuery { Actor = "Intake", Limit = 1 })).Entries[0];
+        Assert.Equal(EntryType.Denied, newest.Entry.Type);
+        Assert.Equal(["conflict"], newest.Entry.Rules);
+        Assert.Contains(ReachVault.Narrow.Lint(), finding => finding.Message.Contains("house-intake reaches some people only and may write email", StringComparison.Ordinal));
+
+        async Task RefusedAsync(string slug, NewCustomer customer) =>
+            Assert.Equal(slug, (await Assert.ThrowsAsync<VaultException>(() => store.Editor.CreateAsync(intake, customer, null, call, default))).Slug);
     }
 
     [Fact]
