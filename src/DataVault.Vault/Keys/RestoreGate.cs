@@ -177,8 +177,14 @@ internal sealed class RestoreGate(
         await foreach (var epoch in StreamAsync(keys, $"select epoch_id from keys.page where damaged_at is null union {VaultKeyring.SelectCurrentEpoch}", row => row.GetInt32(0), ct)) used.Add(epoch);
         if (used.Count > 0 && used.Min() <= destroyedEpoch)
             throw new VaultStartException($"The keys database is outdated: it uses key epoch {used.Min()}, and the log says that the epochs up to {destroyedEpoch} were destroyed.");
-        // Opening a root whose slot is gone throws: the database is a copy from before that destruction.
-        foreach (var epoch in used) (await keyring.EpochRootAsync(epoch, null, ct)).Dispose();
+        foreach (var epoch in used)
+        {
+            using var root = await keyring.TryEpochRootAsync(epoch, null, ct);
+            if (root is not null) continue;
+            if (keyring.IsSlotGone(epoch)) throw new VaultStartException($"The root of key epoch {epoch} was destroyed: this keys database is an outdated copy.");
+            // Damaged, not destroyed: nobody under it can be read until it is mended, and everybody else is served (ADR 24).
+            logger.LogCritical("The root of key epoch {Epoch} does not open; nobody whose key it wraps is served. Put back its row or its slot (docs/backup.md).", epoch);
+        }
     }
 
     private static async IAsyncEnumerable<T> StreamAsync<T>(

@@ -90,6 +90,31 @@ public sealed class DamagedKeysTests : IAsyncLifetime
         Assert.True(File.Exists(Path.Combine(world.Home, "epochs", "1.slot")));
         Assert.Equal([1], (await StatusAsync()).Damage.Epochs);
         Assert.NotEmpty((await ReadAsync(bob)).Fields);
+        for (var restart = 0; restart < 2; restart++)
+        {
+            await world.RestartAsync();
+            Assert.NotEmpty((await ReadAsync(bob)).Fields);
+            await Assert.ThrowsAnyAsync<Exception>(() => ReadAsync(ada));
+            Assert.Equal([1], (await StatusAsync()).Damage.Epochs);
+            await TurnAsync();
+        }
+    }
+
+    [Fact]
+    public async Task A_restart_mends_a_root_whose_row_was_put_back_and_refuses_one_whose_slot_is_gone()
+    {
+        await TurnAsync();
+        await world.RestartAsync();
+        var sound = (await KeysSqlAsync("select encode(wrapped, 'hex') from keys.epoch where epoch_id = 1"))[0];
+        await KeysSqlAsync($"update keys.page set epoch_id = 1 where page_id = {await PageOfAsync(ada)}; update keys.epoch set wrapped = null where epoch_id = 1");
+        await world.RestartAsync();
+        Assert.NotEmpty((await ReadAsync(bob)).Fields);
+        await KeysSqlAsync($"update keys.epoch set wrapped = '\\x{sound}' where epoch_id = 1");
+        await world.RestartAsync();
+        Assert.Empty((await StatusAsync()).Damage.Epochs);
+        File.Delete(Path.Combine(world.Home, "epochs", "1.slot"));
+        var refused = await Assert.ThrowsAsync<VaultStartException>(() => world.RestartAsync());
+        Assert.Contains("key epoch 1 was destroyed", refused.Message, StringComparison.Ordinal);
     }
 
     [Fact]
