@@ -22,7 +22,7 @@ internal sealed class VaultStartup(VaultDatabase vault, KeysDatabase keys, Vault
             }
         }
 
-        await continuity.EnsureAsync(cancellationToken);
+        await continuity.EnsureAsync(gates.EnsureInJournalAsync, cancellationToken);
         await gates.PassAsync(policy.Current.Analytics, await continuity.DestroyedEpochAsync(cancellationToken), cancellationToken);
     }
 

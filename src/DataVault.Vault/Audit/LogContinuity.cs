@@ -15,8 +15,12 @@ internal sealed class LogContinuity(
     private const long RoomEvery = 1 << 20;
 
     // The mirror before the database: another process appends to the database first.
+    /// <param name="erased">
+    /// Asked about the erasures among the entries that were lost, by the commitments to the keys that were destroyed; throws when they would not be carried out again.
+    /// </param>
+    /// <param name="ct">Ends the start.</param>
     /// <exception cref="VaultStartException">The database has another log than the mirror or the signer, or lost entries that nobody else has.</exception>
-    public async Task EnsureAsync(CancellationToken ct)
+    public async Task EnsureAsync(Func<IReadOnlyList<byte[]>, CancellationToken, Task> erased, CancellationToken ct)
     {
         // Without its memory the signer refuses by itself, and an operator must be able to start the vault to give it back.
         var signed = memory.TryRecall() ?? CompactRange.Empty();
@@ -25,7 +29,7 @@ internal sealed class LogContinuity(
         if (size < signed.Size && mirrored.Size < signed.Size)
             throw new VaultStartException(
                 $"The log has {size} entries of the {signed.Size} that were signed, and its mirror {mirrored.Size}: put the whole mirror back, or a newer backup of the vault database.");
-        if (size < mirrored.Size) await PutBackAsync(mirrored, size, root, ct);
+        if (size < mirrored.Size) await PutBackAsync(mirrored, (size, root), erased, ct);
         else await FollowAsync(mirrored, signed, size, root, ct);
         restores.Declared();
     }
@@ -69,8 +73,9 @@ internal sealed class LogContinuity(
         }
     }
 
-    private async Task PutBackAsync(CompactRange mirrored, long size, byte[] root, CancellationToken ct)
+    private async Task PutBackAsync(CompactRange mirrored, (long Size, byte[] Root) had, Func<IReadOnlyList<byte[]>, CancellationToken, Task> erased, CancellationToken ct)
     {
+        var (size, root) = had;
         var shared = await mirror.RootAsync(size, ct);
         if (!shared.AsSpan().SequenceEqual(root)) throw await ForkAsync(size, ct);
         await using var connection = await database.OpenAsync(ct);
@@ -78,15 +83,19 @@ internal sealed class LogContinuity(
         var head = await LogHead.LockAsync(connection, transaction, ct);
         // Another process has put the entries back meanwhile.
         if (head.Size != size) return;
-        var lists = new MirroredLists(mirror);
+        var (lists, destroyed) = (new MirroredLists(mirror), new List<byte[]>());
         await foreach (var chunk in mirror.EntriesAsync(size, mirrored.Size, ct).Chunk(TlogTiles.Width).WithCancellation(ct))
         {
-            head = await WriteAsync(connection, transaction, head, await lists.PendingAsync(head.Size, chunk, ct), ct);
+            var pending = await lists.PendingAsync(head.Size, chunk, ct);
+            destroyed.AddRange(pending.Where(one => one.Entry is { Type: EntryType.EraseExecuted, KeyCommitment.IsEmpty: false }).Select(one => one.Entry.KeyCommitment.ToArray()));
+            head = await WriteAsync(connection, transaction, head, pending, ct);
             if (head.Size % RoomEvery < TlogTiles.Width) await MakeRoomAsync(connection, transaction, ct);
         }
 
         if (!head.Root.AsSpan().SequenceEqual(mirrored.Root()))
             throw new VaultStartException("The entries of the log's mirror do not lead to its own root: put its folder back from a copy.");
+        // INVARIANT: before anything is committed, so that every start that is refused leaves the next one the same question.
+        await erased(destroyed, ct);
         var declared = restores.Declare(size, root, head);
         await WriteAsync(connection, transaction, head, [new PendingEntry(declared, null)], ct);
         await DurabilityGuard.CommitAsync(transaction);

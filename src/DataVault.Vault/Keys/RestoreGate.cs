@@ -38,6 +38,19 @@ internal sealed class RestoreGate(
         if (lackedByVault.HasAnySet()) await ReplayOnVaultAsync(lackedByVault, domains, ct);
     }
 
+    /// <inheritdoc cref="RestoreGates.EnsureInJournalAsync"/>
+    public async Task EnsureInJournalAsync(IReadOnlyList<byte[]> destroyed, CancellationToken ct)
+    {
+        if (destroyed.Count == 0) return;
+        var lacked = destroyed.Select(Convert.ToHexString).ToHashSet();
+        var all = lacked.Count;
+        foreach (var tombstone in await journal.ReadAllAsync(keyring.VaultId, ct)) lacked.Remove(Convert.ToHexString(tombstone.Commitment));
+        foreach (var part in journal.Parts.Values) lacked.Remove(Convert.ToHexString(part.Of.Commitment));
+        if (lacked.Count > 0)
+            throw new VaultStartException(
+                $"The tombstone journal lacks {lacked.Count} of the {all} erasures that the log tells of since the copy that was restored, and these people would be served again: put the newest journal, whole, back into the home folder.");
+    }
+
     /// <summary>The journal's lines that a database has not carried out.</summary>
     private async Task<BitArray> LackedAsync(DatabaseConnections database, string tombstones, CancellationToken ct)
     {

@@ -14,6 +14,12 @@ namespace DataVault.Vault.Keys;
 /// </summary>
 internal sealed class RestoreGates(RestoreGate whole, RestoredVersions versions, RestoreFit fit, PartReplay parts, VaultDatabase vault, KeysDatabase keys)
 {
+    /// <summary>The journal must know of every erasure that the log tells of and the databases may have forgotten: nothing else carries it out again.</summary>
+    /// <param name="destroyed">Commitments to the keys that were destroyed.</param>
+    /// <param name="ct">Ends the start.</param>
+    /// <exception cref="VaultStartException">It lacks some: it is an older copy, or lost.</exception>
+    public Task EnsureInJournalAsync(IReadOnlyList<byte[]> destroyed, CancellationToken ct) => whole.EnsureInJournalAsync(destroyed, ct);
+
     /// <param name="domains">Whose pseudonymised rows are made anew when people must go.</param>
     /// <param name="destroyedEpoch">The newest epoch whose destruction the log reports; 0 when there is none.</param>
     /// <param name="ct">Ends the start.</param>

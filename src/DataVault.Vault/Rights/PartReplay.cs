@@ -17,7 +17,6 @@ internal sealed class PartReplay(VaultDatabase vault, KeysDatabase keys, KeyRegi
 {
     private const string UnderWay = "exists (select from vault.request r where r.subject_id = s.subject_id and r.work is not null)";
 
-    /// <exception cref="VaultStartException">A part cannot be erased again on these databases.</exception>
     public async Task RunAsync(TombstoneJournal journal, CancellationToken ct)
     {
         var parts = journal.Parts.Values.Where(part => journal.Find(part.Of.SubjectHash) < 0).ToList();
@@ -47,6 +46,10 @@ internal sealed class PartReplay(VaultDatabase vault, KeysDatabase keys, KeyRegi
                 // Neither is it served: the record does not match its seal, or is older than it was and no restore explains that yet.
                 logger.LogError("A part of a person that was erased could not be erased again ({Kind}); the record is not served.", e.GetType().Name);
             }
+            catch (VaultException e) when (e.Slug == "not-found")
+            {
+                logger.LogError("A part of a person that was erased could not be erased again: there is no key of theirs, so nothing of theirs is read. Check deep names them.");
+            }
         }
 
         // Of these there is no record any more.
@@ -59,7 +62,13 @@ internal sealed class PartReplay(VaultDatabase vault, KeysDatabase keys, KeyRegi
     {
         using var from = await registry.GetFreshAsync(subject, ct);
         await registry.MatchAsync(from, await remainder.RecordAsync(subject, ct), ct);
-        using var to = await SuccessorAsync(from, ct);
+        using var to = await TrySuccessorAsync(from, ct);
+        if (to is null)
+        {
+            await CloseAsync(subject, ct);
+            return;
+        }
+
         await vault.RunAsync(
             async (connection, transaction) =>
             {
@@ -75,7 +84,8 @@ internal sealed class PartReplay(VaultDatabase vault, KeysDatabase keys, KeyRegi
         await registry.SucceedAsync(subject, to.KeyVersion, parts, ct);
     }
 
-    private async Task<SubjectKeys> SuccessorAsync(SubjectKeys from, CancellationToken ct)
+    // Null when this key takes none. An outage is no such answer, and ends the start.
+    private async Task<SubjectKeys?> TrySuccessorAsync(SubjectKeys from, CancellationToken ct)
     {
         try
         {
@@ -83,8 +93,22 @@ internal sealed class PartReplay(VaultDatabase vault, KeysDatabase keys, KeyRegi
         }
         catch (VaultException e) when (e.Slug == "unavailable")
         {
-            throw new VaultStartException("The backup of the keys is from the middle of a renewal, and a part of a person was erased since: restore a backup from before or after that renewal.");
+            (await registry.GetFreshAsync(from.Subject, ct)).Dispose();
+            return null;
         }
+    }
+
+    // INVARIANT: what was erased is not served because it cannot be erased again; nobody else waits for that.
+    private async Task CloseAsync(SubjectId subject, CancellationToken ct)
+    {
+        await vault.RunAsync(
+            async (connection, _) =>
+            {
+                await SubjectRows.CloseAsync(connection, subject, ct);
+                return true;
+            }, ct);
+        logger.LogCritical(
+            "A part of a person that was erased could not be erased again: their key in the restored database takes no other. The person is closed; check deep names them. Restore both databases from another time.");
     }
 
     // The vault database alone is from before the part: what is sealed opens with no key any more, and what is not sealed must go.
@@ -109,7 +133,15 @@ internal sealed class PartReplay(VaultDatabase vault, KeysDatabase keys, KeyRegi
             await using var cut = vault.Source.CreateCommand($"select exists (select from vault.subject s where s.subject_id = $1 and s.key_version = $2 and not {UnderWay})");
             cut.Parameters.Add(new() { Value = id });
             cut.Parameters.Add(new() { Value = version });
-            if (await cut.ExecuteScalarAsync(ct) is true) await registry.SucceedAsync(subject, version, of, ct);
+            if (await cut.ExecuteScalarAsync(ct) is not true) continue;
+            try
+            {
+                await registry.SucceedAsync(subject, version, of, ct);
+            }
+            catch (CryptographicException)
+            {
+                logger.LogError("The key of a person of whom a part was erased does not open; nothing of theirs is served. Check deep names them.");
+            }
         }
     }
 

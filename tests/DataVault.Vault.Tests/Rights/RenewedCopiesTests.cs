@@ -116,6 +116,25 @@ public sealed class RenewedCopiesTests : IAsyncLifetime
         await world.Vault.AssertSoundAsync();
     }
 
+    [Theory]
+    [InlineData("delete from keys.subject_key where subject_id = '{0}'")]
+    [InlineData("create function keys.none() returns trigger language plpgsql as 'begin return null; end'; create trigger none before update of successor on keys.subject_key for each row execute function keys.none()")]
+    public async Task One_person_whose_part_cannot_be_erased_again_is_closed_and_everybody_else_is_served(string damage)
+    {
+        Assert.Equal("partial", (await world.ApproveAsync((await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Erasure, ada)).Id)).Erasure!.State);
+        await world.PutDataBackAsync();
+        await world.Databases.RestoreAsync(world.Databases.KeysName);
+        await world.Databases.Cluster.ExecuteAsync(world.Databases.KeysName, string.Format(System.Globalization.CultureInfo.InvariantCulture, damage, ada));
+        for (var start = 0; start < 2; start++)
+        {
+            await world.RestartAsync();
+            await AssertReadsAsync(bob);
+            Assert.Equal("not-found", (await Assert.ThrowsAsync<VaultException>(() => AssertReadsAsync(ada))).Slug);
+            var report = await world.Vault.Get<VaultCheck>().RunAsync(new CheckOptions(Deep: true));
+            Assert.Contains(report.Findings, finding => finding.Message.Contains(ada.ToString(), StringComparison.Ordinal));
+        }
+    }
+
     [Fact]
     public async Task The_data_alone_from_before_the_erasure_of_a_part_lose_what_no_key_opens_and_what_needs_none()
     {
