@@ -87,11 +87,11 @@ internal sealed class Session(CliHost host, SessionOptions options, ParseResult 
     }
 
     /// <summary>A client for what only a person may do: with the sign-in of <c>datavault login</c> or a person's token, never as an application.</summary>
-    public VaultClient OpenAsPerson(string role)
+    public VaultClient OpenAsPerson(params string[] roles)
     {
-        if (!HasToken && parsed.GetValue(options.Client) is null && host.Variable("DATAVAULT_CLIENT_ID") is null && SignInFor([role]) is null)
-            throw new UsageException($"This is done by a person with the role {role}, not by an application: sign in with datavault login.");
-        return Open([role]);
+        if (!HasToken && parsed.GetValue(options.Client) is null && host.Variable("DATAVAULT_CLIENT_ID") is null && SignInFor(roles) is null)
+            throw new UsageException($"This is done by a person with the role {string.Join(" or ", roles)}, not by an application: sign in with datavault login.");
+        return Open(roles);
     }
 
     /// <summary>For the calls that need no credential.</summary>

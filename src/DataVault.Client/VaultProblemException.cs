@@ -38,7 +38,7 @@ public sealed class VaultProblemException : Exception
     {
         var text = new StringBuilder().Append(problem.Status).Append(' ').Append(problem.Slug);
         if (problem.Detail is { Length: > 0 } detail) text.Append(": ").Append(detail);
-        foreach (var error in problem.Errors ?? []) text.Append("; ").Append(error.Pointer).Append(' ').Append(error.Code);
+        foreach (var error in problem.Errors ?? []) text.Append("; ").Append(error.Pointer).Append(' ').Append(error.Code).Append(" (").Append(error.Message).Append(')');
         return text.ToString();
     }
 }

@@ -9,7 +9,7 @@ namespace DataVault.Cli.Verbs;
 internal static class ConsentVerbs
 {
     private static readonly string[] s_roles = ["customer-support", "marketing"];
-    private const string Officer = "compliance-officer";
+    private static readonly string[] s_officer = ["compliance-officer"];
 
     public static Verb Build(VerbContext context) =>
         new Verb("consent", "See, record and prove consents.").With(List(context), Set(context), ReceiptOf(context), Prove(context), Figures(context), Renewals(context));
@@ -87,7 +87,7 @@ internal static class ConsentVerbs
             .Does(context, async (session, cancellation) =>
             {
                 var parsed = session.Parsed;
-                var proof = await session.OpenAsPerson(Officer).ConsentProofAsync(parsed.GetRequiredValue(id), parsed.GetRequiredValue(purpose), parsed.GetValue(at), cancellation);
+                var proof = await session.Open(s_officer).ConsentProofAsync(parsed.GetRequiredValue(id), parsed.GetRequiredValue(purpose), parsed.GetValue(at), cancellation);
                 if (parsed.GetValue(folder) is { } into) await WriteReceiptsAsync(into, proof, cancellation);
                 session.Report.Show(proof, () => Show(proof));
                 return ExitCode.Ok;
@@ -112,7 +112,7 @@ internal static class ConsentVerbs
         new Verb("figures", "How many people stand how to each purpose that rests on consent.", "datavault consent figures")
             .Does(context, async (session, cancellation) =>
             {
-                var figures = await session.OpenAsPerson(Officer).ConsentFiguresAsync(cancellation);
+                var figures = await session.Open(s_officer).ConsentFiguresAsync(cancellation);
                 session.Report.Show(figures, () =>
                 {
                     var table = Report.Table("purpose", "given", "end soon", "without notice", "withdrawn", "refused", "expired", "object by signal");

@@ -31,7 +31,7 @@ internal static class OversightVerbs
         var overdue = new Option<bool>("--overdue") { Description = "Only those whose date has passed." };
         return new Verb("list", "Reviews, newest first.", "datavault reviews list --overdue").With(state, overdue).Does(context, async (session, cancellation) =>
         {
-            var page = await session.Open(s_officer).ReviewsAsync(session.Parsed.GetValue(state), session.Parsed.GetValue(overdue), cancellation: cancellation);
+            var page = await session.OpenAsPerson(s_officer).ReviewsAsync(session.Parsed.GetValue(state), session.Parsed.GetValue(overdue), cancellation: cancellation);
             session.Report.Show(page, () => page.Items.Count == 0 ? new Text("No reviews.\n") : Show(page.Items));
             return ExitCode.Ok;
         });
@@ -41,7 +41,7 @@ internal static class OversightVerbs
     {
         var id = Id("review");
         return new Verb("show", "One review, with whom it is about, the reason that was given and what was shown.", $"datavault reviews show {AnId}").With(id).Does(
-            context, async (session, cancellation) => Show(session, await session.Open(s_officer).ReviewAsync(session.Parsed.GetRequiredValue(id), cancellation)));
+            context, async (session, cancellation) => Show(session, await session.OpenAsPerson(s_officer).ReviewAsync(session.Parsed.GetRequiredValue(id), cancellation)));
     }
 
     private static Verb DecideReview(VerbContext context)
@@ -55,7 +55,7 @@ internal static class OversightVerbs
                 var said = session.Parsed.GetRequiredValue(outcome);
                 if (said is not ("justified" or "unjustified")) throw new UsageException("The outcome is justified or unjustified.");
                 var decided = new ReviewOutcome(said == "justified", session.Parsed.GetRequiredValue(words));
-                return Show(session, await session.Open(s_officer).DecideReviewAsync(session.Parsed.GetRequiredValue(id), decided, cancellation));
+                return Show(session, await session.OpenAsPerson(s_officer).DecideReviewAsync(session.Parsed.GetRequiredValue(id), decided, cancellation));
             });
     }
 
@@ -80,7 +80,7 @@ internal static class OversightVerbs
         var state = new Option<string?>("--state") { Description = "requested, approved, refused or used." };
         return new Verb("list", "Approvals, newest first: your own, or all if you may approve.", "datavault approvals list --state requested").With(state).Does(context, async (session, cancellation) =>
         {
-            var page = await session.Open(s_officer).ApprovalsAsync(session.Parsed.GetValue(state), cancellation: cancellation);
+            var page = await session.OpenAsPerson(s_officer).ApprovalsAsync(session.Parsed.GetValue(state), cancellation: cancellation);
             session.Report.Show(page, () => page.Items.Count == 0 ? new Text("No approvals.\n") : Show(page.Items));
             return ExitCode.Ok;
         });
@@ -90,7 +90,7 @@ internal static class OversightVerbs
     {
         var id = Id("approval");
         return new Verb(step, what, $"datavault approvals {step} {AnId}").With(id).Does(
-            context, async (session, cancellation) => Show(session, await session.Open(s_officer).DecideApprovalAsync(session.Parsed.GetRequiredValue(id), step == "approve", cancellation)));
+            context, async (session, cancellation) => Show(session, await session.OpenAsPerson(s_officer).DecideApprovalAsync(session.Parsed.GetRequiredValue(id), step == "approve", cancellation)));
     }
 
     private static Verb ListAlerts(VerbContext context)
@@ -98,7 +98,7 @@ internal static class OversightVerbs
         var state = new Option<string?>("--state") { Description = "open or acknowledged." };
         return new Verb("list", "Alerts, newest first.", "datavault alerts list --state open").With(state).Does(context, async (session, cancellation) =>
         {
-            var page = await session.Open(s_officer).AlertsAsync(session.Parsed.GetValue(state), cancellation: cancellation);
+            var page = await session.OpenAsPerson(s_officer).AlertsAsync(session.Parsed.GetValue(state), cancellation: cancellation);
             session.Report.Show(page, () => page.Items.Count == 0 ? new Text("No alerts.\n") : Show(page.Items));
             return ExitCode.Ok;
         });
@@ -109,7 +109,7 @@ internal static class OversightVerbs
         var id = Id("alert");
         return new Verb(step, what, $"datavault alerts {step} {AnId}").With(id).Does(context, async (session, cancellation) =>
         {
-            var (vault, named) = (session.Open(s_officer), session.Parsed.GetRequiredValue(id));
+            var (vault, named) = (session.OpenAsPerson(s_officer), session.Parsed.GetRequiredValue(id));
             var alert = await (step == "release" ? vault.ReleaseBrakeAsync(named, cancellation) : vault.AcknowledgeAlertAsync(named, cancellation));
             session.Report.Show(alert, () => Show([alert]));
             return ExitCode.Ok;
@@ -124,7 +124,7 @@ internal static class OversightVerbs
         return new Verb("plant", "Mark a made-up customer.", $"datavault honey plant {AnId} --brake").With(customer, brake, note).Does(context, async (session, cancellation) =>
         {
             var plant = new PlantHoney(session.Parsed.GetRequiredValue(customer), session.Parsed.GetValue(brake), session.Parsed.GetValue(note));
-            var planted = await session.Open(s_planters).PlantHoneyAsync(plant, cancellation);
+            var planted = await session.OpenAsPerson(s_planters).PlantHoneyAsync(plant, cancellation);
             session.Report.Show(planted, () => Show([planted]));
             return ExitCode.Ok;
         });
@@ -133,7 +133,7 @@ internal static class OversightVerbs
     private static Verb ListHoney(VerbContext context) =>
         new Verb("list", "Planted customers.", "datavault honey list").Does(context, async (session, cancellation) =>
         {
-            var page = await session.Open(s_planters).HoneyAsync(cancellation);
+            var page = await session.OpenAsPerson(s_planters).HoneyAsync(cancellation);
             session.Report.Show(page, () => page.Items.Count == 0 ? new Text("Nobody is planted.\n") : Show(page.Items));
             return ExitCode.Ok;
         });
@@ -143,7 +143,7 @@ internal static class OversightVerbs
         var id = new Argument<Guid>("planting") { Description = "Its id, from honey list." };
         return new Verb("withdraw", "Make a planted customer one like any other.", $"datavault honey withdraw {AnId}").With(id).Does(context, async (session, cancellation) =>
         {
-            await session.Open(s_planters).WithdrawHoneyAsync(session.Parsed.GetRequiredValue(id), cancellation);
+            await session.OpenAsPerson(s_planters).WithdrawHoneyAsync(session.Parsed.GetRequiredValue(id), cancellation);
             session.Report.Show(new { withdrawn = session.Parsed.GetRequiredValue(id) }, () => new Text("Withdrawn.\n"));
             return ExitCode.Ok;
         });
@@ -160,7 +160,7 @@ internal static class OversightVerbs
             {
                 var parsed = session.Parsed;
                 var budget = new ApplicationBudget(parsed.GetRequiredValue(client), parsed.GetRequiredValue(purpose), parsed.GetValue(hour), parsed.GetValue(day));
-                var set = await session.Open(s_administrator).SetBudgetAsync(budget, cancellation);
+                var set = await session.OpenAsPerson(s_administrator).SetBudgetAsync(budget, cancellation);
                 session.Report.Show(set, () => Show([set]));
                 return ExitCode.Ok;
             });
@@ -169,7 +169,7 @@ internal static class OversightVerbs
     private static Verb ListBudgets(VerbContext context) =>
         new Verb("list", "Tighter budgets of single applications.", "datavault budgets list").Does(context, async (session, cancellation) =>
         {
-            var page = await session.Open(s_administrator).BudgetsAsync(cancellation);
+            var page = await session.OpenAsPerson(s_administrator).BudgetsAsync(cancellation);
             session.Report.Show(page, () => page.Items.Count == 0 ? new Text("No application has a budget of its own.\n") : Show(page.Items));
             return ExitCode.Ok;
         });

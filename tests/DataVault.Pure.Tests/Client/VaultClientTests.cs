@@ -56,7 +56,7 @@ public sealed class VaultClientTests : IDisposable
 
         Assert.Equal("invalid-fields", refused.Problem.Slug);
         Assert.Equal(HttpStatusCode.UnprocessableEntity, refused.StatusCode);
-        Assert.Equal("422 invalid-fields; /fields/email email", refused.Message);
+        Assert.Equal("422 invalid-fields; /fields/email email (Not an address.)", refused.Message);
     }
 
     [Fact]
