@@ -15,7 +15,7 @@ public sealed record ProvenConsent(Purpose Purpose, DateTimeOffset At, string St
 
 /// <summary>
 /// Receipts of consent acts, for the person to keep, and the proof of a consent, for the officer. A receipt is made anew whenever it is asked for:
-/// it says what the act says, so that it is the same each time but for the checkpoint that it leads to. Each is an entry of the log.
+/// it says what the act says, in the words that the policy of the day has for the purpose, and leads to the newest checkpoint. Each is an entry of the log.
 /// </summary>
 public sealed class ConsentReceipts
 {
