@@ -77,7 +77,11 @@ internal sealed class RestoreCommand(VaultVisit visit, ServerSettings settings, 
     {
         var declared = await acceptance.ListAsync(stop);
         foreach (var restore in declared)
+        {
             print(string.Create(CultureInfo.InvariantCulture, $"Entry {restore.Index}: restored to the state at entry {restore.From}; {Say(restore)}"));
+            foreach (var act in await acceptance.LostActsAsync(restore, stop))
+                print(string.Create(CultureInfo.InvariantCulture, $"    undone by it: entry {act.Index}, {act.What} {act.Object}"));
+        }
         if (declared.Count == 0)
             print("The log declares no restore.");
     }, stop);

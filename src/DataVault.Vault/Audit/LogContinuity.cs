@@ -83,11 +83,12 @@ internal sealed class LogContinuity(
         var head = await LogHead.LockAsync(connection, transaction, ct);
         // Another process has put the entries back meanwhile.
         if (head.Size != size) return;
-        var (lists, destroyed) = (new MirroredLists(mirror), new List<byte[]>());
+        var (lists, destroyed, undone) = (new MirroredLists(mirror), new List<byte[]>(), 0);
         await foreach (var chunk in mirror.EntriesAsync(size, mirrored.Size, ct).Chunk(TlogTiles.Width).WithCancellation(ct))
         {
             var pending = await lists.PendingAsync(head.Size, chunk, ct);
             destroyed.AddRange(pending.Where(one => one.Entry is { Type: EntryType.EraseExecuted, KeyCommitment.IsEmpty: false }).Select(one => one.Entry.KeyCommitment.ToArray()));
+            undone += pending.Count(one => LostAct.Of(0, one.Entry) is not null);
             head = await WriteAsync(connection, transaction, head, pending, ct);
             if (head.Size % RoomEvery < TlogTiles.Width) await MakeRoomAsync(connection, transaction, ct);
         }
@@ -101,6 +102,9 @@ internal sealed class LogContinuity(
         await DurabilityGuard.CommitAsync(transaction);
         await PutCheckpointBackAsync(declared.Time, ct);
         logger.LogWarning("The vault database is a copy from before entry {First} of the log; {Count} entries were put back from the mirror.", size, mirrored.Size - size);
+        if (undone > 0)
+            logger.LogCritical(
+                "{Count} acts upon applications and accounts are undone by the restore: who was removed or disabled since may come in again, and former secrets and passwords hold. See to each: restore accepted lists them.", undone);
         if (lists.Missing > 0) logger.LogWarning("The lists of persons of {Count} of them are not in the mirror, or are not what the entries were made of.", lists.Missing);
     }
 

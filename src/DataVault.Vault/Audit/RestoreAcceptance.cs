@@ -23,6 +23,13 @@ public sealed class RestoreAcceptance
         return (await restores.ReadAsync(0, ct)).Declared;
     }
 
+    /// <inheritdoc cref="RestoreDeclarations.LostActsAsync"/>
+    public Task<IReadOnlyList<LostAct>> LostActsAsync(DeclaredRestore restore, CancellationToken ct = default)
+    {
+        ArgumentNullException.ThrowIfNull(restore);
+        return restores.LostActsAsync(restore, ct);
+    }
+
     /// <summary>Accepts one; records that it explains are served again.</summary>
     /// <returns>Index of the entry that says so, how many records are taken as they stand, and how many are older than the restore explains.</returns>
     /// <exception cref="VaultException">No entry at this index declares a restore that is not accepted yet: invalid state.</exception>

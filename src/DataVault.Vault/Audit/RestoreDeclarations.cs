@@ -55,6 +55,21 @@ internal sealed class RestoreDeclarations(AuditLog log, LogStore store, SignerKe
         return (restores?.All ?? [], size);
     }
 
+    /// <summary>
+    /// What was done to applications and accounts in the entries that a restore lost, and is undone by it: what was removed, disabled or rotated since the copy is
+    /// in force again as it was.
+    /// </summary>
+    public async Task<IReadOnlyList<LostAct>> LostActsAsync(DeclaredRestore restore, CancellationToken ct)
+    {
+        var lost = new List<LostAct>();
+        await foreach (var (index, encoded) in store.EntriesAsync(restore.From, restore.Index, ct))
+        {
+            if (LostAct.Of(index, LogEntry.Decode(encoded)) is { } act) lost.Add(act);
+        }
+
+        return lost;
+    }
+
     private async Task ReadOneAsync(DeclaredRestores restores, long index, CancellationToken ct)
     {
         if ((await store.EntriesAtAsync([index], ct)).TryGetValue(index, out var encoded) && LogEntry.Decode(encoded) is { Type: EntryType.RestoreDeclared } entry) restores.Read(index, entry);
@@ -91,4 +106,21 @@ internal sealed class RestoreDeclarations(AuditLog log, LogStore store, SignerKe
             throw VaultException.Unavailable(e);
         }
     }
+}
+
+/// <summary>An act upon an application or an account that a restored database has not seen.</summary>
+/// <param name="Index">Entry of the log.</param>
+/// <param name="What">Such as <c>removed</c>, <c>secret-rotated</c> or <c>disabled</c>.</param>
+/// <param name="Object">The application, or the tag of the account, as the log names it; empty for a customer's.</param>
+public sealed record LostAct(long Index, string What, string Object)
+{
+    // SPEC log-entry §15
+    internal static LostAct? Of(long index, LogEntry entry) => entry switch
+    {
+        { Type: not (EntryType.ClientChange or EntryType.AccountChange) } => null,
+        { Rules: ["done", var what] } => new LostAct(index, what, ""),
+        { Rules: ["done", var what, var of] } => new LostAct(index, what, of),
+        { Rules.Count: 0 } => new LostAct(index, "changed", ""),
+        _ => null,
+    };
 }

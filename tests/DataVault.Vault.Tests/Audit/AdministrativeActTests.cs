@@ -32,6 +32,26 @@ public sealed class AdministrativeActTests
     }
 
     [Fact]
+    public async Task A_restore_lists_the_acts_upon_applications_and_accounts_that_it_undoes()
+    {
+        await using var databases = await DatabasePerClass.CreateAsync();
+        await using (var vault = await databases.StartVaultAsync()) await DoneAsync(vault, "registered");
+        await databases.BackUpAsync(databases.VaultName);
+        await using (var vault = await databases.StartVaultAsync())
+        {
+            await DoneAsync(vault, "removed");
+            await vault.Get<AuditTrail>().IntendAsync(new AdministrativeAct(EntryType.ClientChange, Administrator, Shop, "changed", null));
+            await vault.Get<CheckpointSigner>().SignAsync();
+        }
+
+        await databases.RestoreAsync(databases.VaultName);
+        await using var restored = await databases.StartVaultAsync();
+        var acceptance = restored.Get<RestoreAcceptance>();
+        var lost = Assert.Single(await acceptance.LostActsAsync(Assert.Single(await acceptance.ListAsync())));
+        Assert.Equal(("removed", "client:webshop"), (lost.What, lost.Object));
+    }
+
+    [Fact]
     public async Task Accounts_are_named_by_the_tag_that_they_act_under_and_customers_by_the_persons()
     {
         await using var databases = await DatabasePerClass.CreateAsync();
@@ -66,5 +86,12 @@ public sealed class AdministrativeActTests
         var confirmed = (await Log.ReadAllAsync(one)).Where(entry => entry.Reference == intent).Select(entry => new Guid(entry.RequestId.Span, bigEndian: true));
         Assert.Equal(ids.Order(), confirmed.Order());
         Assert.True((await Log.VerifyAsync(one)).Ok);
+    }
+
+    private static async Task DoneAsync(RunningVault vault, string what)
+    {
+        var (trail, act) = (vault.Get<AuditTrail>(), new AdministrativeAct(EntryType.ClientChange, Administrator, Shop, what, null));
+        await trail.ConfirmAsync(act, Guid.NewGuid(), await trail.IntendAsync(act));
+        await vault.Get<CheckpointSigner>().SignAsync();
     }
 }
