@@ -90,6 +90,9 @@ public sealed record ConsentFact(int PurposeId, ConsentStatus Status, DateTimeOf
 /// <param name="Purposes">Ids of the purposes that may see what is left once the rest has been erased.</param>
 public sealed record HoldFact(IReadOnlyList<int> Items, IReadOnlyList<int> Classes, IReadOnlyList<int> Purposes)
 {
+    /// <summary>Which hold it is; empty where that is not known.</summary>
+    public Guid Id { get; init; }
+
     public bool Covers(CatalogueItem item)
     {
         ArgumentNullException.ThrowIfNull(item);

@@ -71,9 +71,9 @@ internal static class HoldVerbs
 
     private static Table Show(IReadOnlyList<LegalHold> holds)
     {
-        var table = Report.Table("hold", "ground", "items", "people", "review", "defers", "ended");
+        var table = Report.Table("hold", "ground", "items", "people", "review", "defers", "ended", "damage");
         foreach (var hold in holds)
-            table.Row($"{hold.Id}", hold.Authority, hold.Items.Count == 0 ? "everything" : string.Join(", ", hold.Items), $"{hold.Customers.Count}", $"{hold.ReviewAt:yyyy-MM-dd}{(hold.Overdue ? " (overdue)" : "")}", $"{hold.Deferred.Count}", $"{hold.ReleasedAt:u}");
+            table.Row($"{hold.Id}", hold.Authority, hold.Items.Count == 0 ? "everything" : string.Join(", ", hold.Items), $"{hold.Customers.Count}", $"{hold.ReviewAt:yyyy-MM-dd}{(hold.Overdue ? " (overdue)" : "")}", $"{hold.Deferred.Count}", $"{hold.ReleasedAt:u}", hold.Damage ?? "");
         return table;
     }
 }

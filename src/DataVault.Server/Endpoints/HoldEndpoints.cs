@@ -77,6 +77,6 @@ internal static class HoldEndpoints
         hold.Id, [.. hold.Subjects.Select(subject => subject.Value)], hold.Items, hold.Purposes, hold.Authority, hold.CaseReference, hold.PlacedAt, hold.PlacedBy,
         hold.ReviewAt, hold.ExpiresAt, hold.ReleasedAt, hold.ReleasedBy, hold.Overdue, hold.LogIndex)
     {
-        ReleaseReason = hold.ReleaseReason, Deferred = hold.Deferred,
+        ReleaseReason = hold.ReleaseReason, Damage = hold.Damage, Deferred = hold.Deferred,
     };
 }

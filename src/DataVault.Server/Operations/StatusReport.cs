@@ -34,7 +34,7 @@ internal sealed class StatusReport(
             parts[name] = state;
         var backlog = await sources.Rights.LookAsync(cancellation);
         parts["outbox"] = Describe(backlog.Outbox);
-        parts["holds"] = backlog.OverdueHolds == 0 ? Health.Good : string.Create(CultureInfo.InvariantCulture, $"{backlog.OverdueHolds} overdue for review");
+        parts["holds"] = Describe(backlog);
         var oversight = await sources.Alerts.LookAsync(cancellation);
         parts["alerts"] = oversight.OpenAlerts == 0 ? Health.Good : string.Create(CultureInfo.InvariantCulture, $"{oversight.OpenAlerts} not acknowledged");
         parts["reviews"] = oversight.OverdueReviews == 0 ? Health.Good : string.Create(CultureInfo.InvariantCulture, $"{oversight.OverdueReviews} overdue, {oversight.OpenReviews} open");
@@ -42,6 +42,13 @@ internal sealed class StatusReport(
             parts["log"] = refusal;
         return parts;
     }
+
+    private static string Describe(RightsBacklog backlog) => backlog switch
+    {
+        { ChangedHolds: > 0 } => string.Create(CultureInfo.InvariantCulture, $"{backlog.ChangedHolds} changed in the database, {backlog.OverdueHolds} overdue for review"),
+        { OverdueHolds: > 0 } => string.Create(CultureInfo.InvariantCulture, $"{backlog.OverdueHolds} overdue for review"),
+        _ => Health.Good,
+    };
 
     private static string Describe(OutboxState outbox) => outbox switch
     {

@@ -20,12 +20,23 @@ internal sealed class LogCheck(CheckRun run, LogMirror mirror, SignerKeys keys)
     private readonly Dictionary<long, byte[]> details = [];
     private readonly Dictionary<string, List<long>> toldOf = [];
     private readonly HashSet<string> erased = [];
+    private readonly HashSet<string> whole = [];
     private readonly List<(long Index, LogEntry Entry)> restores = [];
+    private List<DeclaredRestore> lost = [];
     private long lastTime;
     private long pruned;
 
     /// <summary>Entries that a row says it was logged by, for those who check these rows.</summary>
     public Dictionary<long, LogEntry?> Wanted { get; } = [];
+
+    /// <summary>The holds that the log tells of, for those who check their rows.</summary>
+    public ToldHolds Holds { get; } = new();
+
+    /// <summary>Whether the entry tells of what a restore took back, and somebody stands behind the restore, or the vault itself found it.</summary>
+    public bool IsLost(long index) => lost.Exists(restore => index >= restore.From && index < restore.Index);
+
+    /// <summary>Whether nothing is left of the person.</summary>
+    public bool IsErased(string tag) => whole.Contains(tag);
 
     public async Task RunAsync(CancellationToken ct)
     {
@@ -126,6 +137,8 @@ internal sealed class LogCheck(CheckRun run, LogMirror mirror, SignerKeys keys)
             if (Wanted.ContainsKey(index)) Wanted[index] = entry;
             Detail(index, entry);
             if (entry.Type == EntryType.RestoreDeclared) restores.Add((index, entry));
+            Holds.Read(index, entry);
+            if (entry.Type == EntryType.EraseExecuted && entry.Items.Count == 0) whole.Add(Convert.ToHexString(entry.Subject.Span));
             if (entry.Type == EntryType.EraseExecuted) erased.Add(Convert.ToHexString(entry.Subject.Span));
         }
         catch (FormatException)
@@ -171,9 +184,9 @@ internal sealed class LogCheck(CheckRun run, LogMirror mirror, SignerKeys keys)
         foreach (var (level, n) in tiles.Keys) run.Wrong(Name, $"the tile {level}/{n} lies beyond the end of the log, or is not full");
         foreach (var size in signed.Keys) run.Wrong(Name, $"a checkpoint signs {size} entries, more than there are");
         foreach (var index in details.Keys) run.Wrong("details", $"a detail is of entry {index}, which does not exist or names none");
-        var lost = Lost();
+        lost = Lost();
         foreach (var (whose, indexes) in toldOf.Where(one => !erased.Contains(one.Key)))
-            foreach (var index in indexes.Where(index => !lost.Exists(restore => index >= restore.From && index < restore.Index))) run.Wrong("details", $"the detail of entry {index} is gone, and {(whose.Length == 0 ? "no person's" : "not by an erasure of the person")}");
+            foreach (var index in indexes.Where(index => !IsLost(index))) run.Wrong("details", $"the detail of entry {index} is gone, and {(whose.Length == 0 ? "no person's" : "not by an erasure of the person")}");
     }
 
     // Of what the vault put back itself the details are not there, whether or not anybody has said that the restore was meant.

@@ -4,7 +4,7 @@ using DataVault.Transparency;
 namespace DataVault.Vault;
 
 /// <summary>What rows say of each other: whose rows belong to nobody, whose request stands where no entry put it, which package has no request.</summary>
-internal sealed class RowCheck(CheckRun run, PackageFolder packages, VaultDatabase database)
+internal sealed class RowCheck(CheckRun run, PackageFolder packages, VaultDatabase database, HoldCheck holds)
 {
     private const int Looks = 20;
 
@@ -34,8 +34,9 @@ internal sealed class RowCheck(CheckRun run, PackageFolder packages, VaultDataba
     }
 
     /// <summary>After the log has been read.</summary>
-    public void CompareWith(LogCheck log)
+    public async Task CompareWithAsync(LogCheck log, CancellationToken ct)
     {
+        await holds.RunAsync(log, ct);
         foreach (var request in requests) Compare(request, log.Wanted.GetValueOrDefault(request.LogIndex));
         run.Count("requests", requests.Count);
     }

@@ -30,7 +30,7 @@ public sealed class VaultCheck
         var asked = rows(run);
         await asked.RunAsync(log, ct);
         await log.RunAsync(ct);
-        asked.CompareWith(log);
+        await asked.CompareWithAsync(log, ct);
         if (options.Deep)
         {
             await people(run).RunAsync(ct);

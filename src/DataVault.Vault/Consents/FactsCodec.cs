@@ -16,6 +16,7 @@ namespace DataVault.Vault;
 ///              the status then is bits 0-3, bits 4-5 on whose word it rests, bit 6 given despite a signal
 /// version(1) = 4, when a trait is known or somebody stands in a relation to the person: as 3, and then
 ///              three words: jurisdiction, residency, brand | r(1) | r x two words: relation, recipient; a word is length(1) | ASCII, empty = not known
+/// version(1) = 5, when it is known which holds they are: as 4, and then h x id(16), zero = not known
 /// </code>
 /// All numbers are big-endian. It is the current state; the history is vault.consent_event and, of holds, the log.
 /// </summary>
@@ -25,6 +26,8 @@ internal static class FactsCodec
     private const byte VersionWithHolds = 2;
     private const byte VersionWithAge = 3;
     private const byte VersionWithStanding = 4;
+    private const byte VersionWithHoldIds = 5;
+    private const int IdSize = 16;
     private const byte RestrictedFlag = 1;
     private const byte HoldFlag = 2;
     private const byte RemainderFlag = 4;
@@ -41,11 +44,12 @@ internal static class FactsCodec
     public static byte[] Encode(DecisionFacts facts)
     {
         var aged = facts.Child is not null || facts.Consents.Any(IsTold);
-        var standing = StandingCodec.Encode(facts);
+        var named = facts.Holds.Any(hold => hold.Id != Guid.Empty);
+        var standing = StandingCodec.Encode(facts, evenIfNothing: named);
         var held = aged || standing.Length > 0 || facts.Holds.Count > 0 || facts.Remainder;
         var holds = facts.Holds.Sum(hold => 6 + (2 * (hold.Items.Count + hold.Classes.Count + hold.Purposes.Count)));
-        var bytes = new byte[4 + (facts.Consents.Count * ConsentSize) + (facts.ObjectedPurposes.Count * 2) + (held ? 1 + holds : 0) + standing.Length];
-        bytes[0] = standing.Length > 0 ? VersionWithStanding : aged ? VersionWithAge : held ? VersionWithHolds : Version;
+        var bytes = new byte[4 + (facts.Consents.Count * ConsentSize) + (facts.ObjectedPurposes.Count * 2) + (held ? 1 + holds : 0) + standing.Length + (named ? facts.Holds.Count * IdSize : 0)];
+        bytes[0] = named ? VersionWithHoldIds : standing.Length > 0 ? VersionWithStanding : aged ? VersionWithAge : held ? VersionWithHolds : Version;
         bytes[1] = (byte)((facts.Restricted ? RestrictedFlag : 0) | (facts.OnHold ? HoldFlag : 0) | (facts.Remainder ? RemainderFlag : 0) | AgeFlag(facts.Child));
         bytes[2] = checked((byte)facts.Consents.Count);
         var rest = bytes.AsSpan(3);
@@ -67,6 +71,8 @@ internal static class FactsCodec
             rest = Write(rest[2..], list);
         }
         standing.CopyTo(rest);
+        rest = rest[standing.Length..];
+        for (var index = 0; named && index < facts.Holds.Count; index++) facts.Holds[index].Id.TryWriteBytes(rest[(index * IdSize)..], bigEndian: true, out _);
         return bytes;
     }
 
@@ -91,7 +97,7 @@ internal static class FactsCodec
     // SPEC record §5.2
     public static DecisionFacts Decode(ReadOnlySpan<byte> bytes)
     {
-        if (bytes.Length < 4 || bytes[0] is < Version or > VersionWithStanding) throw Unreadable();
+        if (bytes.Length < 4 || bytes[0] is < Version or > VersionWithHoldIds) throw Unreadable();
         var aged = bytes[0] >= VersionWithAge;
         if (bytes.Length == 4 && bytes[0] == Version && bytes[1] == 0 && bytes[2] == 0 && bytes[3] == 0) return DecisionFacts.None;
         if (bytes is [VersionWithAge, ChildFlag or NoChildFlag, 0, 0, 0]) return bytes[1] == ChildFlag ? OnlyChild : OnlyGrown;
@@ -101,7 +107,8 @@ internal static class FactsCodec
         for (var index = 0; index < consents.Length; index++, rest = rest[ConsentSize..]) consents[index] = Consent(rest, aged);
         var objected = Numbers(rest[1..], rest[0], out rest);
         var holds = bytes[0] == Version ? [] : Holds(ref rest);
-        var (traits, related) = bytes[0] == VersionWithStanding ? StandingCodec.Decode(ref rest) : (SubjectTraits.None, []);
+        var (traits, related) = bytes[0] >= VersionWithStanding ? StandingCodec.Decode(ref rest) : (SubjectTraits.None, []);
+        if (bytes[0] == VersionWithHoldIds) Name(holds, ref rest);
         if (!rest.IsEmpty) throw Unreadable();
         return new DecisionFacts(consents, objected, (bytes[1] & RestrictedFlag) != 0, (bytes[1] & HoldFlag) != 0)
         {
@@ -116,6 +123,12 @@ internal static class FactsCodec
         rest = rest[1..];
         for (var index = 0; index < holds.Length; index++) holds[index] = new HoldFact(List(ref rest), List(ref rest), List(ref rest));
         return holds;
+    }
+
+    private static void Name(HoldFact[] holds, ref ReadOnlySpan<byte> rest)
+    {
+        if (rest.Length < holds.Length * IdSize) throw Unreadable();
+        for (var index = 0; index < holds.Length; index++, rest = rest[IdSize..]) holds[index] = holds[index] with { Id = new Guid(rest[..IdSize], bigEndian: true) };
     }
 
     private static int[] List(ref ReadOnlySpan<byte> rest)

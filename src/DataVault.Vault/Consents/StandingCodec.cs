@@ -12,11 +12,11 @@ internal static class StandingCodec
 
     private static readonly ConcurrentDictionary<string, string> Words = new(StringComparer.Ordinal);
 
-    /// <summary>Empty when there is nothing to say.</summary>
-    public static byte[] Encode(DecisionFacts facts)
+    /// <summary>Empty when there is nothing to say, unless something follows it.</summary>
+    public static byte[] Encode(DecisionFacts facts, bool evenIfNothing)
     {
         var traits = facts.Traits;
-        if (traits.Jurisdiction is null && traits.Residency is null && traits.Brand is null && facts.RelatedTo.Count == 0) return [];
+        if (!evenIfNothing && traits.Jurisdiction is null && traits.Residency is null && traits.Brand is null && facts.RelatedTo.Count == 0) return [];
         var bytes = new List<byte>(32);
         foreach (var trait in (string?[])[traits.Jurisdiction, traits.Residency, traits.Brand]) Add(bytes, trait ?? "");
         bytes.Add(checked((byte)facts.RelatedTo.Count));

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using System.Text;
 using DataVault.Cryptography;
@@ -25,21 +26,28 @@ internal sealed record HoldRow(Guid Id, string Authority, HoldFact Scope, string
 
     public byte[]? ReleaseRef { get; init; }
 
+    public byte[]? Seal { get; init; }
+
     public long LogIndex { get; init; }
 }
 
 /// <summary>
 /// Rows of holds, and what follows from them: the facts of each person concerned, which every decision looks at, and an entry of the log about each person,
 /// all in one transaction. People are locked in the order of their ids.
+/// INVARIANT: facts are changed by exactly the hold that is placed or ended, never made anew from rows: these can be changed or deleted by others.
 /// </summary>
 internal sealed class HoldStore(RequestStore requests, KeyRegistry keys, SubjectFacts facts, AuditLog log, ErasureNotebook notebook, VaultDatabase database)
 {
-    private const string Columns =
-        "hold_id, authority, items, classes, purposes, case_ref, people, placed_by, placed_at, review_at, expires_at, released_by, released_at, log_index, release_ref";
+    internal const string Columns =
+        "hold_id, authority, items, classes, purposes, case_ref, people, placed_by, placed_at, review_at, expires_at, released_by, released_at, log_index, release_ref, seal";
+    internal const string MemberColumns = "hold_id, subject_id, behind, seal";
     private const string Case = "hold-case";
     private const string Release = "hold-release";
     private const int MostHolds = 100;
     private static readonly Recipient Keeper = LogWorker.Keeper;
+
+    private readonly HoldSeals seals = new(keys);
+    private readonly ConcurrentDictionary<Guid, bool> reported = new();
 
     private DateTimeOffset Now => requests.Now;
 
@@ -55,15 +63,20 @@ internal sealed class HoldStore(RequestStore requests, KeyRegistry keys, Subject
         foreach (var subject in held)
         {
             if (await SubjectRows.LockAsync(connection, transaction, subject.Subject, cancellation) is null || await IsLostAsync(connection, subject.Subject, cancellation)) throw VaultException.NotFound();
-            await ExecuteAsync(connection, "insert into vault.hold_subject (subject_id, hold_id) values ($1, $2)", cancellation, subject.Subject.Value, placed.Row.Id);
-            entries.Add(await FollowAsync(connection, transaction, subject, Entry(placed.Recipient, placed.Row, "hold-placed", requestId), cancellation) ?? throw VaultException.NotFound());
+            var member = new HoldMember(placed.Row.Id, subject.Subject, Behind: false, null);
+            await ExecuteAsync(
+                connection, "insert into vault.hold_subject (subject_id, hold_id, seal) values ($1, $2, $3)", cancellation, member.Subject.Value, member.Hold, seals.Of(member, HoldSeals.Placed));
+            entries.Add(await FollowAsync(connection, transaction, subject, Entry(placed.Recipient, placed.Row, ToldHolds.PlacedRule, requestId), holds => With(holds, placed.Row), cancellation) ?? throw VaultException.NotFound());
         }
         var first = await log.AppendWithinAsync(connection, transaction, entries, cancellation);
         await ExecuteAsync(connection, "update vault.hold set log_index = $2 where hold_id = $1", cancellation, placed.Row.Id, first);
         return placed.Row with { LogIndex = first };
     }
 
-    /// <summary>Ends a hold, once; who comes second finds it ended.</summary>
+    /// <summary>
+    /// Ends a hold, once; who comes second finds it ended. One whose row is not what was written ends by nobody's clock: an officer may end it, while the row says what
+    /// the log does.
+    /// </summary>
     public async Task<(HoldRow Row, IReadOnlyList<SubjectId> Subjects)> ReleaseAsync(
         Recipient recipient, Guid id, string? reason, Guid requestId, CancellationToken cancellation)
     {
@@ -71,16 +84,21 @@ internal sealed class HoldStore(RequestStore requests, KeyRegistry keys, Subject
         var row = await WithKeysAsync(subjects, allOfThem: false, async (held, damaged, connection, transaction) =>
         {
             var current = await LockAsync(connection, id, cancellation) ?? throw VaultException.NotFound();
-            if (current.ReleasedAt is not null) throw VaultException.InvalidState("The hold has ended already.");
+            var changed = !seals.Matches(current);
+            if (current.ReleasedAt is not null && !changed) throw VaultException.InvalidState("The hold has ended already.");
+            var members = (await MembersAsync(connection, id, cancellation)).ToDictionary(member => member.Subject);
+            var told = changed ? await ToldAsync(recipient, current, cancellation) : null;
             current = current with { ReleasedAt = Now, ReleasedBy = recipient.Id, ReleaseRef = reason is null ? null : Seal(Release, id, reason) };
+            current = current with { Seal = seals.Of(current, HoldSeals.IsAdopted(current.Seal) ? HoldSeals.Adopted : HoldSeals.Placed) };
             await EndAsync(connection, current, cancellation);
-            var entry = Entry(recipient, current, "hold-released", requestId);
+            var entry = Entry(recipient, current, ToldHolds.ReleasedRule, requestId);
             var entries = new List<LogEntry>(held.Count);
             foreach (var subject in held)
             {
-                if (await TryFollowAsync(connection, transaction, subject, entry, damaged, cancellation) is { } about) entries.Add(about);
+                var isMember = members.TryGetValue(subject.Subject, out var member) && seals.Matches(member) || told?.People.Contains(Convert.ToHexString(subject.Tag.Span)) == true;
+                if (await TryFollowAsync(connection, transaction, subject, entry, holds => Without(holds, current, isMember), damaged, cancellation) is { } about) entries.Add(about);
             }
-            await BehindAsync(connection, damaged, true, cancellation);
+            foreach (var subject in damaged.Where(members.ContainsKey)) await BehindAsync(connection, members[subject], true, cancellation);
             var first = await log.AppendWithinAsync(connection, transaction, entries.Count > 0 ? entries : [entry], cancellation);
             await ExecuteAsync(connection, "update vault.hold set log_index = $2 where hold_id = $1", cancellation, id, first);
             return current with { LogIndex = first };
@@ -91,6 +109,11 @@ internal sealed class HoldStore(RequestStore requests, KeyRegistry keys, Subject
     /// <summary>Ends the holds whose own end has come. A review date ends nothing.</summary>
     public async Task ExpireAsync(CancellationToken cancellation)
     {
+        foreach (var changed in await ChangedAsync(cancellation))
+        {
+            if (reported.TryAdd(changed, true)) requests.Logger.LogCritical("The rows of hold {Hold} are not what the vault wrote. It stays in force.", changed);
+        }
+
         await using var command = database.Source.CreateCommand("select hold_id from vault.hold where released_at is null and expires_at <= $1 order by hold_id");
         command.Parameters.Add(new() { Value = Now.UtcDateTime });
         await Separately.EachAsync(
@@ -107,7 +130,7 @@ internal sealed class HoldStore(RequestStore requests, KeyRegistry keys, Subject
         }
         catch (VaultException e) when (e.Slug == "invalid-state")
         {
-            requests.Logger.LogDebug("Hold {Hold} was ended by another process.", id);
+            requests.Logger.LogDebug("Hold {Hold} was ended by another process, or its row is not what the vault wrote.", id);
         }
     }
 
@@ -117,30 +140,58 @@ internal sealed class HoldStore(RequestStore requests, KeyRegistry keys, Subject
     /// </summary>
     public async Task FollowLaterAsync(CancellationToken cancellation)
     {
-        await using var command = database.Source.CreateCommand("select distinct subject_id from vault.hold_subject where behind order by 1");
+        await using var command = database.Source.CreateCommand($"select {MemberColumns} from vault.hold_subject where behind order by subject_id, hold_id");
         await Separately.EachAsync(
-            await Rows.ReadAsync(command, row => new SubjectId(row.GetGuid(0)), cancellation), subject => FollowLaterAsync(subject, cancellation),
-            (subject, e) => requests.Logger.LogError("A record could not be brought after the end of a hold ({Kind}).", e.GetType().Name), cancellation);
+            await Rows.ReadAsync(command, Member, cancellation), member => FollowLaterAsync(member, cancellation),
+            (member, e) => requests.Logger.LogError("A record could not be brought after the end of a hold ({Kind}).", e.GetType().Name), cancellation);
     }
 
-    private Task<bool> FollowLaterAsync(SubjectId subject, CancellationToken cancellation) => WithKeysAsync([subject], allOfThem: false, async (held, damaged, connection, transaction) =>
+    private Task<bool> FollowLaterAsync(HoldMember member, CancellationToken cancellation) => WithKeysAsync([member.Subject], allOfThem: false, async (held, damaged, connection, transaction) =>
     {
-        if (held.Count == 0) return false;
-        await using var select = new NpgsqlCommand(
-            $"select {Columns} from vault.hold where released_at is not null and hold_id in (select hold_id from vault.hold_subject where subject_id = $1 and behind) order by hold_id limit 1", connection, transaction)
-        {
-            Parameters = { new() { Value = subject.Value } },
-        };
-        if (await Rows.ReadAsync(select, Row, cancellation) is not [var ended]) return false;
-        if (await TryFollowAsync(connection, transaction, held[0], Entry(Keeper, ended, "hold-released", ended.Id), damaged, cancellation) is not { } about) return false;
-        await BehindAsync(connection, [subject], false, cancellation);
+        if (held.Count == 0 || await LockAsync(connection, member.Hold, cancellation) is not { ReleasedAt: not null } ended || !seals.Matches(ended)) return false;
+        var current = (await MembersAsync(connection, ended.Id, cancellation)).Find(one => one.Subject == member.Subject);
+        if (current is not { Behind: true } || !seals.Matches(current)) return false;
+        var entry = Entry(Keeper, ended, ToldHolds.ReleasedRule, ended.Id);
+        if (await TryFollowAsync(connection, transaction, held[0], entry, holds => Without(holds, ended, isMember: true), damaged, cancellation) is not { } about) return false;
+        await BehindAsync(connection, current, false, cancellation);
         await log.AppendWithinAsync(connection, transaction, [about], cancellation);
         return true;
     }, cancellation);
 
-    private static Task BehindAsync(NpgsqlConnection connection, IReadOnlyList<SubjectId> subjects, bool behind, CancellationToken cancellation) => ExecuteAsync(
-        connection, "update vault.hold_subject s set behind = $2 where subject_id = any($1) and (not $2 or exists (select from vault.hold h where h.hold_id = s.hold_id and h.released_at is not null))",
-        cancellation, subjects.Select(subject => subject.Value).ToArray(), behind);
+    // What somebody else wrote is not sealed on the way.
+    private Task BehindAsync(NpgsqlConnection connection, HoldMember member, bool behind, CancellationToken cancellation)
+    {
+        object seal = seals.Matches(member) ? seals.Of(member with { Behind = behind }, member.Seal![0]) : member.Seal ?? [];
+        return ExecuteAsync(
+            connection, "update vault.hold_subject set behind = $3, seal = $4 where subject_id = $1 and hold_id = $2", cancellation, member.Subject.Value, member.Hold, behind, seal);
+    }
+
+    /// <summary>Seals what has no seal yet as it stands: once, when seals come to a vault that has holds (<see cref="HoldAdoption"/>).</summary>
+    public Task AdoptAsync(CancellationToken cancellation) => database.RunAsync(async (connection, _) =>
+    {
+        await using var select = new NpgsqlCommand($"select {Columns} from vault.hold where seal is null order by hold_id for update", connection);
+        foreach (var row in await Rows.ReadAsync(select, Row, cancellation))
+            await ExecuteAsync(connection, "update vault.hold set seal = $2 where hold_id = $1", cancellation, row.Id, seals.Of(row, HoldSeals.Adopted));
+        await using var members = new NpgsqlCommand($"select {MemberColumns} from vault.hold_subject where seal is null order by subject_id, hold_id", connection);
+        foreach (var member in await Rows.ReadAsync(members, Member, cancellation))
+        {
+            await ExecuteAsync(
+                connection, "update vault.hold_subject set seal = $3 where subject_id = $1 and hold_id = $2", cancellation, member.Subject.Value, member.Hold, seals.Of(member, HoldSeals.Adopted));
+        }
+
+        return true;
+    }, cancellation);
+
+    /// <summary>The holds whose rows, or those of whose people, are not what the vault wrote.</summary>
+    public async Task<IReadOnlyList<Guid>> ChangedAsync(CancellationToken cancellation)
+    {
+        await using var rows = database.Source.CreateCommand($"select {Columns} from vault.hold");
+        await using var people = database.Source.CreateCommand($"select {MemberColumns} from vault.hold_subject");
+        var changed = (await Rows.ReadAsync(rows, Row, cancellation)).Where(row => !seals.Matches(row)).Select(row => row.Id);
+        return [.. changed.Concat((await Rows.ReadAsync(people, Member, cancellation)).Where(member => !seals.Matches(member)).Select(member => member.Hold)).Distinct().Order()];
+    }
+
+    public bool IsChanged(HoldRow row) => !seals.Matches(row);
 
     /// <summary>How many open holds somebody should have looked at by now.</summary>
     public async Task<long> CountOverdueAsync(CancellationToken cancellation)
@@ -190,7 +241,11 @@ internal sealed class HoldStore(RequestStore requests, KeyRegistry keys, Subject
     public async Task<IReadOnlyList<RequestRow>> WaitingErasuresAsync(IReadOnlyList<SubjectId> subjects, CancellationToken cancellation) =>
         [.. (await requests.UnfinishedAsync(cancellation)).Where(row => row.Kind == RequestKinds.Erasure && row.Subject is { } subject && subjects.Contains(subject))];
 
+    /// <summary>The case; null when there is none any more, or it does not open (<see cref="IsUnreadable"/>).</summary>
     public string? CaseOf(HoldRow row) => Open(Case, row.Id, row.CaseRef);
+
+    /// <summary>Words that were written of the hold do not open.</summary>
+    public bool IsUnreadable(HoldRow row) => (row.CaseRef is not null && CaseOf(row) is null) || (row.ReleaseRef is not null && ReleaseOf(row) is null);
 
     /// <summary>Why it was released.</summary>
     public string? ReleaseOf(HoldRow row) => Open(Release, row.Id, row.ReleaseRef);
@@ -203,11 +258,12 @@ internal sealed class HoldStore(RequestStore requests, KeyRegistry keys, Subject
 
     // Whose record does not open keeps the others from nothing, and follows once it is repaired.
     private async Task<LogEntry?> TryFollowAsync(
-        NpgsqlConnection connection, NpgsqlTransaction transaction, SubjectKeys subject, LogEntry entry, List<SubjectId> damaged, CancellationToken cancellation)
+        NpgsqlConnection connection, NpgsqlTransaction transaction, SubjectKeys subject, LogEntry entry, Func<IReadOnlyList<HoldFact>, IReadOnlyList<HoldFact>> change, List<SubjectId> damaged,
+        CancellationToken cancellation)
     {
         try
         {
-            return await FollowAsync(connection, transaction, subject, entry, cancellation);
+            return await FollowAsync(connection, transaction, subject, entry, change, cancellation);
         }
         catch (Exception e) when (e is CryptographicException or InvalidDataException)
         {
@@ -222,18 +278,31 @@ internal sealed class HoldStore(RequestStore requests, KeyRegistry keys, Subject
     }
 
     // The person's facts name every hold in force, so that a decision needs no other look.
-    private async Task<LogEntry?> FollowAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, SubjectKeys subject, LogEntry entry, CancellationToken cancellation)
+    private async Task<LogEntry?> FollowAsync(
+        NpgsqlConnection connection, NpgsqlTransaction transaction, SubjectKeys subject, LogEntry entry, Func<IReadOnlyList<HoldFact>, IReadOnlyList<HoldFact>> change, CancellationToken cancellation)
     {
-        if (await SubjectRows.LockAsync(connection, transaction, subject.Subject, cancellation) is null) return null;
-        await using var select = new NpgsqlCommand(
-            $"select {Columns} from vault.hold where released_at is null and hold_id in (select hold_id from vault.hold_subject where subject_id = $1) order by hold_id", connection, transaction)
-        {
-            Parameters = { new() { Value = subject.Subject.Value } },
-        };
-        var holds = (await Rows.ReadAsync(select, Row, cancellation)).ConvertAll(row => row.Scope);
-        if (holds.Count > MostHolds) throw VaultException.InvalidState($"At most {MostHolds} holds may be in force about one person.");
-        var changed = await facts.ChangeAsync(connection, transaction, subject, before => before with { Holds = holds }, cancellation);
+        var changed = await facts.ChangeAsync(connection, transaction, subject, before => before with { Holds = change(before.Holds) }, cancellation);
         return changed is { } done ? entry with { Subject = subject.Tag, Seal = facts.Digest(done.After), RecordVersion = done.After.RowVersion } : null;
+    }
+
+    private static IReadOnlyList<HoldFact> With(IReadOnlyList<HoldFact> holds, HoldRow row) =>
+        holds.Count < MostHolds ? [.. holds, row.Scope with { Id = row.Id }] : throw VaultException.InvalidState($"At most {MostHolds} holds may be in force about one person.");
+
+    // Facts from before holds were named in them have one as it was placed. Of several alike one goes.
+    private static IReadOnlyList<HoldFact> Without(IReadOnlyList<HoldFact> holds, HoldRow row, bool isMember)
+    {
+        var ended = holds.FirstOrDefault(hold => hold.Id == row.Id)
+            ?? (isMember && HoldSeals.IsAdopted(row.Seal) ? holds.FirstOrDefault(hold => hold.Id == Guid.Empty && IsSame(hold, row.Scope)) : null);
+        return [.. holds.Where(hold => !ReferenceEquals(hold, ended))];
+    }
+
+    private static bool IsSame(HoldFact one, HoldFact other) =>
+        one.Items.SequenceEqual(other.Items) && one.Classes.SequenceEqual(other.Classes) && one.Purposes.SequenceEqual(other.Purposes);
+
+    private async Task<ToldHold> ToldAsync(Recipient recipient, HoldRow row, CancellationToken cancellation)
+    {
+        if (recipient != Keeper && (await requests.ToldHoldsAsync(cancellation)).All.GetValueOrDefault(row.Id) is { ReleasedAt: null } told && told.IsAs(row)) return told;
+        throw VaultException.InvalidState("The row of this hold is not what the vault wrote, nor what the log says of it: it stays in force until the row is put back.");
     }
 
     // From the moment that an erasure of the whole is noted there is no way back: such a person is as good as erased.
@@ -268,16 +337,17 @@ internal sealed class HoldStore(RequestStore requests, KeyRegistry keys, Subject
         }
     }
 
-    private static async Task InsertAsync(NpgsqlConnection connection, HoldRow row, CancellationToken cancellation)
+    private async Task InsertAsync(NpgsqlConnection connection, HoldRow row, CancellationToken cancellation)
     {
         await using var command = new NpgsqlCommand(
-            "insert into vault.hold (hold_id, authority, items, classes, purposes, case_ref, people, placed_by, placed_at, review_at, expires_at, log_index) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0)", connection)
+            "insert into vault.hold (hold_id, authority, items, classes, purposes, case_ref, people, placed_by, placed_at, review_at, expires_at, log_index, seal) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, $12)", connection)
         {
             Parameters =
             {
                 new() { Value = row.Id }, new() { Value = row.Authority }, new() { Value = row.Scope.Items.ToArray() }, new() { Value = row.Scope.Classes.ToArray() },
                 new() { Value = row.Scope.Purposes.ToArray() }, new() { Value = row.CaseRef! }, new() { Value = row.People }, new() { Value = row.PlacedBy },
                 new() { Value = row.PlacedAt.UtcDateTime }, new() { Value = row.ReviewAt.UtcDateTime }, Optional(row.ExpiresAt?.UtcDateTime, NpgsqlDbType.TimestampTz),
+                new() { Value = seals.Of(row, HoldSeals.Placed) },
             },
         };
         await command.ExecuteNonQueryAsync(cancellation);
@@ -285,9 +355,9 @@ internal sealed class HoldStore(RequestStore requests, KeyRegistry keys, Subject
 
     private static async Task EndAsync(NpgsqlConnection connection, HoldRow row, CancellationToken cancellation)
     {
-        await using var command = new NpgsqlCommand("update vault.hold set released_at = $2, released_by = $3, release_ref = $4 where hold_id = $1", connection)
+        await using var command = new NpgsqlCommand("update vault.hold set released_at = $2, released_by = $3, release_ref = $4, seal = $5 where hold_id = $1", connection)
         {
-            Parameters = { new() { Value = row.Id }, new() { Value = row.ReleasedAt!.Value.UtcDateTime }, new() { Value = row.ReleasedBy! }, Optional(row.ReleaseRef, NpgsqlDbType.Bytea) },
+            Parameters = { new() { Value = row.Id }, new() { Value = row.ReleasedAt!.Value.UtcDateTime }, new() { Value = row.ReleasedBy! }, Optional(row.ReleaseRef, NpgsqlDbType.Bytea), new() { Value = row.Seal! } },
         };
         await command.ExecuteNonQueryAsync(cancellation);
     }
@@ -298,14 +368,23 @@ internal sealed class HoldStore(RequestStore requests, KeyRegistry keys, Subject
         return (await Rows.ReadAsync(command, Row, cancellation)).FirstOrDefault();
     }
 
-    private static HoldRow Row(NpgsqlDataReader row) => new(
+    internal static HoldRow Row(NpgsqlDataReader row) => new(
         row.GetGuid(0), row.GetString(1), new HoldFact(row.GetFieldValue<int[]>(2), row.GetFieldValue<int[]>(3), row.GetFieldValue<int[]>(4)), row.GetString(7),
         row.GetFieldValue<DateTimeOffset>(8), row.GetFieldValue<DateTimeOffset>(9))
     {
         CaseRef = row.IsDBNull(5) ? null : row.GetFieldValue<byte[]>(5), People = row.GetInt32(6), ExpiresAt = Instant(row, 10),
         ReleasedBy = row.IsDBNull(11) ? null : row.GetString(11), ReleasedAt = Instant(row, 12), LogIndex = row.GetInt64(13),
-        ReleaseRef = row.IsDBNull(14) ? null : row.GetFieldValue<byte[]>(14),
+        ReleaseRef = row.IsDBNull(14) ? null : row.GetFieldValue<byte[]>(14), Seal = row.IsDBNull(15) ? null : row.GetFieldValue<byte[]>(15),
     };
+
+    internal static HoldMember Member(NpgsqlDataReader row) =>
+        new(row.GetGuid(0), new SubjectId(row.GetGuid(1)), row.GetBoolean(2), row.IsDBNull(3) ? null : row.GetFieldValue<byte[]>(3));
+
+    private static async Task<List<HoldMember>> MembersAsync(NpgsqlConnection connection, Guid hold, CancellationToken cancellation)
+    {
+        await using var command = new NpgsqlCommand($"select {MemberColumns} from vault.hold_subject where hold_id = $1 order by subject_id", connection) { Parameters = { new() { Value = hold } } };
+        return await Rows.ReadAsync(command, Member, cancellation);
+    }
 
     private byte[] Seal(string label, Guid hold, string words)
     {
@@ -317,8 +396,15 @@ internal sealed class HoldStore(RequestStore requests, KeyRegistry keys, Subject
     {
         if (words is null) return null;
         using var key = keys.Derive(label);
-        using var opened = SealedValue.OpenSecret(key.Span, words, Context(label, hold, stackalloc byte[AssociatedData.Limit]));
-        return Encoding.UTF8.GetString(opened.Span);
+        try
+        {
+            using var opened = SealedValue.OpenSecret(key.Span, words, Context(label, hold, stackalloc byte[AssociatedData.Limit]));
+            return Encoding.UTF8.GetString(opened.Span);
+        }
+        catch (CryptographicException)
+        {
+            return null;
+        }
     }
 
     private static ReadOnlySpan<byte> Context(string label, Guid hold, Span<byte> buffer) => new AssociatedData(buffer, label).Add(hold).Bytes;

@@ -33,6 +33,9 @@ public sealed record HoldView(
     /// <summary>Why it was released; null once all its people are erased.</summary>
     public string? ReleaseReason { get; init; }
 
+    /// <summary>What is wrong with what is stored of it: <c>changed</c>, the row is not what the vault wrote, <c>unreadable</c>, the case or the reason does not open; else null.</summary>
+    public string? Damage { get; init; }
+
     /// <summary>Approved erasures that wait for it, or for another hold about the same person.</summary>
     public IReadOnlyList<Guid> Deferred { get; init; } = [];
 }
@@ -208,6 +211,7 @@ public sealed class LegalHolds
         row.ReleasedAt is null && row.ReviewAt <= clock.Now, row.LogIndex)
     {
         ReleaseReason = store.ReleaseOf(row),
+        Damage = store.IsChanged(row) ? "changed" : store.IsUnreadable(row) ? "unreadable" : null,
         Deferred = row.ReleasedAt is null ? [.. subjects.SelectMany(subject => waiting[subject])] : [],
     };
 }

@@ -291,6 +291,9 @@ internal sealed class RequestStore(
 
     public Task<byte[]> TagAsync(SubjectId subject, CancellationToken cancellation) => tags.OfAsync(subject, cancellation);
 
+    /// <inheritdoc cref="SubjectTags.HoldsAsync"/>
+    public Task<ToldHolds> ToldHoldsAsync(CancellationToken cancellation) => tags.HoldsAsync(cancellation);
+
     /// <inheritdoc cref="SubjectTags.LoggedAsync"/>
     public Task<LoggedKey> LoggedAsync(SubjectId subject, CancellationToken cancellation) => tags.LoggedAsync(subject, cancellation);
 

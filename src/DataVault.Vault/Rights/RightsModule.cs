@@ -27,8 +27,10 @@ internal static class RightsModule
         services.AddSingleton<SubjectErasure>();
         services.AddSingleton<SubjectLimits>();
         services.AddSingleton<RequestFulfilment>();
+        services.AddHostedService(p => p.GetRequiredService<HoldAdoption>());
         services.AddHostedService(p => p.GetRequiredService<RequestFulfilment>());
         services.AddSingleton<HoldStore>();
+        services.AddSingleton<HoldAdoption>();
         services.AddSingleton<RequestViews>();
         services.AddSingleton(p => new LegalHolds(
             p.GetRequiredService<HoldStore>(), p.GetRequiredService<RequestFulfilment>(), p.GetRequiredService<SubjectReach>(), p.GetRequiredService<VaultClock>()));

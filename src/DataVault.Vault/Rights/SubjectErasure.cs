@@ -118,7 +118,7 @@ internal sealed class SubjectErasure(
 
     /// <summary>
     /// (1) for what does not open, on an officer's word: who ordered it and why stands in the log. Whatever holds the record itself named cannot be read; so none
-    /// may be in force that names the person elsewhere.
+    /// may be in force that names the person elsewhere: neither in the rows nor in the log, which keeps what somebody deleted there.
     /// </summary>
     /// <param name="officer">Who orders it.</param>
     /// <param name="row">A request that waits because of the damage.</param>
@@ -134,11 +134,13 @@ internal sealed class SubjectErasure(
         if (held is null && damaged.Count == 0) throw VaultException.InvalidState("The person's key is destroyed already; the erasure goes on by itself.");
         var logged = held is null ? await store.LoggedAsync(subject, cancellation) : new LoggedKey(held.Tag.ToArray(), held.Commitment);
         var pseudonyms = held is null ? [] : AnalyticsRows.PseudonymsOf(held, keys, part.Policy).ToDictionary(p => p.Domain.Schema, p => p.Pseudonym);
+        // A person whose record does not open is placed under no further hold: what the log tells here does not change before the end.
+        var told = await store.ToldHoldsAsync(cancellation);
         return await store.TransactAsync(async (connection, transaction) =>
         {
             var current = await RequestStore.LockAsync(connection, row.Id, cancellation);
             if (current is not { State: RequestStates.Approved, Kind: RequestKinds.Erasure, Reason: RequestReasons.Damaged }) throw VaultException.InvalidState("The request does not wait for this.");
-            if (await ErasureRows.IsHeldAsync(connection, subject, cancellation)) throw VaultException.InvalidState("A hold in force names this person: end it first.");
+            if (told.IsHeld(logged.Tag) || await ErasureRows.IsHeldAsync(connection, subject, cancellation)) throw VaultException.InvalidState("A hold in force names this person: end it first.");
             var record = await SubjectRows.LockAsync(connection, transaction, subject, cancellation) ?? throw VaultException.NotFound();
             if (held is not null && await IsReadableAsync(record, held, cancellation)) throw VaultException.InvalidState("The record opens; the erasure goes on by itself.");
             await SubjectRows.CloseAsync(connection, subject, cancellation);

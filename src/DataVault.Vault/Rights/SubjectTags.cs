@@ -15,7 +15,7 @@ internal sealed record LoggedKey(byte[] Tag, byte[] Commitment);
 /// People's tags in the log: from their keys, and where a key does not open, from the log itself. The digest of the record needs no key and names the person, so
 /// the entry that bears it tells whose record it is, whatever somebody wrote into other rows.
 /// </summary>
-internal sealed class SubjectTags(VaultDatabase database, KeyRegistry keys, RecordCipher cipher, LogStore store, LogIndexer indexer)
+internal sealed class SubjectTags(VaultDatabase database, KeyRegistry keys, RecordCipher cipher, LogStore store, LogIndexer indexer, LogMirror mirror)
 {
     private const int Step = 1_000;
 
@@ -66,6 +66,9 @@ internal sealed class SubjectTags(VaultDatabase database, KeyRegistry keys, Reco
             ?? throw VaultException.InvalidState("The log does not tell of the making of this person's key.");
         return new LoggedKey(about.Subject.ToArray(), made.KeyCommitment.ToArray());
     }
+
+    /// <summary>Reads the whole log: for what is seldom done and cannot be undone.</summary>
+    public Task<ToldHolds> HoldsAsync(CancellationToken cancellation) => ToldHolds.ReadAsync(store, mirror, cancellation);
 
     private async Task<(SealedRecord Record, DateTimeOffset ChangedAt)> RecordAsync(SubjectId subject, CancellationToken cancellation)
     {

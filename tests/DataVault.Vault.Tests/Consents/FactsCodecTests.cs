@@ -36,6 +36,21 @@ public sealed class FactsCodecTests
     }
 
     [Fact]
+    public void Which_holds_they_are_comes_back_as_it_went_in()
+    {
+        var id = Guid.NewGuid();
+        var facts = DecisionFacts.None with { Holds = [new([1], [], [8]), new([2], [3], []) { Id = id }], RelatedTo = [new("assigned-agent", "desk")] };
+        var bytes = FactsCodec.Encode(facts);
+        var back = FactsCodec.Decode(bytes);
+        Assert.Equal(5, bytes[0]);
+        Assert.Equal([Guid.Empty, id], back.Holds.Select(hold => hold.Id));
+        Assert.Equal([1, 2], back.Holds.SelectMany(hold => hold.Items));
+        Assert.Equal(facts.RelatedTo, back.RelatedTo);
+        for (var length = 0; length < bytes.Length; length++) Assert.Throws<CryptographicException>(() => FactsCodec.Decode(bytes.AsSpan(0, length)));
+        Assert.Throws<CryptographicException>(() => FactsCodec.Decode([.. bytes, 0]));
+    }
+
+    [Fact]
     public void Where_people_stand_comes_back_as_it_went_in_and_costs_nothing_where_nothing_is_known()
     {
         var facts = DecisionFacts.None with { Traits = new("eu", null, "house", null), RelatedTo = [new("assigned-agent", "agent-7"), new("assigned-agent", "desk")], Child = false };

@@ -99,6 +99,21 @@ public sealed class DamagedPeopleTests : IAsyncLifetime
         await world.Vault.AssertSoundAsync();
     }
 
+    [Theory]
+    [InlineData("delete from vault.hold_subject")]
+    [InlineData("delete from vault.hold_subject; delete from vault.hold")]
+    [InlineData("update vault.hold set released_at = placed_at, released_by = 'nobody'")]
+    [InlineData("delete from vault.hold_subject; delete from audit.entry_index")]
+    public async Task Nothing_is_ordered_while_the_log_has_a_hold_in_force_whatever_somebody_did_to_its_rows(string attack)
+    {
+        await HoldAsync();
+        await DamageRecordAsync();
+        var request = await EraseAsync();
+        await world.VaultSqlAsync(attack);
+        Assert.Equal("invalid-state", (await Assert.ThrowsAsync<VaultException>(() => OrderAsync(request.Id))).Slug);
+        Assert.Equal(["1"], await world.KeysListAsync($"select count(*)::text from keys.subject_key where subject_id = '{ada}'"));
+    }
+
     [Fact]
     public async Task A_hold_ends_although_a_record_does_not_open_which_follows_once_it_is_repaired()
     {
