@@ -28,7 +28,7 @@ namespace DataVault.Issuer;
 public sealed record IssuerEndpoints(
     IEndpointConventionBuilder SignIn, IEndpointConventionBuilder Token, IEndpointConventionBuilder Browser, IEndpointConventionBuilder Metadata);
 
-/// <summary>Puts the issuer into a host. The host provides <see cref="IServiceKeys"/>, and <see cref="ISignInAudit"/> unless logging is enough.</summary>
+/// <summary>Puts the issuer into a host. The host provides <see cref="IServiceKeys"/>, <see cref="ISealingMark"/>, and <see cref="ISignInAudit"/> unless logging is enough.</summary>
 public static class IssuerModule
 {
     private const int LargestForm = 16 * 1024;
@@ -61,9 +61,11 @@ public static class IssuerModule
     {
         services.AddSingleton(_ => IssuerDatabase.Open(options.Connection));
         services.AddDbContext<IssuerDbContext>((provider, builder) =>
-            IssuerDbContext.Configure(builder.UseNpgsql(provider.GetRequiredService<IssuerDatabase>().Source)));
+            IssuerDbContext.Configure(builder.UseNpgsql(provider.GetRequiredService<IssuerDatabase>().Source))
+                .AddInterceptors(new AccountSealing(provider.GetRequiredService<IssuerSecrets>())));
         services.AddSingleton<IssuerSecrets>().AddSingleton<SigningKeys>();
-        services.AddSingleton<ChangeLedger>().AddHostedService<ChangeRelay>();
+        services.AddHostedService<FirstSealing>().AddSingleton<ChangeLedger>().AddHostedService<ChangeRelay>();
+        services.AddSingleton(p => new IssuerCheck(p.GetRequiredService<IssuerDatabase>(), p.GetRequiredService<IssuerSecrets>(), p.GetRequiredService<ISealingMark>()));
         services.AddDataProtection().SetApplicationName("DataVault");
         services.AddSingleton<IConfigureOptions<KeyManagementOptions>, KeyRingOptions>();
         services.AddAntiforgery();
@@ -95,7 +97,7 @@ public static class IssuerModule
         services.AddSingleton<Revocations>().AddSingleton<TokenWriter>().AddSingleton<Authorisations>();
         services.AddSingleton(p => new ClientRegistry(
             p.GetRequiredService<IssuerDatabase>(), p.GetRequiredService<Revocations>(), p.GetRequiredService<ChangeLedger>(),
-            p.GetRequiredService<IssuerOptions>(), p.GetRequiredService<TimeProvider>(), p.GetRequiredService<IRandomBytes>()));
+            p.GetRequiredService<IssuerOptions>(), p.GetRequiredService<TimeProvider>(), p.GetRequiredService<IssuerSecrets>()));
         services.AddSingleton(p => new AccessTokenValidator(
             p.GetRequiredService<SigningKeys>(), p.GetRequiredService<Revocations>(), p.GetRequiredService<IssuerOptions>(),
             p.GetRequiredService<TimeProvider>()));

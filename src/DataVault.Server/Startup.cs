@@ -146,8 +146,11 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
                     print("Note: " + note);
                 foreach (var finding in report.Findings)
                     print($"WRONG {finding}");
-                print(report.Ok ? "The databases, the log, the journal and the packages agree." : "The vault is not sound.");
-                sound = report.Ok;
+                var foreign = await app.Services.GetRequiredService<IssuerCheck>().RunAsync(stop);
+                foreach (var line in foreign)
+                    print($"WRONG {new CheckFinding("sign-ins", line)}");
+                sound = report.Ok && foreign.Count == 0;
+                print(sound ? "The databases, the log, the journal and the packages agree." : "The vault is not sound.");
             },
             stop);
         return sound;
@@ -323,6 +326,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
             begun ?? folder.Required());
         services.AddSingleton<ISignInAudit, SignInAudit>();
         services.AddSingleton<ISubjectAccounts, SubjectAccounts>();
+        services.AddSingleton<ISealingMark, SealingMark>();
         services.AddSingleton<IRecipientCalls>(p => new RecipientCalls(channel is null ? recipients : [.. recipients, channel], p.GetRequiredService<TimeProvider>()));
         services.AddIssuer(new IssuerOptions
         {

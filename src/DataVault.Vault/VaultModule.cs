@@ -66,6 +66,7 @@ public static class VaultModule
         services.AddSingleton<VaultKeyring>();
         services.AddSingleton<KeyRegistry>();
         services.AddSingleton<IServiceKeys>(provider => provider.GetRequiredService<KeyRegistry>());
+        services.AddSingleton(p => new OnceBook(p.GetRequiredService<KeysDatabase>(), p.GetRequiredService<TimeProvider>()));
         services.AddSingleton<RecordCipher>();
         services.AddSingleton<EpochRotation>();
         AddRotations(services);

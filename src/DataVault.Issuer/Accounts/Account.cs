@@ -21,6 +21,9 @@ internal sealed class Account : IdentityUser<Guid>
 
     public DateTimeOffset CreatedAt { get; set; }
 
+    /// <summary><see cref="Keys.RowSeals"/>.</summary>
+    public byte[]? Seal { get; set; }
+
     /// <summary>What tokens and the log call this person: the role, never a name.</summary>
     public string DisplayName => string.Join(", ", Roles);
 

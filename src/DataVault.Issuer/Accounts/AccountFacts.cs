@@ -1,3 +1,4 @@
+using DataVault.Issuer.Keys;
 using DataVault.Issuer.Storage;
 using Npgsql;
 
@@ -8,7 +9,8 @@ internal sealed record AccountFacts(
     Guid Id, Realm Realm, string[] Roles, Guid? SubjectId, string SecurityStamp, DateTimeOffset? LockoutEnd, bool MustChangePassword)
 {
     /// <summary>For queries that join <c>issuer.account a</c>; <see cref="Read"/> expects them at the given column.</summary>
-    public const string Columns = "a.id, a.realm, a.roles, a.subject_id, a.security_stamp, a.lockout_end, a.one_time_until IS NOT NULL";
+    public const string Columns =
+        "a.id, a.user_name, a.handle, a.realm, a.roles, a.subject_id, a.password_hash, a.one_time_until, a.security_stamp, a.lockout_end, a.email_sealed, a.seal";
 
     public string DisplayName => string.Join(", ", Roles);
 
@@ -17,12 +19,23 @@ internal sealed record AccountFacts(
     public static AccountFacts Of(Account a) =>
         new(a.Id, a.Realm, a.Roles, a.SubjectId, a.SecurityStamp!, a.LockoutEnd, a.OneTimeUntil is not null);
 
-    public static AccountFacts Read(NpgsqlDataReader r, int at = 0) => new(
-        r.GetGuid(at),
-        RealmNames.TryParse(r.GetString(at + 1), out var realm) ? realm : throw new InvalidOperationException("Unknown realm in the account table."),
-        (string[])r[at + 2],
-        r.Optional<Guid>(at + 3),
-        r.GetString(at + 4),
-        r.Optional<DateTimeOffset>(at + 5),
-        r.GetBoolean(at + 6));
+    /// <summary>Null when the account is not as the vault wrote it.</summary>
+    public static AccountFacts? Read(NpgsqlDataReader r, RowSeals seals, int at = 0) => Row(r, at) is var account && seals.Hold(account) ? Of(account) : null;
+
+    /// <summary>The columns as they stand.</summary>
+    public static Account Row(NpgsqlDataReader r, int at = 0) => new()
+    {
+        Id = r.GetGuid(at),
+        UserName = r.GetString(at + 1),
+        NormalizedUserName = r.GetString(at + 2),
+        Realm = RealmNames.TryParse(r.GetString(at + 3), out var realm) ? realm : throw new InvalidOperationException("Unknown realm in the account table."),
+        Roles = (string[])r[at + 4],
+        SubjectId = r.Optional<Guid>(at + 5),
+        PasswordHash = r.OptionalReference<string>(at + 6),
+        OneTimeUntil = r.Optional<DateTimeOffset>(at + 7),
+        SecurityStamp = r.OptionalReference<string>(at + 8),
+        LockoutEnd = r.Optional<DateTimeOffset>(at + 9),
+        EmailSealed = (byte[])r[at + 10],
+        Seal = r.OptionalReference<byte[]>(at + 11),
+    };
 }

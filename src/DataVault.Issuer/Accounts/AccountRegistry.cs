@@ -126,7 +126,8 @@ public sealed class AccountRegistry
     public async Task RemoveAsync(Guid id, IssuerParty actor, CancellationToken cancellationToken = default)
     {
         await using var work = new Work(scopes);
-        await RemoveAsync(work, await work.RequireAsync(id), actor, cancellationToken);
+        // One that is not as the vault wrote it must be removable too.
+        await RemoveAsync(work, await work.AnyAsync(id), actor, cancellationToken);
     }
 
     /// <summary>Removes what the issuer holds of an erased customer; nothing happens when there is nothing.</summary>
@@ -140,7 +141,7 @@ public sealed class AccountRegistry
     internal async Task<AccountFacts?> FactsAsync(Guid id, CancellationToken cancellationToken)
     {
         await using var work = new Work(scopes);
-        return await work.Users.Users.AsNoTracking().FirstOrDefaultAsync(a => a.Id == id, cancellationToken) is { } account ? AccountFacts.Of(account) : null;
+        return await work.Users.Users.AsNoTracking().FirstOrDefaultAsync(a => a.Id == id, cancellationToken) is { } account && secrets.Rows.Hold(account) ? AccountFacts.Of(account) : null;
     }
 
     // Rows that hang on the account (sessions, authorisations, codes, tokens) go by cascade.
@@ -225,9 +226,14 @@ public sealed class AccountRegistry
         public IssuerDbContext Context => scope.ServiceProvider.GetRequiredService<IssuerDbContext>();
         public UserManager<Account> Users => scope.ServiceProvider.GetRequiredService<UserManager<Account>>();
         public PasswordSignIn SignIn => scope.ServiceProvider.GetRequiredService<PasswordSignIn>();
+        private IssuerSecrets Secrets => scope.ServiceProvider.GetRequiredService<IssuerSecrets>();
         public Revocations Revocations => scope.ServiceProvider.GetRequiredService<Revocations>();
 
+        /// <summary>An account that is as the vault wrote it; any other is as good as absent.</summary>
         public async Task<Account> RequireAsync(Guid id) =>
+            await AnyAsync(id) is var account && Secrets.Rows.Hold(account) ? account : throw IssuerException.NotFound("account");
+
+        public async Task<Account> AnyAsync(Guid id) =>
             await Users.Users.FirstOrDefaultAsync(a => a.Id == id) ?? throw IssuerException.NotFound("account");
 
         /// <summary>Keeps what was changed of the account, and ends all that was begun before.</summary>

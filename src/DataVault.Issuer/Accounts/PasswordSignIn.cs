@@ -16,7 +16,8 @@ internal sealed class PasswordSignIn(
     public async Task<AccountFacts?> CheckAsync(Realm realm, string email, string password, CancellationToken cancellationToken)
     {
         var handle = secrets.Handle(realm, email);
-        var account = await users.FindByNameAsync(handle);
+        // Nor is there an account that is not as the vault wrote it.
+        var account = await users.FindByNameAsync(handle) is { } found && secrets.Rows.Hold(found) ? found : null;
         var reason = await RefusalAsync(account, handle, password, cancellationToken);
         await RecordAsync(realm, account, reason, cancellationToken);
         if (reason is not null) return null;

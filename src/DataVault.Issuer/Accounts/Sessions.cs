@@ -3,6 +3,7 @@ using DataVault.Issuer.Keys;
 using DataVault.Issuer.Protocol;
 using DataVault.Issuer.Storage;
 using Microsoft.AspNetCore.Http;
+using Npgsql;
 
 namespace DataVault.Issuer.Accounts;
 
@@ -14,7 +15,7 @@ internal sealed record Session(Guid Id, AccountFacts Account, int Assurance, Dat
 /// time is up, when its account is switched off, and when the account's security stamp changes (a new password).
 /// </summary>
 internal sealed class Sessions(
-    IssuerDatabase database, Authorisations authorisations, IssuerOptions options, TimeProvider clock, IRandomBytes random)
+    IssuerDatabase database, Authorisations authorisations, IssuerOptions options, TimeProvider clock, IssuerSecrets secrets)
 {
     private static readonly TimeSpan SeenGrain = TimeSpan.FromMinutes(1);
 
@@ -25,15 +26,16 @@ internal sealed class Sessions(
     {
         if (context.Request.Cookies[CookieName] is not { Length: > 0 and <= 64 } value) return null;
         var now = clock.GetUtcNow();
+        var hash = BearerValue.Hash(value);
         var found = await database.FirstAsync(
             $"""
-            SELECT s.id, s.assurance, s.auth_time, s.expires_at, s.seen_at, {AccountFacts.Columns}
+            SELECT s.id, s.assurance, s.auth_time, s.expires_at, s.seen_at, s.seal, {AccountFacts.Columns}
             FROM issuer.session s JOIN issuer.account a ON a.id = s.account_id AND a.security_stamp = s.security_stamp
             WHERE s.token_hash = $1 AND s.expires_at > $2 AND s.seen_at > $3
             """,
-            r => new Seen(new Session(r.GetGuid(0), AccountFacts.Read(r, 5), r.GetInt32(1), r.Time(2), r.Time(3)), r.Time(4)),
+            r => Read(r, hash),
             context.RequestAborted,
-            BearerValue.Hash(value),
+            hash,
             now,
             now - options.SessionIdle);
         if (found is null || found.Session.Account.IsDisabled(now)) return null;
@@ -45,20 +47,24 @@ internal sealed class Sessions(
     public async Task StartAsync(HttpContext context, AccountFacts account)
     {
         if (await CurrentAsync(context) is { } former) await RemoveAsync(former, context.RequestAborted);
-        var value = BearerValue.New(random);
+        var value = BearerValue.New(secrets.Random);
         var now = clock.GetUtcNow();
+        var hash = BearerValue.Hash(value);
+        var session = new Session(Uuid.Version7(clock, secrets.Random), account, 1, now, now + options.SessionLifetime);
         await database.ExecuteAsync(
             """
-            INSERT INTO issuer.session (id, token_hash, account_id, security_stamp, assurance, auth_time, seen_at, expires_at)
-            VALUES ($1, $2, $3, $4, 1, $5, $5, $6)
+            INSERT INTO issuer.session (id, token_hash, account_id, security_stamp, assurance, auth_time, seen_at, expires_at, seal)
+            VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $8)
             """,
             context.RequestAborted,
-            Uuid.Version7(clock, random),
-            BearerValue.Hash(value),
+            session.Id,
+            hash,
             account.Id,
             account.SecurityStamp,
+            session.Assurance,
             now,
-            now + options.SessionLifetime);
+            session.ExpiresAt,
+            secrets.Rows.Of(session, hash));
         context.Response.Cookies.Append(CookieName, value, Cookie());
     }
 
@@ -80,6 +86,13 @@ internal sealed class Sessions(
     // Lax, not Strict: the browser comes to /connect/authorize by a link from the application.
     private CookieOptions Cookie() =>
         new() { HttpOnly = true, Secure = options.Secure, SameSite = SameSiteMode.Lax, Path = "/", IsEssential = true };
+
+    private Seen? Read(NpgsqlDataReader r, byte[] hash)
+    {
+        if (AccountFacts.Read(r, secrets.Rows, 6) is not { } account) return null;
+        var session = new Session(r.GetGuid(0), account, r.GetInt32(1), r.Time(2), r.Time(3));
+        return secrets.Rows.Hold("session", r.OptionalReference<byte[]>(5), secrets.Rows.Of(session, hash)) ? new Seen(session, r.Time(4)) : null;
+    }
 
     private sealed record Seen(Session Session, DateTimeOffset SeenAt);
 }

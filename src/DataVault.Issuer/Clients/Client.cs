@@ -1,12 +1,17 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using DataVault.Issuer.Keys;
+using DataVault.Issuer.Storage;
+using Npgsql;
 
 namespace DataVault.Issuer.Clients;
 
 /// <summary>A client as the protocol needs it.</summary>
-internal sealed record Client(RegisteredClient Public, byte[]? SecretHash, byte[]? FormerSecretHash, DateTimeOffset? FormerSecretUntil)
+internal sealed record Client(RegisteredClient Public, byte[]? SecretHash, byte[]? FormerSecretHash, DateTimeOffset? FormerSecretUntil, byte[]? Seal)
 {
+    public const string Columns =
+        "client_id, name, roles, purposes, grant_types, redirect_uris, sign_out_uris, created_at, secret_hash, former_secret_hash, former_secret_until, seal";
+
     private static readonly byte[] NoHash = new byte[32];
 
     public string Id => Public.Registration.Id;
@@ -14,6 +19,16 @@ internal sealed record Client(RegisteredClient Public, byte[]? SecretHash, byte[
 
     /// <summary>A program on people's own machines, which can keep no secret (RFC 6749 §2.1).</summary>
     public bool IsProgram => SecretHash is null;
+
+    public static Client Read(NpgsqlDataReader r) => new(
+        new RegisteredClient(
+            new ClientRegistration(
+                r.GetString(0), r.GetString(1), (string[])r[2], (string[])r[3], (string[])r[4], (string[])r[5], (string[])r[6], r.IsDBNull(8)),
+            r.Time(7)),
+        r.OptionalReference<byte[]>(8),
+        r.OptionalReference<byte[]>(9),
+        r.Optional<DateTimeOffset>(10),
+        r.OptionalReference<byte[]>(11));
 
     public bool Allows(string grantType) => Public.Registration.GrantTypes.Contains(grantType);
 

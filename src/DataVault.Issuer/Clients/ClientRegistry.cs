@@ -1,5 +1,4 @@
 using System.Text.RegularExpressions;
-using DataVault.Cryptography;
 using DataVault.Issuer.Clients;
 using DataVault.Issuer.Keys;
 using DataVault.Issuer.Storage;
@@ -46,20 +45,17 @@ public sealed record RegisteredClient(ClientRegistration Registration, DateTimeO
 /// <summary>Applications that may ask for tokens. Secrets are shown once, when they are made.</summary>
 public sealed partial class ClientRegistry
 {
-    private const string Columns =
-        "client_id, name, roles, purposes, grant_types, redirect_uris, sign_out_uris, created_at, secret_hash, former_secret_hash, former_secret_until";
-
     private readonly IssuerDatabase database;
     private readonly Revocations revocations;
     private readonly ChangeLedger changes;
     private readonly IssuerOptions options;
     private readonly TimeProvider clock;
-    private readonly IRandomBytes random;
+    private readonly IssuerSecrets secrets;
 
     internal ClientRegistry(
-        IssuerDatabase database, Revocations revocations, ChangeLedger changes, IssuerOptions options, TimeProvider clock, IRandomBytes random) =>
-        (this.database, this.revocations, this.changes, this.options, this.clock, this.random) =
-        (database, revocations, changes, options, clock, random);
+        IssuerDatabase database, Revocations revocations, ChangeLedger changes, IssuerOptions options, TimeProvider clock, IssuerSecrets secrets) =>
+        (this.database, this.revocations, this.changes, this.options, this.clock, this.secrets) =
+        (database, revocations, changes, options, clock, secrets);
 
     /// <summary>Registers an application and returns its secret.</summary>
     /// <exception cref="IssuerException">conflict, invalid-fields.</exception>
@@ -67,8 +63,8 @@ public sealed partial class ClientRegistry
     {
         Check(registration, options);
         if (registration.IsProgram) throw IssuerException.Invalid("A program has no secret to be registered with.");
-        if (await FindAsync(registration.Id, cancellationToken) is not null) throw IssuerException.Conflict("a client");
-        var secret = BearerValue.New(random);
+        if (await AnyAsync(registration.Id, cancellationToken) is not null) throw IssuerException.Conflict("a client");
+        var secret = BearerValue.New(secrets.Random);
         await ChangeAsync(
             registration,
             actor,
@@ -106,31 +102,26 @@ public sealed partial class ClientRegistry
                 secret,
                 """
                 ON CONFLICT (client_id) DO UPDATE SET name = $2, roles = $3, purposes = $4, grant_types = $5, redirect_uris = $6, sign_out_uris = $7,
-                    secret_hash = $9, former_secret_hash = NULL, former_secret_until = NULL
+                    secret_hash = $9, former_secret_hash = NULL, former_secret_until = NULL, seal = $10
                 """,
                 cancellationToken),
             cancellationToken);
     }
 
     public async Task<IReadOnlyList<RegisteredClient>> ListAsync(CancellationToken cancellationToken = default) =>
-        [.. (await database.ListAsync($"SELECT {Columns} FROM issuer.client ORDER BY client_id", Read, cancellationToken)).Select(c => c.Public)];
+        [.. (await database.ListAsync($"SELECT {Client.Columns} FROM issuer.client ORDER BY client_id", Client.Read, cancellationToken)).Select(c => c.Public)];
 
     /// <summary>A new secret; the former one works for <see cref="IssuerOptions.SecretOverlap"/>, so that the application can change over.</summary>
     public async Task<string> RotateSecretAsync(string id, IssuerParty actor, CancellationToken cancellationToken = default)
     {
         var client = await FindAsync(id, cancellationToken) ?? throw IssuerException.NotFound("client");
         if (client.IsProgram) throw IssuerException.Invalid("A program has no secret.");
-        var secret = BearerValue.New(random);
+        var secret = BearerValue.New(secrets.Random);
         await ChangeAsync(
             client.Public.Registration,
             actor,
             "secret-rotated",
-            transaction => transaction.ExecuteAsync(
-                "UPDATE issuer.client SET former_secret_hash = secret_hash, former_secret_until = $3, secret_hash = $2 WHERE client_id = $1",
-                cancellationToken,
-                id,
-                BearerValue.Hash(secret),
-                clock.GetUtcNow() + options.SecretOverlap),
+            transaction => ReplaceSecretAsync(transaction, client, secret, cancellationToken),
             cancellationToken);
         return secret;
     }
@@ -138,7 +129,8 @@ public sealed partial class ClientRegistry
     /// <summary>Removes an application; tokens that it holds stop working, and so do those of people who signed in through it.</summary>
     public async Task RemoveAsync(string id, IssuerParty actor, CancellationToken cancellationToken = default)
     {
-        var client = await FindAsync(id, cancellationToken) ?? throw IssuerException.NotFound("client");
+        // One that is not as the vault wrote it must be removable too.
+        var client = await AnyAsync(id, cancellationToken) ?? throw IssuerException.NotFound("client");
         await ChangeAsync(
             client.Public.Registration,
             actor,
@@ -151,17 +143,38 @@ public sealed partial class ClientRegistry
             cancellationToken);
     }
 
-    internal Task<Client?> FindAsync(string id, CancellationToken cancellationToken) =>
-        database.FirstAsync($"SELECT {Columns} FROM issuer.client WHERE client_id = $1", Read, cancellationToken, id);
+    /// <summary>A client that is as the vault wrote it; any other is as good as absent.</summary>
+    internal async Task<Client?> FindAsync(string id, CancellationToken cancellationToken) =>
+        await AnyAsync(id, cancellationToken) is { } client && secrets.Rows.Hold(client) ? client : null;
 
-    private static async Task<int> InsertAsync(
+    private Task<Client?> AnyAsync(string id, CancellationToken cancellationToken) =>
+        database.FirstAsync($"SELECT {Client.Columns} FROM issuer.client WHERE client_id = $1", Client.Read, cancellationToken, id);
+
+    // The seal that was checked is asked for, so that nothing that was changed since is vouched for.
+    private async Task ReplaceSecretAsync(IssuerTransaction transaction, Client client, string secret, CancellationToken cancellationToken)
+    {
+        var next = client with { SecretHash = BearerValue.Hash(secret), FormerSecretHash = client.SecretHash, FormerSecretUntil = clock.GetUtcNow() + options.SecretOverlap };
+        var changed = await transaction.ExecuteAsync(
+            "UPDATE issuer.client SET former_secret_hash = $2, former_secret_until = $3, secret_hash = $4, seal = $5 WHERE client_id = $1 AND seal = $6",
+            cancellationToken,
+            client.Id,
+            next.FormerSecretHash,
+            next.FormerSecretUntil,
+            next.SecretHash,
+            secrets.Rows.Of(next),
+            client.Seal);
+        if (changed == 0) throw IssuerException.Conflict("a newer secret");
+    }
+
+    private async Task<int> InsertAsync(
         IssuerTransaction transaction, ClientRegistration r, DateTimeOffset now, string? secret, string onConflict, CancellationToken cancellationToken)
     {
         await Revocations.LiftAsync(transaction, Revocations.OfClient(r.Id), cancellationToken);
+        var client = new Client(new RegisteredClient(r, now), secret is null ? null : BearerValue.Hash(secret), null, null, null);
         return await transaction.ExecuteAsync(
             $"""
-            INSERT INTO issuer.client (client_id, name, roles, purposes, grant_types, redirect_uris, sign_out_uris, created_at, secret_hash)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) {onConflict}
+            INSERT INTO issuer.client (client_id, name, roles, purposes, grant_types, redirect_uris, sign_out_uris, created_at, secret_hash, seal)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) {onConflict}
             """,
             cancellationToken,
             r.Id,
@@ -172,7 +185,8 @@ public sealed partial class ClientRegistry
             r.RedirectUris.ToArray(),
             r.SignOutUris.ToArray(),
             now,
-            secret is null ? null : BearerValue.Hash(secret));
+            client.SecretHash,
+            secrets.Rows.Of(client));
     }
 
     private async Task ChangeAsync(
@@ -181,15 +195,6 @@ public sealed partial class ClientRegistry
         await changes.MakeAsync(new IssuerChange(actor, new IssuerParty(Realm.Application, r.Id, r.Name), what), work, cancellationToken);
         revocations.Forget();
     }
-
-    private static Client Read(NpgsqlDataReader r) => new(
-        new RegisteredClient(
-            new ClientRegistration(
-                r.GetString(0), r.GetString(1), (string[])r[2], (string[])r[3], (string[])r[4], (string[])r[5], (string[])r[6], r.IsDBNull(8)),
-            r.Time(7)),
-        r.OptionalReference<byte[]>(8),
-        r.OptionalReference<byte[]>(9),
-        r.Optional<DateTimeOffset>(10));
 
     private static void Check(ClientRegistration r, IssuerOptions options)
     {

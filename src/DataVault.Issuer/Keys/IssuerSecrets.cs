@@ -2,19 +2,35 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using DataVault.Cryptography;
+using Microsoft.Extensions.Logging;
 
 namespace DataVault.Issuer.Keys;
 
 /// <summary>
-/// The keys that the issuer gets from the vault's root: one to find accounts by address, one to seal what it must be able to read again.
+/// The keys that the issuer gets from the vault's root: one to find accounts by address, one to seal what it must be able to read again, one to vouch for rows
+/// (<see cref="RowSeals"/>).
 /// They are derived on first use, because the vault opens its key registry after the services are built.
 /// </summary>
-internal sealed class IssuerSecrets(IServiceKeys keys, IRandomBytes random) : IDisposable
+internal sealed class IssuerSecrets : IDisposable
 {
     private const uint KeyVersion = 1;
 
-    private readonly Lazy<SecretBytes> index = new(() => keys.Derive("issuer/account-index"));
-    private readonly Lazy<SecretBytes> seal = new(() => keys.Derive("issuer/seal"));
+    private readonly Lazy<SecretBytes> index;
+    private readonly Lazy<SecretBytes> seal;
+    private readonly Lazy<SecretBytes> rows;
+
+    public IssuerSecrets(IServiceKeys keys, IRandomBytes random, ILogger<RowSeals> logger)
+    {
+        index = new(() => keys.Derive("issuer/account-index"));
+        seal = new(() => keys.Derive("issuer/seal"));
+        rows = new(() => keys.Derive("issuer/rows"));
+        (Random, Rows) = (random, new RowSeals(rows, logger));
+    }
+
+    /// <summary>For ids and bearer values.</summary>
+    public IRandomBytes Random { get; }
+
+    public RowSeals Rows { get; }
 
     /// <summary>Base32 of HMAC-SHA-256(index key, realm ‖ 0 ‖ normalised address).</summary>
     public string Handle(Realm realm, string email)
@@ -27,7 +43,7 @@ internal sealed class IssuerSecrets(IServiceKeys keys, IRandomBytes random) : ID
     public byte[] Seal(string context, ReadOnlySpan<byte> plaintext)
     {
         var aad = new AssociatedData(stackalloc byte[AssociatedData.Limit], "issuer").Add(Encoding.UTF8.GetBytes(context));
-        return SealedValue.Seal(seal.Value.Span, KeyVersion, 0, plaintext, aad.Bytes, random);
+        return SealedValue.Seal(seal.Value.Span, KeyVersion, 0, plaintext, aad.Bytes, Random);
     }
 
     public SecretBytes Open(string context, ReadOnlySpan<byte> value)
@@ -40,6 +56,7 @@ internal sealed class IssuerSecrets(IServiceKeys keys, IRandomBytes random) : ID
     {
         if (index.IsValueCreated) index.Value.Dispose();
         if (seal.IsValueCreated) seal.Value.Dispose();
+        if (rows.IsValueCreated) rows.Value.Dispose();
     }
 
     // Both parts are folded: no provider that people use tells apart two mailboxes by letter case, and people type either.

@@ -9,27 +9,29 @@ using Microsoft.Extensions.Options;
 
 namespace DataVault.Issuer.Keys;
 
-/// <summary>DataProtection's key ring in PostgreSQL, so that every process shares it, sealed under the vault's root (without an encryptor it would lie in clear).</summary>
+/// <summary>DataProtection's key ring in PostgreSQL, so that every process shares it, sealed under the vault's root (without an encryptor it would lie in clear), and with a seal over each row: its XML names types to be made.</summary>
 internal sealed class KeyRingOptions(IssuerDatabase database, IssuerSecrets secrets) : IConfigureOptions<KeyManagementOptions>
 {
     public void Configure(KeyManagementOptions options)
     {
-        options.XmlRepository = new KeyRingRepository(database);
+        options.XmlRepository = new KeyRingRepository(database, secrets.Rows);
         options.XmlEncryptor = new KeyRingEncryptor(secrets);
     }
 }
 
-internal sealed class KeyRingRepository(IssuerDatabase database) : IXmlRepository
+internal sealed class KeyRingRepository(IssuerDatabase database, RowSeals seals) : IXmlRepository
 {
     public IReadOnlyCollection<XElement> GetAllElements() =>
-        database.List("SELECT xml FROM issuer.data_protection_key", r => XElement.Parse(r.GetString(0)));
+    [
+        .. database.List("SELECT xml, seal FROM issuer.data_protection_key", r => (Xml: r.GetString(0), Seal: r.OptionalReference<byte[]>(1)))
+            .Where(row => seals.Hold("data_protection_key", row.Seal, seals.OfKeyRing(row.Xml))).Select(row => XElement.Parse(row.Xml)),
+    ];
 
-    public void StoreElement(XElement element, string friendlyName) =>
-        database.List(
-            "INSERT INTO issuer.data_protection_key (name, xml) VALUES ($1, $2)",
-            r => 0,
-            friendlyName,
-            element.ToString(SaveOptions.DisableFormatting));
+    public void StoreElement(XElement element, string friendlyName)
+    {
+        var xml = element.ToString(SaveOptions.DisableFormatting);
+        database.List("INSERT INTO issuer.data_protection_key (name, xml, seal) VALUES ($1, $2, $3)", r => 0, friendlyName, xml, seals.OfKeyRing(xml));
+    }
 }
 
 internal sealed class KeyRingEncryptor(IssuerSecrets secrets) : IXmlEncryptor

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using DataVault.Cryptography;
 using DataVault.Issuer.Storage;
+using Microsoft.Extensions.Logging;
 using Microsoft.IdentityModel.Tokens;
 using Npgsql;
 
@@ -12,7 +13,7 @@ namespace DataVault.Issuer.Keys;
 /// Keys are made when one is needed; processes share them through the table.
 /// </summary>
 internal sealed class SigningKeys(
-    IssuerDatabase database, IssuerSecrets secrets, IssuerOptions options, TimeProvider clock, IRandomBytes random) : IDisposable
+    IssuerDatabase database, IssuerSecrets secrets, IssuerOptions options, TimeProvider clock, ILogger<SigningKeys> logger) : IDisposable
 {
     private static readonly TimeSpan SnapshotLife = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan UnknownKeyPause = TimeSpan.FromSeconds(10);
@@ -69,8 +70,21 @@ internal sealed class SigningKeys(
         return new Snapshot(keys, clock.GetUtcNow());
     }
 
-    // Keeps the key objects of the former snapshot: IdentityModel caches its signature providers by them.
-    private Task<List<PublishedKey>> ReadAsync(Snapshot former, CancellationToken cancellationToken) => database.ListAsync(
+    // Keeps the key objects of the former snapshot: IdentityModel caches its signature providers by them. A public key that the vault holds no private one of is
+    // somebody else's, whoever put it there.
+    private async Task<List<PublishedKey>> ReadAsync(Snapshot former, CancellationToken cancellationToken)
+    {
+        var keys = await ListAsync(former, cancellationToken);
+        foreach (var foreign in keys.Where(key => !former.Keys.Contains(key) && !key.IsPair(secrets)).ToList())
+        {
+            logger.LogError("The signing key {Kid} is not the vault's, and is refused: run check, and find out who can write into the database.", foreign.Kid);
+            keys.Remove(foreign);
+        }
+
+        return keys;
+    }
+
+    private Task<List<PublishedKey>> ListAsync(Snapshot former, CancellationToken cancellationToken) => database.ListAsync(
         """
         SELECT kid, public_key, private_sealed, active_from, retires_at
         FROM issuer.signing_key WHERE expires_at > $1 ORDER BY active_from, kid
@@ -109,7 +123,7 @@ internal sealed class SigningKeys(
     private NpgsqlCommand InsertCommand(NpgsqlConnection connection, NpgsqlTransaction transaction, DateTimeOffset activeFrom)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var kid = Uuid.Version7(clock, random).ToString("N");
+        var kid = Uuid.Version7(clock, secrets.Random).ToString("N");
         var privateKey = key.ExportPkcs8PrivateKey();
         var retiresAt = activeFrom + options.SigningKeyLifetime;
         try
@@ -168,6 +182,19 @@ internal sealed class PublishedKey
     public SigningCredentials Credentials(IssuerSecrets secrets)
     {
         lock (opening) return credentials ??= Open(secrets);
+    }
+
+    /// <summary>Whether the sealed private half is the vault's and of this public one.</summary>
+    public bool IsPair(IssuerSecrets secrets)
+    {
+        try
+        {
+            return ((ECDsaSecurityKey)Credentials(secrets).Key).ECDsa.ExportSubjectPublicKeyInfo().AsSpan().SequenceEqual(PublicKey.ECDsa.ExportSubjectPublicKeyInfo());
+        }
+        catch (CryptographicException)
+        {
+            return false;
+        }
     }
 
     private SigningCredentials Open(IssuerSecrets secrets)

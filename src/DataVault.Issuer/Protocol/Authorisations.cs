@@ -22,41 +22,49 @@ internal sealed record RedeemedCode(Authorisation Authorisation, string Redirect
 /// else has a copy, and ends the whole authorisation (RFC 9700 §4.5, §4.14.2).
 /// </summary>
 internal sealed class Authorisations(
-    IssuerDatabase database, Revocations revocations, ISignInAudit audit, IssuerOptions options, TimeProvider clock, IRandomBytes random)
+    IssuerDatabase database, Revocations revocations, ISignInAudit audit, IssuerOptions options, TimeProvider clock, IssuerSecrets secrets)
 {
     private const string Columns =
-        "z.id, z.client_id, z.account_id, z.session_id, z.security_stamp, z.scope, z.assurance, z.auth_time, z.expires_at";
+        "z.id, z.client_id, z.account_id, z.session_id, z.security_stamp, z.scope, z.assurance, z.auth_time, z.expires_at, z.seal";
+
+    private const int AfterColumns = 10;
 
     /// <summary>Returns the code.</summary>
     public async Task<string> StartAsync(
         Session session, string clientId, string scope, string redirectUri, string challenge, string? nonce, CancellationToken cancellationToken)
     {
         var now = clock.GetUtcNow();
-        var code = BearerValue.New(random);
+        var code = BearerValue.New(secrets.Random);
+        var hash = BearerValue.Hash(code);
+        var made = new Authorisation(
+            Uuid.Version7(clock, secrets.Random), clientId, session.Account.Id, session.Id, session.Account.SecurityStamp, scope, session.Assurance, session.AuthTime,
+            session.ExpiresAt);
         await database.ExecuteAsync(
             """
             WITH z AS (
                 INSERT INTO issuer.authorisation
-                    (id, client_id, account_id, session_id, security_stamp, scope, assurance, auth_time, expires_at)
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id)
-            INSERT INTO issuer.code (hash, authorisation_id, redirect_uri, challenge, nonce, expires_at)
-            SELECT $10, z.id, $11, $12, $13, $14 FROM z
+                    (id, client_id, account_id, session_id, security_stamp, scope, assurance, auth_time, expires_at, seal)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id)
+            INSERT INTO issuer.code (hash, authorisation_id, redirect_uri, challenge, nonce, expires_at, seal)
+            SELECT $11, z.id, $12, $13, $14, $15, $16 FROM z
             """,
             cancellationToken,
-            Uuid.Version7(clock, random),
-            clientId,
-            session.Account.Id,
-            session.Id,
-            session.Account.SecurityStamp,
-            scope,
-            session.Assurance,
-            session.AuthTime,
-            session.ExpiresAt,
-            BearerValue.Hash(code),
+            made.Id,
+            made.ClientId,
+            made.AccountId,
+            made.SessionId,
+            made.SecurityStamp,
+            made.Scope,
+            made.Assurance,
+            made.AuthTime,
+            made.ExpiresAt,
+            secrets.Rows.Of(made),
+            hash,
             redirectUri,
             challenge,
             nonce,
-            now + options.CodeLifetime);
+            now + options.CodeLifetime,
+            secrets.Rows.OfCode(hash, made.Id, redirectUri, challenge, nonce, now + options.CodeLifetime));
         return code;
     }
 
@@ -69,9 +77,9 @@ internal sealed class Authorisations(
             UPDATE issuer.code c SET used_at = $2 FROM issuer.authorisation z
             WHERE c.hash = $1 AND c.used_at IS NULL AND c.expires_at > $2
                 AND z.id = c.authorisation_id AND z.client_id = $3 AND z.revoked_at IS NULL
-            RETURNING {Columns}, c.redirect_uri, c.challenge, c.nonce
+            RETURNING {Columns}, c.redirect_uri, c.challenge, c.nonce, c.expires_at, c.seal
             """,
-            r => new RedeemedCode(Read(r), r.GetString(9), r.GetString(10), r.OptionalReference<string>(11)),
+            r => ReadCode(r, hash),
             cancellationToken,
             hash,
             clock.GetUtcNow(),
@@ -82,14 +90,17 @@ internal sealed class Authorisations(
 
     public async Task<string> IssueRefreshTokenAsync(Authorisation authorisation, CancellationToken cancellationToken)
     {
-        var token = BearerValue.New(random);
+        var token = BearerValue.New(secrets.Random);
+        var hash = BearerValue.Hash(token);
         var idle = clock.GetUtcNow() + options.RefreshIdle;
+        var expiresAt = idle < authorisation.ExpiresAt ? idle : authorisation.ExpiresAt;
         await database.ExecuteAsync(
-            "INSERT INTO issuer.refresh_token (hash, authorisation_id, expires_at) VALUES ($1, $2, $3)",
+            "INSERT INTO issuer.refresh_token (hash, authorisation_id, expires_at, seal) VALUES ($1, $2, $3, $4)",
             cancellationToken,
-            BearerValue.Hash(token),
+            hash,
             authorisation.Id,
-            idle < authorisation.ExpiresAt ? idle : authorisation.ExpiresAt);
+            expiresAt,
+            secrets.Rows.OfRefreshToken(hash, authorisation.Id, expiresAt));
         return token;
     }
 
@@ -102,9 +113,9 @@ internal sealed class Authorisations(
             UPDATE issuer.refresh_token t SET used_at = $2 FROM issuer.authorisation z
             WHERE t.hash = $1 AND t.used_at IS NULL AND t.expires_at > $2
                 AND z.id = t.authorisation_id AND z.client_id = $3 AND z.revoked_at IS NULL
-            RETURNING {Columns}
+            RETURNING {Columns}, t.expires_at, t.seal
             """,
-            Read,
+            r => ReadRefreshed(r, hash),
             cancellationToken,
             hash,
             clock.GetUtcNow(),
@@ -136,7 +147,7 @@ internal sealed class Authorisations(
     {
         var account = await database.FirstAsync(
             $"SELECT {AccountFacts.Columns} FROM issuer.account a WHERE a.id = $1",
-            r => AccountFacts.Read(r),
+            r => AccountFacts.Read(r, secrets.Rows),
             cancellationToken,
             authorisation.AccountId);
         if (account is null || account.SecurityStamp != authorisation.SecurityStamp || account.MustChangePassword) return null;
@@ -152,7 +163,7 @@ internal sealed class Authorisations(
             FROM issuer.{table} t JOIN issuer.authorisation z ON z.id = t.authorisation_id JOIN issuer.account a ON a.id = z.account_id
             WHERE t.hash = $1 AND t.used_at IS NOT NULL
             """,
-            r => new Replayed(Read(r), AccountFacts.Read(r, 9)),
+            r => Read(r) is { } authorisation && AccountFacts.Read(r, secrets.Rows, AfterColumns) is { } account ? new Replayed(authorisation, account) : null,
             cancellationToken,
             hash);
         if (used is null) return;
@@ -180,8 +191,28 @@ internal sealed class Authorisations(
         revocations.Forget();
     }
 
-    private static Authorisation Read(NpgsqlDataReader r) => new(
-        r.GetGuid(0), r.GetString(1), r.GetGuid(2), r.GetGuid(3), r.GetString(4), r.GetString(5), r.GetInt32(6), r.Time(7), r.Time(8));
+    /// <summary>Null when it is not as the vault wrote it.</summary>
+    private Authorisation? Read(NpgsqlDataReader r)
+    {
+        var read = new Authorisation(
+            r.GetGuid(0), r.GetString(1), r.GetGuid(2), r.GetGuid(3), r.GetString(4), r.GetString(5), r.GetInt32(6), r.Time(7), r.Time(8));
+        return secrets.Rows.Hold("authorisation", r.OptionalReference<byte[]>(9), secrets.Rows.Of(read)) ? read : null;
+    }
+
+    private RedeemedCode? ReadCode(NpgsqlDataReader r, byte[] hash)
+    {
+        if (Read(r) is not { } authorisation) return null;
+        var code = new RedeemedCode(authorisation, r.GetString(AfterColumns), r.GetString(AfterColumns + 1), r.OptionalReference<string>(AfterColumns + 2));
+        var due = secrets.Rows.OfCode(hash, authorisation.Id, code.RedirectUri, code.Challenge, code.Nonce, r.Time(AfterColumns + 3));
+        return secrets.Rows.Hold("code", r.OptionalReference<byte[]>(AfterColumns + 4), due) ? code : null;
+    }
+
+    private Authorisation? ReadRefreshed(NpgsqlDataReader r, byte[] hash)
+    {
+        if (Read(r) is not { } authorisation) return null;
+        var due = secrets.Rows.OfRefreshToken(hash, authorisation.Id, r.Time(AfterColumns));
+        return secrets.Rows.Hold("refresh_token", r.OptionalReference<byte[]>(AfterColumns + 1), due) ? authorisation : null;
+    }
 
     private sealed record Replayed(Authorisation Authorisation, AccountFacts Account);
 }

@@ -19,6 +19,8 @@ internal sealed class ChangeLedger(IssuerDatabase database, ISignInAudit audit, 
 {
     private const string Columns = "id, intent, actor_realm, actor_id, actor_name, object_realm, object_id, object_name, what, subject_id";
 
+    private const int Page = 100;
+
     /// <summary>Told of each step that is over; a test cuts off there.</summary>
     internal Action<ChangeStep> Reached { get; set; } = static _ => { };
 
@@ -42,24 +44,51 @@ internal sealed class ChangeLedger(IssuerDatabase database, ISignInAudit audit, 
         await TryConfirmAsync(made);
     }
 
-    /// <summary>Confirms what was made and not confirmed yet. Returns how much of it is.</summary>
+    /// <summary>Confirms what was made and not confirmed yet; what cannot be confirmed keeps nothing else from its turn. Returns how much was.</summary>
     public async Task<int> ConfirmAllAsync(CancellationToken cancellationToken)
     {
-        var waiting = await database.ListAsync($"SELECT {Columns} FROM issuer.change ORDER BY id LIMIT 100", Read, cancellationToken);
-        foreach (var made in waiting) await ConfirmAsync(made, cancellationToken);
-        return waiting.Count;
+        var (confirmed, last) = (0, Guid.Empty);
+        while (true)
+        {
+            // PostgreSQL orders ids as it compares them, so one page follows the other whatever stays.
+            var waiting = await database.ListAsync(
+                $"SELECT {Columns} FROM issuer.change WHERE id > $1 ORDER BY id LIMIT {Page}", r => (Id: r.GetGuid(0), Made: TryRead(r)), cancellationToken, last);
+            foreach (var (_, made) in waiting)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                if (made is not null && await TryConfirmAsync(made)) confirmed++;
+            }
+
+            if (waiting.Count < Page) return confirmed;
+            last = waiting[^1].Id;
+        }
     }
 
 #pragma warning disable CA1031 // The change is made, its intent is recorded, and its row will be confirmed: whatever fails now, whoever made the change must get the answer.
-    private async Task TryConfirmAsync(MadeChange made)
+    private async Task<bool> TryConfirmAsync(MadeChange made)
     {
         try
         {
             await ConfirmAsync(made, CancellationToken.None);
+            return true;
         }
         catch (Exception e)
         {
-            logger.LogWarning("A change of an account or a client cannot be confirmed in the log now ({Kind}); it will be.", e.GetType().Name);
+            logger.LogWarning("The change {Change} of an account or a client cannot be confirmed in the log now ({Kind}); it will be.", made.Id, e.GetType().Name);
+            return false;
+        }
+    }
+
+    private MadeChange? TryRead(NpgsqlDataReader r)
+    {
+        try
+        {
+            return Read(r);
+        }
+        catch (InvalidOperationException)
+        {
+            logger.LogError("The change {Change} in issuer.change is of no realm that there is: the vault did not write it.", r.GetGuid(0));
+            return null;
         }
     }
 #pragma warning restore CA1031

@@ -15,7 +15,7 @@ internal abstract class IssuerStatements
         return await command.ExecuteNonQueryAsync(cancellationToken);
     }
 
-    public async Task<T?> FirstAsync<T>(string sql, Func<NpgsqlDataReader, T> map, CancellationToken cancellationToken, params object?[] values)
+    public async Task<T?> FirstAsync<T>(string sql, Func<NpgsqlDataReader, T?> map, CancellationToken cancellationToken, params object?[] values)
         where T : class
     {
         await using var command = Command(sql, values);

@@ -71,7 +71,8 @@ public sealed class AuditTrail
     private async Task<LogEntry> EntryAsync(AdministrativeAct act, string stage, Guid requestId, CancellationToken ct)
     {
         ArgumentNullException.ThrowIfNull(act);
-        using var held = act.Subject is { } subject ? await keys.FindFreshAsync(subject, ct) : null;
+        // Whose key does not open leaves no tag, as who has none: their account can be switched off and removed all the same.
+        using var held = act.Subject is { } subject && await keys.GetManyFreshAsync([subject], ct) is [var found] ? found : null;
         var entry = log.Entry(act.Type, act.Actor, held?.Tag.ToArray() ?? default, "", EntryResult.Ok, [], requestId);
         return entry with { Rules = NameOf(act.Object) is { } name ? [stage, act.What, name] : [stage, act.What] };
     }

@@ -107,6 +107,22 @@ public sealed class ChangeLedgerTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_change_that_cannot_be_confirmed_keeps_no_later_one_from_its_turn()
+    {
+        var (stuck, _) = await UnconfirmedAsync();
+        var (later, _) = await UnconfirmedAsync();
+        await host.QueryAsync("INSERT INTO issuer.change SELECT gen_random_uuid(), 0, 'nowhere', '', '', 'nowhere', 'unreadable', '', '', NULL");
+        host.SignIns.Unconfirmable = stuck;
+
+        Assert.Equal(1, await Ledger.ConfirmAllAsync(default));
+
+        Assert.Equal(later, host.SignIns.Confirmed[^1].Change.Object.Id);
+        Assert.Equal([stuck, "unreadable"], (await WaitingAsync()).Order(StringComparer.Ordinal).OrderBy(id => id == "unreadable"));
+        host.SignIns.Unconfirmable = null;
+        Assert.Equal(1, await Ledger.ConfirmAllAsync(default));
+    }
+
+    [Fact]
     public async Task What_is_so_already_is_no_change()
     {
         var registration = ClientRegistration.Application("crm", "CRM", ["ingest"], ["service-delivery"]);
@@ -116,6 +132,15 @@ public sealed class ChangeLedgerTests : IAsyncLifetime
         await host.Clients.EnsureAsync(registration with { Purposes = [] }, secret);
 
         Assert.Equal([(IssuerParty.Vault, "registered"), (IssuerParty.Vault, "changed")], host.SignIns.Confirmed.Skip(1).Select(made => (made.Change.Actor, made.Change.What)));
+    }
+
+    private async Task<(string Id, string Secret)> UnconfirmedAsync()
+    {
+        Ledger.Reached = step => host.SignIns.IsAway = step == ChangeStep.Committed;
+        var made = await host.ApplicationAsync();
+        Restart();
+        host.SignIns.IsAway = false;
+        return made;
     }
 
     private void CutOff(string at) => Ledger.Reached = step =>

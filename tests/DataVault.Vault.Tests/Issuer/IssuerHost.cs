@@ -32,6 +32,7 @@ public sealed class IssuerHost : IAsyncLifetime
 
     internal ManualClock Clock { get; } = new(Start);
     internal RecordedSignIns SignIns { get; } = new();
+    internal RememberedMark Mark { get; } = new();
     internal string AdminConnection { get; private set; } = "";
     internal string LoginConnection { get; private set; } = "";
     internal string Address { get; private set; } = "";
@@ -108,6 +109,7 @@ public sealed class IssuerHost : IAsyncLifetime
         builder.Services.AddSingleton<IServiceKeys, FixedServiceKeys>();
         builder.Services.AddSingleton<TimeProvider>(Clock);
         builder.Services.AddSingleton<ISignInAudit>(SignIns);
+        builder.Services.AddSingleton<ISealingMark>(Mark);
         builder.Services.AddIssuer(options);
         application = builder.Build();
         application.MapIssuer();
@@ -165,6 +167,20 @@ internal sealed class FixedServiceKeys : IServiceKeys
     public SecretBytes Derive(string label) => SecretBytes.CopyOf(SHA256.HashData(Encoding.UTF8.GetBytes(label)));
 }
 
+/// <summary>Out of the reach of whoever writes into the issuer's database.</summary>
+internal sealed class RememberedMark : ISealingMark
+{
+    public bool IsSet { get; set; }
+
+    public Task<bool> IsSetAsync(CancellationToken cancellationToken) => Task.FromResult(IsSet);
+
+    public Task SetAsync(CancellationToken cancellationToken)
+    {
+        IsSet = true;
+        return Task.CompletedTask;
+    }
+}
+
 /// <summary>Records in memory; like the log it takes a confirmation once.</summary>
 internal sealed class RecordedSignIns : ISignInAudit
 {
@@ -181,6 +197,9 @@ internal sealed class RecordedSignIns : ISignInAudit
 
     /// <summary>While set, nothing can be recorded.</summary>
     public bool IsAway { get; set; }
+
+    /// <summary>While set, what concerns this client or account cannot be confirmed.</summary>
+    public string? Unconfirmable { get; set; }
 
     public Task RecordAsync(SignInEvent signIn, CancellationToken cancellationToken)
     {
@@ -200,7 +219,7 @@ internal sealed class RecordedSignIns : ISignInAudit
 
     public Task ConfirmAsync(MadeChange made, CancellationToken cancellationToken)
     {
-        if (IsAway) throw new TimeoutException();
+        if (IsAway || made.Change.Object.Id == Unconfirmable) throw new TimeoutException();
         confirmed.TryAdd(made.Id, made);
         return Task.CompletedTask;
     }

@@ -54,6 +54,22 @@ public sealed class DamagedKeysTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task The_account_of_somebody_whose_key_is_damaged_can_be_switched_off_and_the_log_says_so()
+    {
+        await DamagePageAsync();
+        var trail = world.Vault.Get<AuditTrail>();
+        var account = new Recipient(RecipientKind.Customer, Guid.NewGuid().ToString("D"), "customer", [], []);
+        var act = new AdministrativeAct(EntryType.AccountChange, RightsWorld.Officer, account, "disabled", ada);
+
+        var intent = await trail.IntendAsync(act);
+        await trail.ConfirmAsync(act, Guid.NewGuid(), intent);
+
+        var entries = await world.Vault.Get<LogStore>().EntriesAtAsync([intent, intent + 1], default);
+        Assert.All(entries.Values.Select(entry => LogEntry.Decode(entry)), entry => Assert.True(entry.Subject.IsEmpty));
+        Assert.Contains(entries.Values.Select(entry => LogEntry.Decode(entry)), entry => entry.Reference == intent && entry.Rules[0] == "done");
+    }
+
+    [Fact]
     public async Task A_page_that_opens_again_before_its_root_ends_is_keyed_anew()
     {
         var page = await PageOfAsync(ada);

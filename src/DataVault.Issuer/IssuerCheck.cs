@@ -1,0 +1,30 @@
+using DataVault.Issuer.Accounts;
+using DataVault.Issuer.Clients;
+using DataVault.Issuer.Keys;
+using DataVault.Issuer.Storage;
+
+namespace DataVault.Issuer;
+
+/// <summary>Looks through the clients and accounts for what the vault did not write, and changes nothing.</summary>
+public sealed class IssuerCheck
+{
+    private readonly IssuerDatabase database;
+    private readonly IssuerSecrets secrets;
+    private readonly ISealingMark mark;
+
+    internal IssuerCheck(IssuerDatabase database, IssuerSecrets secrets, ISealingMark mark) => (this.database, this.secrets, this.mark) = (database, secrets, mark);
+
+    /// <returns>A line for each, without personal data.</returns>
+    public async Task<IReadOnlyList<string>> RunAsync(CancellationToken cancellationToken)
+    {
+        // A vault of before seals that has not been started since.
+        if (!await mark.IsSetAsync(cancellationToken)) return [];
+        var clients = await database.ListAsync($"SELECT {Client.Columns} FROM issuer.client ORDER BY client_id", Client.Read, cancellationToken);
+        var accounts = await database.ListAsync($"SELECT {AccountFacts.Columns} FROM issuer.account a ORDER BY a.id", r => AccountFacts.Row(r), cancellationToken);
+        return
+        [
+            .. clients.Where(client => !secrets.Rows.Hold(client)).Select(client => $"the application {client.Id} is not as the vault wrote it, and gets no token"),
+            .. accounts.Where(account => !secrets.Rows.Hold(account)).Select(account => $"the account {account.Id} is not as the vault wrote it, and cannot sign in"),
+        ];
+    }
+}

@@ -1,0 +1,111 @@
+using System.Buffers.Binary;
+using System.Security.Cryptography;
+using System.Text;
+using DataVault.Cryptography;
+using DataVault.Issuer.Accounts;
+using DataVault.Issuer.Clients;
+using DataVault.Issuer.Protocol;
+using Microsoft.Extensions.Logging;
+
+namespace DataVault.Issuer.Keys;
+
+/// <summary>
+/// A MAC over each row that decides who somebody is and what they may do, under a key of the vault: whoever can only write into the database makes no client,
+/// no account, no session and no token of their own, and none of theirs into somebody else's.
+/// </summary>
+/// <remarks>
+/// HMAC-SHA-256(key, table ‖ columns), every part with its kind and length before it. INVARIANT: a row is checked before anything is decided from it and before it
+/// is sealed again, so that no change of ours ever vouches for somebody else's.
+/// </remarks>
+internal sealed class RowSeals(Lazy<SecretBytes> key, ILogger<RowSeals> logger)
+{
+    private const int TicksPerMicrosecond = 10;
+
+    public byte[] Of(Client client)
+    {
+        var r = client.Public.Registration;
+        return Seal(
+            "client", r.Id, r.Name, r.Roles.ToArray(), r.Purposes.ToArray(), r.GrantTypes.ToArray(), r.RedirectUris.ToArray(), r.SignOutUris.ToArray(),
+            client.SecretHash, client.FormerSecretHash, client.FormerSecretUntil);
+    }
+
+    public byte[] Of(Account a) => Seal(
+        "account", a.Id, a.UserName, a.NormalizedUserName, RealmNames.Of(a.Realm), a.Roles, a.SubjectId, a.PasswordHash, a.OneTimeUntil, a.SecurityStamp,
+        a.LockoutEnd, a.EmailSealed);
+
+    /// <param name="session">Who is signed in, and since when.</param>
+    /// <param name="tokenHash">What it is found by.</param>
+    public byte[] Of(Session session, byte[] tokenHash) => Seal(
+        "session", session.Id, tokenHash, session.Account.Id, session.Account.SecurityStamp, session.Assurance, session.AuthTime, session.ExpiresAt);
+
+    public byte[] Of(Authorisation z) => Seal(
+        "authorisation", z.Id, z.ClientId, z.AccountId, z.SessionId, z.SecurityStamp, z.Scope, z.Assurance, z.AuthTime, z.ExpiresAt);
+
+    public byte[] OfCode(byte[] hash, Guid authorisation, string redirectUri, string challenge, string? nonce, DateTimeOffset expiresAt) =>
+        Seal("code", hash, authorisation, redirectUri, challenge, nonce, expiresAt);
+
+    public byte[] OfRefreshToken(byte[] hash, Guid authorisation, DateTimeOffset expiresAt) => Seal("refresh_token", hash, authorisation, expiresAt);
+
+    public byte[] OfKeyRing(string xml) => Seal("data_protection_key", xml);
+
+    /// <summary>Whether a row is as the vault wrote it. One that is not is as good as absent.</summary>
+    public bool Hold(string table, byte[]? kept, byte[] due)
+    {
+        if (CryptographicOperations.FixedTimeEquals(kept ?? [], due)) return true;
+        logger.LogError("A row of issuer.{Table} is not as the vault wrote it, and is refused: run check, and find out who can write into the database.", table);
+        return false;
+    }
+
+    public bool Hold(Client client) => Hold("client", client.Seal, Of(client));
+
+    public bool Hold(Account account) => Hold("account", account.Seal, Of(account));
+
+    private byte[] Seal(string table, params ReadOnlySpan<object?> columns)
+    {
+        using var input = new MemoryStream();
+        Write(input, 's', Encoding.UTF8.GetBytes(table));
+        foreach (var column in columns) Write(input, column);
+        return HMACSHA256.HashData(key.Value.Span, input.GetBuffer().AsSpan(0, (int)input.Length));
+    }
+
+    // PostgreSQL keeps microseconds.
+    private static void Write(MemoryStream input, object? column)
+    {
+        Span<byte> number = stackalloc byte[sizeof(long)];
+        switch (column)
+        {
+            case null:
+                Write(input, '0', []);
+                break;
+            case string text:
+                Write(input, 's', Encoding.UTF8.GetBytes(text));
+                break;
+            case byte[] bytes:
+                Write(input, 'b', bytes);
+                break;
+            case Guid id:
+                Write(input, 'g', id.ToByteArray(bigEndian: true));
+                break;
+            case string[] list:
+                BinaryPrimitives.WriteInt64BigEndian(number, list.Length);
+                Write(input, 'l', number);
+                foreach (var text in list) Write(input, text);
+                break;
+            case int or DateTimeOffset:
+                BinaryPrimitives.WriteInt64BigEndian(number, column is DateTimeOffset time ? time.UtcTicks / TicksPerMicrosecond : (int)column);
+                Write(input, column is int ? 'i' : 't', number);
+                break;
+            default:
+                throw new ArgumentOutOfRangeException(nameof(column), "No column is of this type.");
+        }
+    }
+
+    private static void Write(MemoryStream input, char kind, ReadOnlySpan<byte> bytes)
+    {
+        Span<byte> length = stackalloc byte[sizeof(int)];
+        BinaryPrimitives.WriteInt32BigEndian(length, bytes.Length);
+        input.WriteByte((byte)kind);
+        input.Write(length);
+        input.Write(bytes);
+    }
+}

@@ -1,0 +1,211 @@
+using System.Net;
+using System.Security.Cryptography;
+using DataVault.Issuer;
+using DataVault.Issuer.Keys;
+using DataVault.Issuer.Storage;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.IdentityModel.JsonWebTokens;
+using Microsoft.IdentityModel.Tokens;
+using Xunit;
+
+namespace DataVault.Vault.Tests.Issuer;
+
+/// <summary>Whoever can write whatever they like into the issuer's tables gets no token by it, and nobody else's.</summary>
+public sealed class IssuerAdministratorTests : IAsyncLifetime
+{
+    private const string Mine = "known to whoever wrote the row";
+    private static readonly string Hash = $"sha256('{Mine}'::bytea)";
+    private readonly IssuerHost host = new();
+
+    public ValueTask InitializeAsync() => host.InitializeAsync();
+
+    public ValueTask DisposeAsync() => host.DisposeAsync();
+
+    [Theory]
+    [InlineData("NULL")]
+    [InlineData("sha256('x'::bytea)")]
+    [InlineData("(SELECT seal FROM issuer.client WHERE client_id = 'console')")]
+    public async Task A_client_that_they_write_gets_no_token(string seal)
+    {
+        await WriteClientAsync("theirs", seal);
+
+        Assert.Equal(HttpStatusCode.Unauthorized, await TokenAsync("theirs", Mine));
+        Assert.Contains(await CheckAsync(), line => line.Contains("theirs", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("former_secret_hash = $hash, former_secret_until = now() + interval '9 years'")]
+    [InlineData("secret_hash = $hash")]
+    public async Task A_secret_that_they_give_to_a_client_does_not_work(string change)
+    {
+        var (id, secret) = await host.ApplicationAsync();
+        await host.QueryAsync($"UPDATE issuer.client SET {change.Replace("$hash", Hash, StringComparison.Ordinal)} WHERE client_id = '{id}'");
+
+        Assert.Equal(HttpStatusCode.Unauthorized, await TokenAsync(id, Mine));
+        Assert.Equal(HttpStatusCode.Unauthorized, await TokenAsync(id, secret));
+        Assert.Single(await CheckAsync());
+    }
+
+    [Theory]
+    [InlineData("roles = '{administrator}'")]
+    [InlineData("purposes = '{customer-support}'")]
+    [InlineData("grant_types = '{client_credentials,refresh_token}'")]
+    [InlineData("redirect_uris = '{https://evil.example/}'")]
+    [InlineData("sign_out_uris = '{https://evil.example/}'")]
+    [InlineData("secret_hash = NULL")]
+    public async Task Nothing_that_a_client_may_do_is_changed_by_them(string change)
+    {
+        var (id, secret) = await host.ApplicationAsync();
+        Assert.Equal(HttpStatusCode.OK, await TokenAsync(id, secret));
+        await host.QueryAsync($"UPDATE issuer.client SET {change} WHERE client_id = '{id}'");
+
+        Assert.Equal(HttpStatusCode.Unauthorized, await TokenAsync(id, secret));
+        var refused = await Assert.ThrowsAsync<IssuerException>(() => host.Clients.RotateSecretAsync(id, IssuerHost.Administrator));
+        Assert.Equal("not-found", refused.Slug);
+        await host.Clients.RemoveAsync(id, IssuerHost.Administrator);
+        Assert.Empty(await CheckAsync());
+    }
+
+    [Theory]
+    [InlineData("roles = '{administrator}'")]
+    [InlineData("password_hash = (SELECT password_hash FROM issuer.account WHERE id = '$other')")]
+    [InlineData("lockout_end = '2020-01-01'")]
+    [InlineData("one_time_until = '2020-01-01'")]
+    [InlineData("security_stamp = 'x'")]
+    [InlineData("handle = 'X', user_name = 'X'")]
+    [InlineData("seal = NULL")]
+    public async Task Nothing_that_an_account_may_do_is_changed_by_them(string change)
+    {
+        var (person, other) = (await host.PersonAsync("analyst"), await host.PersonAsync("analyst"));
+        using var browser = new Browser(host.Address);
+        await browser.AuthorizeAsync(SignInAttempt.New().Address(("acr_values", "realm:staff")), person);
+        await host.QueryAsync($"UPDATE issuer.account SET {change.Replace("$other", other.Id.ToString(), StringComparison.Ordinal)} WHERE id = '{person.Id}'");
+
+        using var again = new Browser(host.Address);
+        Assert.Equal(HttpStatusCode.OK, (await again.SignInAsync("staff", person.Email, person.Password)).StatusCode);
+        Assert.Equal(HttpStatusCode.OK, (await again.SignInAsync("staff", person.Email, other.Password)).StatusCode);
+        var former = await browser.GetAsync("/account");
+        Assert.Equal("/account/login", former.Headers.Location?.OriginalString);
+        await Assert.ThrowsAsync<IssuerException>(() => host.Accounts.ResetPasswordAsync(person.Id, IssuerHost.Administrator));
+        Assert.Contains(person.Id.ToString(), Assert.Single(await CheckAsync()), StringComparison.Ordinal);
+        await host.Accounts.RemoveAsync(person.Id, IssuerHost.Administrator);
+    }
+
+    [Fact]
+    public async Task A_session_that_they_move_to_somebody_else_is_none()
+    {
+        var (mine, officer) = (await host.PersonAsync("analyst"), await host.PersonAsync("compliance-officer"));
+        using var browser = new Browser(host.Address);
+        await browser.AuthorizeAsync(SignInAttempt.New().Address(("acr_values", "realm:staff")), mine);
+        await host.QueryAsync(
+            $"UPDATE issuer.session SET account_id = a.id, security_stamp = a.security_stamp FROM issuer.account a WHERE a.id = '{officer.Id}' AND account_id = '{mine.Id}'");
+
+        Assert.Equal("/account/login", (await browser.GetAsync("/account")).Headers.Location?.OriginalString);
+    }
+
+    [Theory]
+    [InlineData("authorisation SET account_id = a.id, security_stamp = a.security_stamp FROM issuer.account a WHERE a.id = '$officer'")]
+    [InlineData("refresh_token SET expires_at = expires_at + interval '1 year'")]
+    [InlineData("refresh_token SET hash = sha256('x'::bytea), used_at = NULL")]
+    public async Task A_refresh_token_that_they_change_gets_nothing(string change)
+    {
+        var (mine, officer) = (await host.PersonAsync("analyst"), await host.PersonAsync("compliance-officer"));
+        var attempt = SignInAttempt.New();
+        using var browser = new Browser(host.Address);
+        var code = (await browser.AuthorizeAsync(attempt.Address(("acr_values", "realm:staff")), mine))["code"];
+        var token = (await host.ExchangeAsync(attempt, code)).Body.GetProperty("refresh_token").GetString()!;
+        await host.QueryAsync("UPDATE issuer." + change.Replace("$officer", officer.Id.ToString(), StringComparison.Ordinal));
+
+        foreach (var tried in new[] { token, "x" })
+            Assert.Equal(HttpStatusCode.BadRequest, (await host.ConsoleTokenAsync(("grant_type", "refresh_token"), ("refresh_token", tried))).Status);
+    }
+
+    [Fact]
+    public async Task A_code_that_they_point_at_another_sign_in_gets_nothing()
+    {
+        var (mine, officer) = (await host.PersonAsync("analyst"), await host.PersonAsync("compliance-officer"));
+        var attempt = SignInAttempt.New();
+        using Browser browser = new(host.Address), other = new(host.Address);
+        var code = (await browser.AuthorizeAsync(attempt.Address(("acr_values", "realm:staff")), mine))["code"];
+        await other.AuthorizeAsync(SignInAttempt.New().Address(("acr_values", "realm:staff")), officer);
+        await host.QueryAsync($"UPDATE issuer.code SET authorisation_id = (SELECT id FROM issuer.authorisation WHERE account_id = '{officer.Id}')");
+
+        Assert.Equal(HttpStatusCode.BadRequest, (await host.ExchangeAsync(attempt, code)).Status);
+    }
+
+    [Fact]
+    public async Task A_signing_key_of_theirs_signs_nothing_that_is_accepted()
+    {
+        var (id, secret) = await host.ApplicationAsync();
+        await TokenAsync(id, secret);
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        await host.QueryAsync(
+            $"""
+            INSERT INTO issuer.signing_key (kid, public_key, private_sealed, active_from, retires_at, expires_at)
+            SELECT 'theirs', '\x{Convert.ToHexString(key.ExportSubjectPublicKeyInfo())}', private_sealed, active_from, retires_at, expires_at FROM issuer.signing_key
+            """);
+        host.Clock.Advance(TimeSpan.FromMinutes(2));
+        var now = host.Clock.GetUtcNow().UtcDateTime;
+        var token = new JsonWebTokenHandler { SetDefaultTimesOnTokenCreation = false }.CreateToken(new SecurityTokenDescriptor
+        {
+            TokenType = "at+jwt",
+            Issuer = host.Address,
+            Audience = IssuerOptions.Audience,
+            IssuedAt = now,
+            Expires = now.AddMinutes(5),
+            Claims = new Dictionary<string, object>
+            {
+                ["sub"] = id, ["client_id"] = id, ["realm"] = "application", ["name"] = "x", ["acr"] = "1", ["jti"] = "x",
+                ["roles"] = new[] { "administrator" }, ["purposes"] = new[] { "customer-support" },
+            },
+            SigningCredentials = new SigningCredentials(new ECDsaSecurityKey(key) { KeyId = "theirs" }, SecurityAlgorithms.EcdsaSha256),
+        });
+
+        Assert.Null(await host.Validator.ValidateAsync(token, default));
+        Assert.Equal(HttpStatusCode.OK, await TokenAsync(id, secret));
+    }
+
+    [Fact]
+    public async Task A_key_ring_of_theirs_is_not_read()
+    {
+        await host.QueryAsync("INSERT INTO issuer.data_protection_key (name, xml, seal) VALUES ('theirs', '<key id=\"6f0f7a51-2b52-4c4f-9e0e-0d3a6b1f2c11\" />', sha256('x'::bytea))");
+        var secrets = host.Services.GetRequiredService<IssuerSecrets>();
+
+        Assert.DoesNotContain(
+            new KeyRingRepository(host.Services.GetRequiredService<IssuerDatabase>(), secrets.Rows).GetAllElements(),
+            key => key.Attribute("id")!.Value == "6f0f7a51-2b52-4c4f-9e0e-0d3a6b1f2c11");
+    }
+
+    [Fact]
+    public async Task What_stands_there_at_the_upgrade_is_sealed_once_and_nothing_later()
+    {
+        var (id, secret) = await host.ApplicationAsync();
+        var person = await host.PersonAsync("analyst");
+        await host.QueryAsync("UPDATE issuer.client SET seal = NULL; UPDATE issuer.account SET seal = NULL");
+        host.Mark.IsSet = false;
+        await StartAgainAsync();
+        Assert.Equal(HttpStatusCode.OK, await TokenAsync(id, secret));
+        using var browser = new Browser(host.Address);
+        await browser.AuthorizeAsync(SignInAttempt.New().Address(("acr_values", "realm:staff")), person);
+        Assert.Empty(await CheckAsync());
+
+        await WriteClientAsync("later", "NULL");
+        await StartAgainAsync();
+
+        Assert.Equal(HttpStatusCode.Unauthorized, await TokenAsync("later", Mine));
+    }
+
+    private Task StartAgainAsync() => host.Services.GetServices<IHostedService>().OfType<FirstSealing>().Single().StartAsync(default);
+
+    private Task<IReadOnlyList<string>> CheckAsync() => host.Services.GetRequiredService<IssuerCheck>().RunAsync(default);
+
+    private async Task<HttpStatusCode> TokenAsync(string id, string secret) =>
+        (await host.TokenAsync(("grant_type", "client_credentials"), ("client_id", id), ("client_secret", secret))).Status;
+
+    private Task<List<string>> WriteClientAsync(string id, string seal) => host.QueryAsync(
+        $$"""
+        INSERT INTO issuer.client (client_id, name, roles, purposes, grant_types, redirect_uris, sign_out_uris, created_at, secret_hash, seal)
+        VALUES ('{{id}}', 'Theirs', '{customer-support}', '{customer-support}', '{client_credentials}', '{}', '{}', now(), {{Hash}}, {{seal}})
+        """);
+}
