@@ -105,7 +105,7 @@ public sealed class OversightTests(RunningServer server)
     private static string Policies()
     {
         var folder = Directory.CreateTempSubdirectory("datavault-policies-").FullName;
-        foreach (var (name, text) in Repository.ChangedFiles(("access/emergency.yaml", "assurance: mfa", "assurance: password")).Where(file => file.Key.EndsWith(".yaml", StringComparison.Ordinal)))
+        foreach (var (name, text) in Repository.ChangedFiles(("access/emergency.yaml", "    when: { assurance: mfa }\n", "")).Where(file => file.Key.EndsWith(".yaml", StringComparison.Ordinal)))
         {
             var file = Path.Combine(folder, name);
             Directory.CreateDirectory(Path.GetDirectoryName(file)!);
