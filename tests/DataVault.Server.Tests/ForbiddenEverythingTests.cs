@@ -38,6 +38,8 @@ public sealed class ForbiddenEverythingTests
         using (var open = await server.SendAsync("support-desk", HttpMethod.Get, $"/v1/customers/{customer}?purpose=customer-support"))
             Assert.Contains(Canary, await open.Content.ReadAsStringAsync(), StringComparison.Ordinal);
 
+        // No policy that forbids everything passes the lint: only a vault that has none in force yet takes it.
+        await process.DatabaseAsync("vault", "DELETE FROM vault.policy_activation");
         await process.StopAsync();
         await File.WriteAllTextAsync(Path.Combine(policies, "access", "zz-nothing.yaml"), Forbid);
         await process.RestartAsync();

@@ -77,7 +77,7 @@ public sealed class ErasedWholeTests(RecipientServer recipients) : IClassFixture
         var hold = await HoldAsync(held, "File 12");
         Assert.Equal("ok", await StatusAsync("holds"));
         await Server.Process.DatabaseAsync("vault", $"UPDATE vault.hold SET review_at = now() - interval '1 day' WHERE hold_id = '{hold}'");
-        Assert.Equal("1 overdue for review", await StatusAsync("holds"));
+        Assert.Equal("1 changed in the database, 1 overdue for review", await StatusAsync("holds"));
         await Server.JsonAsync("compliance-officer", HttpMethod.Post, $"/v1/holds/{hold}/release");
         Assert.Equal("ok", await StatusAsync("holds"));
 
