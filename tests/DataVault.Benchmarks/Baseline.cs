@@ -69,7 +69,8 @@ internal sealed class BaselineContext(DbContextOptions<BaselineContext> options,
 
 /// <summary>
 /// The named peers, behind the same bearer tokens as the vault: (a) a minimal API over EF Core reading the plaintext row;
-/// (b) what is usually written instead of a vault: EF Core, a DataProtection converter per field, an audit row per read.
+/// (b) what is usually written instead of a vault: EF Core, a DataProtection converter per field, an audit row per read;
+/// (c) <see cref="PgcryptoPeer"/>.
 /// </summary>
 internal static class Baseline
 {
@@ -84,8 +85,10 @@ internal static class Baseline
     /// <summary>Fills a database of its own and serves until killed; keys for tokens are the vault's own JSON Web Key Set.</summary>
     public static async Task ServeAsync(BenchmarkOptions options)
     {
+        using var pgcrypto = new PgcryptoPeer(options.Text("connection", ""));
         await using var app = Build(options.Text("connection", ""), options.Number("port", 0), options.Text("jwks", "{}"));
-        await SeedAsync(app.Services, VaultUnderLoad.MakePeople(options.Number("people", 0)));
+        app.MapGet("/pgcrypto/{id:guid}", pgcrypto.ReadAsync);
+        await SeedAsync(app.Services, VaultUnderLoad.MakePeople(options.Number("people", 0)), pgcrypto);
         await app.StartAsync();
         Console.WriteLine(Serving);
         await app.WaitForShutdownAsync();
@@ -106,7 +109,7 @@ internal static class Baseline
         return app;
     }
 
-    private static async Task SeedAsync(IServiceProvider services, IReadOnlyList<Person> people)
+    private static async Task SeedAsync(IServiceProvider services, IReadOnlyList<Person> people, PgcryptoPeer pgcrypto)
     {
         using var scope = services.CreateScope();
         var context = scope.ServiceProvider.GetRequiredService<BaselineContext>();
@@ -118,6 +121,8 @@ internal static class Baseline
             await context.SaveChangesAsync();
             context.ChangeTracker.Clear();
         }
+
+        await pgcrypto.SeedAsync(context);
     }
 
     private static ProtectedPerson Protect(Person p) => new()

@@ -6,7 +6,7 @@ namespace DataVault.Benchmarks;
 
 /// <summary>
 /// Audited, policy-checked, decrypted read of 6 of 12 fields over HTTP, against (a) a minimal API with EF Core on the same
-/// plaintext row and (b) EF Core with a DataProtection converter per field and an audit row per read. All three answer the
+/// plaintext row, (b) EF Core with a DataProtection converter per field and an audit row per read, (c) pgcrypto without audit. All four answer the
 /// same load from the same machine in the same minute: one round runs each of them, the next in the reverse order.
 /// </summary>
 internal sealed class ReadBenchmark(int people, int rounds, TimeSpan duration, string peerPool)
@@ -34,6 +34,7 @@ internal sealed class ReadBenchmark(int people, int rounds, TimeSpan duration, s
             Side("vault", vault.EndPoint, ids, id => $"/v1/customers/{id}?purpose=customer-support&fields={Fields}", vault.Host, token),
             Side("EF Core plaintext", new IPEndPoint(IPAddress.Loopback, port), persons.Select(p => p.Id), id => $"/plain/{id}", $"127.0.0.1:{port}", token),
             Side("EF Core + DataProtection + audit row", new IPEndPoint(IPAddress.Loopback, port), persons.Select(p => p.Id), id => $"/protected/{id}?purpose=customer-support", $"127.0.0.1:{port}", token),
+            Side("pgcrypto, unaudited", new IPEndPoint(IPAddress.Loopback, port), persons.Select(p => p.Id), id => $"/pgcrypto/{id}", $"127.0.0.1:{port}", token),
         };
         foreach (var side in sides) await WarmUpAsync(side.Load);
         foreach (var callers in CallerCounts) await CompareAsync(sides, callers);
