@@ -42,7 +42,7 @@ public static class IssuerModule
         AddStorage(services, options);
         AddAccounts(services, options);
         AddTokens(services);
-        services.AddScoped<AuthorisationEndpoint>().AddScoped<TokenEndpoint>().AddScoped<SignOutEndpoint>().AddScoped<AccountPages>();
+        services.AddScoped<AuthorisationEndpoint>().AddScoped<TokenEndpoint>().AddScoped<SignOutEndpoint>().AddScoped<AccountPages>().AddScoped<Visits>();
         services.AddSingleton<MetadataEndpoints>().AddSingleton<ClientAuthentication>();
         services.AddHostedService<IssuerUpkeep>();
         return services;
@@ -86,7 +86,7 @@ public static class IssuerModule
         services.Configure<PasswordHasherOptions>(hasher => hasher.IterationCount = options.PasswordIterations);
         services.AddSingleton<PasswordWork>(p => new PasswordWork(
             new PasswordHasher<Account>(p.GetRequiredService<IOptions<PasswordHasherOptions>>()), options, p.GetRequiredService<IRandomBytes>()));
-        services.AddSingleton<SignInAttempts>().AddScoped<PasswordSignIn>().AddSingleton<Sessions>();
+        services.AddSingleton<SignInAttempts>().AddScoped<PasswordSignIn>().AddSingleton<Sessions>().AddSingleton<SignInFlow>();
         services.AddSingleton(p => new AccountRegistry(
             p.GetRequiredService<IServiceScopeFactory>(), p.GetRequiredService<IssuerSecrets>(), p.GetRequiredService<ChangeLedger>(), options,
             p.GetRequiredService<TimeProvider>(), p.GetRequiredService<IRandomBytes>()));

@@ -8,7 +8,14 @@ using Npgsql;
 namespace DataVault.Issuer.Accounts;
 
 /// <summary>A browser in which somebody is signed in.</summary>
-internal sealed record Session(Guid Id, AccountFacts Account, int Assurance, DateTimeOffset AuthTime, DateTimeOffset ExpiresAt);
+/// <param name="Id">The <c>sid</c> of ID tokens.</param>
+/// <param name="Account">Who is signed in.</param>
+/// <param name="Assurance"><see cref="SignInProof.Assurance"/>.</param>
+/// <param name="Amr"><see cref="SignInProof.Amr"/>.</param>
+/// <param name="AuthTime">When it was shown.</param>
+/// <param name="Device">What kind of browser, on what kind of machine.</param>
+/// <param name="ExpiresAt">Its end, whatever happens.</param>
+internal sealed record Session(Guid Id, AccountFacts Account, int Assurance, string[] Amr, DateTimeOffset AuthTime, string Device, DateTimeOffset ExpiresAt);
 
 /// <summary>
 /// Sessions live in the database, found by the hash of a random cookie, so that they can be ended from here. A session dies when it is idle, when its
@@ -29,7 +36,7 @@ internal sealed class Sessions(
         var hash = BearerValue.Hash(value);
         var found = await database.FirstAsync(
             $"""
-            SELECT s.id, s.assurance, s.auth_time, s.expires_at, s.seen_at, s.seal, {AccountFacts.Columns}
+            SELECT s.id, s.assurance, s.amr, s.auth_time, s.device, s.expires_at, s.seen_at, s.seal, {AccountFacts.Columns}
             FROM issuer.session s JOIN issuer.account a ON a.id = s.account_id AND a.security_stamp = s.security_stamp
             WHERE s.token_hash = $1 AND s.expires_at > $2 AND s.seen_at > $3
             """,
@@ -44,17 +51,18 @@ internal sealed class Sessions(
     }
 
     /// <summary>A new session with a new cookie, whatever the browser brought along (session fixation).</summary>
-    public async Task StartAsync(HttpContext context, AccountFacts account)
+    public async Task<Session> StartAsync(HttpContext context, AccountFacts account, SignInProof proof)
     {
         if (await CurrentAsync(context) is { } former) await RemoveAsync(former, context.RequestAborted);
         var value = BearerValue.New(secrets.Random);
         var now = clock.GetUtcNow();
         var hash = BearerValue.Hash(value);
-        var session = new Session(Uuid.Version7(clock, secrets.Random), account, 1, now, now + options.SessionLifetime);
+        var session = new Session(
+            Uuid.Version7(clock, secrets.Random), account, proof.Assurance, proof.Amr, now, DeviceName.Of(context.Request.Headers.UserAgent.ToString()), now + options.SessionLifetime);
         await database.ExecuteAsync(
             """
-            INSERT INTO issuer.session (id, token_hash, account_id, security_stamp, assurance, auth_time, seen_at, expires_at, seal)
-            VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $8)
+            INSERT INTO issuer.session (id, token_hash, account_id, security_stamp, assurance, amr, auth_time, seen_at, device, expires_at, seal)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, $10)
             """,
             context.RequestAborted,
             session.Id,
@@ -62,10 +70,13 @@ internal sealed class Sessions(
             account.Id,
             account.SecurityStamp,
             session.Assurance,
+            session.Amr,
             now,
+            session.Device,
             session.ExpiresAt,
             secrets.Rows.Of(session, hash));
         context.Response.Cookies.Append(CookieName, value, Cookie());
+        return session;
     }
 
     public async Task EndAsync(HttpContext context, Session session)
@@ -89,9 +100,9 @@ internal sealed class Sessions(
 
     private Seen? Read(NpgsqlDataReader r, byte[] hash)
     {
-        if (AccountFacts.Read(r, secrets.Rows, 6) is not { } account) return null;
-        var session = new Session(r.GetGuid(0), account, r.GetInt32(1), r.Time(2), r.Time(3));
-        return secrets.Rows.Hold("session", r.OptionalReference<byte[]>(5), secrets.Rows.Of(session, hash)) ? new Seen(session, r.Time(4)) : null;
+        if (AccountFacts.Read(r, secrets.Rows, 8) is not { } account) return null;
+        var session = new Session(r.GetGuid(0), account, r.GetInt32(1), (string[])r[2], r.Time(3), r.GetString(4), r.Time(5));
+        return secrets.Rows.Hold("session", r.OptionalReference<byte[]>(7), secrets.Rows.Of(session, hash)) ? new Seen(session, r.Time(6)) : null;
     }
 
     private sealed record Seen(Session Session, DateTimeOffset SeenAt);

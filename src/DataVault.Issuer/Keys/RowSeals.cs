@@ -36,7 +36,7 @@ internal sealed class RowSeals(Lazy<SecretBytes> key, ILogger<RowSeals> logger)
     /// <param name="session">Who is signed in, and since when.</param>
     /// <param name="tokenHash">What it is found by.</param>
     public byte[] Of(Session session, byte[] tokenHash) => Seal(
-        "session", session.Id, tokenHash, session.Account.Id, session.Account.SecurityStamp, session.Assurance, session.AuthTime, session.ExpiresAt);
+        "session", session.Id, tokenHash, session.Account.Id, session.Account.SecurityStamp, session.Assurance, session.Amr, session.AuthTime, session.Device, session.ExpiresAt);
 
     public byte[] Of(Authorisation z) => Seal(
         "authorisation", z.Id, z.ClientId, z.AccountId, z.SessionId, z.SecurityStamp, z.Scope, z.Assurance, z.AuthTime, z.ExpiresAt);

@@ -1,10 +1,7 @@
-using System.Security.Claims;
 using DataVault.Issuer.Accounts;
 using DataVault.Issuer.Protocol;
-using Microsoft.AspNetCore.Antiforgery;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.WebUtilities;
-using Microsoft.Extensions.Options;
 
 namespace DataVault.Issuer.Pages;
 
@@ -13,7 +10,7 @@ namespace DataVault.Issuer.Pages;
 /// is refused, so none of these pages sends anybody anywhere else.
 /// </summary>
 internal sealed class AccountPages(
-    PasswordSignIn signIn, Sessions sessions, AccountRegistry accounts, ClientRegistry clients, IAntiforgery antiforgery, ISignInAudit audit)
+    PasswordSignIn signIn, Sessions sessions, SignInFlow flow, AccountRegistry accounts, Visits visits, ISignInAudit audit)
 {
     private const string Failed =
         "The address and the password do not match an account here, or there were too many attempts. Check both, and whether you are a customer "
@@ -21,32 +18,32 @@ internal sealed class AccountPages(
 
     public async Task<IResult> ShowLoginAsync(HttpContext context)
     {
-        if (await ReturnAsync(context, context.Request.Query["returnUrl"]) is not { } back) return BadReturn(context);
+        if (await visits.ReturnAsync(context, context.Request.Query["returnUrl"]) is not { } back) return Visits.BadReturn(context);
         return Login(context, RealmOf(context.Request.Query["realm"]), back, null);
     }
 
     public async Task<IResult> LoginAsync(HttpContext context)
     {
-        if (await FormAsync(context) is not { } form) return Stale(context);
-        if (await ReturnAsync(context, form["returnUrl"]) is not { } back) return BadReturn(context);
+        if (await visits.FormAsync(context) is not { } form) return Visits.Stale(context);
+        if (await visits.ReturnAsync(context, form["returnUrl"]) is not { } back) return Visits.BadReturn(context);
         var realm = RealmOf(form["realm"]);
         var account = await signIn.CheckAsync(realm, form["email"].ToString(), form["password"].ToString(), context.RequestAborted);
         if (account is null) return Login(context, realm, back, Failed);
-        await sessions.StartAsync(context, account);
-        return Results.LocalRedirect(account.MustChangePassword ? ToPassword(back) : back.Path);
+        var session = await sessions.StartAsync(context, account, SignInProof.Password);
+        return Results.LocalRedirect(flow.Missing(session, new SignInDemand())?.Address(back.Path) ?? back.Path);
     }
 
     public async Task<IResult> ShowPasswordAsync(HttpContext context)
     {
-        if (await ReturnAsync(context, context.Request.Query["returnUrl"]) is not { } back) return BadReturn(context);
-        return await SignedInAsync(context) is { } session ? Password(context, session, back, null) : Results.LocalRedirect("/account/login");
+        if (await visits.ReturnAsync(context, context.Request.Query["returnUrl"]) is not { } back) return Visits.BadReturn(context);
+        return await visits.SignedInAsync(context) is { } session ? Password(context, session, back, null) : Results.LocalRedirect("/account/login");
     }
 
     public async Task<IResult> ChangePasswordAsync(HttpContext context)
     {
-        if (await SignedInAsync(context) is not { } session) return Results.LocalRedirect("/account/login");
-        if (await FormAsync(context) is not { } form) return Stale(context);
-        if (await ReturnAsync(context, form["returnUrl"]) is not { } back) return BadReturn(context);
+        if (await visits.SignedInAsync(context) is not { } session) return Results.LocalRedirect("/account/login");
+        if (await visits.FormAsync(context) is not { } form) return Visits.Stale(context);
+        if (await visits.ReturnAsync(context, form["returnUrl"]) is not { } back) return Visits.BadReturn(context);
         if (form["next"] != form["again"]) return Password(context, session, back, "The new password was not typed the same way twice.");
         var change = await accounts.ChangePasswordAsync(
             session.Account.Id, form["present"].ToString(), form["next"].ToString(), context.RequestAborted);
@@ -60,11 +57,11 @@ internal sealed class AccountPages(
 
     public async Task<IResult> ShowLogoutAsync(HttpContext context)
     {
-        if (await SignedInAsync(context) is not { } session) return SignedOut(context);
+        if (await visits.SignedInAsync(context) is not { } session) return SignedOut(context);
         return Page.Show(context, "Sign out", Markup.Of($"""
             <p>You are signed in as {session.Account.DisplayName}.</p>
             <form method="post" action="/account/logout">
-            {Token(context)}
+            {visits.Token(context)}
             <button type="submit">Sign out</button>
             </form>
             """));
@@ -72,8 +69,8 @@ internal sealed class AccountPages(
 
     public async Task<IResult> LogoutAsync(HttpContext context)
     {
-        if (await SignedInAsync(context) is not { } session) return Results.LocalRedirect("/account/signed-out");
-        if (await FormAsync(context) is null) return Stale(context);
+        if (await visits.SignedInAsync(context) is not { } session) return Results.LocalRedirect("/account/signed-out");
+        if (await visits.FormAsync(context) is null) return Visits.Stale(context);
         await SignOutEndpoint.EndAsync(context, session, audit, sessions);
         return Results.LocalRedirect("/account/signed-out");
     }
@@ -83,7 +80,7 @@ internal sealed class AccountPages(
 
     public async Task<IResult> ShowSignedInAsync(HttpContext context)
     {
-        if (await SignedInAsync(context) is not { } session) return Results.LocalRedirect("/account/login");
+        if (await visits.SignedInAsync(context) is not { } session) return Results.LocalRedirect("/account/login");
         return Page.Show(context, "You are signed in", Markup.Of($"""
             <p>You are signed in as {session.Account.DisplayName}.</p>
             <ul>
@@ -99,26 +96,8 @@ internal sealed class AccountPages(
     {
         var account = await accounts.FactsAsync(session.Account.Id, context.RequestAborted);
         if (account is null) return Results.LocalRedirect("/account/login");
-        await sessions.StartAsync(context, account);
+        await sessions.StartAsync(context, account, SignInProof.Of(session));
         return Results.LocalRedirect(back.Path);
-    }
-
-    // Antiforgery binds its token to the signed-in person through the call's user.
-    private async Task<Session?> SignedInAsync(HttpContext context)
-    {
-        var session = await sessions.CurrentAsync(context);
-        if (session is not null)
-            context.User = new ClaimsPrincipal(new ClaimsIdentity([new Claim("sub", session.Account.Id.ToString("D"))], "vault-session"));
-        return session;
-    }
-
-    private async Task<IFormCollection?> FormAsync(HttpContext context) =>
-        await antiforgery.IsRequestValidAsync(context) ? await OAuthRequest.ReadFormAsync(context) : null;
-
-    private Markup Token(HttpContext context)
-    {
-        var tokens = antiforgery.GetAndStoreTokens(context);
-        return Markup.Of($"<input type=\"hidden\" name=\"{tokens.FormFieldName}\" value=\"{tokens.RequestToken}\">");
     }
 
     private IResult Login(HttpContext context, Realm realm, ReturnAddress back, string? problem) =>
@@ -127,10 +106,10 @@ internal sealed class AccountPages(
             {RealmLink(Realm.Customer, realm, back, "Customer")}
             {RealmLink(Realm.Staff, realm, back, "Staff")}
             </nav>
-            {Problem(problem)}
+            {Visits.Problem(problem)}
             {Program(back)}
             <form method="post" action="/account/login">
-            {Token(context)}
+            {visits.Token(context)}
             <input type="hidden" name="realm" value="{RealmNames.Of(realm)}">
             <input type="hidden" name="returnUrl" value="{back.Path}">
             <label for="email">E-mail address</label>
@@ -144,9 +123,9 @@ internal sealed class AccountPages(
     private IResult Password(HttpContext context, Session session, ReturnAddress back, string? problem) =>
         Page.Show(context, "Choose a password", Markup.Of($"""
             <p>{(session.Account.MustChangePassword ? "You signed in with a one-time password. Choose one of your own now." : "Changing it signs you out everywhere else.")}</p>
-            {Problem(problem)}
+            {Visits.Problem(problem)}
             <form method="post" action="/account/password">
-            {Token(context)}
+            {visits.Token(context)}
             <input type="hidden" name="returnUrl" value="{back.Path}">
             <label for="present">Present password</label>
             <input id="present" name="present" type="password" autocomplete="current-password" maxlength="128" required>
@@ -171,51 +150,6 @@ internal sealed class AccountPages(
         <p class="hint">You sign in for a program on this machine: {back.Program}. If you did not start it just now, close this page.</p>
         """);
 
-    private static Markup Problem(string? problem) =>
-        problem is null ? Markup.None : Markup.Of($"<p role=\"alert\" class=\"problem\">{problem}</p>");
-
-    private static IResult BadReturn(HttpContext context) => Page.Problem(context, "The address to return to is not one of ours.");
-
-    private static IResult Stale(HttpContext context) => Page.Problem(context, "This form is too old, or it was not ours.");
-
     private static Realm RealmOf(string? text) => text == "staff" ? Realm.Staff : Realm.Customer;
 
-    private static string ToPassword(ReturnAddress back) => QueryHelpers.AddQueryString("/account/password", "returnUrl", back.Path);
-
-    private Task<ReturnAddress?> ReturnAsync(HttpContext context, string? text) => ReturnAddress.ParseAsync(text, clients, context.RequestAborted);
-}
-
-/// <summary>Where a sign-in leads: to our authorize endpoint, or to the page that says "you are signed in".</summary>
-/// <param name="Path">Local address.</param>
-/// <param name="FormTarget">Origin of the client at which the way ends.</param>
-/// <param name="Program">Name of the client, if it is a program on somebody's machine.</param>
-internal sealed record ReturnAddress(string Path, string? FormTarget, string? Program = null)
-{
-    private const int Longest = 4096;
-    private static readonly ReturnAddress SignedIn = new("/account", null);
-
-    /// <summary>Null when the address is not ours.</summary>
-    public static async Task<ReturnAddress?> ParseAsync(string? text, ClientRegistry clients, CancellationToken cancellationToken)
-    {
-        if (string.IsNullOrEmpty(text) || text == SignedIn.Path) return SignedIn;
-        if (text.Length > Longest || !text.StartsWith(AuthorisationEndpoint.Path + "?", StringComparison.Ordinal) || text.Any(char.IsControl)) return null;
-        var query = QueryHelpers.ParseQuery(text[AuthorisationEndpoint.Path.Length..]);
-        if (OAuthRequest.Parse(query) is not { } request || request["client_id"] is not { } clientId) return null;
-        var client = await clients.FindAsync(clientId, cancellationToken);
-        if (client is null || !client.AllowsRedirect(request["redirect_uri"])) return null;
-        return new ReturnAddress(text, new Uri(request["redirect_uri"]!).GetLeftPart(UriPartial.Authority), client.IsProgram ? client.Name : null);
-    }
-}
-
-/// <summary>The antiforgery cookie, under the same rules as the session's.</summary>
-internal sealed class AntiforgeryCookie(IssuerOptions options) : IConfigureOptions<AntiforgeryOptions>
-{
-    public void Configure(AntiforgeryOptions antiforgery)
-    {
-        antiforgery.Cookie.Name = options.Secure ? "__Host-vault-form" : "vault-form";
-        antiforgery.Cookie.SecurePolicy = options.Secure ? CookieSecurePolicy.Always : CookieSecurePolicy.SameAsRequest;
-        antiforgery.Cookie.SameSite = SameSiteMode.Strict;
-        antiforgery.Cookie.Path = "/";
-        antiforgery.SuppressXFrameOptionsHeader = true;
-    }
 }

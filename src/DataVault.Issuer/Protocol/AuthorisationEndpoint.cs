@@ -13,7 +13,7 @@ namespace DataVault.Issuer.Protocol;
 /// whose sign-in is wanted; a session of the other realm then does not do. Neither does an old session for a program on somebody's machine: which
 /// program it is nobody can prove, so nothing is given to it that the person did not sign in for just now (RFC 8252 §8.6).
 /// </summary>
-internal sealed class AuthorisationEndpoint(ClientRegistry clients, Sessions sessions, Authorisations authorisations, IssuerOptions options, TimeProvider clock)
+internal sealed class AuthorisationEndpoint(ClientRegistry clients, Sessions sessions, Authorisations authorisations, SignInFlow flow, IssuerOptions options)
 {
     public const string Path = "/connect/authorize";
     private const int LongestState = 1024;
@@ -30,12 +30,10 @@ internal sealed class AuthorisationEndpoint(ClientRegistry clients, Sessions ses
         var answer = new AuthorisationAnswer(request["redirect_uri"]!, request["state"], options.Issuer);
         if (Refusal(request, client) is { } error) return answer.Error(error);
         var session = await sessions.CurrentAsync(context);
-        if (!IsEnough(request, client, session))
-            return request["prompt"] == "none" ? answer.Error("login_required") : ToLogin(request);
-        if (session!.Account.MustChangePassword)
-            return request["prompt"] == "none" ? answer.Error("interaction_required") : ToPassword(request);
+        if (flow.Missing(session, Demand(request, client)) is { } step)
+            return request["prompt"] == "none" ? answer.Error(step.Refusal) : Results.LocalRedirect(step.Address(WayBack(request)));
         var code = await authorisations.StartAsync(
-            session, client.Id, Scope(request), request["redirect_uri"]!, request["code_challenge"]!, request["nonce"], context.RequestAborted);
+            session!, client.Id, Scope(request), request["redirect_uri"]!, request["code_challenge"]!, request["nonce"], context.RequestAborted);
         return answer.Code(code);
     }
 
@@ -60,13 +58,8 @@ internal sealed class AuthorisationEndpoint(ClientRegistry clients, Sessions ses
         return request["max_age"] is { } age && !int.TryParse(age, NumberStyles.None, CultureInfo.InvariantCulture, out _) ? "invalid_request" : null;
     }
 
-    private bool IsEnough(OAuthRequest request, Client client, Session? session)
-    {
-        if (session is null || request["prompt"] == "login") return false;
-        if (WantedRealm(request) is { } realm && realm != session.Account.Realm) return false;
-        if (Oldest(request, client) is not { } age) return true;
-        return session.AuthTime.AddSeconds(age) > clock.GetUtcNow();
-    }
+    private static SignInDemand Demand(OAuthRequest request, Client client) =>
+        new(WantedRealm(request), Oldest: Oldest(request, client) is { } age ? TimeSpan.FromSeconds(age) : null, Again: request["prompt"] == "login");
 
     private static int? Oldest(OAuthRequest request, Client client)
     {
@@ -75,15 +68,7 @@ internal sealed class AuthorisationEndpoint(ClientRegistry clients, Sessions ses
     }
 
     // What asked for a fresh sign-in is dropped from the way back, or it would ask again for ever. The client checks auth_time.
-    private static IResult ToLogin(OAuthRequest request)
-    {
-        var back = request.ToLocalAddress(Path, "prompt", "max_age");
-        var realm = RealmNames.Of(WantedRealm(request) ?? Realm.Customer);
-        return Results.LocalRedirect(QueryHelpers.AddQueryString("/account/login", new Dictionary<string, string?> { ["realm"] = realm, ["returnUrl"] = back }));
-    }
-
-    private static IResult ToPassword(OAuthRequest request) =>
-        Results.LocalRedirect(QueryHelpers.AddQueryString("/account/password", "returnUrl", request.ToLocalAddress(Path, "prompt", "max_age")));
+    private static string WayBack(OAuthRequest request) => request.ToLocalAddress(Path, "prompt", "max_age");
 
     private static Realm? WantedRealm(OAuthRequest request) => (request["acr_values"] ?? "").Split(' ') switch
     {
