@@ -91,9 +91,7 @@ internal sealed class PolicyLint(PolicySet policy)
 
     private void BreakGlass(Rule rule)
     {
-        if (rule.Forbids || !rule.Purposes.Any(purpose => purpose.BreakGlass)) return;
-        string[] needed = [ObligationNames.Justification, ObligationNames.NotifySubject, ObligationNames.Review];
-        foreach (var missing in needed.Except(rule.Obligations)) Find(rule, $"is for an emergency and lacks the obligation {missing}");
+        foreach (var missing in rule.MissingInEmergency) Find(rule, $"is for an emergency and lacks the obligation {missing}");
     }
 
     private void Purposes()

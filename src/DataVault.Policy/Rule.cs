@@ -23,6 +23,12 @@ internal sealed record Rule(string Id, string File, int Line)
 
     public required IReadOnlyList<string> Obligations { get; init; }
 
+    /// <summary>What a permit for an emergency has to demand, and does not.</summary>
+    public IEnumerable<string> MissingInEmergency =>
+        Forbids || !Purposes.Any(purpose => purpose.BreakGlass)
+            ? []
+            : new[] { ObligationNames.Justification, ObligationNames.NotifySubject, ObligationNames.Review }.Except(Obligations);
+
     /// <summary>What a permit gives for one item and action: its own form, capped by the class for anyone but the person concerned.</summary>
     public Form FormFor(CatalogueItem item, AccessAction action)
     {

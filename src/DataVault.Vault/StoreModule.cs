@@ -36,7 +36,7 @@ internal static class StoreModule
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<AuditLog>(),
             p.GetRequiredService<Decider>(), p.GetRequiredService<ReleaseTerms>(), p.GetRequiredService<ReleaseOpening>()));
         services.AddSingleton(p => new CustomerSearch(
-            p.GetRequiredService<DisclosureGate>(), p.GetRequiredService<CandidateFinder>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<Decider>(),
+            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<DisclosureGate>(), p.GetRequiredService<CandidateFinder>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<Decider>(),
             p.GetRequiredService<ReleaseTerms>()));
         services.AddSingleton(p => new EventRecorder(
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<RecordCipher>(),

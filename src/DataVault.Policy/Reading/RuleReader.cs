@@ -51,7 +51,7 @@ internal sealed class RuleReader(Catalogue catalogue, TrackingPlan plan, Purpose
         if (!ids.Add(id) && id.Length > 0) body.Problem(body.LineOf("id"), $"the rule {id} is declared twice");
         var forbids = body.Choice("effect", ["permit", "forbid"], "permit") == "forbid";
         var actions = Actions(body);
-        return new Rule(id, body.File, body.Line)
+        var rule = new Rule(id, body.File, body.Line)
         {
             Why = body.Text("why"),
             Forbids = forbids,
@@ -63,6 +63,8 @@ internal sealed class RuleReader(Catalogue catalogue, TrackingPlan plan, Purpose
             Guard = Condition(body, forbids),
             Obligations = Obligations(body, forbids),
         };
+        foreach (var missing in rule.Actions.Contains(AccessAction.Read) ? rule.MissingInEmergency : []) body.Problem(body.Line, $"{id}: is for an emergency and lacks the obligation {missing}");
+        return rule;
     }
 
     private static List<AccessAction> Actions(Section body)

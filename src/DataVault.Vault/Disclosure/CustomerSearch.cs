@@ -11,14 +11,17 @@ public sealed class CustomerSearch
 {
     public const int MaxFound = 100;
 
+    private const string OutOfReach = "out-of-reach";
+
+    private readonly VaultDatabase database;
     private readonly DisclosureGate gate;
     private readonly CandidateFinder finder;
     private readonly AuditLog log;
     private readonly Decider decider;
     private readonly ReleaseTerms terms;
 
-    internal CustomerSearch(DisclosureGate gate, CandidateFinder finder, AuditLog log, Decider decider, ReleaseTerms terms) =>
-        (this.gate, this.finder, this.log, this.decider, this.terms) = (gate, finder, log, decider, terms);
+    internal CustomerSearch(VaultDatabase database, DisclosureGate gate, CandidateFinder finder, AuditLog log, Decider decider, ReleaseTerms terms) =>
+        (this.database, this.gate, this.finder, this.log, this.decider, this.terms) = (database, gate, finder, log, decider, terms);
 
     /// <summary>
     /// Finds over blind indexes: every condition must hold. Being allowed to search says nothing of what is shown of those found.
@@ -43,13 +46,37 @@ public sealed class CustomerSearch
         if (terms.Stopped(recipient, purpose) is { } wait) throw await RefusedAsync(VaultException.BudgetExhausted(wait));
         if (ReleaseTerms.ReasonProblem(recipient, named, justification) is { } problem) throw await RefusedAsync(problem);
         var hidden = new List<SubjectId>();
-        var found = await finder.FindAsync(recipient, purpose, conditions, limit, hidden, ct);
-        if (found.Count > limit) throw VaultException.BadRequest("More customers match than were asked for; search by something narrower.");
+        var found = await FindAsync();
+        if (found.Count > limit) throw await TooManyAsync();
         var queries = found.Select(record => new ReadQuery(recipient, record.Subject, purpose, items, Provenance: false, requestId, justification) { OfMany = true }).ToList();
-        var entry = await finder.ConcerningAsync(log.Entry(EntryType.Search, recipient, default, purpose, EntryResult.Ok, fields, requestId), hidden, ct);
+        var entry = await finder.ConcerningAsync(HiddenEntry(log.Entry(EntryType.Search, recipient, default, purpose, EntryResult.Ok, fields, requestId), hidden), hidden, ct);
         bool MayFind(DisclosureGate.DecidedFacts at) => finder.Permits(recipient, purpose, at, [.. conditions.Keys]) is not null;
         var (index, results) = await gate.ReadAllAsync(queries, Task.FromResult(found.ToDictionary(record => record.Subject)), MayFind, new DisclosureGate.FirstEntry(entry, [.. conditions.Keys]), ct);
         return new SearchOutcome([.. results.Select(result => result.Value).OfType<Disclosure>()], index);
+
+        // That too many would have to be looked at is an answer too.
+        async Task<List<SealedRecord>> FindAsync()
+        {
+            try
+            {
+                return await finder.FindAsync(recipient, purpose, conditions, limit, hidden, ct);
+            }
+            catch (VaultException e) when (e.Slug == "invalid-request")
+            {
+                throw await RefusedAsync(e);
+            }
+        }
+
+        // That so many match is told of each of them: it is in the log, seen where somebody is planted, and out of the budget, as if they were shown.
+        async Task<VaultException> TooManyAsync()
+        {
+            var matched = found.ConvertAll(record => record.Subject);
+            var wait = await terms.CountFoundAsync(recipient, named, matched, [.. conditions.Keys], requestId, ct);
+            var denial = log.Entry(EntryType.Denied, recipient, default, purpose, EntryResult.Denied, fields, requestId);
+            var pending = await finder.ConcerningAsync(denial, matched, ct);
+            await database.RunAsync((connection, transaction) => log.AppendWithinAsync(connection, transaction, [pending], ct), ct);
+            return wait is { } left ? VaultException.BudgetExhausted(left) : VaultException.BadRequest("More customers match than were asked for; search by something narrower.");
+        }
 
         async Task<VaultException> RefusedAsync(VaultException refusal)
         {
@@ -57,6 +84,9 @@ public sealed class CustomerSearch
             return refusal;
         }
     }
+
+    // Whom the recipient does not reach is told apart in the log.
+    private static LogEntry HiddenEntry(LogEntry entry, List<SubjectId> hidden) => hidden.Count == 0 ? entry : entry with { Rules = [OutOfReach] };
 }
 
 /// <summary>
@@ -65,8 +95,6 @@ public sealed class CustomerSearch
 /// </summary>
 internal sealed class CandidateFinder(VaultDatabase database, IndexPlans plans, KeyRegistry keys, RecordCipher cipher, Decider decider, VaultOptions options)
 {
-    private const string OutOfReach = "out-of-reach";
-
     /// <summary>
     /// Those who match; one more than <paramref name="limit"/> may be among them. Whoever is out of reach counts for nothing, no limit included; of a search by
     /// whole values they are told apart in <paramref name="hidden"/>, for the log.
@@ -87,14 +115,14 @@ internal sealed class CandidateFinder(VaultDatabase database, IndexPlans plans, 
             },
             ct);
 
-    /// <summary>The entry of a search says of whom it would have found, had the recipient reached them. It stays one entry, for whoever counts those.</summary>
-    public async Task<PendingEntry> ConcerningAsync(LogEntry entry, List<SubjectId> hidden, CancellationToken ct)
+    /// <summary>The entry of a search says of whom it has, or would have, found. It stays one entry, for whoever counts those.</summary>
+    public async Task<PendingEntry> ConcerningAsync(LogEntry entry, List<SubjectId> people, CancellationToken ct)
     {
-        if (hidden.Count == 0) return new PendingEntry(entry, null);
-        var held = await keys.GetManyAsync([.. hidden.Distinct()], ct);
+        if (people.Count == 0) return new PendingEntry(entry, null);
+        var held = await keys.GetManyAsync([.. people.Distinct()], ct);
         try
         {
-            return AuditLog.Concerning(entry with { Rules = [OutOfReach] }, [.. held.Select(key => key.Tag)]);
+            return AuditLog.Concerning(entry, [.. held.Select(key => key.Tag)]);
         }
         finally
         {

@@ -25,8 +25,8 @@ internal sealed class ReleaseTerms(VaultDatabase database, AuditLog log, Decider
             if (!Duties.Known.Contains(obligation)) return new Refusal(Reasons.NotPermitted, null);
         }
 
-        // An emergency that was justified may still be going on: that is known in the transaction.
-        var perhapsCovered = purpose.BreakGlass && !query.OfMany && query.Justification is null;
+        // An emergency that was justified may still be going on: that is known in the transaction, in which the review is looked for.
+        var perhapsCovered = purpose.BreakGlass && decision.Obligations.Contains(ObligationNames.Review) && !query.OfMany && query.Justification is null;
         var problem = perhapsCovered ? null : ReasonProblem(query.Recipient, purpose, decision, query.Justification);
         if (problem is not null) return new Refusal(Reasons.NotPermitted, problem);
         var agreed = !decision.Obligations.Contains(ObligationNames.FourEyes) || (query.Approval is not null && !query.OfMany);
@@ -92,6 +92,13 @@ internal sealed class ReleaseTerms(VaultDatabase database, AuditLog log, Decider
         await database.RunAsync((connection, transaction) => log.AppendWithinAsync(connection, transaction, refusals, ct), ct);
         throw VaultException.BudgetExhausted(wait);
     }
+
+    /// <summary>Takes whom a search found, and does not show, out of the budget. Null when there was room.</summary>
+    public ValueTask<TimeSpan?> CountFoundAsync(
+        Recipient recipient, Purpose purpose, IReadOnlyList<SubjectId> found, IReadOnlyList<CatalogueItem> foundBy, Guid requestId, CancellationToken ct) =>
+        recipient.Kind is RecipientKind.Application or RecipientKind.Staff
+            ? WaitAsync(recipient, purpose, found.SelectMany(subject => foundBy.Select(item => (subject, item))), requestId, ct)
+            : new((TimeSpan?)null);
 
     /// <summary>Makes the entry durable, together with what the obligations demand.</summary>
     /// <returns>The entry's index.</returns>

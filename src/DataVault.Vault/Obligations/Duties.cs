@@ -12,7 +12,8 @@ internal readonly record struct DutyWork(NpgsqlConnection Connection, NpgsqlTran
 /// <param name="Release">The release.</param>
 /// <param name="Emergency">The review of an emergency that this release belongs to; null when it begins one, or is none.</param>
 /// <param name="MessageKeys">The person's keys, where a message is to be sealed.</param>
-internal sealed record DueDuty(Release Release, Guid? Emergency, SubjectKeys? MessageKeys);
+/// <param name="Untold">Items that the message lists: those released of which the person has not been told in this emergency.</param>
+internal sealed record DueDuty(Release Release, Guid? Emergency, SubjectKeys? MessageKeys, IReadOnlyList<string> Untold);
 
 /// <summary>The duties of one transaction, each with the place of its entry.</summary>
 internal sealed class DueDuties : IAsyncDisposable
@@ -32,7 +33,7 @@ internal sealed class DueDuties : IAsyncDisposable
 
 /// <summary>
 /// Carries out obligations within the transaction of the release's entry: an approval is used up, the person gets a message, an officer a review. Of an
-/// emergency the first release opens the review and writes the message; those within its window join it.
+/// emergency the first release opens the review; those within its window join it. Each that shows items the person has not been told of writes a message.
 /// </summary>
 internal sealed class Duties(ApprovalBook approvals, ReviewBook reviews, SubjectInbox inbox, AuditLog log, Decider decider)
 {
@@ -51,8 +52,22 @@ internal sealed class Duties(ApprovalBook approvals, ReviewBook reviews, Subject
         if (obligations.Contains(ObligationNames.FourEyes)) await approvals.UseAsync(work, release, log.TagOf(release.Query.Recipient));
         var emergency = purpose.BreakGlass && obligations.Contains(ObligationNames.Review) ? await reviews.JoinAsync(work, WindowOf(release)) : null;
         if (emergency is null && ReleaseTerms.ReasonProblem(release.Query.Recipient, purpose, release.Decision, release.Query.Justification) is { } problem) throw problem;
-        var told = emergency is null && obligations.Contains(ObligationNames.NotifySubject);
-        return new DueDuty(release, emergency, told ? await inbox.KeysAsync(work, release.Query.Subject) : null);
+        if (!obligations.Contains(ObligationNames.NotifySubject)) return new DueDuty(release, emergency?.Id, null, []);
+        var held = await inbox.KeysAsync(work, release.Query.Subject);
+        try
+        {
+            HashSet<string> told = emergency is null ? [] : await inbox.ToldAsync(work, held, emergency.OpenedAt, emergency.Entries);
+            List<string> untold = [.. release.Permits.Select(permit => permit.Item.Name).Where(name => !told.Contains(name))];
+            if (untold.Count > 0) return new DueDuty(release, emergency?.Id, held, untold);
+        }
+        catch
+        {
+            held.Dispose();
+            throw;
+        }
+
+        held.Dispose();
+        return new DueDuty(release, emergency?.Id, null, []);
     }
 
     /// <summary>What names the entry: the log's head is locked, so this is one round trip for all of them.</summary>
@@ -65,15 +80,17 @@ internal sealed class Duties(ApprovalBook approvals, ReviewBook reviews, Subject
             var purpose = decider.Purpose(duty.Release.Query.Purpose);
             if (duty.Emergency is { } emergency) batch.BatchCommands.Add(ReviewBook.Add(emergency, first + at));
             else if (duty.Release.Decision.Obligations.Contains(ObligationNames.Review)) batch.BatchCommands.Add(reviews.Open(WindowOf(duty.Release), duty.Release.Query.Subject, purpose, first + at));
-            if (duty.MessageKeys is { } keys) inbox.Write(batch, keys, MessageOf(duty.Release, first + at));
+            if (duty.MessageKeys is { } keys) inbox.Write(batch, keys, MessageOf(duty, first + at));
         }
 
         await batch.ExecuteNonQueryAsync(work.Cancellation);
     }
 
-    private static MessageContent MessageOf(Release release, long index) => new(
-        "disclosure", release.Query.Purpose, [.. release.Permits.Select(permit => permit.Item.Name)],
-        release.Query.Recipient.Kind == RecipientKind.Staff ? string.Join(", ", release.Query.Recipient.Roles) : release.Query.Recipient.DisplayName, index);
+    private static MessageContent MessageOf(DueDuty duty, long index)
+    {
+        var (purpose, recipient) = (duty.Release.Query.Purpose, duty.Release.Query.Recipient);
+        return new("disclosure", purpose, duty.Untold, recipient.Kind == RecipientKind.Staff ? string.Join(", ", recipient.Roles) : recipient.DisplayName, index);
+    }
 
     private EmergencyWindow WindowOf(Release release) => new(
         EntryShape.TagOf(log.TagOf(release.Query.Recipient)), EntryShape.TagOf(release.Keys.Tag.Span), release.Query.Purpose);

@@ -9,6 +9,9 @@ namespace DataVault.Vault;
 /// <summary>One recipient, one person, one purpose.</summary>
 internal readonly record struct EmergencyWindow(Guid Actor, Guid Subject, string Purpose);
 
+/// <summary>The review that a release joins, and the entries of the releases before it.</summary>
+internal sealed record JoinedEmergency(Guid Id, IReadOnlyList<long> Entries, DateTimeOffset OpenedAt);
+
 /// <summary>A review as its row has it; <paramref name="Subject"/> is sealed.</summary>
 internal sealed record ReviewRow(Guid Id, Guid Actor, string Purpose, long[] Entries, DateTimeOffset OpenedAt, DateTimeOffset DueAt, string State, byte[] Subject)
 {
@@ -39,17 +42,18 @@ internal sealed class ReviewBook(VaultDatabase database, IServiceKeys keys, Vaul
     private const string Columns = "review_id, actor_tag, purpose, entries, opened_at, due_at, state, subject, covers_until, decided_by, decided_at, log_index";
 
     /// <summary>The open review of an emergency that is still going on, locked until the transaction ends.</summary>
-    public async Task<Guid?> JoinAsync(DutyWork work, EmergencyWindow window)
+    public async Task<JoinedEmergency?> JoinAsync(DutyWork work, EmergencyWindow window)
     {
         await using var command = new NpgsqlCommand(
             $"""
-            select review_id from vault.review where actor_tag = $1 and subject_tag = $2 and purpose = $3 and state = '{ReviewStates.Open}' and covers_until > $4 and cardinality(entries) < $5
+            select review_id, entries, opened_at from vault.review where actor_tag = $1 and subject_tag = $2 and purpose = $3 and state = '{ReviewStates.Open}' and covers_until > $4 and cardinality(entries) < $5
             order by covers_until desc limit 1 for update
             """, work.Connection, work.Transaction)
         {
             Parameters = { new() { Value = window.Actor }, new() { Value = window.Subject }, new() { Value = window.Purpose }, new() { Value = clock.Now.UtcDateTime }, new() { Value = MostJoined } },
         };
-        return await command.ExecuteScalarAsync(work.Cancellation) is Guid id ? id : null;
+        var rows = await Rows.ReadAsync(command, row => new JoinedEmergency(row.GetGuid(0), row.GetFieldValue<long[]>(1), row.GetFieldValue<DateTimeOffset>(2)), work.Cancellation);
+        return rows.FirstOrDefault();
     }
 
     public static NpgsqlBatchCommand Add(Guid review, long index) =>

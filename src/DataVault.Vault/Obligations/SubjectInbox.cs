@@ -57,6 +57,28 @@ internal sealed class SubjectInbox(VaultDatabase database, KeyRegistry keys, Out
         batch.BatchCommands.Add(outbox.Insert(new OutboxMessage(id, Kind, channel, notice, Attempts: 0)));
     }
 
+    /// <summary>What the person has been told of these entries. A message that is gone or does not open has told nothing.</summary>
+    public async Task<HashSet<string>> ToldAsync(DutyWork work, SubjectKeys held, DateTimeOffset since, IReadOnlyList<long> entries)
+    {
+        await using var command = new NpgsqlCommand("select message_id, sealed from vault.message where subject_id = $1 and created_at >= $2", work.Connection, work.Transaction)
+        {
+            Parameters = { new() { Value = held.Subject.Value }, new() { Value = since.UtcDateTime } },
+        };
+        var told = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var (id, value) in await Rows.ReadAsync(command, row => (Id: row.GetGuid(0), Sealed: row.GetFieldValue<byte[]>(1)), work.Cancellation))
+        {
+            try
+            {
+                if (Open(held, id, value) is var content && entries.Contains(content.Entry)) told.UnionWith(content.Items);
+            }
+            catch (CryptographicException)
+            {
+            }
+        }
+
+        return told;
+    }
+
     /// <summary>Newest first; one more than the limit tells that there are further ones.</summary>
     public async Task<IReadOnlyList<(Guid Id, DateTimeOffset At, MessageContent Content)>> ListAsync(SubjectKeys held, int limit, Guid? before, CancellationToken ct)
     {

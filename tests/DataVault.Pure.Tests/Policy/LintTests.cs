@@ -134,11 +134,12 @@ public sealed class LintTests
         Assert.Contains("purposes.yaml: marketing rests on consent and has no notice with a version", Lint("", files => files["purposes.yaml"] = files["purposes.yaml"].Replace("notice: We write to you, ", "", StringComparison.Ordinal)));
 
     [Fact]
-    public void An_emergency_without_its_obligations_is_found()
+    public void An_emergency_without_its_obligations_is_refused_when_it_reads()
     {
-        var findings = Lint(
+        var refused = Assert.Throws<PolicyException>(() => Lint(
             "  - { id: one, why: Test, roles: [desk], purposes: [service], fields: [email], actions: [read], form: plain, obligations: [review] }",
-            files => files["purposes.yaml"] = files["purposes.yaml"].Replace("title: Service,", "title: Service, breakGlass: true,", StringComparison.Ordinal));
+            files => files["purposes.yaml"] = files["purposes.yaml"].Replace("title: Service,", "title: Service, breakGlass: true,", StringComparison.Ordinal)));
+        var findings = refused.Problems.Select(problem => problem.ToString()).ToList();
         Assert.Contains("access/rules.yaml:2: one: is for an emergency and lacks the obligation justification", findings);
         Assert.Contains("access/rules.yaml:2: one: is for an emergency and lacks the obligation notify-subject", findings);
     }

@@ -34,6 +34,27 @@ public sealed class HoneyTests(StoreVault store) : IClassFixture<StoreVault>
     }
 
     [Fact]
+    public async Task A_search_that_finds_too_many_to_answer_is_in_the_log_about_all_of_them_and_raises_an_alert()
+    {
+        const string fields = """{"phone":"+442079460991"}""";
+        var (planted, other) = (await store.AddAsync(fields), await store.AddAsync(fields));
+        await Honey.PlantAsync(Officer, planted, brake: false, null, Guid.NewGuid(), default);
+        await FollowAsync();
+        var before = (await AlertsAsync()).Count;
+        var where = new Dictionary<string, SearchCondition> { ["phone"] = SearchCondition.Equal("+442079460991") };
+        var refused = await Assert.ThrowsAsync<VaultException>(() => store.Search.SearchAsync(Support, "customer-support", where, Items("givenName"), 1, Guid.NewGuid(), default));
+        Assert.Equal("invalid-request", refused.Slug);
+        foreach (var person in new[] { planted, other })
+        {
+            var entry = (await store.EntriesAsync(person))[^1].Entry;
+            Assert.Equal((EntryType.Denied, EntryResult.Denied, 2), (entry.Type, entry.Result, entry.BulkCount));
+        }
+
+        await FollowAsync();
+        Assert.Equal(before + 1, (await AlertsAsync()).Count);
+    }
+
+    [Fact]
     public async Task The_credential_is_stopped_where_that_was_asked_for_until_an_officer_lets_it_go_on()
     {
         var desk = new Recipient(RecipientKind.Application, "nosy-desk", "Nosy desk", ["customer-support"], ["customer-support"]);

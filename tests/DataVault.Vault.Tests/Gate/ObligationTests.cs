@@ -60,9 +60,33 @@ public sealed class ObligationTests(ObligationVault store) : IClassFixture<Oblig
         Assert.Equal("reason-required", (await Assert.ThrowsAsync<VaultException>(() => store.ReadAsync(Staff("s9", "emergency"), subject, "emergency", null, null, "givenName"))).Slug);
         store.Clock.Advance(TimeSpan.FromMinutes(Bound.Purposes.Find("emergency")!.Emergency!.Minutes));
         Assert.Equal("reason-required", (await Assert.ThrowsAsync<VaultException>(() => store.ReadAsync(Rescuer, subject, "emergency", null, null, "givenName"))).Slug);
-        Assert.Equal(1, await CountOfAsync("vault.message", subject));
-        await store.ReadAsync(Rescuer, subject, "emergency", Reason, null, "givenName");
         Assert.Equal(2, await CountOfAsync("vault.message", subject));
+        await store.ReadAsync(Rescuer, subject, "emergency", Reason, null, "givenName");
+        Assert.Equal(3, await CountOfAsync("vault.message", subject));
+    }
+
+    [Fact]
+    public async Task The_person_is_told_once_of_each_item_that_an_emergency_shows()
+    {
+        var subject = await store.AddAsync("""{"phone":"+442079460000"}""");
+        var first = await store.ReadAsync(Rescuer, subject, "emergency", Reason, null, "givenName");
+        var joined = await store.ReadAsync(Rescuer, subject, "emergency", null, null, "givenName", "phone");
+        await store.ReadAsync(Rescuer, subject, "emergency", null, null, "phone", "givenName");
+        var messages = (await store.Vault.Get<SubjectMessages>().ListAsync(StoreVault.Person(subject), 10, null, Guid.NewGuid(), default)).Items.OrderBy(message => message.LogIndex).ToList();
+        Assert.Equal([first.LogIndex, joined.LogIndex], messages.Select(message => message.LogIndex));
+        Assert.Equal(["givenName"], messages[0].Items);
+        Assert.Equal(["phone"], messages[1].Items);
+    }
+
+    [Theory]
+    [InlineData("    obligations: [justification]\n")]
+    [InlineData("    obligations: [justification, review]\n")]
+    [InlineData("")]
+    public void A_policy_whose_emergency_reads_without_its_obligations_is_not_loaded(string obligations)
+    {
+        var refused = Assert.Throws<PolicyException>(() =>
+            Testing.Repository.ChangedPolicy(("access/emergency.yaml", "    obligations: [justification, notify-subject, review]\n", obligations)));
+        Assert.Contains(refused.Problems, problem => problem is { File: "access/emergency.yaml", Line: > 0 } && problem.Message.EndsWith("lacks the obligation notify-subject", StringComparison.Ordinal));
     }
 
     [Fact]
