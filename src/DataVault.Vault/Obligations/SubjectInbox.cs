@@ -67,13 +67,7 @@ internal sealed class SubjectInbox(VaultDatabase database, KeyRegistry keys, Out
         var told = new HashSet<string>(StringComparer.Ordinal);
         foreach (var (id, value) in await Rows.ReadAsync(command, row => (Id: row.GetGuid(0), Sealed: row.GetFieldValue<byte[]>(1)), work.Cancellation))
         {
-            try
-            {
-                if (Open(held, id, value) is var content && entries.Contains(content.Entry)) told.UnionWith(content.Items);
-            }
-            catch (CryptographicException)
-            {
-            }
+            if (OpenOrNull(held, id, value) is { } content && entries.Contains(content.Entry)) told.UnionWith(content.Items);
         }
 
         return told;
@@ -141,6 +135,18 @@ internal sealed class SubjectInbox(VaultDatabase database, KeyRegistry keys, Out
         var message = JsonSerializer.Deserialize<MessageContent>(content) ?? throw new CryptographicException("The message is empty.");
         CryptographicOperations.ZeroMemory(content);
         return message;
+    }
+
+    private MessageContent? OpenOrNull(SubjectKeys held, Guid id, byte[] value)
+    {
+        try
+        {
+            return Open(held, id, value);
+        }
+        catch (CryptographicException)
+        {
+            return null;
+        }
     }
 
     private byte[] OpenBytes(SubjectKeys held, Guid id, ReadOnlySpan<byte> value)
