@@ -10,7 +10,8 @@ namespace DataVault.Issuer.Clients;
 internal sealed record Client(RegisteredClient Public, byte[]? SecretHash, byte[]? FormerSecretHash, DateTimeOffset? FormerSecretUntil, byte[]? Seal)
 {
     public const string Columns =
-        "client_id, name, roles, purposes, grant_types, redirect_uris, sign_out_uris, created_at, secret_hash, former_secret_hash, former_secret_until, seal";
+        "client_id, name, roles, purposes, grant_types, redirect_uris, sign_out_uris, created_at, secret_hash, former_secret_hash, former_secret_until, seal, "
+        + "token_endpoint_auth_method, jwks, dpop_bound, resources, third_party";
 
     private static readonly byte[] NoHash = new byte[32];
 
@@ -18,17 +19,29 @@ internal sealed record Client(RegisteredClient Public, byte[]? SecretHash, byte[
     public string Name => Public.Registration.Name;
 
     /// <summary>A program on people's own machines, which can keep no secret (RFC 6749 §2.1).</summary>
-    public bool IsProgram => SecretHash is null;
+    public bool IsProgram => Public.Registration.IsProgram;
 
     public static Client Read(NpgsqlDataReader r) => new(
-        new RegisteredClient(
-            new ClientRegistration(
-                r.GetString(0), r.GetString(1), (string[])r[2], (string[])r[3], (string[])r[4], (string[])r[5], (string[])r[6], r.IsDBNull(8)),
-            r.Time(7)),
+        new RegisteredClient(ReadRegistration(r), r.Time(7)),
         r.OptionalReference<byte[]>(8),
         r.OptionalReference<byte[]>(9),
         r.Optional<DateTimeOffset>(10),
         r.OptionalReference<byte[]>(11));
+
+    private static ClientRegistration ReadRegistration(NpgsqlDataReader r)
+    {
+        var method = r.OptionalReference<string>(12);
+        return new ClientRegistration(
+            r.GetString(0), r.GetString(1), (string[])r[2], (string[])r[3], (string[])r[4], (string[])r[5], (string[])r[6],
+            IsProgram: r.IsDBNull(8) && method != AuthenticationMethods.PrivateKeyJwt)
+        {
+            AuthenticationMethod = method,
+            KeySet = r.OptionalReference<string>(13),
+            IsKeyBound = r.GetBoolean(14),
+            Resources = (string[])r[15],
+            IsThirdParty = r.GetBoolean(16),
+        };
+    }
 
     public bool Allows(string grantType) => Public.Registration.GrantTypes.Contains(grantType);
 
@@ -45,6 +58,8 @@ internal sealed record Client(RegisteredClient Public, byte[]? SecretHash, byte[
         return known.Name == given.Name && known.Roles.SequenceEqual(given.Roles) && known.Purposes.SequenceEqual(given.Purposes)
             && known.GrantTypes.SequenceEqual(given.GrantTypes) && known.RedirectUris.SequenceEqual(given.RedirectUris)
             && known.SignOutUris.SequenceEqual(given.SignOutUris) && FormerSecretHash is null
+            && known.AuthenticationMethod == given.AuthenticationMethod && known.KeySet == given.KeySet && known.IsKeyBound == given.IsKeyBound
+            && known.Resources.SequenceEqual(given.Resources) && known.IsThirdParty == given.IsThirdParty
             && (secret is null ? SecretHash is null : CryptographicOperations.FixedTimeEquals(SecretHash ?? NoHash, BearerValue.Hash(secret)));
     }
 

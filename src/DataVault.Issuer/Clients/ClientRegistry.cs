@@ -14,6 +14,14 @@ public static class GrantTypes
     public const string RefreshToken = "refresh_token";
 }
 
+/// <summary>Ways in which a client shows who it is (OpenID Connect Core 1.0 §9), as they are registered.</summary>
+public static class AuthenticationMethods
+{
+    public const string SecretBasic = "client_secret_basic";
+    public const string SecretPost = "client_secret_post";
+    public const string PrivateKeyJwt = "private_key_jwt";
+}
+
 /// <summary>What an application is registered with.</summary>
 /// <param name="Id">Lower-case letters, digits and hyphens, 3 to 64.</param>
 /// <param name="Name">Shown to people and in the log; not a person's name.</param>
@@ -27,8 +35,27 @@ public sealed record ClientRegistration(
     string Id, string Name, IReadOnlyList<string> Roles, IReadOnlyList<string> Purposes, IReadOnlyList<string> GrantTypes,
     IReadOnlyList<string> RedirectUris, IReadOnlyList<string> SignOutUris, bool IsProgram = false)
 {
+    /// <summary>Of <see cref="AuthenticationMethods"/>; null for a secret in whichever of the two places, and for a program, which has none.</summary>
+    public string? AuthenticationMethod { get; init; }
+
+    /// <summary>A JSON Web Key Set with the public keys of a client of <see cref="AuthenticationMethods.PrivateKeyJwt"/>.</summary>
+    public string? KeySet { get; init; }
+
+    /// <summary>Its tokens are bound to a key of its own (RFC 9449), and it gets no others.</summary>
+    public bool IsKeyBound { get; init; }
+
+    /// <summary>Other services than the vault that its tokens may be meant for (RFC 8707): absolute addresses.</summary>
+    public IReadOnlyList<string> Resources { get; init; } = [];
+
+    /// <summary>Somebody else's: whoever signs in there is asked first what it may be told.</summary>
+    public bool IsThirdParty { get; init; }
+
     public static ClientRegistration Application(string id, string name, IReadOnlyList<string> roles, IReadOnlyList<string> purposes) =>
         new(id, name, roles, purposes, [Issuer.GrantTypes.ClientCredentials], [], []);
+
+    /// <summary>An application that signs for itself with a key of its own instead of a secret (RFC 7523).</summary>
+    public static ClientRegistration KeyHolder(string id, string name, IReadOnlyList<string> roles, IReadOnlyList<string> purposes, string keySet) =>
+        Application(id, name, roles, purposes) with { AuthenticationMethod = AuthenticationMethods.PrivateKeyJwt, KeySet = keySet };
 
     /// <summary>A web application in which people sign in.</summary>
     public static ClientRegistration SignIn(string id, string name, IReadOnlyList<string> redirectUris, IReadOnlyList<string> signOutUris) =>
@@ -61,21 +88,18 @@ public sealed partial class ClientRegistry
     /// <exception cref="IssuerException">conflict, invalid-fields.</exception>
     public async Task<string> RegisterAsync(ClientRegistration registration, IssuerParty actor, CancellationToken cancellationToken = default)
     {
-        Check(registration, options);
-        if (registration.IsProgram) throw IssuerException.Invalid("A program has no secret to be registered with.");
-        if (await AnyAsync(registration.Id, cancellationToken) is not null) throw IssuerException.Conflict("a client");
+        if (registration.IsProgram || registration.KeySet is not null) throw IssuerException.Invalid("A program has no secret to be registered with, nor has a client with keys.");
         var secret = BearerValue.New(secrets.Random);
-        await ChangeAsync(
-            registration,
-            actor,
-            "registered",
-            async transaction =>
-            {
-                if (await InsertAsync(transaction, registration, clock.GetUtcNow(), secret, "ON CONFLICT (client_id) DO NOTHING", cancellationToken) == 0)
-                    throw IssuerException.Conflict("a client");
-            },
-            cancellationToken);
+        await RegisterAsync(registration, secret, actor, cancellationToken);
         return secret;
+    }
+
+    /// <summary>Registers an application that signs with a key of its own; there is no secret.</summary>
+    /// <exception cref="IssuerException">conflict, invalid-fields.</exception>
+    public Task RegisterKeyHolderAsync(ClientRegistration registration, IssuerParty actor, CancellationToken cancellationToken = default)
+    {
+        if (registration.KeySet is null) throw IssuerException.Invalid("A client without a secret brings its public keys.");
+        return RegisterAsync(registration with { KeySet = ClientKeys.Parse(registration.KeySet).Text }, null, actor, cancellationToken);
     }
 
     /// <summary>
@@ -88,7 +112,7 @@ public sealed partial class ClientRegistry
     public async Task EnsureAsync(ClientRegistration registration, string? secret, CancellationToken cancellationToken = default)
     {
         Check(registration, options);
-        if (registration.IsProgram != secret is null || secret?.Length < 32) throw IssuerException.Invalid("A client secret has at least 32 characters, and a program has none.");
+        if ((registration.IsProgram || registration.KeySet is not null) != secret is null || secret?.Length < 32) throw IssuerException.Invalid("A client secret has at least 32 characters, and a program has none.");
         var known = await FindAsync(registration.Id, cancellationToken);
         if (known is not null && known.Is(registration, secret)) return;
         await ChangeAsync(
@@ -102,7 +126,8 @@ public sealed partial class ClientRegistry
                 secret,
                 """
                 ON CONFLICT (client_id) DO UPDATE SET name = $2, roles = $3, purposes = $4, grant_types = $5, redirect_uris = $6, sign_out_uris = $7,
-                    secret_hash = $9, former_secret_hash = NULL, former_secret_until = NULL, seal = $10
+                    secret_hash = $9, former_secret_hash = NULL, former_secret_until = NULL, seal = $10,
+                    token_endpoint_auth_method = $11, jwks = $12, dpop_bound = $13, resources = $14, third_party = $15
                 """,
                 cancellationToken),
             cancellationToken);
@@ -115,7 +140,7 @@ public sealed partial class ClientRegistry
     public async Task<string> RotateSecretAsync(string id, IssuerParty actor, CancellationToken cancellationToken = default)
     {
         var client = await FindAsync(id, cancellationToken) ?? throw IssuerException.NotFound("client");
-        if (client.IsProgram) throw IssuerException.Invalid("A program has no secret.");
+        if (client.SecretHash is null) throw IssuerException.Invalid("A program has no secret, nor has a client with keys.");
         var secret = BearerValue.New(secrets.Random);
         await ChangeAsync(
             client.Public.Registration,
@@ -124,6 +149,31 @@ public sealed partial class ClientRegistry
             transaction => ReplaceSecretAsync(transaction, client, secret, cancellationToken),
             cancellationToken);
         return secret;
+    }
+
+    /// <summary>Other public keys for an application that signs with them. Both keys stand in the set while it changes over; one that is left out is refused from now on.</summary>
+    /// <exception cref="IssuerException">not-found, invalid-fields, conflict.</exception>
+    public async Task ReplaceKeysAsync(string id, string keySet, IssuerParty actor, CancellationToken cancellationToken = default)
+    {
+        var client = await FindAsync(id, cancellationToken) ?? throw IssuerException.NotFound("client");
+        if (client.Public.Registration.KeySet is null) throw IssuerException.Invalid("This client shows a secret; it has no keys to replace.");
+        var next = client with { Public = client.Public with { Registration = client.Public.Registration with { KeySet = ClientKeys.Parse(keySet).Text } } };
+        await ChangeAsync(
+            next.Public.Registration,
+            actor,
+            "keys-replaced",
+            async transaction =>
+            {
+                var changed = await transaction.ExecuteAsync(
+                    "UPDATE issuer.client SET jwks = $2, seal = $3 WHERE client_id = $1 AND seal = $4",
+                    cancellationToken,
+                    id,
+                    next.Public.Registration.KeySet,
+                    secrets.Rows.Of(next),
+                    client.Seal);
+                if (changed == 0) throw IssuerException.Conflict("a newer key set");
+            },
+            cancellationToken);
     }
 
     /// <summary>Removes an application; tokens that it holds stop working, and so do those of people who signed in through it.</summary>
@@ -150,6 +200,22 @@ public sealed partial class ClientRegistry
     private Task<Client?> AnyAsync(string id, CancellationToken cancellationToken) =>
         database.FirstAsync($"SELECT {Client.Columns} FROM issuer.client WHERE client_id = $1", Client.Read, cancellationToken, id);
 
+    private async Task RegisterAsync(ClientRegistration registration, string? secret, IssuerParty actor, CancellationToken cancellationToken)
+    {
+        Check(registration, options);
+        if (await AnyAsync(registration.Id, cancellationToken) is not null) throw IssuerException.Conflict("a client");
+        await ChangeAsync(
+            registration,
+            actor,
+            "registered",
+            async transaction =>
+            {
+                if (await InsertAsync(transaction, registration, clock.GetUtcNow(), secret, "ON CONFLICT (client_id) DO NOTHING", cancellationToken) == 0)
+                    throw IssuerException.Conflict("a client");
+            },
+            cancellationToken);
+    }
+
     // The seal that was checked is asked for, so that nothing that was changed since is vouched for.
     private async Task ReplaceSecretAsync(IssuerTransaction transaction, Client client, string secret, CancellationToken cancellationToken)
     {
@@ -173,8 +239,9 @@ public sealed partial class ClientRegistry
         var client = new Client(new RegisteredClient(r, now), secret is null ? null : BearerValue.Hash(secret), null, null, null);
         return await transaction.ExecuteAsync(
             $"""
-            INSERT INTO issuer.client (client_id, name, roles, purposes, grant_types, redirect_uris, sign_out_uris, created_at, secret_hash, seal)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) {onConflict}
+            INSERT INTO issuer.client (client_id, name, roles, purposes, grant_types, redirect_uris, sign_out_uris, created_at, secret_hash, seal,
+                token_endpoint_auth_method, jwks, dpop_bound, resources, third_party)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) {onConflict}
             """,
             cancellationToken,
             r.Id,
@@ -186,7 +253,12 @@ public sealed partial class ClientRegistry
             r.SignOutUris.ToArray(),
             now,
             client.SecretHash,
-            secrets.Rows.Of(client));
+            secrets.Rows.Of(client),
+            r.AuthenticationMethod,
+            r.KeySet,
+            r.IsKeyBound,
+            r.Resources.ToArray(),
+            r.IsThirdParty);
     }
 
     private async Task ChangeAsync(
@@ -207,8 +279,20 @@ public sealed partial class ClientRegistry
         if (r.IsProgram && (r.GrantTypes.Contains(GrantTypes.ClientCredentials) || r.Roles.Count + r.Purposes.Count > 0 || r.RedirectUris.Any(uri => !uri.StartsWith("http://127.0.0.1/", StringComparison.Ordinal))))
             throw IssuerException.Invalid("A program acts for the person who signs in alone, on 127.0.0.1.");
         if (r.Roles.Contains(IssuerOptions.CustomerRole)) throw IssuerException.Invalid("An application cannot have the role of a customer.");
+        CheckAuthentication(r);
+        if (r.Resources.Any(text => !Uri.TryCreate(text, UriKind.Absolute, out var uri) || uri.Fragment.Length > 0 || text.Contains(' ', StringComparison.Ordinal)))
+            throw IssuerException.Invalid("A resource is an absolute address without a fragment.");
         if (r.RedirectUris.Concat(r.SignOutUris).Any(uri => !IsRedirect(uri, options)))
             throw IssuerException.Invalid("A redirect address is absolute, has no fragment, and is https (http in Development, or on this machine).");
+    }
+
+    private static void CheckAuthentication(ClientRegistration r)
+    {
+        if (r.AuthenticationMethod is not (null or AuthenticationMethods.SecretBasic or AuthenticationMethods.SecretPost or AuthenticationMethods.PrivateKeyJwt))
+            throw IssuerException.Invalid("The way in which a client shows who it is is unknown.");
+        if ((r.AuthenticationMethod == AuthenticationMethods.PrivateKeyJwt) != r.KeySet is not null || (r.IsProgram && r.AuthenticationMethod is not null))
+            throw IssuerException.Invalid("Keys belong to private_key_jwt, which needs them; a program has neither.");
+        if (r.KeySet is not null) ClientKeys.Parse(r.KeySet);
     }
 
     private static readonly string[] Known = [GrantTypes.ClientCredentials, GrantTypes.AuthorizationCode, GrantTypes.RefreshToken];

@@ -14,7 +14,8 @@ namespace DataVault.Issuer.Keys;
 /// no account, no session and no token of their own, and none of theirs into somebody else's.
 /// </summary>
 /// <remarks>
-/// HMAC-SHA-256(key, table ‖ columns), every part with its kind and length before it. INVARIANT: a row is checked before anything is decided from it and before it
+/// HMAC-SHA-256(key, table ‖ columns), every part with its kind and length before it. A column that came later (<see cref="Later"/>) follows with its name, unless
+/// it holds what every row got when it came: rows of before keep their seals. INVARIANT: a row is checked before anything is decided from it and before it
 /// is sealed again, so that no change of ours ever vouches for somebody else's.
 /// </remarks>
 internal sealed class RowSeals(Lazy<SecretBytes> key, ILogger<RowSeals> logger)
@@ -26,7 +27,8 @@ internal sealed class RowSeals(Lazy<SecretBytes> key, ILogger<RowSeals> logger)
         var r = client.Public.Registration;
         return Seal(
             "client", r.Id, r.Name, r.Roles.ToArray(), r.Purposes.ToArray(), r.GrantTypes.ToArray(), r.RedirectUris.ToArray(), r.SignOutUris.ToArray(),
-            client.SecretHash, client.FormerSecretHash, client.FormerSecretUntil);
+            client.SecretHash, client.FormerSecretHash, client.FormerSecretUntil, new Later("token_endpoint_auth_method", r.AuthenticationMethod),
+            new Later("jwks", r.KeySet), new Later("dpop_bound", r.IsKeyBound), new Later("resources", r.Resources.ToArray()), new Later("third_party", r.IsThirdParty));
     }
 
     public byte[] Of(Account a) => Seal(
@@ -64,7 +66,12 @@ internal sealed class RowSeals(Lazy<SecretBytes> key, ILogger<RowSeals> logger)
     {
         using var input = new MemoryStream();
         Write(input, 's', Encoding.UTF8.GetBytes(table));
-        foreach (var column in columns) Write(input, column);
+        foreach (var column in columns)
+        {
+            if (column is not Later later) Write(input, column);
+            else if (!later.IsAsAdded) Write(input, 'n', Encoding.UTF8.GetBytes(later.Name), later.Value);
+        }
+
         return HMACSHA256.HashData(key.Value.Span, input.GetBuffer().AsSpan(0, (int)input.Length));
     }
 
@@ -91,6 +98,9 @@ internal sealed class RowSeals(Lazy<SecretBytes> key, ILogger<RowSeals> logger)
                 Write(input, 'l', number);
                 foreach (var text in list) Write(input, text);
                 break;
+            case bool flag:
+                Write(input, 'f', [flag ? (byte)1 : (byte)0]);
+                break;
             case int or DateTimeOffset:
                 BinaryPrimitives.WriteInt64BigEndian(number, column is DateTimeOffset time ? time.UtcTicks / TicksPerMicrosecond : (int)column);
                 Write(input, column is int ? 'i' : 't', number);
@@ -100,6 +110,12 @@ internal sealed class RowSeals(Lazy<SecretBytes> key, ILogger<RowSeals> logger)
         }
     }
 
+    private static void Write(MemoryStream input, char kind, ReadOnlySpan<byte> name, object? value)
+    {
+        Write(input, kind, name);
+        Write(input, value);
+    }
+
     private static void Write(MemoryStream input, char kind, ReadOnlySpan<byte> bytes)
     {
         Span<byte> length = stackalloc byte[sizeof(int)];
@@ -107,5 +123,11 @@ internal sealed class RowSeals(Lazy<SecretBytes> key, ILogger<RowSeals> logger)
         input.WriteByte((byte)kind);
         input.Write(length);
         input.Write(bytes);
+    }
+
+    /// <summary>A column that came with a later migration, which gave every row nothing, false or an empty list.</summary>
+    private readonly record struct Later(string Name, object? Value)
+    {
+        public bool IsAsAdded => Value is null or false or string[] { Length: 0 };
     }
 }

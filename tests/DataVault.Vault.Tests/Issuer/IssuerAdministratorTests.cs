@@ -54,6 +54,11 @@ public sealed class IssuerAdministratorTests : IAsyncLifetime
     [InlineData("redirect_uris = '{https://evil.example/}'")]
     [InlineData("sign_out_uris = '{https://evil.example/}'")]
     [InlineData("secret_hash = NULL")]
+    [InlineData("token_endpoint_auth_method = 'private_key_jwt', jwks = '{\"keys\":[]}'")]
+    [InlineData("jwks = '{\"keys\":[]}'")]
+    [InlineData("dpop_bound = true")]
+    [InlineData("resources = '{https://evil.example/}'")]
+    [InlineData("third_party = true")]
     public async Task Nothing_that_a_client_may_do_is_changed_by_them(string change)
     {
         var (id, secret) = await host.ApplicationAsync();
