@@ -22,6 +22,7 @@ internal sealed class PolicyLint(PolicySet policy)
         {
             NothingChosen(rule);
             NeverHolds(rule);
+            FedByTheClock(rule);
             WiderThanClass(rule);
             FormWithoutMeans(rule);
             SearchWithoutIndex(rule);
@@ -54,6 +55,13 @@ internal sealed class PolicyLint(PolicySet policy)
         if (rule.Guard.Age is { IsNever: true }) Find(rule, "can never hold: no record is both that old and that young");
         var roles = policy.Roles.All.Where(role => policy.Roles.Lineage(role).Any(rule.Roles.Contains));
         if (!rule.Forbids && roles.All(role => policy.Roles.ReachOf(role).Excludes(rule.Guard.Circle))) Find(rule, "can never hold: none of its roles reaches anybody of whom the condition speaks");
+    }
+
+    /// <summary>What is fed is decided when somebody's record or consents change; nothing happens when an hour or an age comes.</summary>
+    private void FedByTheClock(Rule rule)
+    {
+        if (!rule.Actions.Contains(AccessAction.Feed) || (rule.Guard.Age is null && rule.Guard.Time is null)) return;
+        Find(rule, "feeds analytics by the clock (time, recordAge): what was fed would stay when the condition ends");
     }
 
     private void WiderThanClass(Rule rule)

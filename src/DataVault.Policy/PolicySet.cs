@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using DataVault.Policy.Reading;
 
 namespace DataVault.Policy;
@@ -17,6 +18,8 @@ public sealed class PolicySet
         (Retention, Catalogue, Events) = (retention, words.Catalogue, words.Events);
         (Purposes, Roles, Rules) = (words.Purposes, words.Roles, rules);
         (People, Jurisdictions) = (words.People, words.Jurisdictions);
+        FeedPurposes = rules.Where(rule => rule.Actions.Contains(AccessAction.Feed))
+            .SelectMany(rule => rule.Purposes.Select(purpose => purpose.Id).Concat(rule.Guard.Consents)).ToFrozenSet();
         Items = [.. Catalogue.Fields, .. Events.Types];
         Decisions = new PolicyDecisionPoint(Items, rules, Roles, Purposes);
         Questions = new PolicyQuestions(this);
@@ -36,6 +39,9 @@ public sealed class PolicySet
     public RoleRegistry Roles { get; }
 
     public IReadOnlyList<RetentionRule> Retention { get; }
+
+    /// <summary>Ids of the purposes whose consents may decide what is fed to analytics.</summary>
+    public IReadOnlySet<int> FeedPurposes { get; }
 
     public required IReadOnlyList<AnalyticsDomain> Analytics { get; init; }
 

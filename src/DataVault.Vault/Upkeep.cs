@@ -5,7 +5,7 @@ using Npgsql;
 namespace DataVault.Vault;
 
 /// <summary>
-/// What falls due by the clock alone: people whose consent to analytics has run out are fed again, which takes them out; answers remembered for
+/// What falls due by the clock alone: people are fed to analytics again when a consent that it rests on has run out, which takes out what may no longer show; answers remembered for
 /// repeated calls are forgotten; the notices of a policy that has come into force are kept. Several processes may do both at once.
 /// </summary>
 internal sealed class Upkeep(VaultDatabase database, ActivePolicy policy, NoticeArchive notices, VaultClock clock, ILogger<Upkeep> logger)
@@ -16,7 +16,8 @@ internal sealed class Upkeep(VaultDatabase database, ActivePolicy policy, Notice
     // A new process goes on where the one before stopped, and a little before that: clocks differ between machines.
     private static readonly TimeSpan Overlap = TimeSpan.FromHours(1);
 
-    private const string ExpiryTask = "consent-expiry";
+    // INVARIANT: the name changes with what the sweep looks for, so that it begins anew once and finds what the one before it passed over.
+    private const string ExpiryTask = "consent-end";
 
     private DateTimeOffset? lastTurn;
 
@@ -29,18 +30,17 @@ internal sealed class Upkeep(VaultDatabase database, ActivePolicy policy, Notice
         await TryAsync("the expiry of consents", QueueExpiredAsync, cancellation) & await TryAsync("answers to forget", ForgetAnswersAsync, cancellation)
         & await TryAsync("the notices in force", notices.KeepNewestAsync, cancellation);
 
-    // A later act of the same person has queued them itself.
+    // A later answer of the same person has queued them itself; a question, a deferral and an objection let the consent run on.
     private async Task QueueExpiredAsync(CancellationToken ct)
     {
         await policy.EnsureNewestAsync(ct);
         using var taken = policy.Take();
         var now = clock.Now;
-        if (policy.Current.Purposes.Find(AnalyticsFeed.Purpose) is not { } purpose) return;
         var since = lastTurn ?? await SweptUntilAsync(ct) - Overlap;
         // INVARIANT: how far the sweep came is kept beside what it queued, in one transaction: a database restored to an earlier state is swept from there again.
         await database.RunAsync(async (connection, transaction) =>
         {
-            await using var batch = new NpgsqlBatch(connection, transaction) { BatchCommands = { Note(now), Queue(purpose.Id, since, now) } };
+            await using var batch = new NpgsqlBatch(connection, transaction) { BatchCommands = { Note(now), Queue(policy.Current.FeedPurposes, since, now) } };
             return await batch.ExecuteNonQueryAsync(ct);
         }, ct);
         lastTurn = now;
@@ -60,20 +60,22 @@ internal sealed class Upkeep(VaultDatabase database, ActivePolicy policy, Notice
             Parameters = { new NpgsqlParameter<string> { TypedValue = ExpiryTask }, new NpgsqlParameter<DateTime> { TypedValue = now.UtcDateTime } },
         };
 
-    private static NpgsqlBatchCommand Queue(int purpose, DateTimeOffset since, DateTimeOffset now) =>
+    // A sweep that begins anew looks at whatever else ended a consent too.
+    private static NpgsqlBatchCommand Queue(IEnumerable<int> purposes, DateTimeOffset since, DateTimeOffset now) =>
         new("""
             insert into vault.feed_queue (subject_id, enqueued_at, attempt)
-            select c.subject_id, $3, 0 from vault.consent_event c
-            where c.expires > $2 and c.expires <= $3 and c.purpose_id = $1 and not exists (
-                select from vault.consent_event n where n.subject_id = c.subject_id and n.purpose_id = $1 and n.sequence > c.sequence)
+            select distinct c.subject_id, $3, 0 from vault.consent_event c
+            where ((c.expires > $2 and c.expires <= $3) or ($4 and c.state in (2, 3, 7, 8, 9))) and c.purpose_id = any($1) and not exists (
+                select from vault.consent_event n
+                where n.subject_id = c.subject_id and n.purpose_id = c.purpose_id and n.sequence > c.sequence and n.state not in (4, 5, 9))
             order by c.subject_id
             on conflict (subject_id) do update set attempt = 0
             """)
         {
             Parameters =
             {
-                new NpgsqlParameter<int> { TypedValue = purpose }, new NpgsqlParameter<DateTime> { TypedValue = since.UtcDateTime },
-                new NpgsqlParameter<DateTime> { TypedValue = now.UtcDateTime },
+                new NpgsqlParameter<int[]> { TypedValue = [.. purposes] }, new NpgsqlParameter<DateTime> { TypedValue = since.UtcDateTime },
+                new NpgsqlParameter<DateTime> { TypedValue = now.UtcDateTime }, new NpgsqlParameter<bool> { TypedValue = since < DateTimeOffset.UnixEpoch },
             },
         };
 

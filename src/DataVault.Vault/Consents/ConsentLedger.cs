@@ -194,15 +194,17 @@ internal sealed class ConsentFollowing(KeyRegistry keys, ActivePolicy policy, Va
     public async Task AfterAsync(
         NpgsqlConnection connection, NpgsqlTransaction transaction, SubjectKeys held, IReadOnlyList<Purpose> changed, DecisionFacts after, CancellationToken ct)
     {
-        if (changed.FirstOrDefault(purpose => purpose.Name == AnalyticsFeed.Purpose) is not { } analytics) return;
-        var stays = after.Consents.Any(fact => fact.PurposeId == analytics.Id && fact.HoldsAt(clock.Now)) && !after.ObjectedPurposes.Contains(analytics.Id);
-        if (!stays && analytics.NeedsConsent)
+        if (changed.FirstOrDefault(purpose => purpose.Name == AnalyticsFeed.Purpose) is { NeedsConsent: true } analytics && !Stays(analytics, after))
         {
             await AnalyticsRows.DeleteAsync(connection, transaction, AnalyticsRows.PseudonymsOf(held, keys, policy.Current), ct);
             return;
         }
 
+        if (!changed.Any(purpose => policy.Current.FeedPurposes.Contains(purpose.Id))) return;
         await using var batch = new NpgsqlBatch(connection, transaction) { BatchCommands = { FeedQueue.Enqueue([held.Subject], clock.Now) } };
         await batch.ExecuteNonQueryAsync(ct);
     }
+
+    private bool Stays(Purpose purpose, DecisionFacts after) =>
+        after.Consents.Any(fact => fact.PurposeId == purpose.Id && fact.HoldsAt(clock.Now)) && !after.ObjectedPurposes.Contains(purpose.Id);
 }

@@ -78,6 +78,16 @@ public sealed class LintTests
         Assert.Equal(found, Lint(Permit("narrow", narrow) + Permit("a-wide", wide)).Any(finding => finding.Contains("narrow: is shadowed", StringComparison.Ordinal)));
     }
 
+    [Theory]
+    [InlineData("recordAge: { youngerThanMonths: 6 }", true)]
+    [InlineData("time: { days: [mon], zone: UTC }", true)]
+    [InlineData("brand: [acme]", false)]
+    public void Analytics_is_not_fed_by_the_clock(string condition, bool found)
+    {
+        var rule = $"  - {{ id: fed, why: Test, purposes: [service], roles: [desk], fields: [email], actions: [feed], form: generalised, when: {{ {condition} }} }}\n";
+        Assert.Equal(found, Lint(rule).Any(finding => finding.Contains("fed: feeds analytics by the clock", StringComparison.Ordinal)));
+    }
+
     [Fact]
     public void A_condition_that_can_never_hold_is_found()
     {

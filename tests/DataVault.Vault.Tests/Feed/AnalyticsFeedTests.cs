@@ -57,12 +57,32 @@ public sealed class AnalyticsFeedTests(StoreVault store) : IClassFixture<StoreVa
         var subject = await ConsentedAsync();
         await store.Consents.SetAsync(
             Person(subject), subject, new ConsentStatement("analytics", "given", Expires: store.Clock.GetUtcNow().AddHours(1)), Guid.NewGuid(), default);
+        await store.Vault.Get<Upkeep>().TurnAsync(default);
         await store.Feed.DrainAsync(default);
         Assert.Equal(2, await RowsAsync(subject));
         await store.Vault.Get<Upkeep>().TurnAsync(default);
         Assert.Equal(0, await store.CountAsync("select count(*) from vault.feed_queue"));
         store.Clock.Advance(TimeSpan.FromHours(2));
         await store.Vault.Get<Upkeep>().TurnAsync(default);
+        await store.Feed.DrainAsync(default);
+        Assert.Equal(0, await RowsAsync(subject));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_consent_that_runs_out_after_a_deferral_takes_the_rows_with_it_also_where_an_earlier_version_passed_over_it(bool passedOver)
+    {
+        var subject = await ConsentedAsync();
+        await store.Consents.SetAsync(
+            Person(subject), subject, new ConsentStatement("analytics", "given", Expires: store.Clock.GetUtcNow().AddHours(1)), Guid.NewGuid(), default);
+        await SetAsync(subject, "deferred");
+        await NewUpkeep().TurnAsync(default);
+        await store.Feed.DrainAsync(default);
+        Assert.Equal(2, await RowsAsync(subject));
+        store.Clock.Advance(TimeSpan.FromHours(4));
+        if (passedOver) await store.ExecuteAsync($"delete from vault.upkeep; insert into vault.upkeep (task, done_until) values ('consent-expiry', '{store.Clock.GetUtcNow():O}')");
+        await NewUpkeep().TurnAsync(default);
         await store.Feed.DrainAsync(default);
         Assert.Equal(0, await RowsAsync(subject));
     }
