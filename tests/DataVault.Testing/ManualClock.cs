@@ -28,6 +28,17 @@ public sealed class ManualClock(DateTimeOffset start) : TimeProvider
         foreach (var timer in due) timer.Fire(now);
     }
 
+    /// <summary>Waits until somebody waits for as long as that.</summary>
+    public async Task WaitForTimerAsync(TimeSpan due)
+    {
+        while (!Awaits(due)) await Task.Delay(TimeSpan.FromMilliseconds(5));
+    }
+
+    private bool Awaits(TimeSpan due)
+    {
+        lock (gate) return timers.Exists(timer => timer.Due == now + due);
+    }
+
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
     {
         var timer = new ManualTimer(this, () => callback(state));

@@ -15,15 +15,32 @@ internal sealed class SignedProofs(AuditReader log, CheckpointSigner signer, Tim
     public DateTimeOffset Now => clock.GetUtcNow();
 
     /// <exception cref="VaultException">not-found: there is no such entry; unavailable: it is not signed, although it was waited for.</exception>
+    public Task<TlogProof> OfAsync(long index, CancellationToken ct) => SignedAsync(async () =>
+    {
+        var proof = await log.ProofAsync(index, ct);
+        return TlogProof.TryParse(proof.Text, out var parsed) ? parsed! : throw new InvalidDataException("The proof of the log is not one.");
+    }, ct);
+
+    public async Task<ConsentReceipt> ReceiptAsync(ConsentReceiptStatement statement, long index, CancellationToken ct) =>
+        ConsentReceipt.Issue(statement, Origin, Signer, await OfAsync(index, ct));
+
+    /// <summary>The newest checkpoint. Of a log that has none yet, the first.</summary>
+    /// <exception cref="VaultException">unavailable: nothing is signed, although it was waited for.</exception>
+    public Task<string> CheckpointAsync(CancellationToken ct) => SignedAsync(async () =>
+    {
+        if (await log.WitnessedCheckpointAsync(ct) is { } newest) return newest;
+        await signer.SignAsync(ct);
+        return await log.WitnessedCheckpointAsync(ct) ?? throw VaultException.Unavailable();
+    }, ct);
+
     // Where another process signs the log, its next checkpoint is less than a second away.
-    public async Task<TlogProof> OfAsync(long index, CancellationToken ct)
+    private async Task<T> SignedAsync<T>(Func<Task<T>> ask, CancellationToken ct)
     {
         for (var tried = 1; ; tried++)
         {
             try
             {
-                var proof = await log.ProofAsync(index, ct);
-                return TlogProof.TryParse(proof.Text, out var parsed) ? parsed! : throw new InvalidDataException("The proof of the log is not one.");
+                return await ask();
             }
             catch (VaultException e) when (e.Slug == "unavailable" && tried < Tries)
             {
@@ -31,10 +48,4 @@ internal sealed class SignedProofs(AuditReader log, CheckpointSigner signer, Tim
             }
         }
     }
-
-    public async Task<ConsentReceipt> ReceiptAsync(ConsentReceiptStatement statement, long index, CancellationToken ct) =>
-        ConsentReceipt.Issue(statement, Origin, Signer, await OfAsync(index, ct));
-
-    /// <summary>The newest checkpoint.</summary>
-    public async Task<string> CheckpointAsync(CancellationToken ct) => await log.WitnessedCheckpointAsync(ct) ?? throw VaultException.Unavailable();
 }
