@@ -41,11 +41,12 @@ try
         ["backup", var part, var to] => Backups().BackUpAsync(PartOf(part), to, stop.Token),
         ["restore", "accepted"] => Restores().ListAsync(stop.Token),
         ["restore", "accept", "losses"] => Task.Run(Restores().AcceptLosses),
+        ["restore", "accept", "versions", _, ..] => Restores().ForgetAsync(command[3..], stop.Token),
         ["restore", "accept", var entry] => Restores().AcceptAsync(entry, stop.Token),
         ["restore", var part, var from] => RestoreAsync(PartOf(part), from, null),
         ["restore", var part, var from, "replacing", var name] => RestoreAsync(PartOf(part), from, name),
         _ => throw new StartupException(
-            "Commands: none to serve; migrate; administrator EMAIL; signer keys|rotate|retire|adopt FILE; check [deep]; prune-log before DAY [dry-run]; reindex-log; backup data|keys TO; backup verify FILE; backup list FOLDER; restore data|keys FROM [replacing NAME]; restore accepted; restore accept ENTRY|losses."),
+            "Commands: none to serve; migrate; administrator EMAIL; signer keys|rotate|retire|adopt FILE; check [deep]; prune-log before DAY [dry-run]; reindex-log; backup data|keys TO; backup verify FILE; backup list FOLDER; restore data|keys FROM [replacing NAME]; restore accepted; restore accept ENTRY|losses|versions PERSON…."),
     });
     return unsound ? 1 : 0;
 

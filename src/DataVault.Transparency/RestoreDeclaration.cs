@@ -31,6 +31,11 @@ public enum RestoreWord
 
     /// <summary>An operator accepts an earlier declaration, the one that the entry's version names.</summary>
     Accepted,
+
+    /// <summary>
+    /// No restore: an operator lets the vault forget that it has known one person's record in a newer version than the log tells of, the one that the entry's version names.
+    /// </summary>
+    Forgotten,
 }
 
 /// <summary>A restore as the log tells of it.</summary>
@@ -55,6 +60,9 @@ public static class RestoreDeclaration
 
     /// <summary>The rule of an entry by which an operator accepts an earlier declaration.</summary>
     public const string AcceptedRule = "restore:accepted";
+
+    /// <summary>The rule of an entry by which an operator sets what is remembered of one person's record to what the log proves.</summary>
+    public const string ForgottenRule = "restore:forgotten";
 
     private const string SignedPrefix = "signed:";
 
@@ -85,6 +93,7 @@ public static class RestoreDeclaration
                 OrderedRule => RestoreWord.Ordered,
                 FoundRule => RestoreWord.Found,
                 AcceptedRule => RestoreWord.Accepted,
+                ForgottenRule => RestoreWord.Forgotten,
                 _ => RestoreWord.Forged,
             }
             : RestoreWord.Forged;
@@ -132,7 +141,7 @@ public sealed class DeclaredRestores(NoteVerifier key)
         ArgumentNullException.ThrowIfNull(entry);
         var word = RestoreDeclaration.Check(entry, index, key);
         if (entry.Reference is { } from)
-            Tell(new DeclaredRestore(index, from, word == RestoreWord.Accepted ? RestoreWord.Forged : word, null));
+            Tell(new DeclaredRestore(index, from, word is RestoreWord.Accepted or RestoreWord.Forgotten ? RestoreWord.Forged : word, null));
         else if (word == RestoreWord.Accepted && _told.TryGetValue(entry.RecordVersion, out var accepted) && !accepted.IsBelieved)
             Tell(accepted with { AcceptedAt = index });
     }

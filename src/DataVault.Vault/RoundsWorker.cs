@@ -15,6 +15,8 @@ public abstract class RoundsWorker(TimeProvider clock, ILogger logger) : Backgro
 
     private readonly ConcurrentDictionary<string, Type> failing = new(StringComparer.Ordinal);
 
+    protected ILogger Logger => logger;
+
     /// <summary>By which it works and rests.</summary>
     protected TimeProvider Clock => clock;
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using DataVault.Policy;
 using DataVault.Server.Database;
 using DataVault.Transparency;
 using DataVault.Vault;
@@ -95,6 +96,22 @@ internal sealed class RestoreCommand(VaultVisit visit, ServerSettings settings, 
         print(string.Create(CultureInfo.InvariantCulture, $"Entry {said} says that the restore of entry {index} was meant. {taken} records are older by it and are served as they stand."));
         if (refused > 0)
             print(string.Create(CultureInfo.InvariantCulture, $"{refused} records are older than the restore explains: somebody put them back. They are not served; datavault-verify records names them."));
+    }, stop);
+
+    /// <summary>The command <c>restore accept versions PERSON…</c>: nothing of what the log tells of these people is newer than their records, and they are refused all the same.</summary>
+    public Task ForgetAsync(string[] ids, CancellationToken stop) => WithAcceptanceAsync(async acceptance =>
+    {
+        var people = new List<SubjectId>();
+        foreach (var id in ids)
+        {
+            if (!SubjectId.TryParse(id, out var person))
+                throw new StartupException("Name the people by their ids: check deep lists whose records are refused.");
+            people.Add(person);
+        }
+        var (entry, count) = await acceptance.ForgetAsync(people, stop);
+        print(count == 0
+            ? "Of none of them a newer version is remembered than the log tells of. Who is refused has an older record than the log tells of, or a damaged one: datavault-verify records says which."
+            : string.Create(CultureInfo.InvariantCulture, $"From entry {entry} on the log says of {count} people that their record is as new as the log tells, and no newer. Records older than that stay refused."));
     }, stop);
 
     private Task WithAcceptanceAsync(Func<RestoreAcceptance, Task> work, CancellationToken stop) => visit.BesideServersAsync(async databases =>

@@ -1,3 +1,4 @@
+using DataVault.Policy;
 using DataVault.Transparency;
 using DataVault.Vault.Keys;
 
@@ -42,5 +43,22 @@ public sealed class RestoreAcceptance
         // What stood in the way of the gate may not do so any more: parts that were erased since the copy are erased again.
         await startup.StartAsync(ct);
         return (entry, taken, refused);
+    }
+
+    /// <summary>
+    /// People whose records are refused as older than they were, though the log tells of nothing newer: what is remembered of them goes back to the newest version that
+    /// the log tells of. A record older than that stays refused. Reads the whole log.
+    /// </summary>
+    /// <returns>Index of the first entry that says so, and of how many people it is one; 0 when nothing newer is remembered of any.</returns>
+    /// <exception cref="VaultException">The log's key cannot be opened: unavailable.</exception>
+    public async Task<(long Entry, int People)> ForgetAsync(IReadOnlyList<SubjectId> people, CancellationToken ct = default)
+    {
+        await startup.StartAsync(ct);
+        var proven = await versions.ProvenAsync([.. people.Distinct()], ct);
+        if (proven.Count == 0) return (0, 0);
+        // Said first: who is cut off after it finds the same people again.
+        var entry = await database.RunAsync((connection, transaction) => restores.ForgetAsync(connection, transaction, proven, ct), ct);
+        await versions.ForgetAsync(proven, ct);
+        return (entry, proven.Count);
     }
 }

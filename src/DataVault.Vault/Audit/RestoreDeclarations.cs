@@ -1,4 +1,5 @@
 using DataVault.Transparency;
+using DataVault.Vault.Keys;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 
@@ -37,6 +38,20 @@ internal sealed class RestoreDeclarations(AuditLog log, LogStore store, SignerKe
         return head.Size;
     }
 
+    /// <summary>Enters, one by one, that what is remembered of people's records goes back to these versions: the newest that the log tells of.</summary>
+    /// <returns>Index of the first entry.</returns>
+    /// <exception cref="VaultException">The log's key cannot be opened: unavailable.</exception>
+    public async Task<long> ForgetAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, IReadOnlyList<ProvenVersion> people, CancellationToken ct)
+    {
+        var head = await LogHead.LockAsync(connection, transaction, ct);
+        var entries = people.Select((one, at) => Signed(
+            Entry(head) with { Subject = one.Tag, RecordVersion = one.Version, Rules = [RestoreDeclaration.ForgottenRule] }, head.Size + at)).ToList();
+        if (entries.Where((entry, at) => RestoreDeclaration.Check(entry, head.Size + at, keys.List) != RestoreWord.Forgotten).Any()) throw VaultException.Unavailable();
+        await using var write = new LogBatch(head, entries.ConvertAll(entry => new PendingEntry(entry, null))).Write(connection, transaction);
+        await write.ExecuteNonQueryAsync(ct);
+        return head.Size;
+    }
+
     /// <summary>The restores that entries of the log declare from an index on, those of before that were accepted since, and how far the log was read.</summary>
     /// <exception cref="VaultException">There are such, and the log's key cannot be opened: unavailable.</exception>
     public async Task<(IReadOnlyCollection<DeclaredRestore> Declared, long Size)> ReadAsync(long from, CancellationToken ct)
@@ -48,7 +63,7 @@ internal sealed class RestoreDeclarations(AuditLog log, LogStore store, SignerKe
             var entry = LogEntry.Decode(encoded);
             if (entry.Type != EntryType.RestoreDeclared) continue;
             restores ??= new DeclaredRestores(Verifier());
-            if (entry is { Reference: null, RecordVersion: var earlier } && earlier > 0 && earlier < from) await ReadOneAsync(restores, earlier, ct);
+            if (entry is { Reference: null, Subject.IsEmpty: true, RecordVersion: var earlier } && earlier > 0 && earlier < from) await ReadOneAsync(restores, earlier, ct);
             restores.Read(index, entry);
         }
 

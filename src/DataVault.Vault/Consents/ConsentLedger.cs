@@ -68,7 +68,9 @@ public sealed class ConsentLedger
         var call = new Call(recipient, authority, said, requestId);
         try
         {
-            return await database.RunAsync((connection, transaction) => ChangeAsync(connection, transaction, held, call, ct), ct);
+            var change = await database.RunAsync((connection, transaction) => ChangeAsync(connection, transaction, held, call, ct), ct);
+            await facts.CommittedAsync([held], ct);
+            return change;
         }
         catch (VaultException e) when (e.Slug is "forbidden" or "not-found")
         {

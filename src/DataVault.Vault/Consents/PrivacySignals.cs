@@ -39,7 +39,9 @@ public sealed class PrivacySignals
         // Most requests of a browser that sends the signal come after the first: a look, and no more.
         if (await SubjectRows.FindAsync(database, subject, ct) is not { } seen || !FactsCodec.TryDecode(seen.Facts, out var known) || Unheard(known).Count == 0) return false;
         using var held = await keys.GetAsync(subject, ct);
-        return await database.RunAsync((connection, transaction) => ObjectAsync(connection, transaction, held, recipient, requestId, ct), ct);
+        var objected = await database.RunAsync((connection, transaction) => ObjectAsync(connection, transaction, held, recipient, requestId, ct), ct);
+        await facts.CommittedAsync([held], ct);
+        return objected;
     }
 
     private async Task<bool> ObjectAsync(

@@ -9,7 +9,7 @@ namespace DataVault.Vault;
 /// Changes a subject's facts (consents, objections, restriction, hold) under the lock on the subject's row: whoever decides afterwards decides by
 /// the new facts. Facts are sealed with the record, so the record's version and seal follow.
 /// </summary>
-internal sealed class SubjectFacts(KeyRegistry registry, RecordCipher cipher, VaultClock clock)
+internal sealed class SubjectFacts(KeyRegistry registry, RecordCipher cipher, NewestVersions newest, VaultClock clock)
 {
     /// <returns>The facts before and the record after; null when there is no such subject. Sealed anew even if nothing differs.</returns>
     /// <exception cref="CryptographicException">The record does not match its seal: to seal it anew would hide that.</exception>
@@ -36,6 +36,12 @@ internal sealed class SubjectFacts(KeyRegistry registry, RecordCipher cipher, Va
         cipher.Verify(record, keys);
         return FactsCodec.Decode(record.Facts);
     }
+
+    /// <summary>
+    /// To be called once the transaction is committed, and before anybody is told: from here on no process serves these people's records as they were before,
+    /// whoever puts them back. Of those whose facts were not changed there is nothing to do.
+    /// </summary>
+    public Task CommittedAsync(IEnumerable<SubjectKeys> changed, CancellationToken ct) => newest.WroteAsync(changed, ct);
 
     /// <summary>What the log says of the record after the change.</summary>
     public byte[] Digest(SealedRecord record) => cipher.Digest(record);

@@ -93,7 +93,9 @@ public sealed class SubjectStanding
         using var held = await KeysAsync(call, subject, ct);
         try
         {
-            return await database.RunAsync((connection, transaction) => ChangeAsync(connection, transaction, held, call, (ifMatch, standing), ct), ct);
+            var view = await database.RunAsync((connection, transaction) => ChangeAsync(connection, transaction, held, call, (ifMatch, standing), ct), ct);
+            await facts.CommittedAsync([held], ct);
+            return view;
         }
         catch (VaultException e) when (e.Slug == "not-found")
         {

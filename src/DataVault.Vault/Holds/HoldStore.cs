@@ -325,7 +325,9 @@ internal sealed class HoldStore(RequestStore requests, KeyRegistry keys, Subject
         {
             if (allOfThem && damaged.Count > 0) throw VaultException.Unavailable();
             if (allOfThem && held.Count < subjects.Count) throw VaultException.NotFound();
-            return await database.RunAsync((connection, transaction) => work(held, damaged, connection, transaction), cancellation);
+            var done = await database.RunAsync((connection, transaction) => work(held, damaged, connection, transaction), cancellation);
+            await facts.CommittedAsync(held, cancellation);
+            return done;
         }
         catch (CryptographicException e)
         {

@@ -38,6 +38,12 @@ internal sealed class KeyCache(int limit)
         return TryGetPage(wrapped.PageId, wrapped.Generation, out page);
     }
 
+    /// <summary>The person's record has had this version.</summary>
+    public void Saw(SubjectId subject, long version)
+    {
+        if (subjects.TryGet(subject, out var wrapped, out _)) wrapped.Saw(version);
+    }
+
     public bool TryGetPage(long page, int generation, out SecretBytes key)
     {
         if (!pages.TryGet((page, generation), out key, out var old)) return false;
@@ -88,6 +94,8 @@ internal sealed class KeyCache(int limit)
     // Put in first and looked at afterwards: a removal either comes after the addition and takes it out, or has its number noted by now.
     private void Keep(WrappedKey wrapped)
     {
+        // What was committed here may not be written to the keys database yet, where this one comes from.
+        if (subjects.TryGet(wrapped.Subject, out var known, out _)) wrapped.Saw(known.Newest);
         subjects.Add(wrapped.Subject, wrapped);
         if (WasRemovedSince(wrapped.Subject, wrapped.Began)) subjects.Remove(wrapped.Subject, wrapped);
     }

@@ -244,6 +244,9 @@ internal sealed partial class KeyRegistry : IServiceKeys
         return await command.ExecuteScalarAsync(ct) is true;
     }
 
+    /// <summary>The person's record has had this version: keys that are taken from now on know.</summary>
+    internal void Saw(SubjectId subject, long version) => cache.Saw(subject, version);
+
     /// <summary>Another process destroyed this key.</summary>
     internal void Forget(SubjectId subject) => cache.Remove(subject);
 

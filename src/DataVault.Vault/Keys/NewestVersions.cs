@@ -13,12 +13,14 @@ internal sealed class OlderRecordException() : StaleKeyException("The record is 
 /// Remembers in the keys database how new each person's record has been, so that a record that somebody put back in an older state is not served. Costs no
 /// round trip: the number comes with the person's key, and what is seen is written by and by.
 /// <code>
-/// a record passes its seal  ->  its version is remembered with the cached key, and queued  ->  written in batches
-/// start, and every hour     ->  what was changed since the last time and was never read    ->  written too
+/// a change is committed, or a record passes its seal  ->  its version is remembered with the cached key, and queued  ->  written in batches
+/// a consent, an objection, a restriction, a hold      ->  the same, and written before the caller has the answer
+/// start, and every hour                               ->  what was changed since the last time and is not remembered (a crash) and passes its seal  ->  written too
 /// </code>
-/// INVARIANT: only ever raised, by versions whose seal held; lowered alone by what a declared restore explains, behind which an operator stands (<see cref="RestoredVersions"/>).
+/// INVARIANT: only ever raised, by versions whose seal held; lowered alone by what an operator stands behind (<see cref="RestoredVersions"/>).
+/// A version that stands beside a record says nothing: whoever writes to the vault database could make everybody's record look old for ever.
 /// </summary>
-internal sealed class NewestVersions(KeysDatabase keys, VaultDatabase vault, TimeProvider clock, ILogger<NewestVersions> logger) : RoundsWorker(clock, logger)
+internal sealed class NewestVersions(KeysDatabase keys, VaultDatabase vault, KeyRegistry registry, TimeProvider clock, ILogger<NewestVersions> logger) : RoundsWorker(clock, logger)
 {
     private const int Chunk = 1024;
     private const int Waiting = 65_536;
@@ -39,15 +41,48 @@ internal sealed class NewestVersions(KeysDatabase keys, VaultDatabase vault, Tim
         if (version > 1 && held.Wrapped.Saw(version)) seen.Writer.TryWrite((held.Subject.Value, version));
     }
 
+    /// <summary>What was last sealed with these keys is committed.</summary>
+    public void Wrote(SubjectKeys held)
+    {
+        Saw(held, held.Sealed);
+        // By the time of the commit the cache may hold what another request has fetched.
+        registry.Saw(held.Subject, held.Sealed);
+    }
+
+    /// <summary>The same of changes that nobody may undo even for the moment until the next batch is written. A keys database that is away does not undo what is committed: the next batch has it too.</summary>
+    public async Task WroteAsync(IEnumerable<SubjectKeys> held, CancellationToken ct)
+    {
+        var changed = held.Where(keys => keys.Sealed > 1).ToList();
+        changed.ForEach(Wrote);
+        if (changed.Count == 0) return;
+        try
+        {
+            await RaiseAsync([.. changed.Select(keys => (keys.Subject.Value, keys.Sealed))], ct);
+        }
+        catch (Exception e) when (DatabaseFailure.IsOutage(e))
+        {
+            Logger.LogWarning("The keys database is away: {Count} changes are remembered by this process alone until it is back.", changed.Count);
+        }
+    }
+
     /// <summary>Writes what is queued.</summary>
     public async Task FlushAsync(CancellationToken ct)
     {
         var newest = new SortedDictionary<Guid, long>();
         while (newest.Count < Chunk && seen.Reader.TryRead(out var one)) newest[one.Subject] = Math.Max(one.Version, newest.GetValueOrDefault(one.Subject));
-        if (newest.Count > 0) await RaiseAsync([.. newest.Select(pair => (pair.Key, pair.Value))], ct);
+        if (newest.Count == 0) return;
+        try
+        {
+            await RaiseAsync([.. newest.Select(pair => (pair.Key, pair.Value))], ct);
+        }
+        catch
+        {
+            foreach (var (subject, version) in newest) seen.Writer.TryWrite((subject, version));
+            throw;
+        }
     }
 
-    /// <summary>Writes what was changed since this was last done, whether or not anybody has read it.</summary>
+    /// <summary>Writes what was changed since this was last done and is not remembered, if its seal holds.</summary>
     public async Task SweepAsync(CancellationToken ct)
     {
         var began = Clock.GetUtcNow();
@@ -55,7 +90,12 @@ internal sealed class NewestVersions(KeysDatabase keys, VaultDatabase vault, Tim
         await using var command = vault.Source.CreateCommand("select subject_id, row_version from vault.subject where updated_at >= $1 and row_version > 1");
         command.CommandTimeout = 0;
         command.Parameters.Add(new() { Value = (since - Overlap).UtcDateTime });
-        await foreach (var chunk in RowsAsync(command, ct).Chunk(Chunk).WithCancellation(ct)) await RaiseAsync(chunk, ct);
+        await foreach (var chunk in RowsAsync(command, ct).Chunk(Chunk).WithCancellation(ct))
+        {
+            var sound = await SoundAsync(await NewsAsync(chunk, ct), ct);
+            if (sound.Length > 0) await RaiseAsync(sound, ct);
+        }
+
         await SetMarkAsync(began, seenUntil, ct);
     }
 
@@ -90,6 +130,30 @@ internal sealed class NewestVersions(KeysDatabase keys, VaultDatabase vault, Tim
         await SweepAsync(cancellation);
         due = Clock.GetUtcNow() + SweepRhythm;
         return true;
+    }
+
+    private async Task<List<SubjectId>> NewsAsync((Guid Subject, long Version)[] rows, CancellationToken ct)
+    {
+        await using var command = keys.Source.CreateCommand("select k.subject_id from unnest($1, $2) as u (s, v) join keys.subject_key k on k.subject_id = u.s where k.newest < u.v");
+        AddRows(command, rows);
+        return await Rows.ReadAsync(command, row => new SubjectId(row.GetGuid(0)), ct);
+    }
+
+    private async Task<(Guid Subject, long Version)[]> SoundAsync(List<SubjectId> subjects, CancellationToken ct)
+    {
+        var records = await SubjectRows.FindManyAsync(vault, subjects, ct);
+        if (records.Count == 0) return [];
+        var sound = new List<(Guid, long)>(records.Count);
+        foreach (var held in await registry.GetManyFreshAsync([.. records.Keys], ct))
+        {
+            using (held)
+            {
+                var record = records[held.Subject];
+                if (held.Has(record.KeyVersion) && RecordCipher.SealHolds(registry.VaultId, record, held)) sound.Add((held.Subject.Value, record.RowVersion));
+            }
+        }
+
+        return [.. sound];
     }
 
     private Task<int> RaiseAsync((Guid Subject, long Version)[] rows, CancellationToken ct) => WriteAsync("k.newest < u.v", rows, ct);

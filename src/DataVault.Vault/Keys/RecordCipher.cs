@@ -272,12 +272,7 @@ internal sealed class RecordCipher(VaultKeyring keyring, ActivePolicy policy, IR
     /// <exception cref="OlderRecordException">They are, but something newer has been seen since.</exception>
     public void Verify(SealedRecord record, SubjectKeys keys)
     {
-        keys.Select(record.KeyVersion);
-        Span<byte> digest = stackalloc byte[DigestSize];
-        Span<byte> expected = stackalloc byte[DigestSize];
-        Digest(keyring.VaultId, record.Subject, record.RowVersion, record.Record, record.Facts, digest);
-        keys.RecordSeal(digest, expected);
-        if (!CryptographicOperations.FixedTimeEquals(expected, record.RecordSeal)) throw new CryptographicException("The record does not match its seal.");
+        if (!SealHolds(keyring.VaultId, record, keys)) throw new CryptographicException("The record does not match its seal.");
         if (record.RowVersion < keys.NotBefore)
         {
             VaultMeters.RolledBack();
@@ -286,6 +281,21 @@ internal sealed class RecordCipher(VaultKeyring keyring, ActivePolicy policy, IR
 
         newest.Saw(keys, record.RowVersion);
     }
+
+    /// <summary>Whether record, version and facts are what was once written together.</summary>
+    /// <exception cref="StaleKeyException">The record is sealed under a key that is not at hand.</exception>
+    internal static bool SealHolds(Guid vaultId, SealedRecord record, SubjectKeys keys)
+    {
+        keys.Select(record.KeyVersion);
+        Span<byte> digest = stackalloc byte[DigestSize];
+        Span<byte> expected = stackalloc byte[DigestSize];
+        Digest(vaultId, record.Subject, record.RowVersion, record.Record, record.Facts, digest);
+        keys.RecordSeal(digest, expected);
+        return CryptographicOperations.FixedTimeEquals(expected, record.RecordSeal);
+    }
+
+    /// <summary>What was sealed with these keys is committed: an older state is not served any more.</summary>
+    public void Committed(SubjectKeys keys) => newest.Wrote(keys);
 
     /// <summary>Whether a record matches its seal and every group of it opens. Nothing of what opens leaves this method.</summary>
     public bool IsIntact(SealedRecord record, SubjectKeys keys) => Holds(() =>
@@ -337,6 +347,7 @@ internal sealed class RecordCipher(VaultKeyring keyring, ActivePolicy policy, IR
         Digest(keyring.VaultId, keys.Subject, rowVersion, record, facts, digest);
         var seal = new byte[DigestSize];
         keys.RecordSeal(digest, seal);
+        keys.Sealed = rowVersion;
         return new SealedRecord(keys.Subject, rowVersion, keys.KeyVersion, record, seal, facts);
     }
 

@@ -7,6 +7,9 @@ using Microsoft.Extensions.Logging;
 
 namespace DataVault.Vault.Keys;
 
+/// <summary>What the log proves of one person's record: that it has had this version, and none after it that is not known to be lost.</summary>
+internal sealed record ProvenVersion(SubjectId Subject, byte[] Tag, long Version);
+
 /// <summary>
 /// Before anything is served: a database that was restored holds older records by right. A record is taken as it stands when a restore behind which an operator
 /// stands explains it exactly: it is of the version that it had at the first lost entry, and the newest that is remembered was written by a lost one.
@@ -51,6 +54,46 @@ internal sealed class RestoredVersions(
         return outcome;
     }
 
+    /// <summary>
+    /// Of these people those whose record is remembered in a newer version than the log tells of, with that of the log. Reads the whole mirror: whoever writes to
+    /// the database does not reach it, and can add to the log but take nothing away. What a restore lost behind which an operator stands does not count.
+    /// </summary>
+    public async Task<IReadOnlyList<ProvenVersion>> ProvenAsync(IReadOnlyList<SubjectId> people, CancellationToken ct)
+    {
+        var told = (await TagsAsync([.. people], ct)).ToDictionary(pair => pair.Value, pair => (Subject: pair.Key, Version: 0L));
+        var (declared, _) = await restores.ReadAsync(0, ct);
+        var believed = declared.Where(restore => restore.IsBelieved).ToList();
+        var index = -1L;
+        await foreach (var encoded in mirror.EntriesAsync(0, mirror.Read().Size, ct))
+        {
+            index++;
+            var entry = LogEntry.Decode(encoded);
+            if (!IsWrite(entry) || believed.Exists(restore => index >= restore.From && index < restore.Index)) continue;
+            var tag = BinaryPrimitives.ReadUInt128BigEndian(entry.Subject.Span);
+            if (told.TryGetValue(tag, out var one) && entry.RecordVersion > one.Version) told[tag] = one with { Version = entry.RecordVersion };
+        }
+
+        var proven = told.Where(pair => pair.Value.Version > 0).ToDictionary(pair => pair.Value.Subject, pair => (Tag: pair.Key, pair.Value.Version));
+        var ahead = await newest.OlderAsync([.. proven.Select(pair => (pair.Key.Value, pair.Value.Version))], ct);
+        return [.. ahead.Select(one => new ProvenVersion(one.Subject, TagOf(proven[one.Subject].Tag), one.Version))];
+    }
+
+    /// <summary>Remembers no newer versions of these records than those.</summary>
+    public async Task ForgetAsync(IReadOnlyList<ProvenVersion> people, CancellationToken ct)
+    {
+        await newest.LowerAsync([.. people.Select(one => (one.Subject.Value, one.Version))], ct);
+        foreach (var one in people) registry.Forget(one.Subject);
+    }
+
+    private static byte[] TagOf(UInt128 tag)
+    {
+        var bytes = new byte[SubjectKeys.TagSize];
+        BinaryPrimitives.WriteUInt128BigEndian(bytes, tag);
+        return bytes;
+    }
+
+    private static bool IsWrite(LogEntry entry) => entry.Result == EntryResult.Ok && !entry.Seal.IsEmpty && entry.RecordVersion > 0 && !entry.Subject.IsEmpty;
+
     private async Task<(int Taken, int Refused)> LookAsync(IReadOnlyList<DeclaredRestore> believed, CancellationToken ct)
     {
         var lost = await LostAsync(believed, ct);
@@ -80,7 +123,7 @@ internal sealed class RestoredVersions(
             await foreach (var encoded in mirror.EntriesAsync(restore.From, restore.Index, ct))
             {
                 var entry = LogEntry.Decode(encoded);
-                if (entry.Result != EntryResult.Ok || entry.Seal.IsEmpty || entry.RecordVersion == 0 || entry.Subject.IsEmpty) continue;
+                if (!IsWrite(entry)) continue;
                 var tag = BinaryPrimitives.ReadUInt128BigEndian(entry.Subject.Span);
                 var before = lost.GetValueOrDefault(tag);
                 var loss = seen.Add(tag) ? new Loss(entry.RecordVersion - 1, entry.Type == EntryType.KeyRotate ? entry.RecordVersion : entry.RecordVersion - 1, 0) : before;

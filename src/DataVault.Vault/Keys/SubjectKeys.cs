@@ -47,6 +47,9 @@ internal sealed class SubjectKeys : IDisposable
     /// <summary>The newest version that the person's record was known to have when these keys were taken: an older one is not to be served.</summary>
     public long NotBefore { get; }
 
+    /// <summary>The version of the record that was last sealed with these keys: to be remembered once it is committed. 0 when there is none.</summary>
+    public long Sealed { get; set; }
+
     public SubjectId Subject => Wrapped.Subject;
 
     /// <summary>The version under which values are sealed.</summary>
@@ -131,6 +134,7 @@ internal sealed class SubjectKeys : IDisposable
     {
         selected.Dispose();
         other?.Dispose();
+        fresh.Wrapped.Saw(Wrapped.Newest);
         (Wrapped, selected, other) = (fresh.Wrapped, fresh.selected, fresh.other);
     }
 

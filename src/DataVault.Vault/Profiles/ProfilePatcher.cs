@@ -24,7 +24,9 @@ internal sealed class ProfilePatcher(IndexPlans plans, IndexedValues indexed, Ke
         {
             var (outcome, refusal) = await plans.WriteAsync(
                 static _ => { }, (plan, connection, transaction) => ApplyAsync(connection, transaction, plan, change, held, ct), ct);
-            return outcome ?? throw await DeniedAsync(change, held.Tag, refusal!, ct);
+            if (outcome is null) throw await DeniedAsync(change, held.Tag, refusal!, ct);
+            cipher.Committed(held);
+            return outcome;
         }
         catch (VaultException e) when (e.Slug == "conflict")
         {

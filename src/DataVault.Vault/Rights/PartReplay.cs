@@ -81,6 +81,7 @@ internal sealed class PartReplay(VaultDatabase vault, KeysDatabase keys, KeyRegi
                 await ErasureRows.DeleteDetailsAsync(connection, subject, ct);
                 return await NoteAsync(connection, parts, ct);
             }, ct);
+        remainder.Committed(to);
         await registry.SucceedAsync(subject, to.KeyVersion, parts, ct);
     }
 

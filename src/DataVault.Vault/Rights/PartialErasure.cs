@@ -63,6 +63,7 @@ internal sealed class PartialErasure(RequestStore store, KeyRegistry keys, Remai
         using var to = await keys.SuccessorAsync(from, cancellation);
         StepDone(PartialStep.SuccessorMade);
         row = await DeletePartAsync(row, (from, to), cancellation);
+        remainder.Committed(to);
         StepDone(PartialStep.PartDeleted);
         return await SettleAsync(row, subject, cancellation);
     }
@@ -164,6 +165,9 @@ internal sealed class Remainder(VaultDatabase database, RecordCipher cipher, Act
         await SubjectRows.FindAsync(database, subject, cancellation) ?? throw VaultException.NotFound();
 
     public byte[] Digest(SealedRecord record) => cipher.Digest(record);
+
+    /// <summary>What was cut down is committed.</summary>
+    public void Committed(SubjectKeys next) => cipher.Committed(next);
 
     /// <exception cref="System.Security.Cryptography.CryptographicException">The record is not what was last written.</exception>
     public DecisionFacts Facts(SealedRecord record, SubjectKeys held)

@@ -126,7 +126,7 @@ internal sealed class SubjectLimits(RequestStore store, SubjectFacts facts, KeyR
     {
         var subject = row.Subject!.Value;
         using var held = await keys.GetFreshAsync(subject, cancellation);
-        return await store.TransactAsync(async (connection, transaction) =>
+        var applied = await store.TransactAsync(async (connection, transaction) =>
         {
             var current = await RequestStore.LockAsync(connection, row.Id, cancellation);
             if (current.State != RequestStates.Approved) return current;
@@ -138,6 +138,8 @@ internal sealed class SubjectLimits(RequestStore store, SubjectFacts facts, KeyR
             var entry = store.Entry(EntryType.RequestChange, Process, done, held.Tag, row.Id) with { Seal = facts.Digest(after), RecordVersion = after.RowVersion };
             return await store.SaveAsync(connection, transaction, done, entry, cancellation);
         }, cancellation);
+        await facts.CommittedAsync([held], cancellation);
+        return applied;
     }
 
     // SPEC GDPR 21(1) processing on the grounds of 6(1)(e) and (f); 21(2) direct marketing, whatever its ground.

@@ -16,6 +16,8 @@ public sealed class DatabaseAdministratorTests(StoreVault store) : IClassFixture
 {
     private static readonly string[] Tables = ["vault.subject", "vault.history", "vault.identifier", "vault.search_term", "vault.event", "vault.event_gone", "vault.consent_event"];
 
+    private static readonly Recipient Officer = new(RecipientKind.Staff, "officer-1", "officer", ["compliance-officer"], ["data-subject-rights"]);
+
     private SubjectId ada;
     private SubjectId bob;
 
@@ -66,13 +68,7 @@ public sealed class DatabaseAdministratorTests(StoreVault store) : IClassFixture
         await store.Vault.Get<NewestVersions>().FlushAsync(default);
         await store.ExecuteAsync($"delete from vault.history where subject_id = '{ada}'; {PutBack("subject", ada)}{PutBack("history", ada, delete: false)}");
         await AssertRefusedAsync(ada);
-        await using (var next = await store.StartVaultAsync(clock: store.Clock))
-        {
-            var refused = await Assert.ThrowsAsync<VaultException>(() => next.Get<DisclosureGate>().ReadAsync(
-                new ReadQuery(StoreVault.Support, ada, "customer-support", StoreVault.Items("givenName"), false, Guid.NewGuid()), default));
-            Assert.Equal("unavailable", refused.Slug);
-        }
-
+        await AssertRefusedByTheNextAsync(ada);
         var report = await VerifyAsync();
         AssertFound(report, RecordFault.RolledBack, await TagAsync(ada));
         Assert.Contains(report.Findings, finding => finding.Fault == RecordFault.History);
@@ -90,13 +86,7 @@ public sealed class DatabaseAdministratorTests(StoreVault store) : IClassFixture
         await ForgeAsync(entry => entry with { Reference = before });
         await ForgeAsync(entry => entry with { Reference = before, Rules = [RestoreDeclaration.OrderedRule] });
         await ForgeAsync(entry => RestoreDeclaration.Sign(entry with { Reference = before, Rules = [RestoreDeclaration.OrderedRule] }, 7, new NoteSigner("datavault.test", ECDsa.Create(ECCurve.NamedCurves.nistP256))));
-        await using (var next = await store.StartVaultAsync(clock: store.Clock))
-        {
-            var refused = await Assert.ThrowsAsync<VaultException>(() => next.Get<DisclosureGate>().ReadAsync(
-                new ReadQuery(StoreVault.Support, ada, "customer-support", StoreVault.Items("givenName"), false, Guid.NewGuid()), default));
-            Assert.Equal("unavailable", refused.Slug);
-        }
-
+        await AssertRefusedByTheNextAsync(ada);
         var report = await VerifyAsync();
         var tag = await TagAsync(ada);
         AssertFound(report, RecordFault.RolledBack, tag);
@@ -106,13 +96,61 @@ public sealed class DatabaseAdministratorTests(StoreVault store) : IClassFixture
     }
 
     [Fact]
-    public async Task A_change_that_nobody_has_read_is_remembered_by_the_sweep()
+    public async Task An_old_row_put_back_right_after_a_change_that_nobody_has_read()
+    {
+        await ChangeAsync(ada, "Adelaide");
+        await store.ExecuteAsync(PutBack("subject", ada));
+        await AssertRefusedAsync(ada);
+        await store.Vault.Get<NewestVersions>().FlushAsync(default);
+        await AssertRefusedByTheNextAsync(ada);
+        AssertFound(await VerifyAsync(), RecordFault.RolledBack, await TagAsync(ada));
+    }
+
+    [Fact]
+    public async Task A_withdrawal_and_a_restriction_undone_before_anything_else_was_written_are_refused_by_every_process()
+    {
+        await store.Consents.SetAsync(StoreVault.Person(ada), ada, new ConsentStatement("marketing", "withdrawn"), Guid.NewGuid(), default);
+        var request = await store.Vault.Get<SubjectRequests>().OpenAsync(Officer, RequestKinds.Restriction, bob, null, null, Guid.NewGuid(), default);
+        await store.Vault.Get<SubjectRequests>().VerifyAsync(Officer, request.Id, null, Guid.NewGuid(), default);
+        await store.Vault.Get<SubjectRequests>().ApproveAsync(Officer, request.Id, null, Guid.NewGuid(), default);
+        await store.ExecuteAsync(PutBack("subject", ada) + PutBack("subject", bob));
+        await AssertRefusedAsync(ada);
+        await AssertRefusedAsync(bob);
+        await AssertRefusedByTheNextAsync(ada);
+        await AssertRefusedByTheNextAsync(bob);
+    }
+
+    [Fact]
+    public async Task A_hold_undone_before_anything_else_was_written_is_refused_by_every_process()
+    {
+        var hold = new NewHold([ada], ["email"], ["customer-support"], "legal-claim", "a case", store.Clock.GetUtcNow().AddDays(30));
+        await store.Vault.Get<LegalHolds>().PlaceAsync(Officer, hold, Guid.NewGuid(), default);
+        await store.ExecuteAsync(PutBack("subject", ada));
+        await AssertRefusedAsync(ada);
+        await AssertRefusedByTheNextAsync(ada);
+    }
+
+    [Fact]
+    public async Task A_change_whose_version_was_lost_with_its_process_is_remembered_by_the_sweep()
     {
         await ChangeAsync(bob, "Robert");
+        await ForgetVersionAsync(bob);
         await store.Vault.Get<NewestVersions>().SweepAsync(default);
         store.Vault.Get<KeyRegistry>().ForgetAll();
         await store.ExecuteAsync(PutBack("subject", bob));
         await AssertRefusedAsync(bob);
+    }
+
+    [Fact]
+    public async Task Versions_raised_beside_the_records_lock_nobody_out_for_longer_than_they_stand_there()
+    {
+        await store.ExecuteAsync("update vault.subject set row_version = row_version + 1000, updated_at = updated_at + interval '50 years'");
+        await AssertRefusedAsync(bob);
+        await store.Vault.Get<NewestVersions>().SweepAsync(default);
+        store.Vault.Get<KeyRegistry>().ForgetAll();
+        await store.ExecuteAsync("update vault.subject set row_version = row_version - 1000, updated_at = updated_at - interval '50 years'");
+        using var read = await store.ReadAsync(StoreVault.Support, bob, "customer-support", "givenName");
+        Assert.Single(read.Fields);
     }
 
     [Fact]
@@ -241,9 +279,18 @@ public sealed class DatabaseAdministratorTests(StoreVault store) : IClassFixture
         await transaction.CommitAsync();
     }
 
+    private async Task AssertRefusedByTheNextAsync(SubjectId subject)
+    {
+        await using var next = await store.StartVaultAsync(clock: store.Clock);
+        var refused = await Assert.ThrowsAsync<VaultException>(() => next.Get<DisclosureGate>().ReadAsync(
+            new ReadQuery(StoreVault.Support, subject, "customer-support", StoreVault.Items("givenName"), false, Guid.NewGuid()), default));
+        Assert.Equal("unavailable", refused.Slug);
+    }
+
     // The tables are put back to before a change that was read: what is known of it must go back too.
     private async Task ForgetVersionAsync(SubjectId subject)
     {
+        await store.Vault.Get<NewestVersions>().FlushAsync(default);
         await store.Cluster.ExecuteAsync(store.KeysName, $"update keys.subject_key set newest = 0 where subject_id = '{subject}'");
         store.Vault.Get<KeyRegistry>().ForgetAll();
     }

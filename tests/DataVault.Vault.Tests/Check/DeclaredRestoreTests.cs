@@ -101,6 +101,63 @@ public sealed class DeclaredRestoreTests : IAsyncLifetime
         await world.Vault.AssertSoundAsync();
     }
 
+    [Fact]
+    public async Task A_failover_that_lost_what_nobody_mirrored_leaves_people_refused_until_an_operator_lets_the_vault_forget_what_the_log_does_not_know()
+    {
+        // What such a failover leaves behind: the keys database knows of a version, and neither the records nor the log or its mirror do.
+        await world.KeysSqlAsync($"update keys.subject_key set newest = 9 where subject_id in ('{ada}', '{bob}')");
+        await world.RestartAsync();
+        await AssertRefusedAsync(ada);
+        var report = await world.Vault.Get<VaultCheck>().RunAsync(new CheckOptions(Deep: true));
+        Assert.Contains(report.Findings, finding => finding.Message.Contains(ada.ToString(), StringComparison.Ordinal));
+
+        var acceptance = world.Vault.Get<RestoreAcceptance>();
+        Assert.Empty(await acceptance.ListAsync());
+        var (first, people) = await acceptance.ForgetAsync([ada, ada]);
+        Assert.Equal(1, people);
+        await AssertReadsAsync(ada);
+        await AssertRefusedAsync(bob);
+        Assert.Equal((0, 0), await acceptance.ForgetAsync([ada]));
+
+        var entry = LogEntry.Decode((await world.Vault.Get<LogStore>().EntriesAtAsync([first], default))[first]);
+        using (var held = await world.Vault.Get<KeyRegistry>().GetAsync(ada)) Assert.Equal(held.Tag.ToArray(), entry.Subject.ToArray());
+        Assert.Equal((EntryType.RestoreDeclared, 1), (entry.Type, entry.RecordVersion));
+        Assert.Equal(RestoreWord.Forgotten, RestoreDeclaration.Check(entry, first, world.Vault.Get<SignerKeys>().List));
+        Assert.Empty(await acceptance.ListAsync());
+        Assert.Equal(1, (await acceptance.ForgetAsync([bob])).People);
+        await world.RestartAsync();
+        await AssertReadsAsync(ada);
+        await AssertReadsAsync(bob);
+        await world.Vault.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task What_the_log_tells_of_is_not_forgotten_for_anybody()
+    {
+        await ChangeAndSeeAsync(ada, "Adele");
+        await ChangeAndSeeAsync(bob, "Bert");
+        await world.ShortenDataAsync();
+        await world.RestartAsync();
+        await AssertRefusedAsync(ada);
+
+        Assert.Equal((0, 0), await world.Vault.Get<RestoreAcceptance>().ForgetAsync([ada, bob, new SubjectId(Guid.NewGuid())]));
+        await AssertRefusedAsync(ada);
+        await world.KeysSqlAsync("update keys.subject_key set newest = 9");
+        Assert.Equal(2, (await world.Vault.Get<RestoreAcceptance>().ForgetAsync([ada, bob])).People);
+        await AssertRefusedAsync(ada);
+        Assert.Equal((2, 3), (await RememberedAsync(ada), await RememberedAsync(bob)));
+
+        // The restore that lost them counts once it was meant, and then the log proves no more than what stands there.
+        await world.Vault.Get<RestoreAcceptance>().AcceptAsync((await world.Vault.Get<RestoreAcceptance>().ListAsync()).Single().Index);
+        await AssertReadsAsync(ada);
+        await world.KeysSqlAsync("update keys.subject_key set newest = 9");
+        await world.RestartAsync();
+        await AssertRefusedAsync(bob);
+        await world.Vault.Get<RestoreAcceptance>().ForgetAsync([ada, bob]);
+        await AssertReadsAsync(bob);
+        await world.Vault.AssertSoundAsync();
+    }
+
     private async Task ChangeAndSeeAsync(SubjectId subject, string name)
     {
         await world.ChangeAsync(subject, name);

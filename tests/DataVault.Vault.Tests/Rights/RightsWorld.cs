@@ -184,6 +184,8 @@ internal sealed class RightsWorld : IAsyncDisposable
     /// <summary>What an administrator of the database might do to it.</summary>
     public Task VaultSqlAsync(string sql) => databases.Cluster.ExecuteAsync(databases.VaultName, sql);
 
+    public Task KeysSqlAsync(string sql) => databases.Cluster.ExecuteAsync(databases.KeysName, sql);
+
     public async ValueTask DisposeAsync()
     {
         foreach (var vault in vaults) await vault.DisposeAsync();
