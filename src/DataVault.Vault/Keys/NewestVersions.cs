@@ -24,6 +24,7 @@ internal sealed class NewestVersions(KeysDatabase keys, VaultDatabase vault, Key
 {
     private const int Chunk = 1024;
     private const int Waiting = 65_536;
+    private const string Older = "k.newest < u.v";
 
     private static readonly TimeSpan SweepRhythm = TimeSpan.FromHours(1);
 
@@ -57,7 +58,9 @@ internal sealed class NewestVersions(KeysDatabase keys, VaultDatabase vault, Key
         if (changed.Count == 0) return;
         try
         {
-            await RaiseAsync([.. changed.Select(keys => (keys.Subject.Value, keys.Sealed))], ct);
+            // In the same round trip: other processes look again, instead of believing the keys that they have.
+            (Guid, long)[] rows = [.. changed.Select(keys => (keys.Subject.Value, keys.Sealed))];
+            await ExecuteAsync([Write(Older, rows), Tell(rows)], ct);
         }
         catch (Exception e) when (DatabaseFailure.IsOutage(e))
         {
@@ -108,18 +111,12 @@ internal sealed class NewestVersions(KeysDatabase keys, VaultDatabase vault, Key
     public async Task<List<(SubjectId Subject, long Version, long Newest)>> OlderAsync((Guid Subject, long Version)[] rows, CancellationToken ct)
     {
         await using var command = keys.Source.CreateCommand("select k.subject_id, u.v, k.newest from unnest($1, $2) as u (s, v) join keys.subject_key k on k.subject_id = u.s where k.newest > u.v");
-        AddRows(command, rows);
+        AddRows(command.Parameters, rows);
         return await Rows.ReadAsync(command, row => (new SubjectId(row.GetGuid(0)), row.GetInt64(1), row.GetInt64(2)), ct);
     }
 
     /// <summary>These records are as old as they are by right; processes that remember otherwise look again.</summary>
-    public async Task LowerAsync((Guid Subject, long Version)[] rows, CancellationToken ct)
-    {
-        await WriteAsync("k.newest > u.v", rows, ct);
-        await using var command = keys.Source.CreateCommand($"select pg_notify('{KeyRegistry.GoneChannel}', u.s) from unnest($1) as u (s)");
-        command.Parameters.Add(new() { Value = rows.Select(row => new SubjectId(row.Subject).ToString()).ToArray() });
-        await command.ExecuteNonQueryAsync(ct);
-    }
+    public Task LowerAsync((Guid Subject, long Version)[] rows, CancellationToken ct) => ExecuteAsync([Write("k.newest > u.v", rows), Tell(rows)], ct);
 
     protected override TimeSpan Rhythm => TimeSpan.FromMilliseconds(500);
 
@@ -135,7 +132,7 @@ internal sealed class NewestVersions(KeysDatabase keys, VaultDatabase vault, Key
     private async Task<List<SubjectId>> NewsAsync((Guid Subject, long Version)[] rows, CancellationToken ct)
     {
         await using var command = keys.Source.CreateCommand("select k.subject_id from unnest($1, $2) as u (s, v) join keys.subject_key k on k.subject_id = u.s where k.newest < u.v");
-        AddRows(command, rows);
+        AddRows(command.Parameters, rows);
         return await Rows.ReadAsync(command, row => new SubjectId(row.GetGuid(0)), ct);
     }
 
@@ -156,25 +153,37 @@ internal sealed class NewestVersions(KeysDatabase keys, VaultDatabase vault, Key
         return [.. sound];
     }
 
-    private Task<int> RaiseAsync((Guid Subject, long Version)[] rows, CancellationToken ct) => WriteAsync("k.newest < u.v", rows, ct);
+    private Task RaiseAsync((Guid Subject, long Version)[] rows, CancellationToken ct) => ExecuteAsync([Write(Older, rows)], ct);
+
+    private async Task ExecuteAsync(NpgsqlBatchCommand[] commands, CancellationToken ct)
+    {
+        await using var batch = keys.Source.CreateBatch();
+        foreach (var command in commands) batch.BatchCommands.Add(command);
+        await batch.ExecuteNonQueryAsync(ct);
+    }
 
     // INVARIANT: in the order of the keys' ids (KeyRegistry.StandBack), so that nobody waits for each other.
-    private async Task<int> WriteAsync(string where, (Guid Subject, long Version)[] rows, CancellationToken ct)
+    private static NpgsqlBatchCommand Write(string where, (Guid Subject, long Version)[] rows)
     {
-        await using var command = keys.Source.CreateCommand(
+        var command = new NpgsqlBatchCommand(
             $"""
             with u as (select s, v from unnest($1, $2) as u (s, v)),
                  locked as (select k.subject_id, u.v from keys.subject_key k join u on k.subject_id = u.s where {where} order by k.subject_id for update of k)
             update keys.subject_key k set newest = locked.v from locked where k.subject_id = locked.subject_id
             """);
-        AddRows(command, rows);
-        return await command.ExecuteNonQueryAsync(ct);
+        AddRows(command.Parameters, rows);
+        return command;
     }
 
-    private static void AddRows(NpgsqlCommand command, (Guid Subject, long Version)[] rows)
+    private static NpgsqlBatchCommand Tell((Guid Subject, long Version)[] rows) => new($"select pg_notify('{KeyRegistry.GoneChannel}', u.s) from unnest($1) as u (s)")
     {
-        command.Parameters.Add(new() { Value = rows.Select(row => row.Subject).ToArray() });
-        command.Parameters.Add(new() { Value = rows.Select(row => row.Version).ToArray() });
+        Parameters = { new() { Value = rows.Select(row => new SubjectId(row.Subject).ToString()).ToArray() } },
+    };
+
+    private static void AddRows(NpgsqlParameterCollection parameters, (Guid Subject, long Version)[] rows)
+    {
+        parameters.Add(new() { Value = rows.Select(row => row.Subject).ToArray() });
+        parameters.Add(new() { Value = rows.Select(row => row.Version).ToArray() });
     }
 
     private async Task<(DateTimeOffset Since, long LogSeen)> MarkAsync(CancellationToken ct)
