@@ -11,6 +11,9 @@ namespace DataVault.Vault;
 /// </summary>
 internal sealed class ReleaseTerms(VaultDatabase database, AuditLog log, Decider decider, DisclosureBudgets budgets, Brakes brakes, Duties duties)
 {
+    /// <summary>SPEC log-entry §8: in a refusal, that the credential was stopped.</summary>
+    public const string StoppedRule = "stopped";
+
     /// <summary>Why a decision to release cannot be followed; the problem is what the caller is told once the refusal is in the log.</summary>
     internal sealed record Refusal(string Reason, VaultException? Problem);
 
@@ -164,8 +167,10 @@ internal sealed class ReleaseTerms(VaultDatabase database, AuditLog log, Decider
         Draft(release with { Refused = Reasons.BudgetExhausted, Problem = VaultException.BudgetExhausted(wait) }, EntryType.Denied);
 
     // SPEC log-entry §8: an approval that is used is named.
-    private static IReadOnlyList<string> RulesOf(Release release) =>
-        release.Refused is null && release.Query.Approval is { } approval && release.Decision.Obligations.Contains(ObligationNames.FourEyes)
-            ? [.. release.Decision.RuleIds, $"approval:{approval:D}"]
-            : release.Decision.RuleIds;
+    private static IReadOnlyList<string> RulesOf(Release release) => release.Refused switch
+    {
+        null when release.Query.Approval is { } approval && release.Decision.Obligations.Contains(ObligationNames.FourEyes) => [.. release.Decision.RuleIds, $"approval:{approval:D}"],
+        Reasons.BudgetExhausted => [.. release.Decision.RuleIds, StoppedRule],
+        _ => release.Decision.RuleIds,
+    };
 }

@@ -70,6 +70,17 @@ internal sealed class AlertBook(VaultDatabase database, AuditLog log, VaultClock
         return index;
     }
 
+    /// <summary>Of these entries those of which there is an alert.</summary>
+    public static async Task<HashSet<long>> ToldAsync(DutyWork work, string kind, long[] entries)
+    {
+        if (entries.Length == 0) return [];
+        await using var command = new NpgsqlCommand("select about from vault.alert where kind = $1 and about = any($2)", work.Connection, work.Transaction)
+        {
+            Parameters = { new() { Value = kind }, new() { Value = entries } },
+        };
+        return [.. await Rows.ReadAsync(command, row => row.GetInt64(0), work.Cancellation)];
+    }
+
     public async Task<IReadOnlyList<AlertView>> ListAsync(bool? open, int limit, Guid? before, CancellationToken ct)
     {
         await using var command = database.Source.CreateCommand(

@@ -27,14 +27,29 @@ public sealed record HoneyView(Guid Id, SubjectId Subject, bool Brake, string? N
 internal sealed class HoneyBook(VaultDatabase database, IServiceKeys keys, VaultClock clock)
 {
     private const string Label = "honey";
+    private const string Select = "select honey_id, planted_at, sealed from vault.honey order by honey_id desc";
     private FrozenSet<Guid> subjects = FrozenSet<Guid>.Empty;
 
     /// <summary>Costs a look into memory, the same for everybody.</summary>
     public bool Contains(SubjectId subject) => Volatile.Read(ref subjects).Contains(subject.Value);
 
+    /// <summary>Nobody was planted when this was last looked at.</summary>
+    public bool IsEmpty => Volatile.Read(ref subjects).Count == 0;
+
     public async Task<IReadOnlyList<(Guid Id, DateTimeOffset PlantedAt, HoneyMark Mark)>> ReadAsync(CancellationToken ct)
     {
-        await using var command = database.Source.CreateCommand("select honey_id, planted_at, sealed from vault.honey order by honey_id desc");
+        await using var command = database.Source.CreateCommand(Select);
+        return await ReadAsync(command, ct);
+    }
+
+    public async Task<IReadOnlyList<(Guid Id, DateTimeOffset PlantedAt, HoneyMark Mark)>> ReadAsync(DutyWork work)
+    {
+        await using var command = new NpgsqlCommand(Select, work.Connection, work.Transaction);
+        return await ReadAsync(command, work.Cancellation);
+    }
+
+    private async Task<IReadOnlyList<(Guid Id, DateTimeOffset PlantedAt, HoneyMark Mark)>> ReadAsync(NpgsqlCommand command, CancellationToken ct)
+    {
         var rows = await Rows.ReadAsync(command, row => (Id: row.GetGuid(0), At: row.GetFieldValue<DateTimeOffset>(1), Sealed: row.GetFieldValue<byte[]>(2)), ct);
         List<(Guid Id, DateTimeOffset PlantedAt, HoneyMark Mark)> marks = [.. rows.Select(row => (row.Id, row.At, Open(row.Id, row.Sealed)))];
         if (marks.Count > 0 || subjects.Count > 0) Volatile.Write(ref subjects, marks.Select(one => one.Mark.Subject).ToFrozenSet());
@@ -84,36 +99,52 @@ internal sealed class HoneyWatch(VaultDatabase database, HoneyBook honey, AuditL
     /// <returns>How many touches were found.</returns>
     public async Task<int> FollowAsync(VaultClock clock, CancellationToken ct)
     {
-        var marks = await honey.ReadAsync(ct);
-        if (marks.Count == 0) return 0;
+        await honey.ReadAsync(ct);
+        if (honey.IsEmpty) return 0;
         await reader.CatchUpAsync(ct);
         return await database.RunAsync(
             async (connection, transaction) =>
             {
                 var work = new DutyWork(connection, transaction, ct);
                 if (await PositionAsync(work) is not { } position) return 0;
+                // INVARIANT: first the range, then the marks: whoever was planted before an entry of the range is among them.
                 var range = await LogSearch.RangeAsync(connection, null, null, ct);
-                var until = range.High;
-                var touches = new List<(AuditRecord Entry, HoneyMark Mark)>();
-                foreach (var (_, _, mark) in marks)
-                {
-                    var found = await LogSearch.FindAsync(
-                        connection, new EntryFilter { Subject = mark.Tag }, new EntryRange(Math.Max(range.Low, Math.Max(position, mark.From)), range.High), oldestFirst: true, Most, ct);
-                    if (found.Count == Most) until = Math.Min(until, found[^1] + 1);
-                    foreach (var index in found) touches.Add((await reader.EntryAsync(index, ct), mark));
-                }
-
-                // Of more than can be looked at in one round, the rest is looked at in the next.
-                touches.RemoveAll(touch => touch.Entry.ActorKind == "process" || touch.Entry.Index >= until);
+                var marks = await honey.ReadAsync(work);
+                var (touches, until) = await FindAsync(work, marks.Select(one => one.Mark), range with { Low = Math.Max(range.Low, position) });
                 await using (var advance = new NpgsqlCommand("update vault.watch set position = $1 where task = 'honey'", connection, transaction) { Parameters = { new() { Value = Math.Max(position, until) } } })
                 {
                     await advance.ExecuteNonQueryAsync(ct);
                 }
 
-                foreach (var (entry, mark) in touches.OrderBy(touch => touch.Entry.Index)) await RaiseAsync(work, entry, mark, clock);
+                var told = await AlertBook.ToldAsync(work, AlertKinds.HoneyTouched, [.. touches.Select(touch => touch.Entry.Index)]);
+                touches.RemoveAll(touch => told.Contains(touch.Entry.Index));
+                foreach (var (entry, brake) in touches) await RaiseAsync(work, entry, brake, clock);
                 return touches.Count;
             },
             ct);
+    }
+
+    // An entry about several planted people is one touch. Of more than can be looked at in one round, the rest is looked at in the next.
+    private async Task<(List<(AuditRecord Entry, bool Brake)> Touches, long Until)> FindAsync(DutyWork work, IEnumerable<HoneyMark> marks, EntryRange range)
+    {
+        var until = range.High;
+        var pulls = new SortedDictionary<long, bool>();
+        foreach (var mark in marks)
+        {
+            var found = await LogSearch.FindAsync(
+                work.Connection, new EntryFilter { Subject = mark.Tag }, range with { Low = Math.Max(range.Low, mark.From) }, oldestFirst: true, Most, work.Cancellation);
+            if (found.Count == Most) until = Math.Min(until, found[^1] + 1);
+            foreach (var index in found) pulls[index] = mark.Brake || pulls.GetValueOrDefault(index);
+        }
+
+        var touches = new List<(AuditRecord Entry, bool Brake)>();
+        foreach (var (index, brake) in pulls.TakeWhile(pair => pair.Key < until))
+        {
+            var entry = await reader.EntryAsync(index, work.Cancellation);
+            if (entry.ActorKind != "process") touches.Add((entry, brake));
+        }
+
+        return (touches, until);
     }
 
     // Another process that is at it keeps the row.
@@ -123,10 +154,11 @@ internal sealed class HoneyWatch(VaultDatabase database, HoneyBook honey, AuditL
         return await command.ExecuteScalarAsync(work.Cancellation) as long?;
     }
 
-    private async Task RaiseAsync(DutyWork work, AuditRecord touch, HoneyMark mark, VaultClock clock)
+    // What was tried while the credential was stopped got nothing and stops it no further: else whoever is let go would at once be stopped for what they tried before.
+    private async Task RaiseAsync(DutyWork work, AuditRecord touch, bool brake, VaultClock clock)
     {
         var (id, actor) = (clock.NewId(), EntryShape.TagOf(touch.Entry.Actor.Span));
-        if (mark.Brake && touch.Entry.Purpose.Length > 0)
+        if (brake && touch.Entry.Purpose.Length > 0 && !touch.Entry.Rules.Contains(ReleaseTerms.StoppedRule))
         {
             var until = clock.Now + StopFor;
             if (await brakes.PullAsync(work, (actor, touch.Entry.Purpose), id, until)) brakes.Know(actor, touch.Entry.Purpose, until);

@@ -1,5 +1,7 @@
 using DataVault.Policy;
 using DataVault.Transparency;
+using DataVault.Vault.Keys;
+using Npgsql;
 using Xunit;
 using static DataVault.Vault.Tests.StoreVault;
 
@@ -68,6 +70,66 @@ public sealed class HoneyTests(StoreVault store) : IClassFixture<StoreVault>
         await store.Vault.Get<Alerts>().ReleaseAsync(Officer, alert.Id, Guid.NewGuid(), default);
         await store.Vault.Get<WatchKeeper>().RoundAsync(default);
         await store.ReadAsync(desk, other, "customer-support", "givenName");
+    }
+
+    [Fact]
+    public async Task What_was_tried_while_the_credential_was_stopped_does_not_stop_it_again_once_it_is_let_go()
+    {
+        var desk = new Recipient(RecipientKind.Application, "patient-desk", "Patient desk", ["customer-support"], ["customer-support"]);
+        var (planted, other) = (await store.AddAsync(), await store.AddAsync());
+        await Honey.PlantAsync(Officer, planted, brake: true, null, Guid.NewGuid(), default);
+        var read = await store.ReadAsync(desk, planted, "customer-support", "givenName");
+        await FollowAsync();
+        Assert.Equal("budget-exhausted", (await Assert.ThrowsAsync<VaultException>(() => store.ReadAsync(desk, planted, "customer-support", "givenName"))).Slug);
+        await Assert.ThrowsAsync<VaultException>(() => store.Gate.ReadManyAsync(desk, [planted, other], "customer-support", Items("givenName"), false, Guid.NewGuid(), default));
+        var alert = (await AlertsAsync()).Single(one => one.About == read.LogIndex);
+        await store.Vault.Get<Alerts>().ReleaseAsync(Officer, alert.Id, Guid.NewGuid(), default);
+        Assert.Equal(2, await FollowAsync());
+        await store.Vault.Get<WatchKeeper>().RoundAsync(default);
+        await store.ReadAsync(desk, other, "customer-support", "givenName");
+    }
+
+    [Fact]
+    public async Task An_entry_about_several_planted_people_is_one_alert_and_keeps_the_watch_from_nothing()
+    {
+        var (one, two) = (await store.AddAsync("""{"phone":"+442079460777"}"""), await store.AddAsync("""{"phone":"+442079460777"}"""));
+        foreach (var planted in new[] { one, two }) await Honey.PlantAsync(Officer, planted, brake: false, null, Guid.NewGuid(), default);
+        var tags = new List<ReadOnlyMemory<byte>>();
+        foreach (var planted in new[] { one, two })
+        {
+            using var held = await store.Vault.Get<KeyRegistry>().GetAsync(planted, default);
+            tags.Add(held.Tag);
+        }
+
+        var log = store.Vault.Get<AuditLog>();
+        var about = await store.Vault.Get<VaultDatabase>().RunAsync(
+            (connection, transaction) => log.AppendWithinAsync(connection, transaction, [AuditLog.Concerning(log.Entry(EntryType.Search, Support, default, "customer-support", EntryResult.Ok, []), [.. tags])], default), default);
+        Assert.Equal(1, await FollowAsync());
+        Assert.Single(await AlertsAsync(), alert => alert.About == about);
+        var read = await store.ReadAsync(Support, two, "customer-support", "givenName");
+        Assert.Equal(1, await FollowAsync());
+        Assert.Single(await AlertsAsync(), alert => alert.About == read.LogIndex);
+    }
+
+    [Fact]
+    public async Task Whoever_is_planted_and_touched_while_the_watch_is_looking_is_not_passed_over()
+    {
+        await Honey.PlantAsync(Officer, await store.AddAsync(), brake: false, null, Guid.NewGuid(), default);
+        var planted = await store.AddAsync();
+        await using var admin = NpgsqlDataSource.Create(store.VaultAdmin);
+        await using var connection = await admin.OpenConnectionAsync();
+        // The watch stands right before it looks how far the index of the log goes.
+        await using var transaction = await connection.BeginTransactionAsync();
+        await using (var hold = new NpgsqlCommand("lock table vault.watch in access exclusive mode", connection)) await hold.ExecuteNonQueryAsync();
+        var looking = FollowAsync();
+        while (await store.CountAsync("select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'") == 0) await Task.Yield();
+        await Honey.PlantAsync(Officer, planted, brake: false, null, Guid.NewGuid(), default);
+        var read = await store.ReadAsync(Support, planted, "customer-support", "givenName");
+        await store.Vault.Get<AuditReader>().CatchUpAsync(default);
+        await transaction.CommitAsync();
+        await looking;
+        await FollowAsync();
+        Assert.Single(await AlertsAsync(), alert => alert.About == read.LogIndex);
     }
 
     [Fact]
