@@ -72,7 +72,7 @@ public sealed class CustomerSearch
         {
             var matched = found.ConvertAll(record => record.Subject);
             var wait = await terms.CountFoundAsync(recipient, named, matched, [.. conditions.Keys], requestId, ct);
-            var denial = log.Entry(EntryType.Denied, recipient, default, purpose, EntryResult.Denied, fields, requestId);
+            var denial = log.Entry(EntryType.Denied, recipient, default, purpose, EntryResult.Denied, fields, requestId) with { Rules = wait is null ? [] : [ReleaseTerms.StoppedRule] };
             var pending = await finder.ConcerningAsync(denial, matched, ct);
             await database.RunAsync((connection, transaction) => log.AppendWithinAsync(connection, transaction, [pending], ct), ct);
             return wait is { } left ? VaultException.BudgetExhausted(left) : VaultException.BadRequest("More customers match than were asked for; search by something narrower.");
