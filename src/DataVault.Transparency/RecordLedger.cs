@@ -7,12 +7,18 @@ namespace DataVault.Transparency;
 /// <summary>What the log says that a vault should hold: the newest state of every record, and what belongs to it.</summary>
 internal sealed class RecordLedger(long until, NoteVerifier key) : IEntryReader
 {
+    // "request:" and a UUID
+    private const int RequestRule = 8 + 36;
+
     private readonly Dictionary<UInt128, Person> _people = [];
     private readonly Dictionary<Hash, long> _batches = [];
     private readonly Dictionary<Hash, long> _gone = [];
     private readonly Dictionary<Hash, Hash> _goneUnder = [];
     private readonly Dictionary<long, ConsentAct> _consents = [];
     private readonly DeclaredRestores _restores = new(key);
+    private readonly Dictionary<(UInt128 Tag, string Request), UInt128> _approvals = [];
+    private readonly Dictionary<long, UInt128> _asked = [];
+    private readonly List<Contradiction> _contradictions = [];
 
     /// <summary>The first entry that knows of single events, history rows and consent acts.</summary>
     private long _boundFrom = long.MaxValue;
@@ -25,11 +31,14 @@ internal sealed class RecordLedger(long until, NoteVerifier key) : IEntryReader
 
     public Dictionary<long, ConsentAct> Consents => _consents;
 
+    /// <summary>Where the log contradicts itself: somebody appended what the vault never appends.</summary>
+    public IReadOnlyList<Contradiction> Contradictions => _contradictions;
+
     /// <summary>True when some events were appended before the log knew of single ones.</summary>
     public bool HasUnboundEvents { get; private set; }
 
     public bool Wants(in EntryGlance entry, ReadOnlySpan<byte> encoded) => entry.Result == EntryResult.Ok
-        && (entry.Type is EntryType.KeyCreate or EntryType.KeyRotate or EntryType.EraseRequest or EntryType.EraseExecuted or EntryType.EventAppend or EntryType.ConsentChange or EntryType.RestoreDeclared
+        && (entry.Type is EntryType.KeyCreate or EntryType.KeyRotate or EntryType.EraseRequest or EntryType.EraseExecuted or EntryType.EventAppend or EntryType.ConsentChange or EntryType.RestoreDeclared or EntryType.RequestChange
             || (entry.SubjectAt > 0 && entry.Has(10) && entry.Has(11)));
 
     public void Read(long index, ReadOnlyMemory<byte> encoded)
@@ -41,7 +50,8 @@ internal sealed class RecordLedger(long until, NoteVerifier key) : IEntryReader
         switch (entry.Type)
         {
             case EntryType.KeyCreate when !entry.Subject.IsEmpty: Of(entry).BornAt ??= index; break;
-            case EntryType.EraseRequest when !entry.Subject.IsEmpty: Of(entry).IsErasing = true; break;
+            case EntryType.RequestChange when !entry.Subject.IsEmpty: Approve(entry); break;
+            case EntryType.EraseRequest when !entry.Subject.IsEmpty: Ask(index, entry); break;
             case EntryType.EraseExecuted: Erase(index, entry); break;
             case EntryType.EventAppend: Append(index, entry); break;
             case EntryType.KeyRotate when !entry.Subject.IsEmpty: SealAnew(index, entry); break;
@@ -53,6 +63,33 @@ internal sealed class RecordLedger(long until, NoteVerifier key) : IEntryReader
         }
         if (isWrite)
             Write(index, entry);
+    }
+
+    /// <summary>
+    /// Leaves out, when the whole log was read, what tells of a version for a second time: versions of a record rise, but for what a believed restore lost. SPEC
+    /// keys §9.2: a record that is sealed anew keeps its version.
+    /// </summary>
+    public void Settle()
+    {
+        foreach (var (tag, person) in _people)
+        {
+            State last = default;
+            for (var at = 0; at < person.Writes.Count; at++)
+            {
+                var write = person.Writes[at];
+                if (IsLost(write.Index))
+                    continue;
+                if (write.Version > last.Version || write.SealsAnew && write.Version == last.Version && write.Seal != last.Seal)
+                {
+                    last = write;
+                    continue;
+                }
+                _contradictions.Add(new Contradiction(
+                    RecordFault.Repeated, tag, write.Index, $"entry {write.Index} tells of version {write.Version} of a record, and entry {last.Index} told of version {last.Version} before"));
+                person.Writes.RemoveAt(at--);
+                person.History?.RemoveAll(row => row.Index == write.Index);
+            }
+        }
     }
 
     /// <summary>SPEC log-entry §9: what a restore that an operator stands behind says is not in the database any more.</summary>
@@ -91,8 +128,31 @@ internal sealed class RecordLedger(long until, NoteVerifier key) : IEntryReader
         return null;
     }
 
+    private void Approve(LogEntry entry)
+    {
+        // The first that tells of it: an erasure that waits for something says so in the same words.
+        if (entry.Rules is ["request:erasure:approved", var request, ..])
+            _approvals.TryAdd((TagOf(entry), request), ActorOf(entry));
+    }
+
+    // The process that erases approves nothing.
+    private void Ask(long index, LogEntry entry)
+    {
+        var tag = TagOf(entry);
+        _asked[index] = tag;
+        Of(entry).IsErasing = true;
+        if (!_approvals.TryGetValue((tag, entry.Rules.FirstOrDefault(rule => rule.StartsWith("request:", StringComparison.Ordinal) && rule.Length == RequestRule) ?? ""), out var by) || by == ActorOf(entry))
+            _contradictions.Add(new Contradiction(RecordFault.Erasure, tag, index, $"entry {index} begins an erasure that nobody approved"));
+    }
+
     private void Erase(long index, LogEntry entry)
     {
+        // SPEC log-entry §14: it names the entry that began the erasure.
+        if (!entry.Subject.IsEmpty && !(entry.Reference is { } asked && _asked.TryGetValue(asked, out var whose) && whose == TagOf(entry)))
+        {
+            _contradictions.Add(new Contradiction(RecordFault.Erasure, TagOf(entry), index, $"entry {index} tells of an erasure that no entry before it began"));
+            return;
+        }
         // SPEC log-entry §14: with items it tells of a part; the rest of the person is held and still there.
         if (!entry.Subject.IsEmpty)
             Of(entry).IsErasing = false;
@@ -147,7 +207,7 @@ internal sealed class RecordLedger(long until, NoteVerifier key) : IEntryReader
     private void Write(long index, LogEntry entry)
     {
         var person = Of(entry);
-        person.Writes.Add(new State(index, entry.RecordVersion, Hash.Of(entry.Seal.Span)));
+        person.Writes.Add(new State(index, entry.RecordVersion, Hash.Of(entry.Seal.Span)) { SealsAnew = entry.Type == EntryType.KeyRotate });
         if (entry.Type != EntryType.RecordWrite || entry.DetailHash.IsEmpty)
             return;
         _boundFrom = Math.Min(_boundFrom, index);
@@ -162,8 +222,17 @@ internal sealed class RecordLedger(long until, NoteVerifier key) : IEntryReader
 
     private static UInt128 TagOf(LogEntry entry) => BinaryPrimitives.ReadUInt128BigEndian(entry.Subject.Span);
 
+    private static UInt128 ActorOf(LogEntry entry) => BinaryPrimitives.ReadUInt128BigEndian(entry.Actor.Span);
+
+    /// <summary>An entry that the entries before it do not allow.</summary>
+    public readonly record struct Contradiction(RecordFault Fault, UInt128 Tag, long Index, string Message);
+
     /// <summary>A state of a record, or a row of its history, and the entry that tells of it.</summary>
-    public readonly record struct State(long Index, long Version, Hash Seal);
+    public readonly record struct State(long Index, long Version, Hash Seal)
+    {
+        /// <summary>Written under a new key.</summary>
+        public bool SealsAnew { get; init; }
+    }
 
     /// <summary>A key that took the place of another.</summary>
     /// <param name="Index">The entry that tells of it.</param>

@@ -38,6 +38,12 @@ public enum RecordFault
 
     /// <summary>A consent act was changed, deleted or added.</summary>
     Consent,
+
+    /// <summary>The log tells of a version of a record for a second time: somebody appended to it what the vault never appends.</summary>
+    Repeated,
+
+    /// <summary>The log tells of an erasure that nobody approved, or that was never begun.</summary>
+    Erasure,
 }
 
 /// <summary>One thing wrong with the records of a vault.</summary>
@@ -105,6 +111,7 @@ public sealed class RecordsVerifier(NoteVerifier key)
     /// <summary>Compares within a program that has replayed the log itself.</summary>
     internal static RecordsReport Compare(RecordLedger ledger, ManifestHeader header, Stream manifest)
     {
+        ledger.Settle();
         var comparison = new RecordComparison(ledger);
         try
         {
@@ -151,6 +158,8 @@ internal sealed class RecordComparison(RecordLedger ledger)
     public RecordsReport Finish()
     {
         Close();
+        foreach (var wrong in ledger.Contradictions)
+            Report(wrong.Fault, wrong.Tag, wrong.Index, wrong.Message);
         foreach (var (tag, person) in ledger.People)
             Missing(tag, person);
         foreach (var (index, act) in ledger.Consents)

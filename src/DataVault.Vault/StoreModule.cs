@@ -74,11 +74,14 @@ internal static class StoreModule
         services.AddSingleton(p => new RecordsManifests(
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<RecordCipher>(),
             p.GetRequiredService<CheckpointSigner>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<VaultClock>()));
+        services.AddSingleton<ErasuresUnderWay>();
         services.AddSingleton<SecondLook>();
         services.AddSingleton(p => new VaultCheck(
             p.GetRequiredService<VaultDatabase>(), run => new LogCheck(run, p.GetRequiredService<LogMirror>(), p.GetRequiredService<SignerKeys>()),
-            run => new KeyCheck(run, p.GetRequiredService<KeysDatabase>(), p.GetRequiredService<VaultKeyring>(), p.GetRequiredService<TombstoneJournal>(), p.GetRequiredService<IndexKeys>()),
-            run => new RowCheck(run, p.GetRequiredService<PackageFolder>(), p.GetRequiredService<VaultDatabase>(), new HoldCheck(run, p.GetRequiredService<KeyRegistry>())),
+            run => new KeyCheck(run, p.GetRequiredService<KeysDatabase>(), p.GetRequiredService<VaultKeyring>(), p.GetRequiredService<TombstoneJournal>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<IndexKeys>()),
+            run => new RowCheck(
+                run, p.GetRequiredService<PackageFolder>(), p.GetRequiredService<VaultDatabase>(), new HoldCheck(run, p.GetRequiredService<KeyRegistry>()), p.GetRequiredService<RequestSeals>(),
+                p.GetRequiredService<ErasuresUnderWay>()),
             run => new PeopleCheck(run, p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<RecordCipher>(), p.GetRequiredService<ActivePolicy>(), p.GetRequiredService<SecondLook>()),
             run => new RecordsCheck(run, p.GetRequiredService<RecordsManifests>(), p.GetRequiredService<AuditReader>(), p.GetRequiredService<LogMirror>(), p.GetRequiredService<VaultOptions>(), p.GetRequiredService<SecondLook>())));
     }

@@ -5,9 +5,14 @@ using Npgsql;
 namespace DataVault.Vault;
 
 /// <summary>Both databases and the journal against each other: a record for every key, a key for every record, and nothing of whoever is erased.</summary>
-internal sealed class KeyCheck(CheckRun run, KeysDatabase keys, VaultKeyring keyring, TombstoneJournal journal, IndexKeys indexKeys)
+internal sealed class KeyCheck(CheckRun run, KeysDatabase keys, VaultKeyring keyring, TombstoneJournal journal, KeyRegistry registry, IndexKeys indexKeys)
 {
     private const string Name = "keys";
+    private const int Step = 256;
+
+    private readonly List<SubjectId> unused = [];
+    private readonly Dictionary<string, SubjectId> sought = [];
+    private readonly HashSet<string> destroyedKeys = [];
 
     public async Task RunAsync(CancellationToken ct)
     {
@@ -20,7 +25,9 @@ internal sealed class KeyCheck(CheckRun run, KeysDatabase keys, VaultKeyring key
         var keyed = await ReadAsync(connection, "select subject_id, page_id from keys.subject_key", row => (Subject: row.GetGuid(0), Page: row.GetInt64(1)), ct);
         var pages = await ReadAsync(connection, "select page_id, count from keys.page", row => (Page: row.GetInt64(0), Count: row.GetInt32(1)), ct);
         var destroyed = (await ReadAsync(connection, "select subject_hash from keys.tombstone", row => Convert.ToHexString(row.GetFieldValue<byte[]>(0)), ct)).ToHashSet();
-        var written = (await journal.ReadAllAsync(keyring.VaultId, ct)).Select(tombstone => Convert.ToHexString(tombstone.SubjectHash)).ToHashSet();
+        var tombstones = await journal.ReadAllAsync(keyring.VaultId, ct);
+        var written = tombstones.Select(tombstone => Convert.ToHexString(tombstone.SubjectHash)).ToHashSet();
+        destroyedKeys.UnionWith(tombstones.Concat(journal.Parts.Values.Select(part => part.Of)).Select(tombstone => Convert.ToHexString(tombstone.Commitment)));
         var aside = await ReadAsync(connection, "select page_id, count from keys.page where damaged_at is not null", row => (Page: row.GetInt64(0), People: row.GetInt32(1)), ct);
         foreach (var (page, people) in aside) run.Wrong(Name, $"the page {page} does not open: nothing of {people} people does");
         foreach (var (index, epoch) in await indexKeys.DamagedAsync(ct)) run.Wrong(Name, $"the key of the blind index {index}, epoch {epoch}, does not open");
@@ -34,13 +41,36 @@ internal sealed class KeyCheck(CheckRun run, KeysDatabase keys, VaultKeyring key
         run.Count("tombstones", written.Count);
     }
 
+    /// <summary>Before the log is read: asks it who they are that have a key and no record.</summary>
+    public async Task AskAsync(LogCheck log, CancellationToken ct)
+    {
+        foreach (var some in unused.Chunk(Step))
+        {
+            foreach (var held in await registry.GetManyFreshAsync(some, [], ct))
+            {
+                using (held) sought[Convert.ToHexString(held.Tag.Span)] = held.Subject;
+            }
+        }
+
+        foreach (var tag in sought.Keys) log.Born[tag] = null;
+    }
+
+    /// <summary>After the log has been read: a record that it tells of goes with its key or not at all, and no key is destroyed that the journal does not know.</summary>
+    public void CompareWith(LogCheck log)
+    {
+        var deleted = sought.Where(one => log.Born[one.Key] is { } born && !log.IsLost(born)).ToList();
+        foreach (var (tag, subject) in deleted) run.Wrong(Name, $"{subject} has a key and no record, and entry {log.Born[tag]} made both: the record was deleted, not erased");
+        if (unused.Count > deleted.Count) run.Note($"{unused.Count - deleted.Count} keys have no record: people who are being made, or whom a crash or a restore cut short. They open nothing.");
+        foreach (var (index, _) in log.Executed.Where(one => !destroyedKeys.Contains(one.Commitment)))
+            run.Wrong("tombstones", $"entry {index} tells of an erasure, and the journal has none of that key");
+    }
+
     private void Persons(HashSet<Guid> records, HashSet<Guid> keyed, HashSet<string> written)
     {
-        var unused = 0;
         foreach (var subject in keyed)
         {
             if (written.Contains(Hash(subject)) && !records.Contains(subject)) run.Wrong(Name, $"{subject} is erased and has a key");
-            else if (!records.Contains(subject)) unused++;
+            else if (!records.Contains(subject)) unused.Add(new SubjectId(subject));
         }
 
         foreach (var subject in records.Where(subject => written.Contains(Hash(subject)) || !keyed.Contains(subject)))
@@ -48,8 +78,6 @@ internal sealed class KeyCheck(CheckRun run, KeysDatabase keys, VaultKeyring key
             if (!written.Contains(Hash(subject))) run.Wrong(Name, $"{subject} has a record and no key");
             else run.Note($"The erasure of {subject} is under way.");
         }
-
-        if (unused > 0) run.Note($"{unused} keys have no record: people who are being made, or whom a crash cut short. They open nothing.");
     }
 
     private void Pages(List<(Guid Subject, long Page)> keyed, List<(long Page, int Count)> pages)

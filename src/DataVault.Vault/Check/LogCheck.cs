@@ -38,6 +38,12 @@ internal sealed class LogCheck(CheckRun run, LogMirror mirror, SignerKeys keys)
     /// <summary>Whether nothing is left of the person.</summary>
     public bool IsErased(string tag) => whole.Contains(tag);
 
+    /// <summary>Tags of people of whom somebody wants to know which entry made their key and their record; null of whom no entry tells.</summary>
+    public Dictionary<string, long?> Born { get; } = [];
+
+    /// <summary>Entries that say that a key was destroyed, and the commitment to it.</summary>
+    public List<(long Index, string Commitment)> Executed { get; } = [];
+
     public async Task RunAsync(CancellationToken ct)
     {
         var head = (await run.Snapshot.ListAsync(LogHead.Select, row => (Size: row.GetInt64(0), Root: row.GetFieldValue<byte[]>(1), Frontier: row.GetFieldValue<byte[]>(2), Last: row.GetInt64(3)), ct))[0];
@@ -139,12 +145,19 @@ internal sealed class LogCheck(CheckRun run, LogMirror mirror, SignerKeys keys)
             if (entry.Type == EntryType.RestoreDeclared) restores.Add((index, entry));
             Holds.Read(index, entry);
             if (entry.Type == EntryType.EraseExecuted && entry.Items.Count == 0) whole.Add(Convert.ToHexString(entry.Subject.Span));
-            if (entry.Type == EntryType.EraseExecuted) erased.Add(Convert.ToHexString(entry.Subject.Span));
+            if (entry.Type == EntryType.EraseExecuted) Executes(index, entry);
+            if (entry.Type == EntryType.KeyCreate && Born.Count > 0 && Convert.ToHexString(entry.Subject.Span) is var whose && Born.ContainsKey(whose)) Born[whose] = index;
         }
         catch (FormatException)
         {
             run.Wrong(Name, $"entry {index} is not well formed");
         }
+    }
+
+    private void Executes(long index, LogEntry entry)
+    {
+        erased.Add(Convert.ToHexString(entry.Subject.Span));
+        Executed.Add((index, Convert.ToHexString(entry.KeyCommitment.Span)));
     }
 
     private void Detail(long index, LogEntry entry)

@@ -4,7 +4,7 @@ using DataVault.Transparency;
 namespace DataVault.Vault;
 
 /// <summary>What rows say of each other: whose rows belong to nobody, whose request stands where no entry put it, which package has no request.</summary>
-internal sealed class RowCheck(CheckRun run, PackageFolder packages, VaultDatabase database, HoldCheck holds)
+internal sealed class RowCheck(CheckRun run, PackageFolder packages, VaultDatabase database, HoldCheck holds, RequestSeals seals, ErasuresUnderWay erasures)
 {
     private const int Looks = 20;
 
@@ -29,6 +29,7 @@ internal sealed class RowCheck(CheckRun run, PackageFolder packages, VaultDataba
         foreach (var table in await run.Snapshot.ListAsync(SubjectTables, row => row.GetString(0), ct)) await StrayAsync(table, ct);
         await FactsAsync(ct);
         await LoadRequestsAsync(ct);
+        await SealsAsync(ct);
         foreach (var request in requests) log.Wanted.TryAdd(request.LogIndex, null);
         await PackagesAsync(ct);
     }
@@ -79,6 +80,12 @@ internal sealed class RowCheck(CheckRun run, PackageFolder packages, VaultDataba
         union all select request_id, kind, state, log_index, false, certificate is not null from vault.closed_request
         """,
         row => new Request(row.GetGuid(0), row.GetString(1), row.GetString(2), row.GetInt64(3), row.GetBoolean(4), row.GetBoolean(5)), ct));
+
+    private async Task SealsAsync(CancellationToken ct)
+    {
+        foreach (var request in (await run.Snapshot.ListAsync(RequestStore.SelectOpen, RequestStore.Row, ct)).Where(request => !erasures.IsSound(request)))
+            run.Wrong("requests", seals.Fits(request) ? $"the work that is noted with the request {request.Id} does not open" : $"the request {request.Id} is not as the vault wrote it: nothing of it is carried out");
+    }
 
     private void Compare(Request request, LogEntry? entry)
     {

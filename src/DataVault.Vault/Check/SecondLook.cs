@@ -9,13 +9,13 @@ namespace DataVault.Vault;
 /// Tells what is wrong from what is under way. A check looks at one state of the vault database, and at keys that go on meanwhile: somebody who is erased,
 /// erased in part or renewed in between seems damaged then. So each is looked at once more as things are at this moment:
 /// <code>
-/// row gone, or closed with the work of an erasure noted  ->  erased, or being erased: a note
+/// row gone, or closed with an erasure noted and logged  ->  erased, or being erased: a note
 /// it is sealed under a successor that waits              ->  being erased in part: a note
 /// everything opens                                       ->  renewed or changed meanwhile: nothing
 /// otherwise, several times in a row                      ->  wrong
 /// </code>
 /// </summary>
-internal sealed class SecondLook(VaultDatabase database, KeysDatabase keysDatabase, KeyRegistry keys, RecordCipher cipher, ErasureNotebook notebook, ActivePolicy policy)
+internal sealed class SecondLook(VaultDatabase database, KeysDatabase keysDatabase, KeyRegistry keys, RecordCipher cipher, ErasuresUnderWay erasures, ActivePolicy policy)
 {
     private const int Looks = 4;
 
@@ -51,7 +51,7 @@ internal sealed class SecondLook(VaultDatabase database, KeysDatabase keysDataba
     public async Task JudgeStrangersAsync(CheckRun run, List<(string Table, string Pseudonym)> strangers, CancellationToken ct)
     {
         if (strangers.Count == 0) return;
-        var leaving = (await WorkAsync(ct)).SelectMany(work => work.Pseudonyms.Values).ToHashSet(StringComparer.Ordinal);
+        var leaving = (await erasures.ListAsync(ct)).SelectMany(one => one.Work.Pseudonyms.Values).ToHashSet(StringComparer.Ordinal);
         foreach (var (table, pseudonym) in strangers.Where(one => !leaving.Contains(one.Pseudonym)))
         {
             await using var command = database.Source.CreateCommand($"select exists (select from {table} where pseudonym = $1)");
@@ -61,14 +61,7 @@ internal sealed class SecondLook(VaultDatabase database, KeysDatabase keysDataba
     }
 
     /// <summary>Whether a part of somebody is deleted of which the log does not tell yet.</summary>
-    public async Task<bool> IsPartUnderWayAsync(CancellationToken ct) => (await WorkAsync(ct)).Exists(work => work is { Partial: true, Kept: not null, PartSettled: false });
-
-    private async Task<List<ErasureWork>> WorkAsync(CancellationToken ct)
-    {
-        await using var command = database.Source.CreateCommand("select request_id, subject_id, work from vault.request where work is not null");
-        return await Rows.ReadAsync(
-            command, row => notebook.Open(new RequestRow(row.GetGuid(0), new SubjectId(row.GetGuid(1)), RequestKinds.Erasure, RequestStates.Approved, "") { Work = row.GetFieldValue<byte[]>(2) }), ct);
-    }
+    public async Task<bool> IsPartUnderWayAsync(CancellationToken ct) => (await erasures.ListAsync(ct)).Exists(one => one.Work is { Partial: true, Kept: not null, PartSettled: false });
 
     private async Task<SealedRecord?> RowAsync(SubjectId subject, CancellationToken ct)
     {
@@ -78,13 +71,7 @@ internal sealed class SecondLook(VaultDatabase database, KeysDatabase keysDataba
     }
 
     // A row that is gone was deleted by an erasure, or by somebody: the comparison with the log tells which. One that was closed must have its erasure.
-    private async Task<bool> IsBeingErasedAsync(SubjectId subject, SealedRecord? record, CancellationToken ct)
-    {
-        if (record is null) return true;
-        await using var command = database.Source.CreateCommand("select exists (select from vault.request where subject_id = $1 and work is not null)");
-        command.Parameters.Add(new() { Value = subject.Value });
-        return await command.ExecuteScalarAsync(ct) is true;
-    }
+    private async Task<bool> IsBeingErasedAsync(SubjectId subject, SealedRecord? record, CancellationToken ct) => record is null || await erasures.IncludesAsync(subject, ct);
 
     private async Task<bool> WaitsForSuccessorAsync(SealedRecord record, CancellationToken ct)
     {

@@ -25,12 +25,15 @@ public sealed class VaultCheck
         ArgumentNullException.ThrowIfNull(options);
         await using var snapshot = await VaultSnapshot.TakeAsync(database, ct);
         var run = new CheckRun(snapshot, progress ?? (static _ => { }));
-        await keys(run).RunAsync(ct);
+        var held = keys(run);
+        await held.RunAsync(ct);
         var log = logs(run);
+        await held.AskAsync(log, ct);
         var asked = rows(run);
         await asked.RunAsync(log, ct);
         await log.RunAsync(ct);
         await asked.CompareWithAsync(log, ct);
+        held.CompareWith(log);
         if (options.Deep)
         {
             await people(run).RunAsync(ct);

@@ -73,7 +73,7 @@ internal sealed class PartialErasure(RequestStore store, KeyRegistry keys, Remai
         store.TransactAsync(async (connection, transaction) =>
         {
             var subject = pair.From.Subject;
-            var current = await RequestStore.LockAsync(connection, row.Id, cancellation);
+            var current = await store.LockAsync(connection, row.Id, cancellation);
             var record = await SubjectRows.LockAsync(connection, transaction, subject, cancellation) ?? throw VaultException.NotFound();
             var work = notebook.Open(current);
             // Another process was quicker: its key is in the row, and this one's is not.
@@ -103,7 +103,7 @@ internal sealed class PartialErasure(RequestStore store, KeyRegistry keys, Remai
         await aftermath.RemoveAccountsAsync(subject, cancellation);
         var settled = await store.TransactAsync(async (connection, transaction) =>
         {
-            var current = await RequestStore.LockAsync(connection, row.Id, cancellation);
+            var current = await store.LockAsync(connection, row.Id, cancellation);
             if (current.Work is null || notebook.Open(current) is not { PartSettled: false } work) return current;
             var executed = store.Entry(EntryType.EraseExecuted, SubjectErasure.Eraser, current, work.Tag, current.Id) with
             {
@@ -133,7 +133,7 @@ internal sealed class PartialErasure(RequestStore store, KeyRegistry keys, Remai
         var subject = held.Subject;
         var whole = await store.TransactAsync(async (connection, transaction) =>
         {
-            var current = await RequestStore.LockAsync(connection, row.Id, cancellation);
+            var current = await store.LockAsync(connection, row.Id, cancellation);
             var record = await SubjectRows.LockAsync(connection, transaction, subject, cancellation) ?? throw VaultException.NotFound();
             var work = notebook.Open(current);
             if (!work.Partial || LeftOf(work, await FactsAsync(record, held, cancellation)).Count > 0) return current;

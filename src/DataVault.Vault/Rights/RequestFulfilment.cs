@@ -51,6 +51,13 @@ internal sealed class RequestFulfilment(
 
     public override Task<bool> RoundAsync(CancellationToken cancellation) => ResumeAsync(cancellation);
 
+    // Before anything is carried out.
+    public override async Task StartAsync(CancellationToken cancellationToken)
+    {
+        await store.SealOldAsync(cancellationToken);
+        await base.StartAsync(cancellationToken);
+    }
+
     /// <summary>One round over everything unfinished. False when a part of it failed.</summary>
     public async Task<bool> ResumeAsync(CancellationToken cancellation) =>
         await TryAsync("the end of holds", holds.ExpireAsync, cancellation)
@@ -98,7 +105,7 @@ internal sealed class RequestFulfilment(
         }
     }))).Value;
 
-    internal Task<RequestRow> CarryOutAsync(RequestRow row, CancellationToken cancellation) => row.Kind switch
+    internal Task<RequestRow> CarryOutAsync(RequestRow row, CancellationToken cancellation) => store.Genuine(row).Kind switch
     {
         RequestKinds.Access or RequestKinds.Portability => export.BuildAsync(row, cancellation),
         RequestKinds.Erasure => EraseAsync(row, cancellation),
@@ -128,7 +135,7 @@ internal sealed class SubjectLimits(RequestStore store, SubjectFacts facts, KeyR
         using var held = await keys.GetFreshAsync(subject, cancellation);
         var applied = await store.TransactAsync(async (connection, transaction) =>
         {
-            var current = await RequestStore.LockAsync(connection, row.Id, cancellation);
+            var current = await store.LockAsync(connection, row.Id, cancellation);
             if (current.State != RequestStates.Approved) return current;
             var (_, after) = await facts.ChangeAsync(connection, transaction, held, before => Limited(before, current.Kind), cancellation) ?? throw VaultException.NotFound();
             // The feed looks at the person again, and takes out of analytics what may no longer be there.

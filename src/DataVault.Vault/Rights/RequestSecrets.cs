@@ -9,8 +9,10 @@ namespace DataVault.Vault;
 /// What a request holds sealed under the person's key: its notes and the key of its package. Both were sealed before the row was locked; when the person's
 /// key was renewed in between they are sealed anew here, for what is written under an older version would be lost with it.
 /// </summary>
-internal sealed class RequestSecrets(VaultDatabase database, KeyRegistry keys, RequestNotes notes, PackageFolder packages, SubjectInbox inbox)
+internal sealed class RequestSecrets(VaultDatabase database, KeyRegistry keys, RequestNotes notes, PackageFolder packages, SubjectInbox inbox, RequestSeals seals)
 {
+    public RequestSeals Seals => seals;
+
     /// <summary>The row with its secrets under the version that is in force until the transaction ends.</summary>
     public async Task<RequestRow> InForceAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, RequestRow row, CancellationToken ct)
     {

@@ -37,6 +37,9 @@ internal sealed record RequestRow(Guid Id, SubjectId? Subject, string Kind, stri
 
     public bool HasCertificate { get; init; }
 
+    /// <summary>By what the vault knows the row again (<see cref="RequestSeals"/>).</summary>
+    public byte[]? Seal { get; init; }
+
     /// <summary>When an executed erasure becomes final at the latest.</summary>
     public DateTimeOffset? FinalDue { get; init; }
 
@@ -57,10 +60,10 @@ internal sealed class RequestStore(
 {
     private const string Columns =
         "request_id, subject_id, kind, state, jurisdiction, opened_at, due_at, extended_at, completed_at, reason, opened_by, log_index, notes, package_key, package_expires_at, work";
-    private const string Open = $"SELECT {Columns}, false, NULL::timestamptz, NULL::timestamptz FROM vault.request";
+    private const string Open = $"SELECT {Columns}, false, NULL::timestamptz, NULL::timestamptz, seal FROM vault.request";
     private const string Closed = """
         SELECT request_id, NULL::uuid, kind, state, jurisdiction, opened_at, due_at, extended_at, completed_at, reason, opened_by, log_index,
-               NULL::bytea, NULL::bytea, NULL::timestamptz, work, certificate IS NOT NULL, final_due, final_at FROM vault.closed_request
+               NULL::bytea, NULL::bytea, NULL::timestamptz, work, certificate IS NOT NULL, final_due, final_at, NULL::bytea FROM vault.closed_request
         """;
 
     public VaultClock Clock => clock;
@@ -202,8 +205,34 @@ internal sealed class RequestStore(
         return await LoggedAsync(connection, transaction, row, entries, cancellation);
     }
 
-    public static async Task<RequestRow> LockAsync(NpgsqlConnection connection, Guid id, CancellationToken cancellation) =>
-        await TryLockAsync(connection, id, cancellation) ?? throw VaultException.NotFound();
+    /// <summary>INVARIANT: whatever is carried out or changed is a row that the vault wrote: looked at under the lock.</summary>
+    public async Task<RequestRow> LockAsync(NpgsqlConnection connection, Guid id, CancellationToken cancellation) =>
+        Genuine(await TryLockAsync(connection, id, cancellation) ?? throw VaultException.NotFound());
+
+    /// <exception cref="VaultException">The vault did not write the row like this: invalid-state.</exception>
+    public RequestRow Genuine(RequestRow row)
+    {
+        if (secrets.Seals.Fits(row)) return row;
+        logger.LogCritical("The row of request {Request} is not one that the vault wrote: nothing of it is carried out. Find out who writes into the database.", row.Id);
+        throw VaultException.InvalidState("The request is not as the vault wrote it.");
+    }
+
+    /// <inheritdoc cref="RequestSeals.SealOldAsync"/>
+    public Task SealOldAsync(CancellationToken cancellation) => secrets.Seals.SealOldAsync(cancellation);
+
+    /// <summary>Requests that wait to be carried out and that the vault did not write like this.</summary>
+    public async Task<int> CountForgedAsync(CancellationToken cancellation) =>
+        (await UnfinishedAsync(cancellation)).Count(row => !secrets.Seals.Fits(row));
+
+    /// <summary>Rows without a seal, locked.</summary>
+    public static async Task<IReadOnlyList<RequestRow>> LockUnsealedAsync(NpgsqlConnection connection, CancellationToken cancellation)
+    {
+        await using var command = new NpgsqlCommand($"{Open} WHERE seal IS NULL FOR UPDATE", connection);
+        return await ReadAsync(command, cancellation);
+    }
+
+    /// <summary>Open requests as a check sees them.</summary>
+    public const string SelectOpen = Open;
 
     /// <summary>Of a locked row, what is sealed under the person's key.</summary>
     public static async Task WriteSecretsAsync(NpgsqlConnection connection, RequestRow row, CancellationToken cancellation)
@@ -297,18 +326,13 @@ internal sealed class RequestStore(
     /// <inheritdoc cref="SubjectTags.LoggedAsync"/>
     public Task<LoggedKey> LoggedAsync(SubjectId subject, CancellationToken cancellation) => tags.LoggedAsync(subject, cancellation);
 
-    // INVARIANT: the log's head row is locked last, and nothing but this row's own index is written after it.
+    // INVARIANT: the log's head row is locked last, and nothing but this row's own index and seal is written after it.
     private async Task<RequestRow> LoggedAsync(
         NpgsqlConnection connection, NpgsqlTransaction transaction, RequestRow row, List<LogEntry> entries, CancellationToken cancellation)
     {
         var first = await log.AppendWithinAsync(connection, transaction, entries, cancellation);
         row = row with { LogIndex = first + entries.Count - 1 };
-        await using var command = new NpgsqlCommand("UPDATE vault.request SET log_index = $3 WHERE subject_id = $1 AND request_id = $2", connection)
-        {
-            Parameters = { new() { Value = row.Subject!.Value.Value }, new() { Value = row.Id }, new() { Value = row.LogIndex } },
-        };
-        await command.ExecuteNonQueryAsync(cancellation);
-        return row;
+        return await secrets.Seals.WriteAsync(connection, row, cancellation);
     }
 
     private static void AddValues(NpgsqlParameterCollection parameters, RequestRow row)
@@ -334,13 +358,14 @@ internal sealed class RequestStore(
         return rows;
     }
 
-    private static RequestRow Row(NpgsqlDataReader reader) =>
+    public static RequestRow Row(NpgsqlDataReader reader) =>
         new(reader.GetGuid(0), reader.IsDBNull(1) ? null : new SubjectId(reader.GetGuid(1)), reader.GetString(2), reader.GetString(3), reader.GetString(4))
         {
             OpenedAt = reader.GetFieldValue<DateTimeOffset>(5), DueAt = reader.GetFieldValue<DateTimeOffset>(6),
             ExtendedAt = Instant(reader, 7), CompletedAt = Instant(reader, 8), Reason = reader.IsDBNull(9) ? null : reader.GetString(9),
             OpenedBy = reader.GetString(10), LogIndex = reader.GetInt64(11), Notes = Bytes(reader, 12), PackageKey = Bytes(reader, 13),
             PackageExpires = Instant(reader, 14), Work = Bytes(reader, 15), HasCertificate = reader.GetBoolean(16), FinalDue = Instant(reader, 17), FinalAt = Instant(reader, 18),
+            Seal = Bytes(reader, 19),
         };
 
     private static DateTimeOffset? Instant(NpgsqlDataReader reader, int at) => reader.IsDBNull(at) ? null : reader.GetFieldValue<DateTimeOffset>(at);

@@ -9,6 +9,7 @@ internal static class RightsModule
     public static void AddRights(IServiceCollection services)
     {
         services.AddSingleton<SubjectTags>();
+        services.AddSingleton<RequestSeals>();
         services.AddSingleton<RequestStore>();
         services.AddSingleton<RequestNotes>();
         services.AddSingleton<RequestSecrets>();
@@ -35,7 +36,7 @@ internal static class RightsModule
         services.AddSingleton(p => new LegalHolds(
             p.GetRequiredService<HoldStore>(), p.GetRequiredService<RequestFulfilment>(), p.GetRequiredService<SubjectReach>(), p.GetRequiredService<VaultClock>()));
         services.AddSingleton<OutboxStore>();
-        services.AddSingleton(p => new RightsWatch(p.GetRequiredService<OutboxStore>(), p.GetRequiredService<HoldStore>()));
+        services.AddSingleton(p => new RightsWatch(p.GetRequiredService<OutboxStore>(), p.GetRequiredService<HoldStore>(), p.GetRequiredService<RequestStore>()));
         services.AddSingleton<OutboxWorker>();
         services.AddHostedService(p => p.GetRequiredService<OutboxWorker>());
         services.AddSingleton(p => new SubjectRequests(

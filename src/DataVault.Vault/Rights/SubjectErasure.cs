@@ -72,7 +72,7 @@ internal sealed class SubjectErasure(
         var pseudonyms = AnalyticsRows.PseudonymsOf(held, keys, part.Policy).ToDictionary(p => p.Domain.Schema, p => p.Pseudonym);
         var result = await store.TransactAsync(async (connection, transaction) =>
         {
-            var current = await RequestStore.LockAsync(connection, row.Id, cancellation);
+            var current = await store.LockAsync(connection, row.Id, cancellation);
             if (current.State != RequestStates.Approved || current.Work is not null) return current;
             var record = await SubjectRows.LockAsync(connection, transaction, subject, cancellation) ?? throw VaultException.NotFound();
             var facts = await part.TryFactsAsync(record, held, cancellation);
@@ -111,7 +111,7 @@ internal sealed class SubjectErasure(
         var tag = row.Work is null ? await store.TagAsync(subject, cancellation) : notebook.Open(row).Tag;
         return await store.TransactAsync(async (connection, transaction) =>
         {
-            var current = await RequestStore.LockAsync(connection, row.Id, cancellation);
+            var current = await store.LockAsync(connection, row.Id, cancellation);
             return current.State == RequestStates.Approved ? await DeferAsync(connection, transaction, current, tag, RequestReasons.Damaged, cancellation) : current;
         }, cancellation);
     }
@@ -127,7 +127,7 @@ internal sealed class SubjectErasure(
     /// <param name="cancellation">Ends the wait.</param>
     public async Task<RequestRow> OrderAsync(Recipient officer, RequestRow row, string why, Guid requestId, CancellationToken cancellation)
     {
-        var subject = row.Subject ?? throw VaultException.NotFound();
+        var subject = store.Genuine(row).Subject ?? throw VaultException.NotFound();
         var damaged = new List<SubjectId>();
         var known = await keys.GetManyFreshAsync([subject], damaged, cancellation);
         using var held = known.Count > 0 ? known[0] : null;
@@ -138,7 +138,7 @@ internal sealed class SubjectErasure(
         var told = await store.ToldHoldsAsync(cancellation);
         return await store.TransactAsync(async (connection, transaction) =>
         {
-            var current = await RequestStore.LockAsync(connection, row.Id, cancellation);
+            var current = await store.LockAsync(connection, row.Id, cancellation);
             if (current is not { State: RequestStates.Approved, Kind: RequestKinds.Erasure, Reason: RequestReasons.Damaged }) throw VaultException.InvalidState("The request does not wait for this.");
             if (told.IsHeld(logged.Tag) || await ErasureRows.IsHeldAsync(connection, subject, cancellation)) throw VaultException.InvalidState("A hold in force names this person: end it first.");
             var record = await SubjectRows.LockAsync(connection, transaction, subject, cancellation) ?? throw VaultException.NotFound();
@@ -213,7 +213,7 @@ internal sealed class SubjectErasure(
         var work = notebook.Open(row) with { Commitment = destroyed.Commitment, Epoch = destroyed.EpochId };
         var closed = await store.TransactAsync(async (connection, transaction) =>
         {
-            await RequestStore.LockAsync(connection, row.Id, cancellation);
+            await store.LockAsync(connection, row.Id, cancellation);
             var buried = await EventLeaves.BuryAsync(connection, transaction, subject, work.Commitment, cancellation);
             var rows = await ErasureRows.DeleteAsync(connection, subject, notebook.TombstoneHash(subject), row.Id, work.Pseudonyms, store.Now, cancellation);
             // Nobody can compute the pseudonyms any more: the rows of all go, and the feed writes those of the living anew.

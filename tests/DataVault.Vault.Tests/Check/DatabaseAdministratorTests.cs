@@ -253,6 +253,66 @@ public sealed class DatabaseAdministratorTests(StoreVault store) : IClassFixture
         Assert.Contains((await VerifyAsync()).Findings, finding => finding.Fault == RecordFault.NoKey);
     }
 
+    [Fact]
+    public async Task An_old_row_put_back_with_a_copy_of_its_entry_appended_to_the_log()
+    {
+        await ChangeAsync(ada, "Adelaide");
+        var tag = await TagAsync(ada);
+        await store.ExecuteAsync(PutBack("subject", ada));
+        var old = (await WritesAsync(tag))[^2];
+        await ForgeAsync(entry => old with { Time = entry.Time });
+        var report = await VerifyAsync();
+        AssertFound(report, RecordFault.RolledBack, tag);
+        AssertFound(report, RecordFault.Repeated, tag);
+    }
+
+    [Fact]
+    public async Task A_record_deleted_and_said_to_be_erased()
+    {
+        var cid = await AddAsync("Cid");
+        var tag = await TagAsync(cid);
+        await store.ExecuteAsync(string.Concat(Tables.Where(table => table != "vault.event_gone").Select(table => $"delete from {table} where subject_id = '{cid}'; ")));
+        await ForgeAsync(entry => entry with { Type = EntryType.EraseExecuted, Subject = Convert.FromHexString(tag), KeyCommitment = SHA256.HashData("nothing"u8) });
+        var report = await VerifyAsync();
+        AssertFound(report, RecordFault.Deleted, tag);
+        AssertFound(report, RecordFault.Erasure, tag);
+        var messages = (await store.Vault.Get<VaultCheck>().RunAsync(new CheckOptions())).Findings.Select(finding => finding.Message).ToList();
+        Assert.Contains(messages, message => message.StartsWith($"{cid} has a key and no record", StringComparison.Ordinal));
+        Assert.Contains(messages, message => message.EndsWith("the journal has none of that key", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_record_deleted_and_a_whole_erasure_written_into_the_log()
+    {
+        var dan = await AddAsync("Dan");
+        var tag = await TagAsync(dan);
+        await store.ExecuteAsync(string.Concat(Tables.Where(table => table != "vault.event_gone").Select(table => $"delete from {table} where subject_id = '{dan}'; ")));
+        var about = $"request:{Guid.NewGuid():D}";
+        await ForgeAsync(entry => entry with { Type = EntryType.EraseRequest, Subject = Convert.FromHexString(tag), Rules = ["request:erasure:approved", about] });
+        var asked = await store.CountAsync("select size - 1 from audit.head");
+        await ForgeAsync(entry => entry with
+        {
+            Type = EntryType.EraseExecuted, Subject = Convert.FromHexString(tag), Rules = ["request:erasure:approved", about], KeyCommitment = SHA256.HashData("nothing"u8), Reference = asked,
+        });
+        AssertFound(await VerifyAsync(), RecordFault.Erasure, tag);
+        var messages = (await store.Vault.Get<VaultCheck>().RunAsync(new CheckOptions())).Findings.Select(finding => finding.Message).ToList();
+        Assert.Contains(messages, message => message.StartsWith($"{dan} has a key and no record", StringComparison.Ordinal));
+        Assert.Contains(messages, message => message.EndsWith("the journal has none of that key", StringComparison.Ordinal));
+    }
+
+    private async Task<List<LogEntry>> WritesAsync(string tag)
+    {
+        var log = store.Vault.Get<LogStore>();
+        var writes = new List<LogEntry>();
+        await foreach (var (_, encoded) in log.EntriesAsync(0, (await log.HeadAsync(default)).Size, default))
+        {
+            var entry = LogEntry.Decode(encoded);
+            if (entry.RecordVersion > 0 && !entry.Seal.IsEmpty && Convert.ToHexStringLower(entry.Subject.Span) == tag) writes.Add(entry);
+        }
+
+        return writes;
+    }
+
     private async Task<SubjectId> AddAsync(string name)
     {
         var subject = await store.AddAsync($$"""{ "givenName": "{{name}}" }""", new() { ["marketing"] = "given" });
