@@ -292,7 +292,11 @@ public sealed class DatabaseAdministratorTests(StoreVault store) : IClassFixture
         var asked = await store.CountAsync("select size - 1 from audit.head");
         await ForgeAsync(entry => entry with
         {
-            Type = EntryType.EraseExecuted, Subject = Convert.FromHexString(tag), Rules = ["request:erasure:approved", about], KeyCommitment = SHA256.HashData("nothing"u8), Reference = asked,
+            Type = EntryType.EraseExecuted,
+            Subject = Convert.FromHexString(tag),
+            Rules = ["request:erasure:approved", about],
+            KeyCommitment = SHA256.HashData("nothing"u8),
+            Reference = asked,
         });
         AssertFound(await VerifyAsync(), RecordFault.Erasure, tag);
         var messages = (await store.Vault.Get<VaultCheck>().RunAsync(new CheckOptions())).Findings.Select(finding => finding.Message).ToList();
