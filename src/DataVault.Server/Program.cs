@@ -43,10 +43,12 @@ try
         ["restore", "accept", "losses"] => Task.Run(Restores().AcceptLosses),
         ["restore", "accept", "versions", _, ..] => Restores().ForgetAsync(command[3..], stop.Token),
         ["restore", "accept", var entry] => Restores().AcceptAsync(entry, stop.Token),
-        ["restore", var part, var from] => RestoreAsync(PartOf(part), from, null),
-        ["restore", var part, var from, "replacing", var name] => RestoreAsync(PartOf(part), from, name),
+        ["restore", "discard", var part] => Restores().DiscardAsync(PartOf(part), stop.Token),
+        ["restore", var part, var from] => RestoreAsync(PartOf(part), from, null, OtherPart.Stays),
+        ["restore", var part, var from, "replacing", var name] => RestoreAsync(PartOf(part), from, name, OtherPart.Stays),
+        ["restore", "data", var from, "replacing", var name, "keys-follow"] => RestoreAsync(BackupPart.Data, from, name, OtherPart.Follows),
         _ => throw new StartupException(
-            "Commands: none to serve; migrate; administrator EMAIL; signer keys|rotate|retire|adopt FILE; check [deep]; prune-log before DAY [dry-run]; reindex-log; backup data|keys TO; backup verify FILE; backup list FOLDER; restore data|keys FROM [replacing NAME]; restore accepted; restore accept ENTRY|losses|versions PERSON…."),
+            "Commands: none to serve; migrate; administrator EMAIL; signer keys|rotate|retire|adopt FILE; check [deep]; prune-log before DAY [dry-run]; reindex-log; backup data|keys TO; backup verify FILE; backup list FOLDER; restore data|keys FROM [replacing NAME [keys-follow]]; restore discard data|keys; restore accepted; restore accept ENTRY|losses|versions PERSON…."),
     });
     return unsound ? 1 : 0;
 
@@ -54,7 +56,7 @@ try
 
     RestoreCommand Restores() => new(startup.Visit(), settings, TimeProvider.System, Console.Error.WriteLine);
 
-    Task RestoreAsync(BackupPart part, string from, string? replacing) => Restores().RestoreAsync(part, from, replacing, stop.Token);
+    Task RestoreAsync(BackupPart part, string from, string? replacing, OtherPart other) => Restores().RestoreAsync(part, from, replacing, other, stop.Token);
 
     static BackupPart PartOf(string word) => word switch
     {

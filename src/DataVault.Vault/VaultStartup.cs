@@ -24,6 +24,7 @@ internal sealed class VaultStartup(VaultDatabase vault, KeysDatabase keys, Vault
 
         await continuity.EnsureAsync(gates.EnsureInJournalAsync, cancellationToken);
         await gates.PassAsync(policy.Current.Analytics, await continuity.DestroyedEpochAsync(cancellationToken), cancellationToken);
+        new UntriedRestores(options.Home).Tried();
     }
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;

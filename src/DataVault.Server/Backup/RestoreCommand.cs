@@ -11,6 +11,7 @@ namespace DataVault.Server.Backup;
 /// The command <c>restore</c>: into a database beside the one that is wanted, which takes its name in one step when everything has been read, restored and
 /// counted. Cut off at any moment, it leaves what was there before. What was erased since the backup is erased again by the next start, before it serves.
 /// </summary>
+/// <remarks>What stood there before is kept under another name until the vault has started and something is restored again, or the operator discards it.</remarks>
 internal sealed class RestoreCommand(VaultVisit visit, ServerSettings settings, TimeProvider clock, Action<string> print)
 {
     private const string InUse = "55006";
@@ -18,8 +19,9 @@ internal sealed class RestoreCommand(VaultVisit visit, ServerSettings settings, 
     /// <param name="part">Which database.</param>
     /// <param name="from">A file, or <c>-</c> for standard input.</param>
     /// <param name="replacing">Name of the database that may be lost; null when it must be absent or empty.</param>
+    /// <param name="beside">What becomes of the other database.</param>
     /// <param name="stop">Ends the work early.</param>
-    public async Task RestoreAsync(BackupPart part, string from, string? replacing, CancellationToken stop)
+    public async Task RestoreAsync(BackupPart part, string from, string? replacing, OtherPart beside, CancellationToken stop)
     {
         await using var source = from == "-" ? System.Console.OpenStandardInput() : File.OpenRead(from);
         await visit.AloneAsync(async databases =>
@@ -27,43 +29,66 @@ internal sealed class RestoreCommand(VaultVisit visit, ServerSettings settings, 
             var wanted = new NpgsqlConnectionStringBuilder(databases.Administrator(part)) { Pooling = false };
             await using var cluster = await OpenAsync(wanted, "postgres", stop);
             var exists = await RefuseFullAsync(cluster, wanted, part, replacing, stop);
-            var beside = new NpgsqlConnectionStringBuilder(wanted.ConnectionString) { Database = wanted.Database + "_restoring" };
-            var facts = await FillAsync(source, part, cluster, beside, stop);
-            await CompareAsync(facts, beside, stop);
+            var fresh = new NpgsqlConnectionStringBuilder(wanted.ConnectionString) { Database = wanted.Database + "_restoring" };
+            var facts = await FillAsync(source, part, cluster, fresh, stop);
+            await CompareAsync(facts, fresh, stop);
+            if (part == BackupPart.Keys)
+                await RefuseUnfitAsync(new(databases.Administrator(BackupPart.Data)), fresh, "the data", stop);
+            else if (beside == OtherPart.Stays)
+                await RefuseUnfitAsync(fresh, new(databases.Administrator(BackupPart.Keys)), "the keys", stop);
             // INVARIANT: before the name is taken: the start that finds the older database must find the operator's word as well.
             if (part == BackupPart.Data)
                 new RestoreOrder(settings.Home).Give(facts);
-            else
-                await RefuseUnfitAsync(databases.Administrator(BackupPart.Data), beside, stop);
-            await TakeNameAsync(cluster, wanted.Database!, beside.Database!, exists);
+            var kept = await TakeNameAsync(cluster, part, (wanted.Database!, fresh.Database!), exists);
             print($"Restored {BackupCommands.Describe(facts)}.");
+            if (kept is not null)
+                print($"What was there before is kept as the database {kept}. When the server has started and is what it should be: restore discard {BackupFacts.NameOf(part)}");
             print("Now start the server (on outside databases, run migrate before): it carries out the erasures since, and puts the log's newer entries back, before it serves.");
         }, stop);
     }
 
-    // The data come first (docs/backup.md), so that what is there now is what these keys must open.
-    private async Task RefuseUnfitAsync(string data, NpgsqlConnectionStringBuilder beside, CancellationToken stop)
+    /// <summary>The command <c>restore discard</c>: the database that an earlier restore replaced goes.</summary>
+    public Task DiscardAsync(BackupPart part, CancellationToken stop) => visit.AloneAsync(async databases =>
+    {
+        if (new UntriedRestores(settings.Home).Has(part))
+            throw new StartupException("The vault has not started since the restore: what was there before may still be needed.");
+        var wanted = new NpgsqlConnectionStringBuilder(databases.Administrator(part)) { Pooling = false };
+        await using var cluster = await OpenAsync(wanted, "postgres", stop);
+        var replaced = ReplacedName(wanted.Database!);
+        print(await ExistsAsync(cluster, replaced, stop) ? $"The database {replaced} is dropped." : $"There is no database {replaced}.");
+        await RunAsync(cluster, $"drop database if exists {Provisioning.Identifier(replaced)}", stop);
+    }, stop);
+
+    // The data come first (docs/backup.md): what is there of the other part is what this one must fit, unless that is restored as well.
+    private async Task RefuseUnfitAsync(NpgsqlConnectionStringBuilder data, NpgsqlConnectionStringBuilder keys, string other, CancellationToken stop)
     {
         if (!File.Exists(Path.Combine(settings.Home, "vault-id")))
             return;
-        var vault = new NpgsqlConnectionStringBuilder(data);
-        await using var cluster = await OpenAsync(vault, "postgres", stop);
-        if (!await HasTombstonesAsync(cluster, vault, stop))
+        if (!await HasTombstonesAsync(data, "vault", stop) || !await HasTombstonesAsync(keys, "keys", stop))
             return;
-        await using var records = await OpenAsync(vault, vault.Database!, stop);
-        await using var keys = await OpenAsync(beside, beside.Database!, stop);
-        if (await new RestoreLosses(settings.Home).RefusalAsync(records, keys, stop) is { } refusal)
-            throw new StartupException("This backup does not fit the data. " + refusal);
+        await using var records = await OpenAsync(data, data.Database!, stop);
+        await using var keyed = await OpenAsync(keys, keys.Database!, stop);
+        if (await new RestoreLosses(settings.Home).RefusalAsync(records, keyed, stop) is { } refusal)
+            throw new StartupException($"This backup does not fit {other}. {refusal}" + (other == "the keys" ? " If the keys of its time are restored next, add: keys-follow" : ""));
     }
 
-    private static async Task<bool> HasTombstonesAsync(NpgsqlConnection cluster, NpgsqlConnectionStringBuilder vault, CancellationToken stop)
+    private static async Task<bool> HasTombstonesAsync(NpgsqlConnectionStringBuilder database, string schema, CancellationToken stop)
     {
-        await using var there = new NpgsqlCommand("select 1 from pg_database where datname = $1", cluster) { Parameters = { new() { Value = vault.Database! } } };
-        if (await there.ExecuteScalarAsync(stop) is null)
-            return false;
-        await using var records = await OpenAsync(vault, vault.Database!, stop);
-        await using var table = new NpgsqlCommand("select to_regclass('vault.tombstone') is not null", records);
+        await using (var cluster = await OpenAsync(database, "postgres", stop))
+        {
+            if (!await ExistsAsync(cluster, database.Database!, stop))
+                return false;
+        }
+
+        await using var there = await OpenAsync(database, database.Database!, stop);
+        await using var table = new NpgsqlCommand("select to_regclass($1) is not null", there) { Parameters = { new() { Value = schema + ".tombstone" } } };
         return await table.ExecuteScalarAsync(stop) is true;
+    }
+
+    private static async Task<bool> ExistsAsync(NpgsqlConnection cluster, string database, CancellationToken stop)
+    {
+        await using var command = new NpgsqlCommand("select exists (select from pg_database where datname = $1)", cluster) { Parameters = { new() { Value = database } } };
+        return await command.ExecuteScalarAsync(stop) is true;
     }
 
     /// <summary>The command <c>restore accept losses</c>: nobody has a backup of the keys that some records need; the vault is to start without these people.</summary>
@@ -194,8 +219,7 @@ internal sealed class RestoreCommand(VaultVisit visit, ServerSettings settings, 
     private static async Task<bool> RefuseFullAsync(
         NpgsqlConnection cluster, NpgsqlConnectionStringBuilder wanted, BackupPart part, string? replacing, CancellationToken stop)
     {
-        await using var command = new NpgsqlCommand("select 1 from pg_database where datname = $1", cluster) { Parameters = { new() { Value = wanted.Database! } } };
-        if (await command.ExecuteScalarAsync(stop) is null)
+        if (!await ExistsAsync(cluster, wanted.Database!, stop))
             return false;
         await using var there = await OpenAsync(wanted, wanted.Database!, stop);
         await using var count = new NpgsqlCommand("select count(*) from pg_class c where c.relkind in ('r', 'p') and c.relnamespace::regnamespace::text not in ('pg_catalog', 'information_schema')", there);
@@ -206,26 +230,36 @@ internal sealed class RestoreCommand(VaultVisit visit, ServerSettings settings, 
     }
 
     // INVARIANT: both names change in one transaction, so there is always exactly one database of the wanted name, the old one or the new.
-    private static async Task TakeNameAsync(NpgsqlConnection cluster, string wanted, string beside, bool exists)
+    // INVARIANT: what the vault last started with is never dropped here: a restore that was not tried gives way to the next one instead.
+    private async Task<string?> TakeNameAsync(NpgsqlConnection cluster, BackupPart part, (string Wanted, string Fresh) names, bool exists)
     {
-        var replaced = wanted + "_replaced";
+        var (untried, replaced) = (new UntriedRestores(settings.Home), ReplacedName(names.Wanted));
+        var (wanted, former, fresh) = (Provisioning.Identifier(names.Wanted), Provisioning.Identifier(replaced), Provisioning.Identifier(names.Fresh));
         try
         {
-            await RunAsync(cluster, $"drop database if exists {Provisioning.Identifier(replaced)}", CancellationToken.None);
+            if (!untried.Has(part))
+                await RunAsync(cluster, $"drop database if exists {former}", CancellationToken.None);
+            untried.Note(part);
+            var keeps = await ExistsAsync(cluster, replaced, CancellationToken.None);
+            var useless = Provisioning.Identifier(names.Wanted + "_untried");
+            await RunAsync(cluster, $"drop database if exists {useless}", CancellationToken.None);
             await using (var transaction = await cluster.BeginTransactionAsync())
             {
                 if (exists)
-                    await RunAsync(cluster, $"alter database {Provisioning.Identifier(wanted)} rename to {Provisioning.Identifier(replaced)}", CancellationToken.None);
-                await RunAsync(cluster, $"alter database {Provisioning.Identifier(beside)} rename to {Provisioning.Identifier(wanted)}", CancellationToken.None);
+                    await RunAsync(cluster, $"alter database {wanted} rename to {(keeps ? useless : former)}", CancellationToken.None);
+                await RunAsync(cluster, $"alter database {fresh} rename to {wanted}", CancellationToken.None);
                 await transaction.CommitAsync();
             }
-            await RunAsync(cluster, $"drop database if exists {Provisioning.Identifier(replaced)}", CancellationToken.None);
+            await RunAsync(cluster, $"drop database if exists {useless}", CancellationToken.None);
+            return exists || keeps ? replaced : null;
         }
         catch (PostgresException e) when (e.SqlState == InUse)
         {
-            throw new StartupException($"Somebody is connected to the database {wanted}: stop the servers and whoever else works on it, and restore again.");
+            throw new StartupException($"Somebody is connected to the database {names.Wanted}: stop the servers and whoever else works on it, and restore again.");
         }
     }
+
+    private static string ReplacedName(string database) => database + "_replaced";
 
     private static async Task<NpgsqlConnection> OpenAsync(NpgsqlConnectionStringBuilder settings, string database, CancellationToken stop)
     {
@@ -239,4 +273,14 @@ internal sealed class RestoreCommand(VaultVisit visit, ServerSettings settings, 
         await using var command = new NpgsqlCommand(statement, connection) { CommandTimeout = 0 };
         await command.ExecuteNonQueryAsync(stop);
     }
+}
+
+/// <summary>What becomes of the other of the two databases when one is restored.</summary>
+internal enum OtherPart
+{
+    /// <summary>It stays, and must fit.</summary>
+    Stays,
+
+    /// <summary>The backup of its time is restored next.</summary>
+    Follows,
 }

@@ -135,7 +135,12 @@ public sealed class DrillTests : IAsyncLifetime
         Assert.True(exitCode == 0, output);
         await Process.RestartAsync();
         Assert.Equal("Kept", await NameAsync(kept));
-        Assert.False(await ExistsAsync("vault_restoring") || await ExistsAsync("vault_replaced"));
+        Assert.False(await ExistsAsync("vault_restoring"));
+        Assert.True(await ExistsAsync("vault_replaced"));
+        await Process.StopAsync();
+        Assert.Equal(0, (await Process.CommandAsync("restore", "discard", "data")).ExitCode);
+        await Process.RestartAsync();
+        Assert.False(await ExistsAsync("vault_replaced"));
     }
 
     [Fact]
@@ -151,12 +156,23 @@ public sealed class DrillTests : IAsyncLifetime
         await Process.RestartAsync();
         Assert.Equal("Kept", await NameAsync(kept));
 
-        // With the data of its time it is of use.
+        // With the data of its time it is of use, and the data with it. What was there before stays until the vault has started.
         await Process.StopAsync();
-        await RestoreAsync("data", data, "vault");
+        Assert.Contains("keys-follow", await RefusedAsync("restore", "data", data, "replacing", "vault"), StringComparison.Ordinal);
+        for (var again = 0; again < 2; again++)
+        {
+            var (exitCode, said) = await Process.CommandAsync("restore", "data", data, "replacing", "vault", "keys-follow");
+            Assert.True(exitCode == 0 && said.Contains("vault_replaced", StringComparison.Ordinal), said);
+            Assert.Contains("has not started since", await RefusedAsync("restore", "discard", "data"), StringComparison.Ordinal);
+        }
+
         await RestoreAsync("keys", keys, "keys");
         await Process.RestartAsync();
         Assert.Equal("Kept", await NameAsync(kept));
+        await using var replaced = new NpgsqlConnection(Process.DatabaseConnection("vault_replaced"));
+        await replaced.OpenAsync(TestContext.Current.CancellationToken);
+        await using var renewed = new NpgsqlCommand("select max(key_version) from vault.subject", replaced);
+        Assert.Equal(2, await renewed.ExecuteScalarAsync(TestContext.Current.CancellationToken));
     }
 
     private async Task RenewAsync()
