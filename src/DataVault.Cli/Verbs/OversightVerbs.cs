@@ -198,7 +198,7 @@ internal static class OversightVerbs
     private static Table Show(IReadOnlyList<Approval> approvals)
     {
         var table = Report.Table("approval", "customer", "purpose", "fields", "until", "state");
-        foreach (var one in approvals) table.Row($"{one.Id}", $"{one.Customer}", one.Purpose, string.Join(", ", one.Fields), $"{one.ExpiresAt:u}", one.State);
+        foreach (var one in approvals) table.Row($"{one.Id}", $"{one.Customer}", one.Purpose, string.Join(", ", one.Fields.Select(field => one.Forms.TryGetValue(field, out var form) ? $"{field}.{form}" : field)), $"{one.ExpiresAt:u}", one.State);
         return table;
     }
 

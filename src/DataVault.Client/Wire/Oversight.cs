@@ -32,7 +32,7 @@ public sealed record ReviewOutcome(bool Justified, string Words);
 /// <param name="Reason">Why; kept sealed with the log entry.</param>
 public sealed record AskApproval(Guid Customer, IReadOnlyList<string> Fields, string Reason, string? Purpose = null);
 
-/// <summary>A second person's agreement to one disclosure: for this credential, customer, purpose and at most these fields, once.</summary>
+/// <summary>A second person's agreement to one disclosure: for this credential, customer, purpose and at most these fields in these forms, once.</summary>
 /// <param name="Id">Sent as <c>Access-Approval</c>.</param>
 /// <param name="Customer">About whom.</param>
 /// <param name="Purpose">For what.</param>
@@ -47,7 +47,11 @@ public sealed record AskApproval(Guid Customer, IReadOnlyList<string> Fields, st
 /// <param name="Index">Log entry of the request.</param>
 public sealed record Approval(
     Guid Id, Guid Customer, string Purpose, IReadOnlyList<string> Fields, string State, string? AskedBy, DateTimeOffset AskedAt, DateTimeOffset ExpiresAt, string? Reason, string? DecidedBy,
-    DateTimeOffset? UsedAt, long Index);
+    DateTimeOffset? UsedAt, long Index)
+{
+    /// <summary>The widest form of each field.</summary>
+    public IReadOnlyDictionary<string, string> Forms { get; init; } = new Dictionary<string, string>();
+}
 
 /// <summary>Something that an officer must look at.</summary>
 /// <param name="Id">Of the alert.</param>

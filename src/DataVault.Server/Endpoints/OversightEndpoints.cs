@@ -222,7 +222,10 @@ internal static class OversightEndpoints
         review.DecidedBy, review.DecidedAt, review.Outcome, review.LogIndex);
 
     private static Approval View(ApprovalView one) => new(
-        one.Id, one.Subject.Value, one.Purpose, one.Items, one.State, one.AskedBy, one.AskedAt, one.ExpiresAt, one.Reason, one.DecidedBy, one.UsedAt, one.LogIndex);
+        one.Id, one.Subject.Value, one.Purpose, one.Items, one.State, one.AskedBy, one.AskedAt, one.ExpiresAt, one.Reason, one.DecidedBy, one.UsedAt, one.LogIndex)
+    {
+        Forms = one.Forms,
+    };
 
     private static Alert View(AlertView alert) => new(
         alert.Id, alert.Kind, alert.At, alert.Actor, alert.ActorTag, alert.Purpose, alert.About, alert.LogIndex, alert.StoppedUntil, alert.AcknowledgedBy, alert.AcknowledgedAt);

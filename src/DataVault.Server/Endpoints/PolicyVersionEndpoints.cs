@@ -26,30 +26,30 @@ internal static class PolicyVersionEndpoints
         routes.MapGet("/v1/policy/versions/{version}", ShowAsync).Gives<PolicyVersionFiles>().As(
             new("getPolicyVersion", Tag, "A version of the policy with all its files") { Problems = ["not-found"] }, Read);
         routes.MapPost("/v1/policy/activations", ActivateAsync).Takes<ActivatePolicy>().Gives<ActivationView>().TakesLong().As(
-            new("activatePolicy", Tag, "Put a version of the policy in force, in every process")
+            About("activatePolicy", "Put a version of the policy in force, in every process", """{ "version": "7d3dba45c1e09a52b7f6d0c4a1b2c3d4", "dryRun": true }""") with
             {
                 Description = "It must load, pass the lint and all its cases, with every rule covered, and be able to follow the version in force. After the answer no process begins a decision by an earlier one.",
-                RequestExample = JsonNode.Parse("""{ "version": "7d3dba45c1e09a52b7f6d0c4a1b2c3d4", "dryRun": true }"""),
-                Problems = ["not-found", "invalid-state", "policy-refused"],
             },
             Manage);
         routes.MapPost("/v1/policy/diff", DiffAsync).Takes<DiffRequest>().Gives<DiffView>().TakesLong().As(
-            new("diffPolicies", Tag, "Every combination that one version releases and another does not")
+            About("diffPolicies", "Every combination that one version releases and another does not", """{ "before": "7d3dba45c1e09a52b7f6d0c4a1b2c3d4", "limit": 100 }""") with
             {
                 Description = "Role, purpose, action, field, form and conditions, exactly, page by page; masks, generalisations and capabilities that changed stand on every page.",
-                RequestExample = JsonNode.Parse("""{ "before": "7d3dba45c1e09a52b7f6d0c4a1b2c3d4", "limit": 100 }"""),
-                Problems = ["not-found", "invalid-state", "policy-refused"],
             },
             Read);
         routes.MapPost("/v1/policy/replay", ReplayAsync).Takes<ReplayRequest>().Gives<ReplayView>().TakesLong().As(
-            new("replayPolicy", Tag, "Recorded decisions under a draft: which would come out otherwise, about how many people")
+            About(
+                "replayPolicy", "Recorded decisions under a draft: which would come out otherwise, about how many people",
+                """{ "since": "2026-10-01T00:00:00Z", "version": "7d3dba45c1e09a52b7f6d0c4a1b2c3d4" }""") with
             {
                 Description = "Read from the log alone; no value is opened and no person named. The answer says what the log does not keep.",
-                RequestExample = JsonNode.Parse("""{ "since": "2026-10-01T00:00:00Z", "version": "7d3dba45c1e09a52b7f6d0c4a1b2c3d4" }"""),
-                Problems = ["not-found", "invalid-state", "policy-refused"],
             },
             Read);
     }
+
+    /// <summary>An operation about versions, one of which may be a draft that does not load.</summary>
+    private static OperationInfo About(string name, string summary, string example) =>
+        new(name, Tag, summary) { RequestExample = JsonNode.Parse(example), Problems = ["not-found", "invalid-state", "policy-refused"] };
 
     private static async Task ListAsync(HttpContext context, PolicyActivations activations, AuditTrail trail)
     {

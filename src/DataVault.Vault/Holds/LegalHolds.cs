@@ -95,16 +95,13 @@ public sealed class LegalHolds
     {
         ArgumentNullException.ThrowIfNull(recipient);
         ArgumentNullException.ThrowIfNull(filter);
-        if (limit is < 1 or > LargestPage) throw VaultException.BadRequest($"The limit is between 1 and {LargestPage}.");
+        var page = NewestFirst.Read(limit, cursor);
         await AuthoriseAsync(recipient, requestId, cancellation);
-        Guid? before = null;
-        if (cursor is not null) before = Guid.TryParseExact(cursor, "N", out var id) ? id : throw VaultException.BadRequest("The cursor is not valid.");
-        var rows = await ListReachedAsync(recipient, filter, limit + 1, before, cancellation);
-        List<HoldRow> shown = [.. rows.Take(limit)];
+        var (shown, next) = page.Cut(await ListReachedAsync(recipient, filter, page.Sought, page.Before, cancellation), row => row.Id);
         var subjects = await store.SubjectsAsync([.. shown.Select(row => row.Id)], cancellation);
         await store.RecordLookAsync(recipient, requestId, cancellation);
         var waiting = await WaitingAsync(shown, subjects, cancellation);
-        return new HoldPage([.. shown.Select(row => View(row, [.. subjects[row.Id]], waiting))], rows.Count > limit ? shown[^1].Id.ToString("N") : null);
+        return new HoldPage([.. shown.Select(row => View(row, [.. subjects[row.Id]], waiting))], next);
     }
 
     /// <summary>Ends a hold. What only it kept of people who have been erased otherwise is erased too, by itself.</summary>

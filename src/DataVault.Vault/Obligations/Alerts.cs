@@ -135,28 +135,27 @@ public sealed record OversightBacklog(long OpenAlerts, long OpenReviews, long Ov
 /// <summary>Alerts, for officers: seen, acknowledged, and the brake released. Each act is an entry of the log.</summary>
 public sealed class Alerts
 {
-    private const int LargestPage = 200;
-
     private readonly VaultDatabase database;
     private readonly AlertBook book;
     private readonly ReviewBook reviews;
     private readonly AuditLog log;
-    private readonly Decider decider;
+    private readonly OversightDoor door;
 
-    internal Alerts(VaultDatabase database, AlertBook book, ReviewBook reviews, AuditLog log, Decider decider) =>
-        (this.database, this.book, this.reviews, this.log, this.decider) = (database, book, reviews, log, decider);
+    internal Alerts(VaultDatabase database, AlertBook book, ReviewBook reviews, AuditLog log, Decider decider)
+    {
+        (this.database, this.book, this.reviews, this.log) = (database, book, reviews, log);
+        door = new OversightDoor(log, decider, Capabilities.AlertsManage, "alerts");
+    }
 
     /// <summary>A page of alerts. The look is an entry of the log.</summary>
     public async Task<AlertPage> ListAsync(Recipient recipient, bool? open, int limit, string? cursor, Guid requestId, CancellationToken cancellation)
     {
         ArgumentNullException.ThrowIfNull(recipient);
-        if (limit is < 1 or > LargestPage) throw VaultException.BadRequest($"The limit is between 1 and {LargestPage}.");
-        await AuthoriseAsync(recipient, requestId, cancellation);
-        Guid? before = null;
-        if (cursor is not null) before = Guid.TryParseExact(cursor, "N", out var id) ? id : throw VaultException.BadRequest("The cursor is not valid.");
-        var rows = await book.ListAsync(open, limit + 1, before, cancellation);
-        await log.AppendAsync(log.Entry(EntryType.AuditRead, recipient, default, "", EntryResult.Ok, [], requestId) with { Rules = ["alerts"] }, null, cancellation);
-        return new AlertPage([.. rows.Take(limit)], rows.Count > limit ? rows[limit - 1].Id.ToString("N") : null);
+        var page = NewestFirst.Read(limit, cursor);
+        await door.AuthoriseAsync(recipient, requestId, cancellation);
+        var (shown, next) = page.Cut(await book.ListAsync(open, page.Sought, page.Before, cancellation), alert => alert.Id);
+        await door.LookAsync(recipient, requestId, cancellation);
+        return new AlertPage(shown, next);
     }
 
     /// <summary>Says that somebody has taken it up.</summary>
@@ -181,8 +180,8 @@ public sealed class Alerts
     private async Task<AlertView> AnswerAsync(Recipient recipient, Guid id, string act, Guid requestId, CancellationToken cancellation)
     {
         ArgumentNullException.ThrowIfNull(recipient);
-        await AuthoriseAsync(recipient, requestId, cancellation);
-        var alert = await book.FindAsync(id, cancellation) ?? throw await RefusedAsync(recipient, VaultException.NotFound(), requestId, cancellation);
+        await door.AuthoriseAsync(recipient, requestId, cancellation);
+        var alert = await book.FindAsync(id, cancellation) ?? throw await door.RefusedAsync(recipient, VaultException.NotFound(), requestId, cancellation);
         var entry = log.Entry(EntryType.Alert, recipient, default, alert.Purpose, EntryResult.Ok, [], requestId) with { Rules = [act, alert.Kind], Reference = alert.LogIndex };
         var done = await database.RunAsync(
             async (connection, transaction) =>
@@ -193,19 +192,7 @@ public sealed class Alerts
                 return true;
             },
             cancellation);
-        if (!done) throw await RefusedAsync(recipient, VaultException.InvalidState("Somebody has done this already, or there is nothing to do."), requestId, cancellation);
+        if (!done) throw await door.RefusedAsync(recipient, VaultException.InvalidState("Somebody has done this already, or there is nothing to do."), requestId, cancellation);
         return (await book.FindAsync(id, cancellation))!;
-    }
-
-    private async Task AuthoriseAsync(Recipient recipient, Guid requestId, CancellationToken cancellation)
-    {
-        if (recipient.Kind == RecipientKind.Staff && decider.Policy.Decisions.HasCapability(recipient.Roles, Capabilities.AlertsManage)) return;
-        throw await RefusedAsync(recipient, VaultException.Forbidden(), requestId, cancellation);
-    }
-
-    private async Task<VaultException> RefusedAsync(Recipient recipient, VaultException refusal, Guid requestId, CancellationToken cancellation)
-    {
-        await log.AppendAsync(log.Entry(EntryType.Denied, recipient, default, "", EntryResult.Denied, [], requestId) with { Rules = ["alerts"] }, null, cancellation);
-        return refusal;
     }
 }

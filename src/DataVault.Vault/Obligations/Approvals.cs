@@ -16,6 +16,9 @@ namespace DataVault.Vault;
 /// <param name="ExpiresAt">After this it can be neither approved nor used.</param>
 public sealed record ApprovalView(Guid Id, SubjectId Subject, string Purpose, IReadOnlyList<string> Items, string State, DateTimeOffset AskedAt, DateTimeOffset ExpiresAt)
 {
+    /// <summary>The widest form of each item.</summary>
+    public IReadOnlyDictionary<string, string> Forms { get; init; } = new Dictionary<string, string>();
+
     public string? AskedBy { get; init; }
 
     /// <summary>Why it was asked for; null in a list.</summary>
@@ -35,6 +38,9 @@ public sealed record ApprovalPage(IReadOnlyList<ApprovalView> Items, string? Nex
 
 internal sealed record ApprovalRow(Guid Id, SubjectId Subject, Guid Actor, string Purpose, int[] Items, string State, string AskedBy, DateTimeOffset AskedAt, DateTimeOffset ExpiresAt)
 {
+    /// <summary>The widest form of each item, in the order of the items; none in a row of before forms were kept, which covers nothing.</summary>
+    public short[] Forms { get; init; } = [];
+
     public string? DecidedBy { get; init; }
 
     public DateTimeOffset? DecidedAt { get; init; }
@@ -42,45 +48,48 @@ internal sealed record ApprovalRow(Guid Id, SubjectId Subject, Guid Actor, strin
     public DateTimeOffset? UsedAt { get; init; }
 
     public long LogIndex { get; init; }
+
+    /// <summary>Whether this is an agreement to all that is released, in no wider form than was agreed to.</summary>
+    public bool Covers(Release release, Guid actor, DateTimeOffset now)
+    {
+        var agreed = Items.Zip(Forms).ToLookup(pair => pair.First, pair => (Form)pair.Second);
+        return (State, Subject, Actor, Purpose) == ("approved", release.Query.Subject, actor, release.Query.Purpose) && ExpiresAt > now
+            && release.Permits.All(permit => agreed[AuditLog.ItemCode(permit.Item)].Any(form => permit.Form <= form));
+    }
 }
 
 /// <summary>Rows of approvals: subject-owned, and gone with the person.</summary>
 internal sealed class ApprovalBook(VaultDatabase database, VaultClock clock)
 {
     private const string Columns =
-        "approval_id, subject_id, actor_tag, purpose, items, state, asked_by, asked_at, expires_at, decided_by, decided_at, used_at, log_index";
+        "approval_id, subject_id, actor_tag, purpose, items, state, asked_by, asked_at, expires_at, decided_by, decided_at, used_at, log_index, forms";
 
     /// <summary>Uses an approval up, in the transaction of the release.</summary>
     /// <exception cref="VaultException">approval-required: none is in force for this recipient, person, purpose and all that is released.</exception>
     public async Task UseAsync(DutyWork work, Release release, byte[] actor)
     {
-        await using var command = new NpgsqlCommand(
-            """
-            update vault.approval set state = 'used', used_at = $7
-            where subject_id = $1 and approval_id = $2 and actor_tag = $3 and purpose = $4 and items @> $5 and state = 'approved' and expires_at > $6
-            """, work.Connection, work.Transaction)
+        var approval = release.Query.Approval is { } id ? await LockAsync(work, id) : null;
+        if (approval?.Covers(release, EntryShape.TagOf(actor), clock.Now) != true) throw VaultException.ApprovalRequired();
+        await using var command = new NpgsqlCommand("update vault.approval set state = 'used', used_at = $3 where subject_id = $1 and approval_id = $2", work.Connection, work.Transaction)
         {
-            Parameters =
-            {
-                new() { Value = release.Query.Subject.Value }, new() { Value = release.Query.Approval ?? Guid.Empty }, new() { Value = EntryShape.TagOf(actor) }, new() { Value = release.Query.Purpose },
-                new() { Value = release.Permits.Select(permit => permit.Item.Code).ToArray() }, new() { Value = clock.Now.UtcDateTime }, new() { Value = clock.Now.UtcDateTime },
-            },
+            Parameters = { new() { Value = approval.Subject.Value }, new() { Value = approval.Id }, new() { Value = clock.Now.UtcDateTime } },
         };
-        if (await command.ExecuteNonQueryAsync(work.Cancellation) != 1) throw VaultException.ApprovalRequired();
+        await command.ExecuteNonQueryAsync(work.Cancellation);
     }
 
     public static async Task InsertAsync(DutyWork work, ApprovalRow row)
     {
         await using var command = new NpgsqlCommand(
             """
-            insert into vault.approval (approval_id, subject_id, actor_tag, purpose, items, state, asked_by, asked_at, expires_at, log_index)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+            insert into vault.approval (approval_id, subject_id, actor_tag, purpose, items, state, asked_by, asked_at, expires_at, log_index, forms)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
             """, work.Connection, work.Transaction)
         {
             Parameters =
             {
                 new() { Value = row.Id }, new() { Value = row.Subject.Value }, new() { Value = row.Actor }, new() { Value = row.Purpose }, new() { Value = row.Items }, new() { Value = row.State },
                 new() { Value = row.AskedBy }, new() { Value = row.AskedAt.UtcDateTime }, new() { Value = row.ExpiresAt.UtcDateTime }, new() { Value = row.LogIndex },
+                new() { Value = row.Forms },
             },
         };
         await command.ExecuteNonQueryAsync(work.Cancellation);
@@ -122,7 +131,7 @@ internal sealed class ApprovalBook(VaultDatabase database, VaultClock clock)
         row.GetFieldValue<DateTimeOffset>(7), row.GetFieldValue<DateTimeOffset>(8))
     {
         DecidedBy = row.IsDBNull(9) ? null : row.GetString(9), DecidedAt = row.IsDBNull(10) ? null : row.GetFieldValue<DateTimeOffset>(10),
-        UsedAt = row.IsDBNull(11) ? null : row.GetFieldValue<DateTimeOffset>(11), LogIndex = row.GetInt64(12),
+        UsedAt = row.IsDBNull(11) ? null : row.GetFieldValue<DateTimeOffset>(11), LogIndex = row.GetInt64(12), Forms = row.GetFieldValue<short[]>(13),
     };
 }
 
@@ -132,7 +141,6 @@ internal sealed class ApprovalBook(VaultDatabase database, VaultClock clock)
 /// </summary>
 public sealed class Approvals
 {
-    private const int LargestPage = 200;
     private static readonly TimeSpan Validity = TimeSpan.FromHours(4);
 
     private readonly VaultDatabase database;
@@ -141,9 +149,13 @@ public sealed class Approvals
     private readonly AuditLog log;
     private readonly AuditReader reader;
     private readonly Decider decider;
+    private readonly OversightDoor door;
 
-    internal Approvals(VaultDatabase database, ApprovalBook book, KeyRegistry keys, AuditLog log, AuditReader reader, Decider decider) =>
+    internal Approvals(VaultDatabase database, ApprovalBook book, KeyRegistry keys, AuditLog log, AuditReader reader, Decider decider)
+    {
         (this.database, this.book, this.keys, this.log, this.reader, this.decider) = (database, book, keys, log, reader, decider);
+        door = new OversightDoor(log, decider, Capabilities.DisclosuresApprove, "approvals");
+    }
 
     /// <summary>Asks for a disclosure. What may not be had with an approval either is refused at once.</summary>
     /// <exception cref="VaultException">not-found, forbidden, invalid-fields, invalid-state when no second person is needed.</exception>
@@ -154,18 +166,21 @@ public sealed class Approvals
         if (!JustificationRule.IsReason(reason)) throw VaultException.Invalid([new("/reason", "missing-member", $"Why, in at most {JustificationRule.MaxLength} characters?")]);
         // Known before anything is known of the person: so what follows tells only of people whom the asker reaches.
         if (!items.Any(item => decider.Policy.Decisions.CouldPermit(recipient, AccessAction.Read, purpose, item.Item)))
-            throw await RefusedAsync(recipient, purpose, default, VaultException.Forbidden(), requestId, cancellation);
+            throw await door.RefusedAsync(recipient, VaultException.Forbidden(), (purpose, default), requestId, cancellation);
         using var held = await keys.FindFreshAsync(subject, cancellation);
         var record = held is null ? null : await SubjectRows.FindAsync(database, subject, cancellation);
-        if (held is null || record is null || recipient.Kind == RecipientKind.Customer) throw await RefusedAsync(recipient, purpose, default, VaultException.NotFound(), requestId, cancellation);
+        if (held is null || record is null || recipient.Kind == RecipientKind.Customer) throw await door.RefusedAsync(recipient, VaultException.NotFound(), (purpose, default), requestId, cancellation);
         if (!FactsCodec.TryDecode(record.Facts, out var facts)) throw decider.Told(recipient, VaultException.Unavailable());
         var decision = decider.Decide(recipient, subject, AccessAction.Read, purpose, items, facts);
-        if (!decision.Released) throw await RefusedAsync(recipient, purpose, held.Tag, VaultException.NotFound(), requestId, cancellation);
+        if (!decision.Released) throw await door.RefusedAsync(recipient, VaultException.NotFound(), (purpose, held.Tag), requestId, cancellation);
         if (!decision.Obligations.Contains(ObligationNames.FourEyes))
-            throw await RefusedAsync(recipient, purpose, held.Tag, VaultException.InvalidState("No rule asks for a second person here."), requestId, cancellation);
+            throw await door.RefusedAsync(recipient, VaultException.InvalidState("No rule asks for a second person here."), (purpose, held.Tag), requestId, cancellation);
         var now = decider.Clock.Now;
         var row = new ApprovalRow(
-            decider.Clock.NewId(), subject, EntryShape.TagOf(log.TagOf(recipient)), purpose, Decider.LogIds(decision.Permits), "requested", recipient.Id, now, now + Validity);
+            decider.Clock.NewId(), subject, EntryShape.TagOf(log.TagOf(recipient)), purpose, Decider.LogIds(decision.Permits), "requested", recipient.Id, now, now + Validity)
+        {
+            Forms = [.. decision.Permits.Select(permit => (short)permit.Form)],
+        };
         var entry = log.Entry(EntryType.ApprovalChange, recipient, held.Tag, purpose, EntryResult.Ok, row.Items, requestId) with { Rules = ["requested", $"approval:{row.Id:D}"] };
         var (described, detail) = log.WithDetail(entry, held, Encoding.UTF8.GetBytes(reason), decider.Clock.Random);
         row = await database.RunAsync(
@@ -185,14 +200,12 @@ public sealed class Approvals
     public async Task<ApprovalPage> ListAsync(Recipient recipient, string? state, int limit, string? cursor, Guid requestId, CancellationToken cancellation)
     {
         ArgumentNullException.ThrowIfNull(recipient);
-        if (limit is < 1 or > LargestPage) throw VaultException.BadRequest($"The limit is between 1 and {LargestPage}.");
-        Guid? before = null;
-        if (cursor is not null) before = Guid.TryParseExact(cursor, "N", out var id) ? id : throw VaultException.BadRequest("The cursor is not valid.");
-        var rows = await book.ListAsync(MayApprove(recipient) ? null : recipient.Id, state, limit + 1, before, cancellation);
-        await log.AppendAsync(log.Entry(EntryType.AuditRead, recipient, default, "", EntryResult.Ok, [], requestId) with { Rules = ["approvals"] }, null, cancellation);
+        var page = NewestFirst.Read(limit, cursor);
+        var (shown, next) = page.Cut(await book.ListAsync(door.LetsIn(recipient) ? null : recipient.Id, state, page.Sought, page.Before, cancellation), row => row.Id);
+        await door.LookAsync(recipient, requestId, cancellation);
         var views = new List<ApprovalView>();
-        foreach (var row in rows.Take(limit)) views.Add(View(row) with { Reason = await ReasonAsync(row, cancellation) });
-        return new ApprovalPage(views, rows.Count > limit ? rows[limit - 1].Id.ToString("N") : null);
+        foreach (var row in shown) views.Add(View(row) with { Reason = await ReasonAsync(row, cancellation) });
+        return new ApprovalPage(views, next);
     }
 
     /// <summary>Agrees or refuses, once, before it expires; never to one's own request.</summary>
@@ -200,7 +213,7 @@ public sealed class Approvals
     public async Task<ApprovalView> DecideAsync(Recipient recipient, Guid id, bool approve, Guid requestId, CancellationToken cancellation)
     {
         ArgumentNullException.ThrowIfNull(recipient);
-        if (!MayApprove(recipient)) throw await RefusedAsync(recipient, "", default, VaultException.Forbidden(), requestId, cancellation);
+        await door.AuthoriseAsync(recipient, requestId, cancellation);
         try
         {
             var row = await database.RunAsync((connection, transaction) => DecideAsync(new DutyWork(connection, transaction, cancellation), recipient, id, approve, requestId), cancellation);
@@ -208,7 +221,7 @@ public sealed class Approvals
         }
         catch (VaultException e) when (e.Slug is "not-found" or "invalid-state" or "forbidden")
         {
-            throw await RefusedAsync(recipient, "", default, e, requestId, cancellation);
+            throw await door.RefusedAsync(recipient, e, requestId, cancellation);
         }
     }
 
@@ -229,21 +242,14 @@ public sealed class Approvals
         return row;
     }
 
-    private bool MayApprove(Recipient recipient) =>
-        recipient.Kind == RecipientKind.Staff && decider.Policy.Decisions.HasCapability(recipient.Roles, Capabilities.DisclosuresApprove);
-
     private async Task<string?> ReasonAsync(ApprovalRow row, CancellationToken cancellation) =>
         await reader.DetailAsync(await reader.EntryAsync(row.LogIndex, cancellation), cancellation) is { } words ? Encoding.UTF8.GetString(words) : null;
 
-    private ApprovalView View(ApprovalRow row) => new(
-        row.Id, row.Subject, row.Purpose, [.. row.Items.Select(code => decider.Policy.Items.FirstOrDefault(item => item.Code == code)?.Name ?? "?")], row.State, row.AskedAt, row.ExpiresAt)
+    private ApprovalView View(ApprovalRow row) => new(row.Id, row.Subject, row.Purpose, [.. row.Items.Select(NameOf)], row.State, row.AskedAt, row.ExpiresAt)
     {
+        Forms = row.Items.Zip(row.Forms).GroupBy(pair => NameOf(pair.First), pair => (Form)pair.Second).ToDictionary(group => group.Key, group => FormNames.Of(group.Max())),
         AskedBy = row.AskedBy, DecidedBy = row.DecidedBy, DecidedAt = row.DecidedAt, UsedAt = row.UsedAt, LogIndex = row.LogIndex,
     };
 
-    private async Task<VaultException> RefusedAsync(Recipient recipient, string purpose, ReadOnlyMemory<byte> tag, VaultException refusal, Guid requestId, CancellationToken cancellation)
-    {
-        await log.AppendAsync(log.Entry(EntryType.Denied, recipient, tag, purpose, EntryResult.Denied, [], requestId) with { Rules = ["approvals"] }, null, cancellation);
-        return refusal;
-    }
+    private string NameOf(int code) => decider.Policy.Items.FirstOrDefault(item => item.Code == code)?.Name ?? "?";
 }

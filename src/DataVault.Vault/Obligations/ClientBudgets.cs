@@ -20,17 +20,22 @@ public sealed class ClientBudgets
     private readonly VaultDatabase database;
     private readonly AuditLog log;
     private readonly Decider decider;
+    private readonly OversightDoor door;
 
-    internal ClientBudgets(VaultDatabase database, AuditLog log, Decider decider) => (this.database, this.log, this.decider) = (database, log, decider);
+    internal ClientBudgets(VaultDatabase database, AuditLog log, Decider decider)
+    {
+        (this.database, this.log, this.decider) = (database, log, decider);
+        door = new OversightDoor(log, decider, Capabilities.ClientsManage, "budgets");
+    }
 
     public async Task<IReadOnlyList<ClientBudget>> ListAsync(Recipient recipient, Guid requestId, CancellationToken cancellation)
     {
         ArgumentNullException.ThrowIfNull(recipient);
-        await AuthoriseAsync(recipient, requestId, cancellation);
+        await door.AuthoriseAsync(recipient, requestId, cancellation);
         await using var command = database.Source.CreateCommand("select client, purpose, per_hour, per_day from vault.budget_limit order by client, purpose");
         var budgets = await Rows.ReadAsync(
             command, row => new ClientBudget(row.GetString(0), row.GetString(1), row.IsDBNull(2) ? null : row.GetInt32(2), row.IsDBNull(3) ? null : row.GetInt32(3)), cancellation);
-        await log.AppendAsync(log.Entry(EntryType.StatusRead, recipient, default, "", EntryResult.Ok, [], requestId) with { Rules = ["budgets"] }, null, cancellation);
+        await door.LookAsync(recipient, requestId, cancellation, EntryType.StatusRead);
         return budgets;
     }
 
@@ -40,7 +45,7 @@ public sealed class ClientBudgets
     {
         ArgumentNullException.ThrowIfNull(recipient);
         ArgumentNullException.ThrowIfNull(budget);
-        await AuthoriseAsync(recipient, requestId, cancellation);
+        await door.AuthoriseAsync(recipient, requestId, cancellation);
         if (budget.PerHour is < 1 || budget.PerDay is < 1) throw VaultException.Invalid([new("/perHour", "out-of-range", "A budget is at least 1.")]);
         if (budget.Client.Length is 0 or > 100) throw VaultException.Invalid([new("/client", "out-of-range", "A client id has 1 to 100 characters.")]);
         if (decider.Purpose(budget.Purpose).Budget is null) throw VaultException.InvalidState("The policy gives this purpose no budget, so that there is none to tighten.");
@@ -73,11 +78,4 @@ public sealed class ClientBudgets
     };
 
     private static string Text(int? limit) => limit?.ToString(System.Globalization.CultureInfo.InvariantCulture) ?? "policy";
-
-    private async Task AuthoriseAsync(Recipient recipient, Guid requestId, CancellationToken cancellation)
-    {
-        if (recipient.Kind == RecipientKind.Staff && decider.Policy.Decisions.HasCapability(recipient.Roles, Capabilities.ClientsManage)) return;
-        await log.AppendAsync(log.Entry(EntryType.Denied, recipient, default, "", EntryResult.Denied, [], requestId) with { Rules = ["budgets"] }, null, cancellation);
-        throw VaultException.Forbidden();
-    }
 }

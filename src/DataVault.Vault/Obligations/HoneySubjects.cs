@@ -186,18 +186,22 @@ public sealed class HoneySubjects
     private readonly KeyRegistry keys;
     private readonly AuditLog log;
     private readonly Decider decider;
+    private readonly OversightDoor door;
 
-    internal HoneySubjects(VaultDatabase database, HoneyBook book, KeyRegistry keys, AuditLog log, Decider decider) =>
+    internal HoneySubjects(VaultDatabase database, HoneyBook book, KeyRegistry keys, AuditLog log, Decider decider)
+    {
         (this.database, this.book, this.keys, this.log, this.decider) = (database, book, keys, log, decider);
+        door = new OversightDoor(log, decider, Capabilities.HoneyManage, "honey");
+    }
 
     /// <exception cref="VaultException">not-found, invalid-state when the person is planted already.</exception>
     public async Task<HoneyView> PlantAsync(Recipient recipient, SubjectId subject, bool brake, string? note, Guid requestId, CancellationToken cancellation)
     {
         ArgumentNullException.ThrowIfNull(recipient);
-        await AuthoriseAsync(recipient, requestId, cancellation);
+        await door.AuthoriseAsync(recipient, requestId, cancellation);
         if (note is not null && !JustificationRule.IsReason(note)) throw VaultException.Invalid([new("/note", "too-long", $"At most {JustificationRule.MaxLength} characters.")]);
-        using var held = await keys.FindFreshAsync(subject, cancellation) ?? throw await RefusedAsync(recipient, VaultException.NotFound(), requestId, cancellation);
-        if ((await book.ReadAsync(cancellation)).Any(one => one.Mark.Subject == subject.Value)) throw await RefusedAsync(recipient, VaultException.InvalidState("The customer is planted already."), requestId, cancellation);
+        using var held = await keys.FindFreshAsync(subject, cancellation) ?? throw await door.RefusedAsync(recipient, VaultException.NotFound(), requestId, cancellation);
+        if ((await book.ReadAsync(cancellation)).Any(one => one.Mark.Subject == subject.Value)) throw await door.RefusedAsync(recipient, VaultException.InvalidState("The customer is planted already."), requestId, cancellation);
         var id = decider.Clock.NewId();
         var mark = new HoneyMark(subject.Value, EntryShape.TagOf(held.Tag.Span), 0, brake, note, recipient.Id);
         await ChangeAsync(recipient, "planted", requestId, subject, async (work, index) =>
@@ -213,9 +217,9 @@ public sealed class HoneySubjects
     public async Task<IReadOnlyList<HoneyView>> ListAsync(Recipient recipient, Guid requestId, CancellationToken cancellation)
     {
         ArgumentNullException.ThrowIfNull(recipient);
-        await AuthoriseAsync(recipient, requestId, cancellation);
+        await door.AuthoriseAsync(recipient, requestId, cancellation);
         var rows = await book.ReadAsync(cancellation);
-        await log.AppendAsync(log.Entry(EntryType.AuditRead, recipient, default, "", EntryResult.Ok, [], requestId) with { Rules = ["honey"] }, null, cancellation);
+        await door.LookAsync(recipient, requestId, cancellation);
         return [.. rows.Select(row => new HoneyView(row.Id, new SubjectId(row.Mark.Subject), row.Mark.Brake, row.Mark.Note, row.PlantedAt, row.Mark.PlantedBy))];
     }
 
@@ -224,10 +228,10 @@ public sealed class HoneySubjects
     public async Task WithdrawAsync(Recipient recipient, Guid id, Guid requestId, CancellationToken cancellation)
     {
         ArgumentNullException.ThrowIfNull(recipient);
-        await AuthoriseAsync(recipient, requestId, cancellation);
+        await door.AuthoriseAsync(recipient, requestId, cancellation);
         var row = (await book.ReadAsync(cancellation)).FirstOrDefault(one => one.Id == id);
         var gone = row.Mark is not null && await ChangeAsync(recipient, "withdrawn", requestId, new SubjectId(row.Mark.Subject), (work, _) => HoneyBook.DeleteAsync(work, id), cancellation);
-        if (!gone) throw await RefusedAsync(recipient, VaultException.NotFound(), requestId, cancellation);
+        if (!gone) throw await door.RefusedAsync(recipient, VaultException.NotFound(), requestId, cancellation);
         await book.ReadAsync(cancellation);
     }
 
@@ -250,16 +254,4 @@ public sealed class HoneySubjects
                 return await change(new DutyWork(connection, transaction, cancellation), index);
             },
             cancellation);
-
-    private async Task AuthoriseAsync(Recipient recipient, Guid requestId, CancellationToken cancellation)
-    {
-        if (recipient.Kind == RecipientKind.Staff && decider.Policy.Decisions.HasCapability(recipient.Roles, Capabilities.HoneyManage)) return;
-        throw await RefusedAsync(recipient, VaultException.Forbidden(), requestId, cancellation);
-    }
-
-    private async Task<VaultException> RefusedAsync(Recipient recipient, VaultException refusal, Guid requestId, CancellationToken cancellation)
-    {
-        await log.AppendAsync(log.Entry(EntryType.Denied, recipient, default, "", EntryResult.Denied, [], requestId) with { Rules = ["honey"] }, null, cancellation);
-        return refusal;
-    }
 }

@@ -46,40 +46,40 @@ public sealed record ReviewPage(IReadOnlyList<ReviewView> Items, string? Next);
 /// </summary>
 public sealed class Reviews
 {
-    private const int LargestPage = 200;
-
     private readonly VaultDatabase database;
     private readonly ReviewBook book;
     private readonly AuditLog log;
     private readonly AuditReader reader;
     private readonly Decider decider;
+    private readonly OversightDoor door;
 
-    internal Reviews(VaultDatabase database, ReviewBook book, AuditLog log, AuditReader reader, Decider decider) =>
+    internal Reviews(VaultDatabase database, ReviewBook book, AuditLog log, AuditReader reader, Decider decider)
+    {
         (this.database, this.book, this.log, this.reader, this.decider) = (database, book, log, reader, decider);
+        door = new OversightDoor(log, decider, Capabilities.ReviewsManage, "reviews");
+    }
 
     /// <summary>A page of reviews. The look is an entry of the log.</summary>
     public async Task<ReviewPage> ListAsync(Recipient recipient, ReviewFilter filter, int limit, string? cursor, Guid requestId, CancellationToken cancellation)
     {
         ArgumentNullException.ThrowIfNull(recipient);
         ArgumentNullException.ThrowIfNull(filter);
-        if (limit is < 1 or > LargestPage) throw VaultException.BadRequest($"The limit is between 1 and {LargestPage}.");
-        await AuthoriseAsync(recipient, requestId, cancellation);
-        Guid? before = null;
-        if (cursor is not null) before = Guid.TryParseExact(cursor, "N", out var id) ? id : throw VaultException.BadRequest("The cursor is not valid.");
-        var rows = await book.ListAsync(filter, limit + 1, before, cancellation);
-        await LookAsync(recipient, requestId, cancellation);
+        var page = NewestFirst.Read(limit, cursor);
+        await door.AuthoriseAsync(recipient, requestId, cancellation);
+        var (shown, next) = page.Cut(await book.ListAsync(filter, page.Sought, page.Before, cancellation), row => row.Id);
+        await door.LookAsync(recipient, requestId, cancellation);
         var views = new List<ReviewView>();
-        foreach (var row in rows.Take(limit)) views.Add(View(row, await reader.EntryAsync(row.Entries[0], cancellation)));
-        return new ReviewPage(views, rows.Count > limit ? rows[limit - 1].Id.ToString("N") : null);
+        foreach (var row in shown) views.Add(View(row, await reader.EntryAsync(row.Entries[0], cancellation)));
+        return new ReviewPage(views, next);
     }
 
     /// <summary>One review with whom it is about, the reason that was given and what was shown. The look is an entry of the log.</summary>
     public async Task<ReviewView> GetAsync(Recipient recipient, Guid id, Guid requestId, CancellationToken cancellation)
     {
         ArgumentNullException.ThrowIfNull(recipient);
-        await AuthoriseAsync(recipient, requestId, cancellation);
-        var row = await book.FindAsync(id, cancellation) ?? throw await RefusedAsync(recipient, VaultException.NotFound(), requestId, cancellation);
-        await LookAsync(recipient, requestId, cancellation);
+        await door.AuthoriseAsync(recipient, requestId, cancellation);
+        var row = await book.FindAsync(id, cancellation) ?? throw await door.RefusedAsync(recipient, VaultException.NotFound(), requestId, cancellation);
+        await door.LookAsync(recipient, requestId, cancellation);
         return await WholeAsync(row, cancellation);
     }
 
@@ -88,7 +88,7 @@ public sealed class Reviews
     public async Task<ReviewView> DecideAsync(Recipient recipient, Guid id, bool justified, string words, Guid requestId, CancellationToken cancellation)
     {
         ArgumentNullException.ThrowIfNull(recipient);
-        await AuthoriseAsync(recipient, requestId, cancellation);
+        await door.AuthoriseAsync(recipient, requestId, cancellation);
         if (!JustificationRule.IsReason(words)) throw VaultException.Invalid([new("/words", "missing-member", $"Why, in at most {JustificationRule.MaxLength} characters?")]);
         try
         {
@@ -97,7 +97,7 @@ public sealed class Reviews
         }
         catch (VaultException e) when (e.Slug is "not-found" or "invalid-state" or "forbidden")
         {
-            throw await RefusedAsync(recipient, e, requestId, cancellation);
+            throw await door.RefusedAsync(recipient, e, requestId, cancellation);
         }
     }
 
@@ -136,19 +136,4 @@ public sealed class Reviews
     {
         Overdue = row.State == ReviewStates.Open && row.DueAt <= decider.Clock.Now, DecidedBy = row.DecidedBy, DecidedAt = row.DecidedAt, LogIndex = row.LogIndex,
     };
-
-    private async Task AuthoriseAsync(Recipient recipient, Guid requestId, CancellationToken cancellation)
-    {
-        if (recipient.Kind == RecipientKind.Staff && decider.Policy.Decisions.HasCapability(recipient.Roles, Capabilities.ReviewsManage)) return;
-        throw await RefusedAsync(recipient, VaultException.Forbidden(), requestId, cancellation);
-    }
-
-    private async Task<VaultException> RefusedAsync(Recipient recipient, VaultException refusal, Guid requestId, CancellationToken cancellation)
-    {
-        await log.AppendAsync(log.Entry(EntryType.Denied, recipient, default, "", EntryResult.Denied, [], requestId) with { Rules = ["reviews"] }, null, cancellation);
-        return refusal;
-    }
-
-    private Task<long> LookAsync(Recipient recipient, Guid requestId, CancellationToken cancellation) =>
-        log.AppendAsync(log.Entry(EntryType.AuditRead, recipient, default, "", EntryResult.Ok, [], requestId) with { Rules = ["reviews"] }, null, cancellation);
 }

@@ -172,8 +172,6 @@ public sealed record MessagePage(IReadOnlyList<MessageView> Items, string? Next)
 /// <summary>A person's own messages. Reading them is an entry of the log.</summary>
 public sealed class SubjectMessages
 {
-    private const int LargestPage = 200;
-
     private readonly SubjectInbox inbox;
     private readonly KeyRegistry keys;
     private readonly AuditLog log;
@@ -184,16 +182,14 @@ public sealed class SubjectMessages
     {
         ArgumentNullException.ThrowIfNull(recipient);
         if (recipient is not { Kind: RecipientKind.Customer, Subject: { } subject }) throw VaultException.NotFound();
-        if (limit is < 1 or > LargestPage) throw VaultException.BadRequest($"The limit is between 1 and {LargestPage}.");
-        Guid? before = null;
-        if (cursor is not null) before = Guid.TryParseExact(cursor, "N", out var id) ? id : throw VaultException.BadRequest("The cursor is not valid.");
+        var page = NewestFirst.Read(limit, cursor);
         using var held = await keys.GetFreshAsync(subject, cancellation);
         var entry = log.Entry(EntryType.AuditRead, recipient, held.Tag, recipient.Purposes.Count > 0 ? recipient.Purposes[0] : "", EntryResult.Ok, [], requestId) with { Rules = ["messages"] };
         try
         {
-            var rows = await inbox.ListAsync(held, limit + 1, before, cancellation);
+            var (shown, next) = page.Cut(await inbox.ListAsync(held, page.Sought, page.Before, cancellation), message => message.Id);
             await log.AppendAsync(entry, null, cancellation);
-            return new MessagePage([.. rows.Take(limit).Select(View)], rows.Count > limit ? rows[limit - 1].Id.ToString("N") : null);
+            return new MessagePage([.. shown.Select(View)], next);
         }
         catch (CryptographicException e)
         {

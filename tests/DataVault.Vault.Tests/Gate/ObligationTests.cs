@@ -201,6 +201,31 @@ public sealed class ObligationTests(ObligationVault store) : IClassFixture<Oblig
     }
 
     [Fact]
+    public async Task An_approval_of_one_form_permits_no_wider_one()
+    {
+        var subject = await store.AddAsync("""{"iban":"DE89370400440532013000"}""");
+        var asked = await Approvals.AskAsync(Clerk, subject, "billing", StoreVault.Items("iban.token"), "Is it the same account?", Guid.NewGuid(), default);
+        Assert.Equal("token", asked.Forms["iban"]);
+        Assert.Equal("token", (await Approvals.DecideAsync(Second, asked.Id, approve: true, Guid.NewGuid(), default)).Forms["iban"]);
+        Assert.Equal("approval-required", (await Assert.ThrowsAsync<VaultException>(() => store.ReadAsync(Clerk, subject, "billing", null, asked.Id, "iban"))).Slug);
+        Assert.Null((await store.ReadAsync(Clerk, subject, "billing", null, asked.Id, "iban.token")).Refused);
+
+        var wide = await Approvals.AskAsync(Clerk, subject, "billing", StoreVault.Items("iban"), "Which account?", Guid.NewGuid(), default);
+        await Approvals.DecideAsync(Second, wide.Id, approve: true, Guid.NewGuid(), default);
+        Assert.Null((await store.ReadAsync(Clerk, subject, "billing", null, wide.Id, "iban.token")).Refused);
+    }
+
+    [Fact]
+    public async Task An_approval_of_before_forms_were_kept_permits_nothing()
+    {
+        var subject = await store.AddAsync("""{"iban":"DE89370400440532013000"}""");
+        var asked = await Approvals.AskAsync(Clerk, subject, "billing", StoreVault.Items("iban"), "A refund", Guid.NewGuid(), default);
+        await Approvals.DecideAsync(Second, asked.Id, approve: true, Guid.NewGuid(), default);
+        await store.ExecuteAsync($"update vault.approval set forms = default where approval_id = '{asked.Id}'");
+        Assert.Equal("approval-required", (await Assert.ThrowsAsync<VaultException>(() => store.ReadAsync(Clerk, subject, "billing", null, asked.Id, "iban"))).Slug);
+    }
+
+    [Fact]
     public async Task Nobody_approves_what_they_asked_for_or_what_has_expired_and_an_approval_is_used_once_however_many_try()
     {
         var subject = await store.AddAsync("""{"iban":"DE89370400440532013000"}""");
