@@ -52,25 +52,26 @@ internal static class StoreModule
         services.AddSingleton<ConsentRules>();
         services.AddSingleton<ConsentFollowing>();
         services.AddSingleton<SubjectReach>();
+        services.AddSingleton<ConsentDoor>();
         services.AddSingleton(p => new SubjectStanding(
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<SubjectFacts>(),
             p.GetRequiredService<SubjectReach>(), p.GetRequiredService<ConsentRules>()));
         services.AddSingleton(p => new ConsentLedger(
-            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<SubjectFacts>(),
+            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<ConsentDoor>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<SubjectFacts>(),
             p.GetRequiredService<ConsentRules>(), p.GetRequiredService<ConsentFollowing>()));
         services.AddSingleton(p => new PrivacySignals(
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<SubjectFacts>(),
             p.GetRequiredService<ConsentFollowing>(), p.GetRequiredService<ConsentRules>()));
         services.AddSingleton(p => new ConsentReceipts(
-            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<ConsentLedger>(), p.GetRequiredService<NoticeArchive>(), p.GetRequiredService<SignedProofs>(),
+            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<ConsentDoor>(), p.GetRequiredService<NoticeArchive>(), p.GetRequiredService<SignedProofs>(),
             p.GetRequiredService<AuditLog>(), p.GetRequiredService<ActivePolicy>()));
     }
 
     private static void AddChecks(IServiceCollection services)
     {
         services.AddSingleton(p => new ConsentHealth(
-            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<ActivePolicy>(),
-            p.GetRequiredService<VaultClock>(), p.GetRequiredService<SubjectReach>()));
+            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<ActivePolicy>(), p.GetRequiredService<VaultClock>(),
+            p.GetRequiredService<ConsentDoor>()));
         services.AddSingleton(p => new RecordsManifests(
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<RecordCipher>(),
             p.GetRequiredService<CheckpointSigner>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<VaultClock>()));

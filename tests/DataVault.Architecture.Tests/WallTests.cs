@@ -45,6 +45,21 @@ public sealed class WallTests
         Assert.Equal(["Keys/RecordCipher.cs", "Keys/SubjectKeys.cs"], files.Where(file => Calls(file, "ClassKey(")).Select(Name).Order(StringComparer.Ordinal));
     }
 
+    /// <summary>Who asks whether the policy could permit something, before it is known of whom: each asks the decision itself as soon as it is.</summary>
+    private static readonly string[] Foreseers =
+        ["Consents/ConsentDoor.cs", "Disclosure/CustomerSearch.cs", "Events/CustomerLookups.cs", "Indexes/IndexedValues.cs", "Obligations/Approvals.cs"];
+
+    [Fact]
+    public void Only_those_who_came_through_a_decision_read_consents_and_nobody_takes_what_could_be_permitted_for_a_permission()
+    {
+        var folder = Path.Combine(Repository.Root, "src", "DataVault.Vault");
+        IEnumerable<string> Calling(string call) => Directory.EnumerateFiles(folder, "*.cs", SearchOption.AllDirectories)
+            .Where(file => !file.Contains("/obj/", StringComparison.Ordinal) && File.ReadAllText(file).Contains(call, StringComparison.Ordinal))
+            .Select(file => Path.GetRelativePath(folder, file).Replace('\\', '/')).Order(StringComparer.Ordinal);
+        Assert.Equal(["Consents/ConsentLedger.cs", "Consents/ConsentReceipts.cs", "Rights/ExportSource.cs"], Calling("ConsentActs.OfAsync("));
+        Assert.Equal(Foreseers, Calling(".CouldPermit("));
+    }
+
     [Fact]
     public void Every_project_lists_exactly_the_references_of_its_wall()
     {

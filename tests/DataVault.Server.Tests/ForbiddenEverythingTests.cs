@@ -37,6 +37,7 @@ public sealed class ForbiddenEverythingTests
         var account = await server.JsonAsync("administrator", HttpMethod.Post, "/v1/accounts", new { email = $"{Canary}@example.com", role = "customer", customer }, HttpStatusCode.Created);
         using (var open = await server.SendAsync("support-desk", HttpMethod.Get, $"/v1/customers/{customer}?purpose=customer-support"))
             Assert.Contains(Canary, await open.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        await server.JsonAsync("crm-ingest", HttpMethod.Put, $"/v1/customers/{customer}/consents/marketing", new { state = "given", expires = DateTimeOffset.UtcNow.AddDays(5) });
 
         // No policy that forbids everything passes the lint: only a vault that has none in force yet takes it.
         await process.DatabaseAsync("vault", "DELETE FROM vault.policy_activation");
@@ -59,6 +60,7 @@ public sealed class ForbiddenEverythingTests
         }
 
         Assert.True(walked > 300, $"only {walked} calls");
+        await NothingOfConsentsAsync(server, customer);
         using var person = new ConsoleVisitor(process.Address);
         await person.SignInAsync("customer", $"{Canary}@example.com", account.GetProperty("oneTimePassword").GetString()!);
         foreach (var page in new[] { "/console/me", "/console/me/events", "/console/me/accesses", "/console/me/messages", "/console/me/consents" })
@@ -68,6 +70,17 @@ public sealed class ForbiddenEverythingTests
         }
 
         Directory.Delete(policies, recursive: true);
+    }
+
+    // Consents hold no value of a field to look for: so nobody is answered at all.
+    private static async Task NothingOfConsentsAsync(Walker server, Guid customer)
+    {
+        string[] ways = [$"/v1/customers/{customer}/consents", $"/v1/customers/{customer}/consents/marketing/receipt", $"/v1/customers/{customer}/consents/marketing/proof", "/v1/consents/renewals?purpose=marketing", "/v1/me/consents", "/v1/me/consents/marketing/receipt"];
+        foreach (var (caller, way) in Callers.SelectMany(caller => ways.Select(way => (caller, way))))
+        {
+            using var answer = await server.SendAsync(caller, HttpMethod.Get, way);
+            Assert.True(answer.StatusCode is HttpStatusCode.Forbidden or HttpStatusCode.NotFound, $"{way} by {caller}: {answer.StatusCode}");
+        }
     }
 
     private static readonly string[] Callers = ["crm-ingest", "support-desk", "campaigns", "compliance-officer", "analyst", "administrator", "customer"];

@@ -1,7 +1,6 @@
 using System.Globalization;
 using DataVault.Policy;
 using DataVault.Transparency;
-using DataVault.Vault.Keys;
 using Npgsql;
 
 namespace DataVault.Vault;
@@ -57,14 +56,13 @@ public sealed class ConsentHealth
         """;
 
     private readonly VaultDatabase database;
-    private readonly KeyRegistry keys;
     private readonly AuditLog log;
     private readonly ActivePolicy policy;
     private readonly VaultClock clock;
-    private readonly SubjectReach reach;
+    private readonly ConsentDoor door;
 
-    internal ConsentHealth(VaultDatabase database, KeyRegistry keys, AuditLog log, ActivePolicy policy, VaultClock clock, SubjectReach reach) =>
-        (this.database, this.keys, this.log, this.policy, this.clock, this.reach) = (database, keys, log, policy, clock, reach);
+    internal ConsentHealth(VaultDatabase database, AuditLog log, ActivePolicy policy, VaultClock clock, ConsentDoor door) =>
+        (this.database, this.log, this.policy, this.clock, this.door) = (database, log, policy, clock, door);
 
     public DateTimeOffset Now => clock.Now;
 
@@ -78,26 +76,19 @@ public sealed class ConsentHealth
         return [.. asked.Select(purpose => Health(purpose, [.. counts[purpose.Id]], objected.GetValueOrDefault(purpose.Id)))];
     }
 
-    /// <summary>Whom to ask again before their consent ends. Each of them is told of in the log.</summary>
+    /// <summary>
+    /// Whom to ask again before their consent ends: of each is decided whether the recipient may see and record their consents. Each of them is told of in the log.
+    /// </summary>
     public async Task<EndingConsents> EndingAsync(Recipient recipient, string purpose, int limit, string? cursor, Guid requestId, CancellationToken ct)
     {
         if (limit is < 1 or > LargestPage) throw VaultException.BadRequest($"The limit is between 1 and {LargestPage}.");
         var known = policy.Current.Purposes.Find(purpose) ?? throw VaultException.UnknownPurpose();
-        if (recipient.Kind == RecipientKind.Customer || (!MayReadLog(recipient) && ConsentAuthority.Of(recipient, policy.Current) is null)) throw await DeniedAsync(recipient, requestId, ct);
-        var found = await ReachedAsync(recipient, known, limit + 1, Position(cursor), ct);
+        if (recipient.Kind == RecipientKind.Customer || !door.CouldEnter(recipient)) throw await DeniedAsync(recipient, requestId, ct);
+        var found = await AdmittedAsync(recipient, known, limit + 1, Position(cursor), ct);
         var shown = found.Take(limit).ToList();
-        var held = await keys.GetManyAsync([.. shown.Select(one => one.Subject)], ct);
-        try
-        {
-            var entry = log.Entry(EntryType.Search, recipient, default, known.Name, EntryResult.Ok, [], requestId);
-            await log.AppendAsync(AuditLog.Concerning(entry, held.Select(key => key.Tag)), ct);
-        }
-        finally
-        {
-            foreach (var key in held) key.Dispose();
-        }
-
-        return new EndingConsents(shown, found.Count > limit ? Cursor(shown[^1]) : null);
+        var entry = log.Entry(EntryType.Search, recipient, default, known.Name, EntryResult.Ok, [], requestId);
+        await log.AppendAsync(AuditLog.Concerning(entry, shown.Select(one => one.Tag)), ct);
+        return new EndingConsents([.. shown.Select(one => one.Consent)], found.Count > limit ? Cursor(shown[^1].Consent) : null);
     }
 
     private async Task<ILookup<int, (int State, long People, long Due, long Unproven)>> CountsAsync(List<Purpose> asked, CancellationToken ct)
@@ -133,22 +124,32 @@ public sealed class ConsentHealth
         return await Rows.ReadAsync(command, row => new EndingConsent(new SubjectId(row.GetGuid(0)), new DateTimeOffset(row.GetDateTime(1))), ct);
     }
 
-    // Whoever is out of reach takes nobody's place on the page.
-    private async Task<List<EndingConsent>> ReachedAsync(Recipient recipient, Purpose purpose, int limit, (DateTime At, Guid Subject) after, CancellationToken ct)
+    // Whoever may not be seen takes nobody's place on the page.
+    private async Task<List<(EndingConsent Consent, ReadOnlyMemory<byte> Tag)>> AdmittedAsync(
+        Recipient recipient, Purpose purpose, int limit, (DateTime At, Guid Subject) after, CancellationToken ct)
     {
-        if (reach.IsEverybody(recipient)) return await ReadAsync(purpose, limit, after, ct);
-        var reached = new List<EndingConsent>();
-        while (reached.Count < limit)
+        var size = door.ReachesEverybody(recipient) ? limit : LargestPage;
+        var admitted = new List<(EndingConsent, ReadOnlyMemory<byte>)>();
+        while (admitted.Count < limit)
         {
-            var page = await ReadAsync(purpose, LargestPage, after, ct);
-            var among = await reach.AmongAsync(recipient, [.. page.Select(one => one.Subject).Distinct()], ct);
-            reached.AddRange(page.Where(one => among.Contains(one.Subject)));
-            if (page.Count < LargestPage) break;
+            var page = await ReadAsync(purpose, size, after, ct);
+            var opened = await door.OpenManyAsync(recipient, [.. page.Select(one => one.Subject).Distinct()], ct);
+            foreach (var one in page)
+            {
+                if (opened.TryGetValue(one.Subject, out var person) && Lasts(purpose, person.Facts)) admitted.Add((one, person.Keys.Tag.ToArray()));
+            }
+
+            foreach (var person in opened.Values) person.Dispose();
+            if (page.Count < size) break;
             after = (page[^1].Expires.UtcDateTime, page[^1].Subject.Value);
         }
 
-        return [.. reached.Take(limit)];
+        return [.. admitted.Take(limit)];
     }
+
+    // By the facts that decisions look at. Whoever objects is not asked again.
+    private bool Lasts(Purpose purpose, DecisionFacts facts) =>
+        facts.Consents.Any(fact => fact.PurposeId == purpose.Id && fact.HoldsAt(clock.Now)) && !facts.ObjectedPurposes.Contains(purpose.Id);
 
     private static string Cursor(EndingConsent last) =>
         string.Create(CultureInfo.InvariantCulture, $"{ConsentEvidence.Microseconds(last.Expires)}.{last.Subject.Value:N}");

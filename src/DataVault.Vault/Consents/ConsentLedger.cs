@@ -32,40 +32,34 @@ public sealed record ConsentChange(ConsentView Consent, long LogIndex);
 public sealed class ConsentLedger
 {
     private readonly VaultDatabase database;
-    private readonly KeyRegistry keys;
+    private readonly ConsentDoor door;
     private readonly AuditLog log;
     private readonly SubjectFacts facts;
     private readonly ConsentRules rules;
     private readonly ConsentFollowing following;
 
-    internal ConsentLedger(VaultDatabase database, KeyRegistry keys, AuditLog log, SubjectFacts facts, ConsentRules rules, ConsentFollowing following) =>
-        (this.database, this.keys, this.log, this.facts, this.rules, this.following) = (database, keys, log, facts, rules, following);
+    internal ConsentLedger(VaultDatabase database, ConsentDoor door, AuditLog log, SubjectFacts facts, ConsentRules rules, ConsentFollowing following) =>
+        (this.database, this.door, this.log, this.facts, this.rules, this.following) = (database, door, log, facts, rules, following);
 
     private PolicySet Policy => rules.Policy;
 
+    /// <exception cref="VaultException">not-found, forbidden.</exception>
     public async Task<ConsentOverview> GetAsync(Recipient recipient, SubjectId subject, Guid requestId, CancellationToken ct)
     {
-        var authority = await AuthoriseAsync(recipient, subject, requestId, ct);
-        using var held = await KeysAsync(recipient, subject, authority, requestId, ct);
-        if (await SubjectRows.FindAsync(database, subject, ct) is not { } found || await keys.FitAsync(held, found, database, ct) is not { } record)
-        {
-            await DenyAsync(recipient, held.Tag, authority, requestId, ct);
-            throw VaultException.NotFound();
-        }
-        var entry = log.Entry(EntryType.FieldRead, recipient, held.Tag, authority, EntryResult.Ok, [], requestId);
-        var current = await ReadFactsAsync(record, held, entry, ct);
+        using var opened = await door.OpenAsync(recipient, subject, requestId, ct);
         var acts = (await ConsentActs.OfAsync(database, subject, ct)).ToLookup(owned => owned.Purpose, owned => owned.Act);
-        var index = await log.AppendAsync(entry, null, ct);
-        var views = Policy.Purposes.All.Where(purpose => purpose.NeedsConsent || purpose.Gpc).Select(purpose => View(purpose, current, [.. acts[purpose.Id]]));
+        var index = await log.AppendAsync(log.Entry(EntryType.FieldRead, recipient, opened.Keys.Tag, opened.Purpose, EntryResult.Ok, [], requestId), null, ct);
+        var views = Policy.Purposes.All.Where(purpose => purpose.NeedsConsent || purpose.Gpc).Select(purpose => View(purpose, opened.Facts, [.. acts[purpose.Id]]));
         return new ConsentOverview(subject, [.. views], index);
     }
 
+    /// <exception cref="VaultException">not-found, forbidden, unknown-purpose, invalid-fields.</exception>
     public async Task<ConsentChange> SetAsync(Recipient recipient, SubjectId subject, ConsentStatement statement, Guid requestId, CancellationToken ct)
     {
         var said = await rules.CheckAsync(recipient, statement, ct);
-        var authority = await AuthoriseAsync(recipient, subject, requestId, ct);
-        using var held = await KeysAsync(recipient, subject, authority, requestId, ct);
-        var call = new Call(recipient, authority, said, requestId);
+        await door.ApproachAsync(recipient, subject, requestId, ct);
+        using var held = await door.KeysAsync(recipient, subject, requestId, ct);
+        var call = new Call(recipient, said, requestId);
         try
         {
             var change = await database.RunAsync((connection, transaction) => ChangeAsync(connection, transaction, held, call, ct), ct);
@@ -74,8 +68,7 @@ public sealed class ConsentLedger
         }
         catch (VaultException e) when (e.Slug is "forbidden" or "not-found")
         {
-            await DenyAsync(recipient, held.Tag, authority, requestId, ct);
-            throw;
+            throw await door.RefusedAsync(recipient, held.Tag, e, requestId, ct);
         }
         catch (CryptographicException e)
         {
@@ -87,19 +80,7 @@ public sealed class ConsentLedger
     internal static LogEntry Entry(AuditLog log, Recipient recipient, ReadOnlyMemory<byte> tag, string purpose, OwnedAct owned, Guid requestId) =>
         log.Entry(EntryType.ConsentChange, recipient, tag, purpose, EntryResult.Ok, [], requestId) with { Rules = ["consent-" + owned.Act.State], DetailHash = owned.Hash };
 
-    private async Task<DecisionFacts> ReadFactsAsync(SealedRecord record, SubjectKeys held, LogEntry entry, CancellationToken ct)
-    {
-        try
-        {
-            return facts.Read(record, held);
-        }
-        catch (CryptographicException e)
-        {
-            throw await log.FailedAsync(entry, e, ct);
-        }
-    }
-
-    private sealed record Call(Recipient Recipient, string Authority, CheckedStatement Said, Guid RequestId);
+    private sealed record Call(Recipient Recipient, CheckedStatement Said, Guid RequestId);
 
     private async Task<ConsentChange> ChangeAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, SubjectKeys held, Call call, CancellationToken ct)
     {
@@ -123,46 +104,12 @@ public sealed class ConsentLedger
         await batch.ExecuteNonQueryAsync(ct);
     }
 
-    /// <summary>The purpose under which the recipient may record consents; consents are about the record, so any field stands for it.</summary>
-    internal async Task<string> AuthoriseAsync(Recipient recipient, SubjectId subject, Guid requestId, CancellationToken ct)
-    {
-        var ofAnother = recipient.Kind == RecipientKind.Customer && recipient.Subject != subject;
-        if (!ofAnother && ConsentAuthority.Of(recipient, Policy) is { } purpose) return purpose;
-        await DenyAsync(recipient, default, recipient.Purposes.Count > 0 ? recipient.Purposes[0] : "", requestId, ct);
-        throw ofAnother ? VaultException.NotFound() : VaultException.Forbidden();
-    }
-
-    // A withdrawal is taken whatever the facts: what stops processing never stops the person from stopping it.
     private ConsentOutcome Outcome(SubjectKeys held, Call call, SealedRecord record, DecisionFacts before)
     {
-        var request = new AccessRequest(call.Recipient, held.Subject, AccessAction.Consent, call.Authority, [ConsentAuthority.AnyField(Policy)]);
         if (!Policy.Decisions.CanReach(call.Recipient, held.Subject, before)) throw VaultException.NotFound();
-        var decision = Decider.Decide(Policy, request, before, rules.Clock.Now);
-        if (call.Said.Gives && (!decision.Released || Decider.IsBound(decision))) throw VaultException.Forbidden();
-        return rules.Apply(call.Recipient, call.Said, before, record, held);
+        var purpose = call.Said.Ends ? door.PurposeToEnd(call.Recipient, held.Subject, before) : door.PurposeFor(call.Recipient, held.Subject, before);
+        return purpose is null ? throw VaultException.Forbidden() : rules.Apply(call.Recipient, call.Said, before, record, held);
     }
-
-    /// <summary>Keys of somebody whom the recipient reaches. Whoever reaches everybody is not asked.</summary>
-    internal async Task<SubjectKeys> KeysAsync(Recipient recipient, SubjectId subject, string purpose, Guid requestId, CancellationToken ct)
-    {
-        try
-        {
-            var held = await keys.GetAsync(subject, ct);
-            if (recipient.Kind == RecipientKind.Customer || Policy.Decisions.ReachesEverybody(recipient)) return held;
-            if (await SubjectRows.FindAsync(database, subject, ct) is { } record && FactsCodec.TryDecode(record.Facts, out var known) && Policy.Decisions.CanReach(recipient, subject, known)) return held;
-            using (held) await DenyAsync(recipient, held.Tag, purpose, requestId, ct);
-        }
-        catch (VaultException e) when (e.Slug == "not-found")
-        {
-            await DenyAsync(recipient, default, purpose, requestId, ct);
-            throw;
-        }
-
-        throw VaultException.NotFound();
-    }
-
-    private Task<long> DenyAsync(Recipient recipient, ReadOnlyMemory<byte> tag, string purpose, Guid requestId, CancellationToken ct) =>
-        log.AppendAsync(log.Entry(EntryType.Denied, recipient, tag, purpose, EntryResult.Denied, [], requestId), null, ct);
 
     private ConsentView View(Purpose purpose, DecisionFacts current, IReadOnlyList<ConsentAct> history)
     {
@@ -178,15 +125,6 @@ public sealed class ConsentLedger
             RenewalDue = fact is not null && fact.HoldsAt(now) && purpose.RenewalDays is { } days && fact.Expires <= now.AddDays(days),
         };
     }
-}
-
-/// <summary>Under which purpose a recipient may record consents.</summary>
-internal static class ConsentAuthority
-{
-    public static RequestedItem AnyField(PolicySet policy) => new(policy.Catalogue.Fields[0], null);
-
-    public static string? Of(Recipient recipient, PolicySet policy) => recipient.Purposes.FirstOrDefault(
-        purpose => policy.Decisions.CouldPermit(recipient, AccessAction.Consent, purpose, AnyField(policy).Item));
 }
 
 /// <summary>What a changed consent or objection brings with it beside the facts, in the same transaction.</summary>

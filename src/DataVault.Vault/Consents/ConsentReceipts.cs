@@ -20,14 +20,14 @@ public sealed record ProvenConsent(Purpose Purpose, DateTimeOffset At, string St
 public sealed class ConsentReceipts
 {
     private readonly VaultDatabase database;
-    private readonly ConsentLedger ledger;
+    private readonly ConsentDoor door;
     private readonly NoticeArchive archive;
     private readonly SignedProofs proofs;
     private readonly AuditLog log;
     private readonly ActivePolicy policy;
 
-    internal ConsentReceipts(VaultDatabase database, ConsentLedger ledger, NoticeArchive archive, SignedProofs proofs, AuditLog log, ActivePolicy policy) =>
-        (this.database, this.ledger, this.archive, this.proofs, this.log, this.policy) = (database, ledger, archive, proofs, log, policy);
+    internal ConsentReceipts(VaultDatabase database, ConsentDoor door, NoticeArchive archive, SignedProofs proofs, AuditLog log, ActivePolicy policy) =>
+        (this.database, this.door, this.archive, this.proofs, this.log, this.policy) = (database, door, archive, proofs, log, policy);
 
     /// <param name="recipient">The person, or whoever may record consents.</param>
     /// <param name="subject">Whose consent.</param>
@@ -41,26 +41,27 @@ public sealed class ConsentReceipts
         Recipient recipient, SubjectId subject, string purpose, long? entry, Uri withdrawAt, Guid requestId, CancellationToken ct)
     {
         var known = policy.Current.Purposes.Find(purpose) ?? throw VaultException.UnknownPurpose();
-        var authority = await ledger.AuthoriseAsync(recipient, subject, requestId, ct);
-        using var held = await ledger.KeysAsync(recipient, subject, authority, requestId, ct);
+        using var opened = await door.OpenAsync(recipient, subject, requestId, ct);
         var acts = await ActsAsync(subject, known, ct);
         var at = entry is null ? acts.Count - 1 : acts.FindIndex(owned => owned.Act.LogIndex == entry);
         if (at < 0) throw VaultException.NotFound();
-        await LogAsync(recipient, held, known, acts[at], requestId, ct);
+        await LogAsync(recipient, opened.Keys, known, acts[at], requestId, ct);
         return (await MakeAsync(known, acts, at, at, withdrawAt, ct))[0];
     }
 
-    /// <summary>Everything about a consent as it stood at an instant. For those who may read the log.</summary>
+    /// <summary>Everything about a consent as it stood at an instant. For those who may read the log and see the person's consents.</summary>
     public async Task<ProvenConsent> ProveAsync(
         Recipient recipient, SubjectId subject, string purpose, DateTimeOffset? instant, Uri withdrawAt, Guid requestId, CancellationToken ct)
     {
         ArgumentNullException.ThrowIfNull(recipient);
         var known = policy.Current.Purposes.Find(purpose) ?? throw VaultException.UnknownPurpose();
-        if (recipient.Kind == RecipientKind.Customer || !policy.Current.Decisions.HasCapability(recipient.Roles, Capabilities.AuditRead)) throw VaultException.Forbidden();
-        using var held = await ledger.KeysAsync(recipient, subject, recipient.Purposes.Count > 0 ? recipient.Purposes[0] : "", requestId, ct);
+        if (recipient.Kind == RecipientKind.Customer || !policy.Current.Decisions.HasCapability(recipient.Roles, Capabilities.AuditRead))
+            throw await door.RefusedAsync(recipient, default, VaultException.Forbidden(), requestId, ct);
+
+        using var opened = await door.OpenAsync(recipient, subject, requestId, ct);
         var at = instant ?? proofs.Now;
         var acts = (await ActsAsync(subject, known, ct)).FindAll(owned => owned.Act.At <= at);
-        await LogAsync(recipient, held, known, acts.Count > 0 ? acts[^1] : null, requestId, ct);
+        await LogAsync(recipient, opened.Keys, known, acts.Count > 0 ? acts[^1] : null, requestId, ct);
         var receipts = acts.Count == 0 ? [] : await MakeAsync(known, acts, 0, acts.Count - 1, withdrawAt, ct);
         var state = ConsentFold.StateAt(acts.Select(owned => owned.Act), at);
         return new ProvenConsent(known, at, state, ConsentFold.IsValid(state), receipts, await proofs.CheckpointAsync(ct));

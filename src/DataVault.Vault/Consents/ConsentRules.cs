@@ -27,6 +27,9 @@ public sealed record ConsentStatement(string Purpose, string State, string? Noti
 internal sealed record CheckedStatement(ConsentStatement Said, Purpose Purpose, ConsentStatus Status, NoticeText? Notice)
 {
     public bool Gives => Status == ConsentStatus.Given;
+
+    /// <summary>It lets nothing begin.</summary>
+    public bool Ends => Status is not (ConsentStatus.Given or ConsentStatus.Requested);
 }
 
 /// <summary>What becomes of a statement: the facts after it, and the act that is kept.</summary>

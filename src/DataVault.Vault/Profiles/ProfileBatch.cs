@@ -70,10 +70,8 @@ internal sealed class ProfileBatch(IndexPlans plans, KeyRegistry keys, RecordCip
 
     private VaultException? Refusal(Recipient recipient, PendingCustomer item)
     {
-        if (item.Draft!.Facts.Consents.Count > 0 && !decider.Policy.Decisions.CouldPermit(recipient, AccessAction.Consent, item.Item.Purpose, item.Draft.Values[0].Field))
-        {
-            return VaultException.Forbidden();
-        }
+        var facts = item.Draft!.Facts;
+        if (facts.Consents.Count > 0 && !ConsentDoor.Admits(decider.Policy, recipient, item.Subject, item.Item.Purpose, facts, decider.Clock.Now)) return VaultException.Forbidden();
         if (item.Item.Standing is not null && !SubjectStanding.MayManage(recipient, decider.Policy)) return VaultException.Forbidden();
         return ProfilePatcher.Refusal(item.Decision!);
     }
