@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using DataVault.Issuer;
 using DataVault.Vault;
 
@@ -7,4 +8,10 @@ namespace DataVault.Server;
 internal sealed class SubjectAccounts(AccountRegistry accounts) : ISubjectAccounts
 {
     public Task RemoveForSubjectAsync(Guid subject, CancellationToken cancellation) => accounts.RemoveForSubjectAsync(subject, cancellation);
+
+    public async IAsyncEnumerable<LinkedAccount> ListAsync([EnumeratorCancellation] CancellationToken cancellation)
+    {
+        await foreach (var (subject, createdAt) in accounts.SubjectsAsync(cancellation))
+            yield return new LinkedAccount(subject, createdAt);
+    }
 }

@@ -81,8 +81,7 @@ internal static class StoreModule
             p.GetRequiredService<VaultDatabase>(), run => new LogCheck(run, p.GetRequiredService<LogMirror>(), p.GetRequiredService<SignerKeys>()),
             run => new KeyCheck(run, p.GetRequiredService<KeysDatabase>(), p.GetRequiredService<VaultKeyring>(), p.GetRequiredService<TombstoneJournal>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<IndexKeys>()),
             run => new RowCheck(
-                run, p.GetRequiredService<PackageFolder>(), p.GetRequiredService<VaultDatabase>(), new HoldCheck(run, p.GetRequiredService<KeyRegistry>()), p.GetRequiredService<RequestSeals>(),
-                p.GetRequiredService<ErasuresUnderWay>()),
+                run, p.GetRequiredService<PackageFolder>(), p.GetRequiredService<VaultDatabase>(), new HoldCheck(run, p.GetRequiredService<KeyRegistry>()), p.GetRequiredService<RequestStore>()),
             run => new PeopleCheck(run, p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<RecordCipher>(), p.GetRequiredService<ActivePolicy>(), p.GetRequiredService<SecondLook>()),
             run => new RecordsCheck(run, p.GetRequiredService<RecordsManifests>(), p.GetRequiredService<AuditReader>(), p.GetRequiredService<LogMirror>(), p.GetRequiredService<VaultOptions>(), p.GetRequiredService<SecondLook>())));
     }

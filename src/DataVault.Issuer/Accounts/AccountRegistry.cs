@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text;
 using DataVault.Cryptography;
 using DataVault.Issuer.Accounts;
@@ -128,6 +129,14 @@ public sealed class AccountRegistry
         await using var work = new Work(scopes);
         // One that is not as the vault wrote it must be removable too.
         await RemoveAsync(work, await work.AnyAsync(id), actor, cancellationToken);
+    }
+
+    /// <summary>Every customer who has an account, and since when.</summary>
+    public async IAsyncEnumerable<(Guid Subject, DateTimeOffset CreatedAt)> SubjectsAsync([EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        await using var work = new Work(scopes);
+        var linked = work.Users.Users.AsNoTracking().Where(a => a.SubjectId != null).Select(a => new { Subject = a.SubjectId!.Value, a.CreatedAt });
+        await foreach (var account in linked.AsAsyncEnumerable().WithCancellation(cancellationToken)) yield return (account.Subject, account.CreatedAt);
     }
 
     /// <summary>Removes what the issuer holds of an erased customer; nothing happens when there is nothing.</summary>

@@ -5,14 +5,19 @@ using DataVault.Transparency;
 
 namespace DataVault.Vault;
 
-/// <summary>Erasures that are begun and not done: a row that the vault wrote, with work that opens. What somebody else wrote there excuses nothing.</summary>
+/// <summary>Erasures that are begun and not done: a row that the vault wrote, with work that opens. What somebody else wrote there, or put back, excuses nothing.</summary>
 internal sealed class ErasuresUnderWay(VaultDatabase database, ErasureNotebook notebook, RequestSeals seals, LogStore log)
 {
     public async Task<List<(RequestRow Request, ErasureWork Work)>> ListAsync(CancellationToken ct)
     {
         await using var command = database.Source.CreateCommand(RequestStore.SelectOpen + " where work is not null");
-        return [.. (await Rows.ReadAsync(command, RequestStore.Row, ct)).Where(seals.Fits).Select(row => (Request: row, Work: Opened(row)!)).Where(one => one.Work is not null)];
+        var rows = (await Rows.ReadAsync(command, RequestStore.Row, ct)).Where(row => seals.Fits(row) || row.Seal is null && seals.TakesUnsealed).ToList();
+        var older = await seals.Memory.OlderAsync([.. rows.Select(row => (row.Id, row.LogIndex))], ct);
+        return [.. rows.Where(row => !older.Contains(row.Id)).Select(row => (Request: row, Work: Opened(row)!)).Where(one => one.Work is not null)];
     }
+
+    /// <summary>Whose erasure is begun and not done.</summary>
+    public async Task<HashSet<SubjectId>> PeopleAsync(CancellationToken ct) => [.. (await ListAsync(ct)).Select(one => one.Request.Subject!.Value)];
 
     /// <summary>Whether the log tells that an erasure of the person was begun which the vault has noted down.</summary>
     public async Task<bool> IncludesAsync(SubjectId subject, CancellationToken ct)
@@ -24,9 +29,6 @@ internal sealed class ErasuresUnderWay(VaultDatabase database, ErasureNotebook n
 
         return false;
     }
-
-    /// <summary>False when the vault did not write the row, or its work is damaged.</summary>
-    public bool IsSound(RequestRow row) => seals.Fits(row) && (row.Work is null || Opened(row) is not null);
 
     private static bool IsAbout(LogEntry entry, RequestRow request, ErasureWork work) =>
         entry.Type == EntryType.EraseRequest && entry.Subject.Span.SequenceEqual(work.Tag) && entry.Rules.Contains($"request:{request.Id:D}");

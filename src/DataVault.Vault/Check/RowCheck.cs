@@ -4,7 +4,7 @@ using DataVault.Transparency;
 namespace DataVault.Vault;
 
 /// <summary>What rows say of each other: whose rows belong to nobody, whose request stands where no entry put it, which package has no request.</summary>
-internal sealed class RowCheck(CheckRun run, PackageFolder packages, VaultDatabase database, HoldCheck holds, RequestSeals seals, ErasuresUnderWay erasures)
+internal sealed class RowCheck(CheckRun run, PackageFolder packages, VaultDatabase database, HoldCheck holds, RequestStore store)
 {
     private const int Looks = 20;
 
@@ -83,8 +83,9 @@ internal sealed class RowCheck(CheckRun run, PackageFolder packages, VaultDataba
 
     private async Task SealsAsync(CancellationToken ct)
     {
-        foreach (var request in (await run.Snapshot.ListAsync(RequestStore.SelectOpen, RequestStore.Row, ct)).Where(request => !erasures.IsSound(request)))
-            run.Wrong("requests", seals.Fits(request) ? $"the work that is noted with the request {request.Id} does not open" : $"the request {request.Id} is not as the vault wrote it: nothing of it is carried out");
+        var found = await run.Snapshot.ListAsync(RequestStore.SelectOpen, RequestStore.Row, ct);
+        foreach (var request in found.Where(request => !store.Seals.Fits(request))) run.Wrong("requests", $"the request {request.Id} is not as the vault wrote it: nothing of it is carried out");
+        foreach (var id in await store.PutBackAsync([.. found.Where(store.Seals.Fits)], ct)) run.Wrong("requests", $"the request {id} is older than it was: somebody put its row back, and nothing of it is carried out");
     }
 
     private void Compare(Request request, LogEntry? entry)

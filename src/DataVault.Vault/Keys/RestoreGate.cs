@@ -20,13 +20,14 @@ internal sealed class RestoreGate(
     private const int Chunk = 1000;
 
     // The row is closed in the transaction that notes the work down, so that nothing of the person is read meanwhile.
-    private const string UnderWay =
-        "select s.subject_id from vault.subject s where s.key_version = 0 and exists (select from vault.request r where r.subject_id = s.subject_id and r.work is not null)";
+    private const string Closed = "select subject_id from vault.subject where key_version = 0";
 
     /// <param name="domains">Whose pseudonymised rows are made anew when people must go.</param>
     /// <param name="destroyedEpoch">The newest epoch whose destruction the log reports; 0 when there is none.</param>
+    /// <param name="underWay">What the requests that the vault wrote say of erasures that are not done.</param>
+    /// <param name="ct">Ends the start.</param>
     /// <exception cref="VaultStartException">A database is too old, or the journal is not the one of this vault.</exception>
-    public async Task PassAsync(IReadOnlyList<AnalyticsDomain> domains, int destroyedEpoch, CancellationToken ct)
+    public async Task PassAsync(IReadOnlyList<AnalyticsDomain> domains, int destroyedEpoch, ErasuresUnderWay underWay, CancellationToken ct)
     {
         // A new vault gets its first keys here.
         var vaultId = keyring.VaultId;
@@ -35,7 +36,15 @@ internal sealed class RestoreGate(
         var lackedByKeys = await LackedAsync(keys, "select subject_hash from keys.tombstone", ct);
         var lackedByVault = await LackedAsync(vault, "select subject_hash from vault.tombstone", ct);
         if (lackedByKeys.HasAnySet()) await ReplayOnKeysAsync(lackedByKeys, ct);
-        if (lackedByVault.HasAnySet()) await ReplayOnVaultAsync(lackedByVault, domains, ct);
+        if (lackedByVault.HasAnySet()) await ReplayOnVaultAsync(lackedByVault, domains, await underWay.PeopleAsync(ct), ct);
+    }
+
+    /// <summary>Why the two databases do not fit each other; null when they do.</summary>
+    public async Task<string?> RefusalAsync(RestoreFit fit, CancellationToken ct)
+    {
+        await using var data = await vault.OpenAsync(ct);
+        await using var keyed = await keys.OpenAsync(ct);
+        return await fit.RefusalAsync(data, keyed, ct);
     }
 
     /// <inheritdoc cref="RestoreGates.EnsureInJournalAsync"/>
@@ -104,11 +113,11 @@ internal sealed class RestoreGate(
     }
 
     // The analytics first: a gate that is killed in between finds fewer people to erase at the next start, perhaps none, and would leave those rows.
-    private async Task ReplayOnVaultAsync(BitArray lacked, IReadOnlyList<AnalyticsDomain> domains, CancellationToken ct)
+    private async Task ReplayOnVaultAsync(BitArray lacked, IReadOnlyList<AnalyticsDomain> domains, HashSet<SubjectId> underWay, CancellationToken ct)
     {
         // An erasure that a crash cut short, or that another process carries out at this moment, is no restore: it goes on by itself from what was noted down with
         // its request. It alone knows the person's pseudonyms, and counts what it deletes.
-        foreach (var (_, line) in await FindAsync(vault, UnderWay, lacked, ct)) lacked[line] = false;
+        foreach (var (_, line) in (await FindAsync(vault, Closed, lacked, ct)).Where(one => underWay.Contains(one.Subject))) lacked[line] = false;
         if (!lacked.HasAnySet()) return;
         var found = await FindAsync(vault, "select subject_id from vault.subject", lacked, ct);
         if (found.Count > 0) await InTransactionAsync((connection, _) => AnalyticsRows.RebuildAsync(connection, domains, ct), ct);

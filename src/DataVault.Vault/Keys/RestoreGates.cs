@@ -1,5 +1,4 @@
 using DataVault.Policy;
-using Npgsql;
 
 namespace DataVault.Vault.Keys;
 
@@ -8,11 +7,12 @@ namespace DataVault.Vault.Keys;
 /// <code>
 /// whole erasures  ->  carried out in each database that lacks them (RestoreGate)
 /// older records   ->  taken as they stand, as far as a declared restore explains them (RestoredVersions)
+/// older requests  ->  the same (RestoredRequests)
 /// the two copies  ->  refused when one is from before a change of keys and the other from after it (RestoreFit)
 /// erased parts    ->  carried out again (PartReplay)
 /// </code>
 /// </summary>
-internal sealed class RestoreGates(RestoreGate whole, RestoredVersions versions, RestoreFit fit, PartReplay parts, VaultDatabase vault, KeysDatabase keys)
+internal sealed class RestoreGates(RestoreGate whole, RestoredVersions versions, RestoreFit fit, PartReplay parts, ErasuresUnderWay underWay, RestoredRequests requests)
 {
     /// <summary>The journal must know of every erasure that the log tells of and the databases may have forgotten: nothing else carries it out again.</summary>
     /// <param name="destroyed">Commitments to the keys that were destroyed.</param>
@@ -26,13 +26,10 @@ internal sealed class RestoreGates(RestoreGate whole, RestoredVersions versions,
     /// <exception cref="VaultStartException">A database is too old, the two do not fit, or the journal is not the one of this vault.</exception>
     public async Task PassAsync(IReadOnlyList<AnalyticsDomain> domains, int destroyedEpoch, CancellationToken ct)
     {
-        await whole.PassAsync(domains, destroyedEpoch, ct);
+        await whole.PassAsync(domains, destroyedEpoch, underWay, ct);
         await versions.StartAsync(ct);
-        await using (NpgsqlConnection data = await vault.OpenAsync(ct), keyed = await keys.OpenAsync(ct))
-        {
-            if (await fit.RefusalAsync(data, keyed, ct) is { } refusal) throw new VaultStartException(refusal);
-        }
-
-        await parts.RunAsync(fit.Journal, ct);
+        await requests.AcceptAsync(ct);
+        if (await whole.RefusalAsync(fit, ct) is { } refusal) throw new VaultStartException(refusal);
+        await parts.RunAsync(fit.Journal, underWay, ct);
     }
 }

@@ -35,15 +35,6 @@ internal static class ErasureRows
 
     public static IEnumerable<string> SubjectTables => Tables.Select(t => t.Table).Append(DetailTable).Append("vault.request");
 
-    public static async Task NoteAsync(NpgsqlConnection connection, SubjectId subject, RequestRow row, CancellationToken cancellation)
-    {
-        await using var command = new NpgsqlCommand("UPDATE vault.request SET work = $3 WHERE subject_id = $1 AND request_id = $2", connection)
-        {
-            Parameters = { new() { Value = subject.Value }, new() { Value = row.Id }, new() { Value = row.Work! } },
-        };
-        await command.ExecuteNonQueryAsync(cancellation);
-    }
-
     /// <summary>What the tombstone journal tells of is carried out here.</summary>
     public static async Task NoteAsync(NpgsqlConnection connection, IReadOnlyList<byte[]> names, DateTimeOffset at, CancellationToken cancellation)
     {

@@ -15,9 +15,10 @@ namespace DataVault.Vault;
 /// <remarks>INVARIANT: cut off anywhere it is finished at the next start: the rows that are left name the next key, which waits beside the former.</remarks>
 internal sealed class PartReplay(VaultDatabase vault, KeysDatabase keys, KeyRegistry registry, Remainder remainder, AuditLog log, ILogger<PartReplay> logger)
 {
-    private const string UnderWay = "exists (select from vault.request r where r.subject_id = s.subject_id and r.work is not null)";
-
-    public async Task RunAsync(TombstoneJournal journal, CancellationToken ct)
+    /// <param name="journal">What was erased in part.</param>
+    /// <param name="underWay">Erasures that go on by themselves.</param>
+    /// <param name="ct">Ends the start.</param>
+    public async Task RunAsync(TombstoneJournal journal, ErasuresUnderWay underWay, CancellationToken ct)
     {
         var parts = journal.Parts.Values.Where(part => journal.Find(part.Of.SubjectHash) < 0).ToList();
         if (parts.Count == 0) return;
@@ -26,15 +27,16 @@ internal sealed class PartReplay(VaultDatabase vault, KeysDatabase keys, KeyRegi
         await using var data = await vault.OpenAsync(ct);
         var (inKeys, inVault) = (await RestoreFit.NotedAsync(keyed, "keys.tombstone", names, ct), await RestoreFit.NotedAsync(data, "vault.tombstone", names, ct));
         var lacked = parts.Where(part => !inVault.Contains(RestoreFit.NameOf(part.Name))).GroupBy(part => RestoreFit.NameOf(part.Of.SubjectHash)).ToDictionary(of => of.Key, of => of.ToList());
-        if (lacked.Count > 0) await ReplayAsync(lacked, part => inKeys.Contains(RestoreFit.NameOf(part.Name)), ct);
-        await FinishAsync(parts.ToLookup(part => RestoreFit.NameOf(part.Of.SubjectHash)), ct);
+        var going = await underWay.PeopleAsync(ct);
+        if (lacked.Count > 0) await ReplayAsync(lacked, part => inKeys.Contains(RestoreFit.NameOf(part.Name)), going, ct);
+        await FinishAsync(parts.ToLookup(part => RestoreFit.NameOf(part.Of.SubjectHash)), going, ct);
     }
 
-    private async Task ReplayAsync(Dictionary<UInt128, List<PartialTombstone>> lacked, Func<PartialTombstone, bool> isInKeys, CancellationToken ct)
+    private async Task ReplayAsync(Dictionary<UInt128, List<PartialTombstone>> lacked, Func<PartialTombstone, bool> isInKeys, HashSet<SubjectId> underWay, CancellationToken ct)
     {
-        foreach (var (subject, underWay) in await PeopleAsync($"select s.subject_id, {UnderWay} from vault.subject s", ct))
+        foreach (var subject in await PeopleAsync(ct))
         {
-            if (!lacked.Remove(RestoreFit.NameOf(registry.TombstoneHash(subject)), out var parts) || underWay) continue;
+            if (!lacked.Remove(RestoreFit.NameOf(registry.TombstoneHash(subject)), out var parts) || underWay.Contains(subject)) continue;
             try
             {
                 if (isInKeys(parts[^1])) await ClearAsync(subject, parts, ct);
@@ -124,14 +126,14 @@ internal sealed class PartReplay(VaultDatabase vault, KeysDatabase keys, KeyRegi
         }, ct);
 
     // Cut off between the transactions of the two databases; one whose erasure is under way is finished by that.
-    private async Task FinishAsync(ILookup<UInt128, PartialTombstone> parts, CancellationToken ct)
+    private async Task FinishAsync(ILookup<UInt128, PartialTombstone> parts, HashSet<SubjectId> underWay, CancellationToken ct)
     {
         await using var waiting = keys.Source.CreateCommand("select subject_id, successor from keys.subject_key where successor is not null");
         foreach (var (id, version) in await Rows.ReadAsync(waiting, row => (row.GetGuid(0), SealedValue.KeyVersionOf(row.GetFieldValue<byte[]>(1))), ct))
         {
             var subject = new SubjectId(id);
-            if (parts[RestoreFit.NameOf(registry.TombstoneHash(subject))].ToList() is not { Count: > 0 } of) continue;
-            await using var cut = vault.Source.CreateCommand($"select exists (select from vault.subject s where s.subject_id = $1 and s.key_version = $2 and not {UnderWay})");
+            if (underWay.Contains(subject) || parts[RestoreFit.NameOf(registry.TombstoneHash(subject))].ToList() is not { Count: > 0 } of) continue;
+            await using var cut = vault.Source.CreateCommand("select exists (select from vault.subject where subject_id = $1 and key_version = $2)");
             cut.Parameters.Add(new() { Value = id });
             cut.Parameters.Add(new() { Value = version });
             if (await cut.ExecuteScalarAsync(ct) is not true) continue;
@@ -162,10 +164,10 @@ internal sealed class PartReplay(VaultDatabase vault, KeysDatabase keys, KeyRegi
         return await command.ExecuteScalarAsync(ct) is Guid request ? request : Guid.Empty;
     }
 
-    private async Task<List<(SubjectId Subject, bool UnderWay)>> PeopleAsync(string sql, CancellationToken ct)
+    private async Task<List<SubjectId>> PeopleAsync(CancellationToken ct)
     {
-        await using var command = vault.Source.CreateCommand(sql);
+        await using var command = vault.Source.CreateCommand("select subject_id from vault.subject");
         command.CommandTimeout = 0;
-        return await Rows.ReadAsync(command, row => (new SubjectId(row.GetGuid(0)), row.GetBoolean(1)), ct);
+        return await Rows.ReadAsync(command, row => new SubjectId(row.GetGuid(0)), ct);
     }
 }

@@ -4,16 +4,25 @@ using System.Text;
 using DataVault.Cryptography;
 using DataVault.Vault.Keys;
 using Npgsql;
+using NpgsqlTypes;
 
 namespace DataVault.Vault;
 
 /// <summary>
 /// Tells requests that the vault wrote from rows that somebody else put into the table. The seal is a MAC under a key of the vault over what a request is carried
-/// out by: whose it is, what it asks for, where it stands, and the entry of the log that says who put it there.
+/// out by: whose it is, what it asks for, where it stands, how far an erasure has come, and the entry of the log that says who put it there.
 /// </summary>
-internal sealed class RequestSeals(VaultKeyring keys, VaultDatabase database, VaultOptions options, IRandomBytes random)
+internal sealed class RequestSeals(VaultKeyring keys, VaultDatabase database, VaultOptions options, IRandomBytes random, RequestMemory memory)
 {
     private const string Label = "rights/request-seal";
+
+    /// <summary>Which of the rows that bear a seal is the newest.</summary>
+    public RequestMemory Memory => memory;
+
+    /// <summary>Before the first start with seals has sealed what was there.</summary>
+    public bool TakesUnsealed => !File.Exists(Done);
+
+    private string Done => Path.Combine(options.Home, "requests-sealed");
 
     // Text of PostgreSQL holds no zero characters: no two rows give the same bytes.
     public byte[] Of(RequestRow row)
@@ -21,8 +30,8 @@ internal sealed class RequestSeals(VaultKeyring keys, VaultDatabase database, Va
         var subject = row.Subject ?? throw new ArgumentException("A closed row has no seal.", nameof(row));
         using var key = keys.Derive(Label);
         return HMACSHA256.HashData(key.Span, Encoding.UTF8.GetBytes(string.Join(
-            '\0', "1", row.Id.ToString("D"), subject.Value.ToString("D"), row.Kind, row.State, row.Jurisdiction, row.Reason is null ? "-" : "+" + row.Reason, row.OpenedBy,
-            row.LogIndex.ToString(CultureInfo.InvariantCulture))));
+            '\0', "2", row.Id.ToString("D"), subject.Value.ToString("D"), row.Kind, row.State, row.Jurisdiction, row.Reason is null ? "-" : "+" + row.Reason, row.OpenedBy,
+            row.LogIndex.ToString(CultureInfo.InvariantCulture), row.Work is null ? "-" : Convert.ToHexString(SHA256.HashData(row.Work)))));
     }
 
     /// <summary>False of a row that the vault did not leave like this. Of a closed one nothing is carried out but what its work says, which is sealed.</summary>
@@ -34,23 +43,26 @@ internal sealed class RequestSeals(VaultKeyring keys, VaultDatabase database, Va
     /// </summary>
     public async Task SealOldAsync(CancellationToken ct)
     {
-        var done = Path.Combine(options.Home, "requests-sealed");
-        if (File.Exists(done)) return;
+        if (!TakesUnsealed) return;
         await database.RunAsync(async (connection, _) =>
         {
             foreach (var row in await RequestStore.LockUnsealedAsync(connection, ct)) await WriteAsync(connection, row, ct);
             return true;
         }, ct);
-        DurableFile.CreateOnce(done, Encoding.ASCII.GetBytes(keys.VaultId.ToString()), random);
+        DurableFile.CreateOnce(Done, Encoding.ASCII.GetBytes(keys.VaultId.ToString()), random);
     }
 
-    /// <summary>The index of the row's newest entry, and the seal over the row with it.</summary>
+    /// <summary>The index of the row's newest entry, the work that is noted with it, and the seal over the row with both.</summary>
     public async Task<RequestRow> WriteAsync(NpgsqlConnection connection, RequestRow row, CancellationToken ct)
     {
         var seal = Of(row);
-        await using var command = new NpgsqlCommand("UPDATE vault.request SET log_index = $3, seal = $4 WHERE subject_id = $1 AND request_id = $2", connection)
+        await using var command = new NpgsqlCommand("UPDATE vault.request SET log_index = $3, seal = $4, work = $5 WHERE subject_id = $1 AND request_id = $2", connection)
         {
-            Parameters = { new() { Value = row.Subject!.Value.Value }, new() { Value = row.Id }, new() { Value = row.LogIndex }, new() { Value = seal } },
+            Parameters =
+            {
+                new() { Value = row.Subject!.Value.Value }, new() { Value = row.Id }, new() { Value = row.LogIndex }, new() { Value = seal },
+                RequestStore.Optional(row.Work, NpgsqlDbType.Bytea),
+            },
         };
         await command.ExecuteNonQueryAsync(ct);
         return row with { Seal = seal };

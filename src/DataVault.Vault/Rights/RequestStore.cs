@@ -73,6 +73,8 @@ internal sealed class RequestStore(
 
     public DateTimeOffset Now => clock.Now;
 
+    public RequestSeals Seals => secrets.Seals;
+
     /// <summary>The regime that the person lives under, and when the oldest open request of that kind is due.</summary>
     public async Task<(string? Regime, DateTimeOffset? EarlierDue)> SituationAsync(SubjectId subject, string kind, CancellationToken cancellation)
     {
@@ -192,6 +194,7 @@ internal sealed class RequestStore(
         NpgsqlConnection connection, NpgsqlTransaction transaction, RequestRow row, List<LogEntry> entries, CancellationToken cancellation)
     {
         row = await secrets.InForceAsync(connection, transaction, row, cancellation);
+        await Seals.Memory.BeginAsync(row.Id, row.LogIndex, cancellation);
         await using (var update = new NpgsqlCommand(
             """
             UPDATE vault.request SET kind = $3, state = $4, jurisdiction = $5, opened_at = $6, due_at = $7, extended_at = $8, completed_at = $9, reason = $10,
@@ -205,24 +208,57 @@ internal sealed class RequestStore(
         return await LoggedAsync(connection, transaction, row, entries, cancellation);
     }
 
-    /// <summary>INVARIANT: whatever is carried out or changed is a row that the vault wrote: looked at under the lock.</summary>
-    public async Task<RequestRow> LockAsync(NpgsqlConnection connection, Guid id, CancellationToken cancellation) =>
-        Genuine(await TryLockAsync(connection, id, cancellation) ?? throw VaultException.NotFound());
+    /// <summary>INVARIANT: whatever is carried out or changed is a row that the vault wrote, and the newest of them: looked at under the lock.</summary>
+    public async Task<RequestRow> LockAsync(NpgsqlConnection connection, Guid id, CancellationToken cancellation)
+    {
+        var row = Genuine(await TryLockAsync(connection, id, cancellation) ?? throw VaultException.NotFound());
+        return await Seals.Memory.IsNewestAsync(row.Id, row.LogIndex, cancellation) ? row : throw PutBack(row.Id);
+    }
 
     /// <exception cref="VaultException">The vault did not write the row like this: invalid-state.</exception>
     public RequestRow Genuine(RequestRow row)
     {
-        if (secrets.Seals.Fits(row)) return row;
+        if (Seals.Fits(row)) return row;
         logger.LogCritical("The row of request {Request} is not one that the vault wrote: nothing of it is carried out. Find out who writes into the database.", row.Id);
         throw VaultException.InvalidState("The request is not as the vault wrote it.");
     }
 
-    /// <inheritdoc cref="RequestSeals.SealOldAsync"/>
-    public Task SealOldAsync(CancellationToken cancellation) => secrets.Seals.SealOldAsync(cancellation);
+    /// <summary>Of the row of an erased person: an order that was finished is not finished again.</summary>
+    /// <param name="row">With its work.</param>
+    /// <param name="executed">The entry that the work names.</param>
+    /// <param name="cancellation">Ends the wait.</param>
+    public async Task<bool> IsUnfinishedAsync(RequestRow row, long executed, CancellationToken cancellation)
+    {
+        if (await Seals.Memory.IsNewestAsync(row.Id, executed, cancellation)) return true;
+        // Another process may have been quicker.
+        return await FindAsync(row.Id, cancellation) is { HasCertificate: true } ? false : throw PutBack(row.Id);
+    }
 
-    /// <summary>Requests that wait to be carried out and that the vault did not write like this.</summary>
-    public async Task<int> CountForgedAsync(CancellationToken cancellation) =>
-        (await UnfinishedAsync(cancellation)).Count(row => !secrets.Seals.Fits(row));
+    /// <summary>The work of an erasure, noted down with the row as it was just saved.</summary>
+    public Task<RequestRow> NoteWorkAsync(NpgsqlConnection connection, RequestRow row, CancellationToken cancellation) => Seals.WriteAsync(connection, row, cancellation);
+
+    /// <inheritdoc cref="RequestSeals.SealOldAsync"/>
+    public Task SealOldAsync(CancellationToken cancellation) => Seals.SealOldAsync(cancellation);
+
+    /// <summary>Requests that wait to be carried out and that the vault did not write like this, or not last.</summary>
+    public async Task<int> CountForgedAsync(CancellationToken cancellation)
+    {
+        var waiting = await UnfinishedAsync(cancellation);
+        return waiting.Count(row => !Seals.Fits(row)) + (await PutBackAsync([.. waiting.Where(Seals.Fits)], cancellation)).Count;
+    }
+
+    /// <summary>Of these requests the open ones that are older than they were, whoever works on them meanwhile.</summary>
+    public async Task<List<Guid>> PutBackAsync(IReadOnlyList<RequestRow> rows, CancellationToken cancellation)
+    {
+        var open = rows.Where(row => row.Subject is not null).ToDictionary(row => row.Id, row => row.LogIndex);
+        var putBack = new List<Guid>();
+        foreach (var id in await Seals.Memory.OlderAsync([.. open.Select(row => (row.Key, row.Value))], cancellation))
+        {
+            if (await FindAsync(id, cancellation) is { Subject: not null } now && now.LogIndex == open[id]) putBack.Add(id);
+        }
+
+        return putBack;
+    }
 
     /// <summary>Rows without a seal, locked.</summary>
     public static async Task<IReadOnlyList<RequestRow>> LockUnsealedAsync(NpgsqlConnection connection, CancellationToken cancellation)
@@ -257,6 +293,15 @@ internal sealed class RequestStore(
     /// <summary>Appends one entry as the last act of a transaction.</summary>
     public Task<long> AppendAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, LogEntry entry, CancellationToken cancellation) =>
         log.AppendWithinAsync(connection, transaction, [entry], cancellation);
+
+    /// <summary>The same of an entry by which an erasure goes on whose request is closed; the one before it put the request where it stood.</summary>
+    public async Task<long> AppendClosingAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, (Guid Request, long Before, LogEntry Entry) step, CancellationToken cancellation)
+    {
+        await Seals.Memory.BeginAsync(step.Request, step.Before, cancellation);
+        var index = await AppendAsync(connection, transaction, step.Entry, cancellation);
+        await Seals.Memory.NoteAsync(step.Request, index, cancellation);
+        return index;
+    }
 
     /// <summary>A disclosure that a request leads to; durable when it returns.</summary>
     public async Task<long> RecordAsync(Recipient recipient, RequestRow row, EntryType type, Decision? decision, Guid requestId, CancellationToken cancellation)
@@ -332,7 +377,14 @@ internal sealed class RequestStore(
     {
         var first = await log.AppendWithinAsync(connection, transaction, entries, cancellation);
         row = row with { LogIndex = first + entries.Count - 1 };
-        return await secrets.Seals.WriteAsync(connection, row, cancellation);
+        await Seals.Memory.NoteAsync(row.Id, row.LogIndex, cancellation);
+        return await Seals.WriteAsync(connection, row, cancellation);
+    }
+
+    private VaultException PutBack(Guid id)
+    {
+        logger.LogCritical("The row of request {Request} is older than it was: somebody put it back, and nothing of it is carried out. Find out who writes into the database.", id);
+        return VaultException.InvalidState("The request is older than it was.");
     }
 
     private static void AddValues(NpgsqlParameterCollection parameters, RequestRow row)
@@ -347,7 +399,7 @@ internal sealed class RequestStore(
         });
     }
 
-    private static NpgsqlParameter Optional(object? value, NpgsqlDbType type) => new() { Value = value ?? DBNull.Value, NpgsqlDbType = type };
+    internal static NpgsqlParameter Optional(object? value, NpgsqlDbType type) => new() { Value = value ?? DBNull.Value, NpgsqlDbType = type };
 
     private static async Task<List<RequestRow>> ReadAsync(NpgsqlCommand command, CancellationToken cancellation)
     {

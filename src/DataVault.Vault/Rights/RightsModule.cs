@@ -9,7 +9,9 @@ internal static class RightsModule
     public static void AddRights(IServiceCollection services)
     {
         services.AddSingleton<SubjectTags>();
+        services.AddSingleton<RequestMemory>();
         services.AddSingleton<RequestSeals>();
+        services.AddSingleton<RestoredRequests>();
         services.AddSingleton<RequestStore>();
         services.AddSingleton<RequestNotes>();
         services.AddSingleton<RequestSecrets>();
@@ -28,6 +30,8 @@ internal static class RightsModule
         services.AddSingleton<SubjectErasure>();
         services.AddSingleton<SubjectLimits>();
         services.AddSingleton<RequestFulfilment>();
+        services.AddSingleton<ErasedAccounts>();
+        services.AddHostedService(p => p.GetRequiredService<ErasedAccounts>());
         services.AddHostedService(p => p.GetRequiredService<HoldAdoption>());
         services.AddHostedService(p => p.GetRequiredService<RequestFulfilment>());
         services.AddSingleton<HoldStore>();

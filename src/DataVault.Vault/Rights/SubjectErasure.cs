@@ -12,8 +12,17 @@ namespace DataVault.Vault;
 /// </summary>
 public interface ISubjectAccounts
 {
+    /// <summary>Whatever it has of that person: the account, and what hangs on it.</summary>
     Task RemoveForSubjectAsync(Guid subject, CancellationToken cancellation);
+
+    /// <summary>Every account that belongs to a customer, as the database has it now.</summary>
+    IAsyncEnumerable<LinkedAccount> ListAsync(CancellationToken cancellation);
 }
+
+/// <summary>An account that belongs to a customer.</summary>
+/// <param name="Subject">The vault's customer id.</param>
+/// <param name="CreatedAt">When the account was made.</param>
+public sealed record LinkedAccount(Guid Subject, DateTimeOffset CreatedAt);
 
 /// <summary>The points at which an erasure may be cut off and taken up again.</summary>
 internal enum ErasureStep { Requested, KeyDestroyed, AccountsRemoved, RowsDeleted, Certified }
@@ -85,9 +94,7 @@ internal sealed class SubjectErasure(
             var entry = store.Entry(EntryType.EraseRequest, Eraser, current, tag, row.Id) with { KeyCommitment = commitment };
             var saved = await store.SaveAsync(connection, transaction, current with { Reason = null }, entry, cancellation);
             var work = new ErasureWork(tag, commitment, saved.LogIndex, pseudonyms, 0, new Dictionary<string, long>()) { Partial = partial };
-            saved = saved with { Work = notebook.Seal(row.Id, work) };
-            await ErasureRows.NoteAsync(connection, subject, saved, cancellation);
-            return saved;
+            return await store.NoteWorkAsync(connection, saved with { Work = notebook.Seal(row.Id, work) }, cancellation);
         }, cancellation);
         if (result.Work is not null) StepDone(ErasureStep.Requested);
         return result;
@@ -153,9 +160,7 @@ internal sealed class SubjectErasure(
             var work = before is null
                 ? new ErasureWork(logged.Tag, logged.Commitment, saved.LogIndex, pseudonyms, 0, new Dictionary<string, long>())
                 : before with { Partial = false, Commitment = logged.Commitment };
-            saved = saved with { Work = notebook.Seal(row.Id, work with { RecordDamaged = true, KeyDamaged = held is null }) };
-            await ErasureRows.NoteAsync(connection, subject, saved, cancellation);
-            return saved;
+            return await store.NoteWorkAsync(connection, saved with { Work = notebook.Seal(row.Id, work with { RecordDamaged = true, KeyDamaged = held is null }) }, cancellation);
         }, cancellation);
     }
 
@@ -213,7 +218,7 @@ internal sealed class SubjectErasure(
         var work = notebook.Open(row) with { Commitment = destroyed.Commitment, Epoch = destroyed.EpochId };
         var closed = await store.TransactAsync(async (connection, transaction) =>
         {
-            await store.LockAsync(connection, row.Id, cancellation);
+            var current = await store.LockAsync(connection, row.Id, cancellation);
             var buried = await EventLeaves.BuryAsync(connection, transaction, subject, work.Commitment, cancellation);
             var rows = await ErasureRows.DeleteAsync(connection, subject, notebook.TombstoneHash(subject), row.Id, work.Pseudonyms, store.Now, cancellation);
             // Nobody can compute the pseudonyms any more: the rows of all go, and the feed writes those of the living anew.
@@ -227,7 +232,7 @@ internal sealed class SubjectErasure(
                 Rules = [.. entry.Rules, ErasureCertificate.RuleOf(work.Epoch)],
                 Seal = buried,
             };
-            var index = await store.AppendAsync(connection, transaction, entry, cancellation);
+            var index = await store.AppendClosingAsync(connection, transaction, (row.Id, current.LogIndex, entry), cancellation);
             var erased = new Dictionary<string, long>(rows.Erased) { ["log-details"] = await ErasureRows.DeleteDetailsAsync(connection, subject, cancellation) };
             var done = work with
             {

@@ -16,8 +16,8 @@ internal sealed class SubjectExport(
 
     public async Task<RequestRow> BuildAsync(RequestRow row, CancellationToken cancellation)
     {
-        if (await store.FindAsync(row.Id, cancellation) is not { State: RequestStates.Approved, Subject: { } subject } current) return row;
-        store.Genuine(current);
+        var current = await store.TransactAsync((connection, _) => store.LockAsync(connection, row.Id, cancellation), cancellation);
+        if (current is not { State: RequestStates.Approved, Subject: { } subject }) return row;
         using var held = await keys.GetFreshAsync(subject, cancellation);
         var record = await source.RecordAsync(held, cancellation);
         var decision = RightsDecision.Of(policy.Current, Exporter, subject, AccessAction.Export, FactsCodec.Decode(record.Facts), store.Now, row.Kind == RequestKinds.Portability);

@@ -37,6 +37,8 @@ public sealed class DrillTests : IAsyncLifetime
     {
         var kept = await _server.CreateCustomerAsync("kept@example.com", "Kept");
         var gone = await _server.CreateCustomerAsync("gone@example.com", "Gone");
+        foreach (var customer in new[] { kept, gone })
+            await _server.JsonAsync("administrator", HttpMethod.Post, "/v1/accounts", new { email = $"{customer:N}@example.com", role = "customer", customer }, HttpStatusCode.Created);
         var early = await SignedAsync();
         var (data, keys) = (await BackUpAsync("data"), await BackUpAsync("keys"));
         var certificate = await EraseAsync(gone);
@@ -202,6 +204,7 @@ public sealed class DrillTests : IAsyncLifetime
     private async Task AssertAsync(Guid kept, Guid gone, Guid later, string certificate, SignedNote early, SignedNote late)
     {
         Assert.Equal("Kept", await NameAsync(kept));
+        Assert.Equal([kept], await AccountsOfAsync([kept, gone]));
         foreach (var absent in new[] { gone, later })
         {
             using var answer = await _server.SendAsync("support-desk", HttpMethod.Get, $"/v1/customers/{absent}?purpose=customer-support");
@@ -219,6 +222,18 @@ public sealed class DrillTests : IAsyncLifetime
         Assert.True(mirrored.Ok, string.Join("; ", mirrored.Findings.Select(f => f.Message)));
         Assert.True(ErasureCertificate.TryParse(certificate, out var read));
         Assert.Null(read!.Verify(key));
+    }
+
+    private async Task<IReadOnlyList<Guid>> AccountsOfAsync(Guid[] customers)
+    {
+        await using var vault = NpgsqlDataSource.Create(Process.DatabaseConnection("vault"));
+        await using var command = vault.CreateCommand("select subject_id from issuer.account where subject_id = any($1)");
+        command.Parameters.Add(new() { Value = customers });
+        await using var reader = await command.ExecuteReaderAsync();
+        var found = new List<Guid>();
+        while (await reader.ReadAsync())
+            found.Add(reader.GetGuid(0));
+        return found;
     }
 
     private async Task<string> BackUpAsync(string part)

@@ -61,6 +61,28 @@ public sealed class RestoredPeopleTests : IAsyncLifetime
         Assert.DoesNotContain(report.Findings, finding => finding.Check == "records-against-log");
     }
 
+    [Fact]
+    public async Task Accounts_of_the_erased_that_come_back_with_a_restored_database_are_removed_before_anything_is_served()
+    {
+        var hold = new NewHold([bob], ["email"], ["customer-support"], "legal-claim", "a case", world.Clock.GetUtcNow().AddDays(30));
+        await world.Vault.Get<LegalHolds>().PlaceAsync(RightsWorld.Officer, hold, Guid.NewGuid(), default);
+        var (cid, made) = (await world.PersonAsync("cid"), world.Clock.GetUtcNow());
+        world.Clock.Advance(TimeSpan.FromHours(1));
+        foreach (var person in new[] { ada, bob }) await world.ApproveAsync((await world.OpenAsync(RightsWorld.Customer(person), RequestKinds.Erasure, person)).Id);
+        world.Accounts.Removed.Clear();
+        world.Accounts.Linked.AddRange(new[] { ada, bob, cid }.Select(person => new LinkedAccount(person.Value, made)));
+
+        await world.RestartAsync();
+        Assert.Equal([ada.Value, bob.Value], world.Accounts.Removed);
+        Assert.Equal([cid.Value], world.Accounts.Linked.Select(account => account.Subject));
+
+        // What somebody of whom a part is left was given since is theirs.
+        world.Clock.Advance(TimeSpan.FromHours(1));
+        world.Accounts.Linked.Add(new LinkedAccount(bob.Value, world.Clock.GetUtcNow()));
+        await world.RestartAsync();
+        Assert.Equal([cid.Value, bob.Value], world.Accounts.Linked.Select(account => account.Subject));
+    }
+
     private async Task ManyAsync()
     {
         var people = Enumerable.Range(0, 3).Select(i => new NewCustomer(

@@ -1,4 +1,5 @@
 using DataVault.Policy;
+using DataVault.Testing;
 using Xunit;
 
 namespace DataVault.Vault.Tests.Rights;
@@ -91,7 +92,148 @@ public sealed class ForgedRequestsTests : IAsyncLifetime
         await world.VaultSqlAsync($"update vault.subject set key_version = 0 where subject_id = '{ada}'; update vault.request set work = '\\x0102' where request_id = '{request}'");
         var findings = await FindingsAsync();
         Assert.Contains(findings, finding => finding.Contains($"the record of {ada}", StringComparison.Ordinal));
-        Assert.Contains(findings, finding => finding.Contains($"the request {request} does not open", StringComparison.Ordinal));
+        Assert.Contains(findings, finding => finding.Contains($"the request {request} is not as the vault wrote it", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_work_row_that_somebody_wrote_excludes_nobody_from_the_erasures_that_the_journal_tells_of()
+    {
+        await world.BackUpDataAsync();
+        await world.ApproveAsync((await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Erasure, ada)).Id);
+        await world.PutDataBackAsync();
+        await world.VaultSqlAsync($"update vault.subject set key_version = 0 where subject_id = '{ada}'");
+        await ForgeAsync(ada, RequestKinds.Erasure, RequestStates.Approved, work: "'\\x0102'");
+        await world.RestartAsync();
+        Assert.Equal(["0"], await world.ListAsync($"select count(*)::text from vault.subject where subject_id = '{ada}'"));
+    }
+
+    [Theory]
+    [InlineData(RequestKinds.Access)]
+    [InlineData(RequestKinds.Restriction)]
+    public async Task A_finished_order_whose_old_row_is_put_back_is_not_carried_out_again(string kind)
+    {
+        var request = await OrderAsync(ada, kind);
+        await KeepRowAsync("vault.request", request);
+        await world.Vault.Get<RequestFulfilment>().ResumeAsync(default);
+        Assert.Equal([RequestStates.Completed], await world.ListAsync($"select state from vault.request where request_id = '{request}'"));
+        var (entries, packages) = (await EntriesAsync(request), Packages());
+        await PutRowBackAsync("vault.request", request);
+        await world.Vault.Get<RequestFulfilment>().ResumeAsync(default);
+        Assert.Equal((entries, packages), (await EntriesAsync(request), Packages()));
+        await AssertOldAsync(request);
+        Assert.Equal("invalid-state", (await Assert.ThrowsAsync<VaultException>(() => world.Requests.CompleteAsync(RightsWorld.Officer, request, "go on", Guid.NewGuid(), default))).Slug);
+    }
+
+    [Fact]
+    public async Task An_erasure_that_was_executed_is_neither_executed_nor_certified_again()
+    {
+        var request = await OrderAsync(ada, RequestKinds.Erasure);
+        world.Vault.Get<SubjectErasure>().StepDone = step => { if (step is ErasureStep.Requested or ErasureStep.RowsDeleted) throw new InvalidOperationException("cut off"); };
+        await world.Vault.Get<RequestFulfilment>().ResumeAsync(default);
+        await KeepRowAsync("vault.request", request);
+        await world.Vault.Get<RequestFulfilment>().ResumeAsync(default);
+        await KeepRowAsync("vault.closed_request", request);
+        world.Vault.Get<SubjectErasure>().StepDone = static _ => { };
+        await world.Vault.Get<RequestFulfilment>().ResumeAsync(default);
+        var (entries, certificate) = (await EntriesAsync(request), await world.Requests.PublishedCertificateAsync(request, default));
+
+        await PutRowBackAsync("vault.closed_request", request);
+        await world.Vault.Get<RequestFulfilment>().ResumeAsync(default);
+        Assert.Equal(entries, await EntriesAsync(request));
+        Assert.Equal(["true"], await world.ListAsync($"select (certificate is null)::text from vault.closed_request where request_id = '{request}'"));
+        await world.VaultSqlAsync($"delete from vault.closed_request where request_id = '{request}'");
+        await PutRowBackAsync("vault.request", request);
+        await world.Vault.Get<RequestFulfilment>().ResumeAsync(default);
+        Assert.Equal(entries, await EntriesAsync(request));
+        Assert.NotEmpty(certificate);
+        await AssertOldAsync(request);
+    }
+
+    [Fact]
+    public async Task Work_of_an_earlier_step_of_the_same_erasure_is_not_taken_up()
+    {
+        var hold = new NewHold([ada], ["email"], ["customer-support"], "legal-claim", "a case", world.Clock.GetUtcNow().AddDays(30));
+        var held = await world.Vault.Get<LegalHolds>().PlaceAsync(RightsWorld.Officer, hold, Guid.NewGuid(), default);
+        var request = await OrderAsync(ada, RequestKinds.Erasure);
+        world.Vault.Get<SubjectErasure>().StepDone = step => { if (step == ErasureStep.Requested) throw new InvalidOperationException("cut off"); };
+        await world.Vault.Get<RequestFulfilment>().ResumeAsync(default);
+        await KeepRowAsync("vault.request", request);
+        await world.Vault.Get<RequestFulfilment>().ResumeAsync(default);
+        await world.VaultSqlAsync($"update vault.request r set work = k.work from kept_request k where r.request_id = '{request}'");
+        await world.Vault.Get<RequestFulfilment>().ResumeAsync(default);
+        await AssertRefusedAsync(request);
+        Assert.NotEqual(Guid.Empty, held.Id);
+    }
+
+    [Fact]
+    public async Task A_change_that_was_never_committed_leaves_the_row_the_newest()
+    {
+        var request = (await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Restriction, ada)).Id;
+        var store = world.Vault.Get<RequestStore>();
+        for (var attempt = 0; attempt < 2; attempt++)
+        {
+            await Assert.ThrowsAsync<InvalidOperationException>(() => store.TransactAsync<bool>(
+                async (connection, transaction) =>
+                {
+                    var row = await store.LockAsync(connection, request, default);
+                    await store.SaveAsync(connection, transaction, row, store.Entry(Transparency.EntryType.RequestChange, RightsWorld.Officer, row, default, Guid.NewGuid()), default);
+                    throw new InvalidOperationException("the power is gone");
+                }, default));
+        }
+
+        Assert.Equal(RequestStates.Completed, (await world.ApproveAsync(request)).State);
+        await world.Vault.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task After_a_restore_requests_go_on_from_where_they_stand_as_far_as_it_explains_them()
+    {
+        var (early, waiting) = ((await world.OpenAsync(RightsWorld.Customer(bob), RequestKinds.Restriction, bob)).Id, (await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Objection, ada)).Id);
+        await KeepRowAsync("vault.request", early);
+        await world.Vault.Get<RequestStore>().ChangeAsync(RightsWorld.Officer, early, row => row with { Reason = "complex" }, Guid.NewGuid(), default);
+        await world.BackUpDataAsync();
+        foreach (var request in new[] { early, waiting }) Assert.Equal(RequestStates.Completed, (await world.ApproveAsync(request)).State);
+        await world.ShortenDataAsync();
+        await PutRowBackAsync("vault.request", early);
+        await world.RestartAsync();
+        foreach (var request in new[] { early, waiting }) await Assert.ThrowsAsync<VaultException>(() => world.ApproveAsync(request));
+
+        var acceptance = world.Vault.Get<RestoreAcceptance>();
+        await acceptance.AcceptAsync(Assert.Single(await acceptance.ListAsync()).Index);
+        Assert.Equal(RequestStates.Completed, (await world.ApproveAsync(waiting)).State);
+        Assert.Equal("invalid-state", (await Assert.ThrowsAsync<VaultException>(() => world.ApproveAsync(early))).Slug);
+    }
+
+    private async Task<Guid> OrderAsync(SubjectId subject, string kind)
+    {
+        var request = (await world.OpenAsync(RightsWorld.Officer, kind, subject)).Id;
+        await world.Vault.Get<RequestStore>().ChangeAsync(RightsWorld.Officer, request, row => row with { State = RequestStates.Approved }, Guid.NewGuid(), default);
+        return request;
+    }
+
+    private Task KeepRowAsync(string table, Guid request) =>
+        world.VaultSqlAsync($"drop table if exists {Kept(table)}; create table {Kept(table)} as select * from {table} where request_id = '{request}'");
+
+    private Task PutRowBackAsync(string table, Guid request) =>
+        world.VaultSqlAsync($"delete from {table} where request_id = '{request}'; insert into {table} select * from {Kept(table)}");
+
+    private static string Kept(string table) => "kept_" + table["vault.".Length..];
+
+    private async Task<string> EntriesAsync(Guid request)
+    {
+        var log = world.Vault.Get<LogStore>();
+        var count = 0;
+        await foreach (var (_, entry) in log.EntriesAsync(0, (await log.HeadAsync(default)).Size, default))
+            if (Transparency.LogEntry.Decode(entry).Rules.Contains($"request:{request:D}")) count++;
+        return count.ToString(System.Globalization.CultureInfo.InvariantCulture);
+    }
+
+    private int Packages() => Directory.EnumerateFiles(world.Home, "*", SearchOption.AllDirectories).Count(file => file.Contains("packages", StringComparison.Ordinal));
+
+    private async Task AssertOldAsync(Guid request)
+    {
+        Assert.Contains(await FindingsAsync(), finding => finding.Contains($"the request {request} is older than it was", StringComparison.Ordinal));
+        Assert.Equal(1, (await world.Vault.Get<RightsWatch>().LookAsync(default)).ForgedRequests);
     }
 
     private async Task<Guid> ForgeAsync(SubjectId subject, string kind, string state, string work = "null")

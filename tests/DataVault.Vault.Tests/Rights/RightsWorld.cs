@@ -207,10 +207,18 @@ internal sealed class RecordedAccounts : ISubjectAccounts
 {
     public List<Guid> Removed { get; } = [];
 
+    public List<LinkedAccount> Linked { get; } = [];
+
     public Task RemoveForSubjectAsync(Guid subject, CancellationToken cancellation)
     {
         Removed.Add(subject);
+        Linked.RemoveAll(account => account.Subject == subject);
         return Task.CompletedTask;
+    }
+
+    public async IAsyncEnumerable<LinkedAccount> ListAsync([System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellation)
+    {
+        foreach (var account in Linked.ToList()) yield return await Task.FromResult(account);
     }
 }
 
