@@ -69,7 +69,7 @@ internal static class PolicyPages
 
     private static async Task<IResult> ReturnAsync(Visit visit)
     {
-        await visit.Vault.ActivatePolicyAsync(new ActivatePolicy(null, visit.Form("version")), visit.Cancellation);
+        await visit.Vault.ActivatePolicyAsync(new ActivatePolicy(null, visit.Form("version")) { Acknowledge = visit.FormValues("acknowledge") }, visit.Cancellation);
         return Results.LocalRedirect("/console/policy/versions?said=policy");
     }
 }

@@ -10,6 +10,13 @@ public sealed record PolicyDifference(bool Released, PolicyGrant Grant);
 /// <summary>What a form shows of a field, in two versions: with the same rules, another mask shows something else.</summary>
 public sealed record FormChange(string Item, string What, string Before, string After);
 
+/// <summary>What a newer version says otherwise of a purpose.</summary>
+/// <param name="Purpose">Its name.</param>
+/// <param name="What"><c>new</c>, <c>gone</c>, <c>basis</c>, <c>notice</c>, or <c>notice of the same version</c>.</param>
+/// <param name="Before">What the older version says; empty of a new one.</param>
+/// <param name="After">What the newer says; empty of one that is gone.</param>
+public sealed record PurposeChange(string Purpose, string What, string Before, string After);
+
 /// <summary>What a newer version would make of something that an older one decided.</summary>
 public enum ReadFate
 {
@@ -56,6 +63,14 @@ public sealed class PolicyDiff
            let old = before.Items.FirstOrDefault(one => one.Code == item.Code)
            where old is not null
            from change in Changes(old, item)
+           select change,
+    ];
+
+    /// <summary>Purposes that came or went, and those of which people are told, or agreed to, something else.</summary>
+    public IReadOnlyList<PurposeChange> Purposes =>
+    [
+        .. from id in before.Purposes.All.Concat(after.Purposes.All).Select(purpose => purpose.Id).Distinct().Order()
+           from change in Changes(before.Purposes.ById(id), after.Purposes.ById(id))
            select change,
     ];
 
@@ -169,6 +184,27 @@ public sealed class PolicyDiff
     }
 
     private IEnumerable<string> Names(Func<PolicySet, IEnumerable<string>> of) => of(before).Union(of(after)).Order(StringComparer.Ordinal);
+
+    internal static string BasisOf(Purpose purpose) => purpose.SpecialBasis is { } special ? $"{purpose.LegalBasis} ({special})" : purpose.LegalBasis;
+
+    private static IEnumerable<PurposeChange> Changes(Purpose? old, Purpose? young)
+    {
+        if (old is null || young is null)
+        {
+            yield return new PurposeChange((young ?? old)!.Name, young is null ? "gone" : "new", old is null ? "" : BasisOf(old), young is null ? "" : BasisOf(young));
+            yield break;
+        }
+
+        if (BasisOf(old) != BasisOf(young)) yield return new PurposeChange(young.Name, "basis", BasisOf(old), BasisOf(young));
+        foreach (var language in old.Notices.Concat(young.Notices).Select(notice => notice.Language).Distinct())
+        {
+            var (left, right) = (old.Notices.FirstOrDefault(notice => notice.Language == language), young.Notices.FirstOrDefault(notice => notice.Language == language));
+            if (left == right) continue;
+            yield return new PurposeChange(young.Name, left?.Version == right?.Version ? "notice of the same version" : "notice", Told(left), Told(right));
+        }
+    }
+
+    private static string Told(NoticeText? notice) => notice is null ? "" : $"{notice.Version} ({notice.Language}): {notice.Text}";
 
     private static IEnumerable<FormChange> Changes(CatalogueItem old, CatalogueItem young)
     {

@@ -54,24 +54,46 @@ internal static class PolicyVersionVerbs
     private static Verb Activate(VerbContext context)
     {
         var folder = new Argument<DirectoryInfo>("folder") { Description = "The policies folder to put in force." };
-        var dry = new Option<bool>("--dry-run") { Description = "Say what would come of it, and change nothing." };
-        var retire = new Option<string[]>("--retire") { Description = "A field or event type that may go although something is held of it (repeatable).", DefaultValueFactory = _ => [] };
+        var (dry, retire, acknowledge) = (DryRun(), Retire(), Acknowledge());
         return new Verb(
             "activate", "Put a version in force in every process of the vault: it is linted, its cases run, and it is refused whole or taken whole.",
-            "datavault policy activate policies --dry-run", "datavault policy activate policies", "datavault policy activate policies --retire shoeSize")
-            .With(folder, dry, retire)
+            "datavault policy activate policies --dry-run", "datavault policy activate policies", "datavault policy activate policies --retire shoeSize --acknowledge basis-changed:fraud-prevention")
+            .With(folder, dry, retire, acknowledge)
             .Does(context, (session, cancellation) => ProposeAsync(
-                session, new ActivatePolicy(PolicyVerbs.Read(session.Parsed.GetRequiredValue(folder).FullName), null, session.Parsed.GetValue(dry), session.Parsed.GetRequiredValue(retire)), cancellation));
+                session,
+                new ActivatePolicy(PolicyVerbs.Read(session.Parsed.GetRequiredValue(folder).FullName), null, session.Parsed.GetValue(dry), session.Parsed.GetRequiredValue(retire))
+                {
+                    Acknowledge = session.Parsed.GetRequiredValue(acknowledge),
+                },
+                cancellation));
     }
 
     private static Verb Return(VerbContext context)
     {
         var version = new Argument<string>("version") { Description = "A version that was in force before." };
-        var dry = new Option<bool>("--dry-run") { Description = "Say what would come of it, and change nothing." };
+        var (dry, retire, acknowledge) = (DryRun(), Retire(), Acknowledge());
         return new Verb("return", "Put an earlier version in force again.", "datavault policy return 7d3dba45c1e09a52b7f6d0c4a1b2c3d4")
-            .With(version, dry)
-            .Does(context, (session, cancellation) => ProposeAsync(session, new ActivatePolicy(null, session.Parsed.GetRequiredValue(version), session.Parsed.GetValue(dry)), cancellation));
+            .With(version, dry, retire, acknowledge)
+            .Does(context, (session, cancellation) => ProposeAsync(
+                session,
+                new ActivatePolicy(null, session.Parsed.GetRequiredValue(version), session.Parsed.GetValue(dry), session.Parsed.GetRequiredValue(retire))
+                {
+                    Acknowledge = session.Parsed.GetRequiredValue(acknowledge),
+                },
+                cancellation));
     }
+
+    private static Option<bool> DryRun() => new("--dry-run") { Description = "Say what would come of it, and change nothing." };
+
+    private static Option<string[]> Retire() => new("--retire")
+    {
+        Description = "A field or event type that may go although something is held of it (repeatable).", DefaultValueFactory = _ => [],
+    };
+
+    private static Option<string[]> Acknowledge() => new("--acknowledge")
+    {
+        Description = "A change to what people were told or agreed to that you know of: purpose-gone:NAME or basis-changed:NAME (repeatable).", DefaultValueFactory = _ => [],
+    };
 
     private static Verb Diff(VerbContext context)
     {
@@ -91,6 +113,7 @@ internal static class PolicyVersionVerbs
                     released = differences.Where(one => one.Released).Select(one => PolicyVerbs.Say(one.Grant)).ToList(),
                     withdrawn = differences.Where(one => !one.Released).Select(one => PolicyVerbs.Say(one.Grant)).ToList(),
                     forms = diff.Forms,
+                    purposes = diff.Purposes,
                     capabilities = diff.RoleCapabilities.Select(one => new { change = one.Given ? "given" : "taken", one.Role, one.Capability }),
                 };
                 session.Report.Show(answer, () => Tell(diff, differences));
@@ -182,6 +205,7 @@ internal static class PolicyVersionVerbs
 
         List<IRenderable> parts = differences.Count > 0 ? [table] : [];
         parts.AddRange(diff.Forms.Select(form => new Text($"{form.Item}: {form.What} {form.Before} becomes {form.After}\n")));
+        parts.AddRange(diff.Purposes.Select(one => new Text($"{one.Purpose}: {one.What}{(one.Before.Length > 0 ? $", it was {one.Before}" : "")}{(one.After.Length > 0 ? $", it is {one.After}" : "")}\n")));
         parts.AddRange(diff.RoleCapabilities.Select(one => new Text($"{(one.Given ? "+" : "-")} {one.Role} {one.Capability}\n")));
         parts.Add(new Text($"Newly released: {Say(differences.Count(one => one.Released))}. No longer: {Say(differences.Count(one => !one.Released))}.\n"));
         return new Rows(parts);

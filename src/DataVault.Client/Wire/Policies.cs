@@ -21,7 +21,11 @@ public sealed record PolicyVersionFiles(string Version, IReadOnlyDictionary<stri
 /// <param name="DryRun">Say what would come of it, and change nothing.</param>
 /// <param name="Retire">Names of fields and event types (<c>event:…</c>) that may go although something is held of them.</param>
 public sealed record ActivatePolicy(
-    IReadOnlyDictionary<string, string>? Files = null, string? Version = null, bool DryRun = false, IReadOnlyList<string>? Retire = null);
+    IReadOnlyDictionary<string, string>? Files = null, string? Version = null, bool DryRun = false, IReadOnlyList<string>? Retire = null)
+{
+    /// <summary>Changes to what people were told or agreed to that the caller knows of: <c>purpose-gone:NAME</c>, <c>basis-changed:NAME</c>.</summary>
+    public IReadOnlyList<string>? Acknowledge { get; init; }
+}
 
 /// <summary>Something wrong with a policy; line 0 speaks of the whole file.</summary>
 public sealed record PolicyProblemView(string File, int Line, string Message);
@@ -36,7 +40,11 @@ public sealed record PolicyProblemView(string File, int Line, string Message);
 /// <param name="Problems">Why a dry run would have been refused.</param>
 /// <param name="Notes">What it brings with it.</param>
 public sealed record ActivationView(
-    string? Version, string Previous, bool Activated, long? Sequence, long? LogIndex, int Processes, IReadOnlyList<PolicyProblemView> Problems, IReadOnlyList<string> Notes);
+    string? Version, string Previous, bool Activated, long? Sequence, long? LogIndex, int Processes, IReadOnlyList<PolicyProblemView> Problems, IReadOnlyList<string> Notes)
+{
+    /// <summary>Changes that have to be acknowledged by name and were not; each is among the problems.</summary>
+    public IReadOnlyList<string> ToAcknowledge { get; init; } = [];
+}
 
 /// <summary>Body of <c>POST /v1/policy/explain</c>.</summary>
 /// <param name="Roles">Roles of the imagined recipient.</param>
@@ -168,12 +176,20 @@ public sealed record FormChangeView(string Field, string What, string Before, st
 /// <summary>A capability that a role has been given or has lost.</summary>
 public sealed record CapabilityChangeView(string Change, string Role, string Capability);
 
+/// <summary>A purpose that came or went, or of which people are told something else.</summary>
+/// <param name="What"><c>new</c>, <c>gone</c>, <c>basis</c>, <c>notice</c>, or <c>notice of the same version</c>, which no version may bring.</param>
+public sealed record PurposeChangeView(string Purpose, string What, string Before, string After);
+
 /// <summary>Answer to <see cref="DiffRequest"/>.</summary>
 /// <param name="Released">How many combinations are newly released, over all pages.</param>
 /// <param name="Withdrawn">How many are released no longer.</param>
 public sealed record DiffView(
     string Before, string After, int Released, int Withdrawn, IReadOnlyList<FormChangeView> Forms, IReadOnlyList<CapabilityChangeView> Capabilities,
-    IReadOnlyList<DifferenceView> Items, string? Next);
+    IReadOnlyList<DifferenceView> Items, string? Next)
+{
+    /// <summary>Purposes that changed.</summary>
+    public IReadOnlyList<PurposeChangeView> Purposes { get; init; } = [];
+}
 
 /// <summary>Body of <c>POST /v1/policy/replay</c>: recorded decisions under a draft or another version.</summary>
 /// <param name="Since">From when on.</param>

@@ -28,13 +28,13 @@ internal static class PolicyVersionEndpoints
         routes.MapPost("/v1/policy/activations", ActivateAsync).Takes<ActivatePolicy>().Gives<ActivationView>().TakesLong().As(
             About("activatePolicy", "Put a version of the policy in force, in every process", """{ "version": "7d3dba45c1e09a52b7f6d0c4a1b2c3d4", "dryRun": true }""") with
             {
-                Description = "It must load, pass the lint and all its cases, with every rule covered, and be able to follow the version in force. After the answer no process begins a decision by an earlier one.",
+                Description = "It must load, pass the lint and all its cases, with every rule covered, and be able to follow the version in force; changes to what people were told or agreed to must be acknowledged by name. After the answer no process begins a decision by an earlier one.",
             },
             Manage);
         routes.MapPost("/v1/policy/diff", DiffAsync).Takes<DiffRequest>().Gives<DiffView>().TakesLong().As(
             About("diffPolicies", "Every combination that one version releases and another does not", """{ "before": "7d3dba45c1e09a52b7f6d0c4a1b2c3d4", "limit": 100 }""") with
             {
-                Description = "Role, purpose, action, field, form and conditions, exactly, page by page; masks, generalisations and capabilities that changed stand on every page.",
+                Description = "Role, purpose, action, field, form and conditions, exactly, page by page; masks, generalisations, capabilities and purposes that changed stand on every page.",
             },
             Read);
         routes.MapPost("/v1/policy/replay", ReplayAsync).Takes<ReplayRequest>().Gives<ReplayView>().TakesLong().As(
@@ -75,14 +75,17 @@ internal static class PolicyVersionEndpoints
         var body = await RequestBody.ReadAsync<ActivatePolicy>(context, RequestBody.Batch);
         if (body.Files is null == body.Version is null) throw ProblemException.Member("", "one-of", "Give either files or a version.");
         var files = body.Files ?? (await activations.ShowAsync(body.Version!, context.RequestAborted)).Files;
-        var proposal = new PolicyProposal(files, body.Retire ?? []);
+        var proposal = new PolicyProposal(files, body.Retire ?? []) { Acknowledge = body.Acknowledge ?? [] };
         var outcome = body.DryRun
-            ? await activations.TryAsync(proposal, context.RequestAborted)
+            ? await activations.TryAsync(Caller.Of(context), proposal, RequestIdentity.Of(context), context.RequestAborted)
             : await activations.ActivateAsync(Caller.Of(context), proposal, RequestIdentity.Of(context), context.RequestAborted);
         if (!body.DryRun && outcome.Problems.Count > 0) throw new ProblemException("policy-refused", null, [.. outcome.Problems.Take(ProblemsTold).Select(Problem)]);
         await Answer.JsonAsync(context, new ActivationView(
             outcome.Version, outcome.Previous, outcome.Activation is not null, outcome.Activation?.Sequence, outcome.Activation?.LogIndex, outcome.Processes,
-            [.. outcome.Problems.Select(problem => new PolicyProblemView(problem.File, problem.Line, problem.Message))], outcome.Notes));
+            [.. outcome.Problems.Select(problem => new PolicyProblemView(problem.File, problem.Line, problem.Message))], outcome.Notes)
+        {
+            ToAcknowledge = outcome.ToAcknowledge,
+        });
     }
 
     private static async Task DiffAsync(HttpContext context, PolicySet policy, PolicyActivations activations, AuditTrail trail)
@@ -105,7 +108,10 @@ internal static class PolicyVersionEndpoints
         var next = skipped + page.Count < count ? (skipped + page.Count).ToString(CultureInfo.InvariantCulture) : null;
         await Answer.JsonAsync(context, new DiffView(
             before.Version, after.Version, released, count - released, [.. diff.Forms.Select(form => new FormChangeView(form.Item, form.What, form.Before, form.After))],
-            [.. diff.RoleCapabilities.Select(one => new CapabilityChangeView(one.Given ? "given" : "taken", one.Role, one.Capability))], page, next));
+            [.. diff.RoleCapabilities.Select(one => new CapabilityChangeView(one.Given ? "given" : "taken", one.Role, one.Capability))], page, next)
+        {
+            Purposes = [.. diff.Purposes.Select(one => new PurposeChangeView(one.Purpose, one.What, one.Before, one.After))],
+        });
     }
 
     private static async Task ReplayAsync(HttpContext context, PolicyActivations activations, PolicyReplay replay, ClientRegistry registry, AuditTrail trail)

@@ -17,6 +17,9 @@ public sealed record ActivationOutcome(string? Version, string Previous, IReadOn
     public PolicyActivation? Activation { get; init; }
 
     public int Processes { get; init; }
+
+    /// <summary>Changes that have to be named, and were not.</summary>
+    public IReadOnlyList<string> ToAcknowledge { get; init; } = [];
 }
 
 /// <summary>A page of activations, newest first.</summary>
@@ -59,13 +62,15 @@ public sealed class PolicyActivations
         }
     }
 
-    /// <summary>What activating it would say; nothing is changed.</summary>
-    public async Task<ActivationOutcome> TryAsync(PolicyProposal proposal, CancellationToken ct)
+    /// <summary>What activating it would say; nothing is changed. That somebody asked is an entry of the log.</summary>
+    public async Task<ActivationOutcome> TryAsync(Recipient recipient, PolicyProposal proposal, Guid requestId, CancellationToken ct)
     {
         ArgumentNullException.ThrowIfNull(proposal);
         var now = active.Newest;
         var verdict = await ExamineAsync(proposal, now, provide: false, ct);
-        return new ActivationOutcome(verdict.Policy?.Version, now.Version, verdict.Problems, verdict.Notes);
+        var entry = log.Entry(EntryType.PolicyQuestion, recipient, default, "", EntryResult.Ok, [], requestId) with { Rules = ["dry-run", .. Proposed(verdict.Policy?.Version)] };
+        await log.AppendAsync(entry, null, ct);
+        return OutcomeOf(verdict, now);
     }
 
     /// <summary>Activates, unless something is wrong; that is in the outcome and in the log, and what was in force stays so.</summary>
@@ -76,7 +81,7 @@ public sealed class PolicyActivations
         await tools.Watch.LookAsync(ct);
         var now = active.Newest;
         var verdict = await ExamineAsync(proposal, now, provide: true, ct);
-        var outcome = new ActivationOutcome(verdict.Policy?.Version, now.Version, verdict.Problems, verdict.Notes);
+        var outcome = OutcomeOf(verdict, now);
         if (!verdict.Passed)
         {
             await RefuseAsync(recipient, outcome, requestId, ct);
@@ -84,7 +89,7 @@ public sealed class PolicyActivations
         }
 
         if (verdict.Policy!.Version == now.Version && await store.InForceAsync(ct) is not null) return outcome;
-        var activation = await CommitAsync(recipient, verdict.Policy, proposal.Files, now, requestId);
+        var activation = await CommitAsync(recipient, verdict, proposal.Files, now, requestId);
         await tools.Watch.LookAsync(CancellationToken.None);
         return outcome with { Activation = activation, Processes = await tools.Processes.FollowedAsync(activation.Sequence, ct) };
     }
@@ -144,12 +149,14 @@ public sealed class PolicyActivations
     }
 
     /// <summary>The one step that puts a version in force.</summary>
-    internal async Task<PolicyActivation> CommitAsync(Recipient recipient, PolicySet next, IReadOnlyDictionary<string, string> files, PolicySet now, Guid requestId)
+    internal async Task<PolicyActivation> CommitAsync(Recipient recipient, PolicyVerdict verdict, IReadOnlyDictionary<string, string> files, PolicySet now, Guid requestId)
     {
-        var entry = log.Entry(EntryType.PolicyChange, recipient, default, "", EntryResult.Ok, [], requestId) with
+        var next = verdict.Policy!;
+        // SPEC log-entry §8: what was retired stands in the items, what was acknowledged in the rules.
+        var entry = log.Entry(EntryType.PolicyChange, recipient, default, "", EntryResult.Ok, [.. verdict.Retired.Select(AuditLog.ItemCode)], requestId) with
         {
             Policy = next.VersionBytes,
-            Rules = ["replaces:" + now.Version],
+            Rules = ["replaces:" + now.Version, .. verdict.Acknowledged.Select(change => change.Mark)],
         };
         // INVARIANT: not cancelled half-way: whether it is in force must be known to whoever asked.
         return await database.RunAsync(async (connection, transaction) =>
@@ -183,11 +190,16 @@ public sealed class PolicyActivations
         return verdict with { Notes = [.. verdict.Notes, .. lacking.Select(domain => $"Tables of the analytics domain {domain.Name} are made.")] };
     }
 
+    private static ActivationOutcome OutcomeOf(PolicyVerdict verdict, PolicySet now) =>
+        new(verdict.Policy?.Version, now.Version, verdict.Problems, verdict.Notes) { ToAcknowledge = verdict.ToAcknowledge };
+
+    private static IReadOnlyList<string> Proposed(string? version) => version is null ? [] : ["proposed:" + version];
+
     private async Task RefuseAsync(Recipient recipient, ActivationOutcome outcome, Guid requestId, CancellationToken ct)
     {
         var entry = log.Entry(EntryType.PolicyRefused, recipient, default, "", EntryResult.Denied, [], requestId) with
         {
-            Rules = outcome.Version is { } version ? ["proposed:" + version] : [],
+            Rules = Proposed(outcome.Version),
         };
         var words = JsonSerializer.SerializeToUtf8Bytes(outcome.Problems.Take(100).Select(problem => problem.ToString()));
         var (described, detail) = log.WithDetail(entry, null, words, tools.Clock.Random);

@@ -107,7 +107,7 @@ internal sealed class PolicyWatch(
         {
             if (!IsFresh) await LookAloneAsync(ct);
         }
-        catch (Exception e) when (DatabaseFailure.IsOutage(e))
+        catch (Exception e) when (e is not (OperationCanceledException or VaultException))
         {
             throw VaultException.Unavailable(e);
         }
@@ -148,10 +148,12 @@ internal sealed class PolicyWatch(
             aftermath.Follow();
             return true;
         }
-        catch (PolicyException e)
+        // INVARIANT: whatever is wrong with the version, the process decides nothing by another, and looks again.
+        catch (Exception e) when (e is not OperationCanceledException && !DatabaseFailure.IsOutage(e))
         {
             Volatile.Write(ref entered, false);
-            if (!active.IsRefusing) tools.Logger.LogCritical("The policy in force, {Version}, cannot be loaded by this process, which decides nothing until it can: {Problems}", inForce.Version, string.Join("; ", e.Problems.Take(3)));
+            var why = e is PolicyException { Problems: var problems } ? string.Join("; ", problems.Take(3)) : e.GetType().Name;
+            if (!active.IsRefusing) tools.Logger.LogCritical("The policy in force, {Version}, cannot be loaded by this process, which decides nothing until it can: {Problems}", inForce.Version, why);
             active.IsRefusing = true;
             await tools.Processes.LeaveAsync(process, ct);
             return false;
@@ -173,20 +175,24 @@ internal sealed class PolicyWatch(
     {
         while (!ct.IsCancellationRequested)
         {
+            var rest = pause;
             try
             {
                 await work(ct);
             }
             catch (Exception e) when (!ct.IsCancellationRequested)
             {
-                tools.Logger.LogWarning("The policy's watch waits for the database ({Kind}).", e.GetType().Name);
+                // What went wrong may go wrong at once again.
+                rest = Rhythm;
+                if (DatabaseFailure.IsOutage(e)) tools.Logger.LogWarning("The policy's watch waits for the database ({Kind}).", e.GetType().Name);
+                else tools.Logger.LogError(e, "A step of the policy's watch failed, and is repeated.");
             }
             catch (OperationCanceledException) when (ct.IsCancellationRequested)
             {
                 return;
             }
 
-            await Task.Delay(pause, tools.Clock.Provider, ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(rest, tools.Clock.Provider, ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 }

@@ -13,7 +13,7 @@ public sealed class ActivationTests
 {
     private static readonly (string, string, string) Renamed = ("access/customer-support.yaml", "- id: support-", "- id: desk-");
 
-    private static readonly Recipient Officer = new(RecipientKind.Staff, "o1", "Officer", ["compliance-officer"], []);
+    internal static Recipient Officer { get; } = new(RecipientKind.Staff, "o1", "Officer", ["compliance-officer"], []);
 
     [Fact]
     public async Task Under_load_no_process_decides_by_a_mix_of_two_versions_nor_by_an_earlier_one_after_the_answer()
@@ -180,7 +180,7 @@ public sealed class ActivationTests
         var failing = Repository.ChangedFiles();
         failing["cases/more.yaml"] = "cases:\n  - name: Nobody reads this\n    recipient: application\n    roles: [customer-support]\n    purpose: customer-support\n    expect: { email: plain, iban: plain }\n";
         foreach (var files in new[] { uncovered, failing })
-            Assert.NotEmpty((await vault.Get<PolicyActivations>().TryAsync(new PolicyProposal(files, []), default)).Problems);
+            Assert.NotEmpty((await vault.Get<PolicyActivations>().TryAsync(Officer, new PolicyProposal(files, []), Guid.NewGuid(), default)).Problems);
     }
 
     [Fact]
@@ -213,7 +213,7 @@ public sealed class ActivationTests
         var domain = Repository.Policy.Analytics[0];
         var next = Repository.ChangedFiles();
         next["analytics.yaml"] = next["analytics.yaml"].Replace("\n  " + domain.Name + ":", "\n  another:", StringComparison.Ordinal);
-        var outcome = await vault.Get<PolicyActivations>().TryAsync(new PolicyProposal(next, []), default);
+        var outcome = await vault.Get<PolicyActivations>().TryAsync(Officer, new PolicyProposal(next, []), Guid.NewGuid(), default);
         Assert.Contains(outcome.Problems, problem => problem.File == "analytics.yaml" && problem.Message.Contains("run DataVault.Server migrate", StringComparison.Ordinal));
 
         await VaultMigrator.ProvideDomainsAsync(databases.VaultAdmin, PolicySet.Load(next).Analytics);
@@ -224,17 +224,17 @@ public sealed class ActivationTests
         Assert.Equal(1L, await CountAsync(databases, "analytics_another.customer"));
     }
 
-    private static async Task<RunningVault> StartAsync(DatabasePerClass databases, bool workers = true)
+    internal static async Task<RunningVault> StartAsync(DatabasePerClass databases, bool workers = true)
     {
         var vault = await databases.StartVaultAsync(workers);
         await vault.Get<PolicyActivations>().AdoptAsync(Repository.ChangedFiles(), default);
         return vault;
     }
 
-    private static NewCustomer Customer(string fields, Dictionary<string, string>? consents = null)
+    internal static NewCustomer Customer(string fields, Dictionary<string, string>? consents = null, string email = "person@example.com")
     {
         var all = StoreVault.Object(fields);
-        all["email"] = StoreVault.Json("\"person@example.com\"");
+        all["email"] = StoreVault.Json($"\"{email}\"");
         return new NewCustomer(all, "crm", null, "2026-01", "service-delivery", consents);
     }
 
@@ -251,7 +251,7 @@ public sealed class ActivationTests
     private static async Task<string> CommitAsync(RunningVault vault)
     {
         var files = Repository.ChangedFiles(Renamed);
-        return (await vault.Get<PolicyActivations>().CommitAsync(Officer, PolicySet.Load(files), files, Repository.Policy, Guid.NewGuid())).Version;
+        return (await vault.Get<PolicyActivations>().CommitAsync(Officer, new PolicyVerdict(PolicySet.Load(files), [], []), files, Repository.Policy, Guid.NewGuid())).Version;
     }
 
     private static async Task<int> ChangesBeforeAsync(RunningVault vault, long index)
