@@ -43,7 +43,8 @@ public static class IssuerModule
         AddAccounts(services, options);
         AddTokens(services);
         services.AddScoped<AuthorisationEndpoint>().AddScoped<TokenEndpoint>().AddScoped<SignOutEndpoint>().AddScoped<AccountPages>().AddScoped<Visits>();
-        services.AddSingleton<MetadataEndpoints>().AddSingleton<ClientAuthentication>();
+        services.AddSingleton<MetadataEndpoints>().AddSingleton<ClientAuthentication>().AddSingleton<ClientAssertions>().AddSingleton<UsedAssertions>();
+        services.AddSingleton<TokenStatusEndpoint>().AddSingleton<TokenProofs>();
         services.AddHostedService<IssuerUpkeep>();
         return services;
     }
@@ -101,6 +102,8 @@ public static class IssuerModule
         services.AddSingleton(p => new AccessTokenValidator(
             p.GetRequiredService<SigningKeys>(), p.GetRequiredService<Revocations>(), p.GetRequiredService<IssuerOptions>(),
             p.GetRequiredService<TimeProvider>()));
+        services.AddSingleton(p => new DpopProofs(p.GetRequiredService<IssuerSecrets>(), p.GetRequiredService<IssuerOptions>(), p.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<PresentedTokens>();
         services.TryAddSingleton<IAccessTokenValidator>(p => p.GetRequiredService<AccessTokenValidator>());
     }
 
@@ -121,8 +124,9 @@ public static class IssuerModule
     {
         browser.MapMethods("/connect/authorize", ["GET", "POST"], (HttpContext c, AuthorisationEndpoint e) => e.HandleAsync(c));
         browser.MapMethods("/connect/endsession", ["GET", "POST"], (HttpContext c, SignOutEndpoint e) => e.HandleAsync(c));
-        token.MapPost("/connect/token", (HttpContext c, TokenEndpoint e) => e.HandleAsync(c));
-        token.MapPost("/connect/revocation", (HttpContext c, TokenEndpoint e) => e.RevokeAsync(c));
+        token.MapPost(TokenEndpoint.Path, (HttpContext c, TokenEndpoint e) => e.HandleAsync(c));
+        token.MapPost(TokenStatusEndpoint.Revocation, (HttpContext c, TokenStatusEndpoint e) => e.RevokeAsync(c));
+        token.MapPost(TokenStatusEndpoint.Introspection, (HttpContext c, TokenStatusEndpoint e) => e.IntrospectAsync(c));
         token.MapMethods("/connect/userinfo", ["GET", "POST"], (HttpContext c, MetadataEndpoints e) => e.UserInfoAsync(c));
         metadata.MapGet("/.well-known/openid-configuration", (MetadataEndpoints e) => e.Discovery());
         metadata.MapGet("/.well-known/jwks.json", (HttpContext c, MetadataEndpoints e) => e.KeysAsync(c));

@@ -51,6 +51,14 @@ internal sealed record Client(RegisteredClient Public, byte[]? SecretHash, byte[
 
     public bool AllowsSignOut(string? uri) => uri is not null && Public.Registration.SignOutUris.Contains(uri, StringComparer.Ordinal);
 
+    /// <summary>Which service its tokens are to be for (RFC 8707): null for the vault, which is what is meant when none is named.</summary>
+    /// <returns>False for one that it is not registered for, and for several at once.</returns>
+    public bool TryFindResource(string? named, string vault, out string? resource)
+    {
+        resource = named is null || named == vault || named == vault + "/" ? null : named;
+        return resource is null || Public.Registration.Resources.Contains(resource, StringComparer.Ordinal);
+    }
+
     /// <summary>Whether a registration with this secret, and no other, would change nothing.</summary>
     public bool Is(ClientRegistration given, string? secret)
     {

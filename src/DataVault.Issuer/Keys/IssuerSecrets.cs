@@ -8,7 +8,7 @@ namespace DataVault.Issuer.Keys;
 
 /// <summary>
 /// The keys that the issuer gets from the vault's root: one to find accounts by address, one to seal what it must be able to read again, one to vouch for rows
-/// (<see cref="RowSeals"/>).
+/// (<see cref="RowSeals"/>), one for what proofs of possession must repeat.
 /// They are derived on first use, because the vault opens its key registry after the services are built.
 /// </summary>
 internal sealed class IssuerSecrets : IDisposable
@@ -18,12 +18,14 @@ internal sealed class IssuerSecrets : IDisposable
     private readonly Lazy<SecretBytes> index;
     private readonly Lazy<SecretBytes> seal;
     private readonly Lazy<SecretBytes> rows;
+    private readonly Lazy<SecretBytes> nonces;
 
     public IssuerSecrets(IServiceKeys keys, IRandomBytes random, ILogger<RowSeals> logger)
     {
         index = new(() => keys.Derive("issuer/account-index"));
         seal = new(() => keys.Derive("issuer/seal"));
         rows = new(() => keys.Derive("issuer/rows"));
+        nonces = new(() => keys.Derive("issuer/proof-nonces"));
         (Random, Rows) = (random, new RowSeals(rows, logger));
     }
 
@@ -31,6 +33,9 @@ internal sealed class IssuerSecrets : IDisposable
     public IRandomBytes Random { get; }
 
     public RowSeals Rows { get; }
+
+    /// <summary>For what proofs of possession must repeat (<see cref="Tokens.ProofNonces"/>).</summary>
+    public ReadOnlySpan<byte> ProofNonces => nonces.Value.Span;
 
     /// <summary>Base32 of HMAC-SHA-256(index key, realm ‖ 0 ‖ normalised address).</summary>
     public string Handle(Realm realm, string email)
@@ -57,6 +62,7 @@ internal sealed class IssuerSecrets : IDisposable
         if (index.IsValueCreated) index.Value.Dispose();
         if (seal.IsValueCreated) seal.Value.Dispose();
         if (rows.IsValueCreated) rows.Value.Dispose();
+        if (nonces.IsValueCreated) nonces.Value.Dispose();
     }
 
     // Both parts are folded: no provider that people use tells apart two mailboxes by letter case, and people type either.

@@ -41,10 +41,11 @@ internal sealed class RowSeals(Lazy<SecretBytes> key, ILogger<RowSeals> logger)
         "session", session.Id, tokenHash, session.Account.Id, session.Account.SecurityStamp, session.Assurance, session.Amr, session.AuthTime, session.Device, session.ExpiresAt);
 
     public byte[] Of(Authorisation z) => Seal(
-        "authorisation", z.Id, z.ClientId, z.AccountId, z.SessionId, z.SecurityStamp, z.Scope, z.Assurance, z.AuthTime, z.ExpiresAt);
+        "authorisation", z.Id, z.ClientId, z.AccountId, z.SessionId, z.SecurityStamp, z.Scope, z.Assurance, z.AuthTime, z.ExpiresAt,
+        new Later("amr", z.Amr), new Later("key_thumbprint", z.KeyThumbprint), new Later("resource", z.Resource));
 
-    public byte[] OfCode(byte[] hash, Guid authorisation, string redirectUri, string challenge, string? nonce, DateTimeOffset expiresAt) =>
-        Seal("code", hash, authorisation, redirectUri, challenge, nonce, expiresAt);
+    public byte[] OfCode(byte[] hash, Guid authorisation, CodeRequest request, DateTimeOffset expiresAt) =>
+        Seal("code", hash, authorisation, request.RedirectUri, request.Challenge, request.Nonce, expiresAt, new Later("key_thumbprint", request.KeyThumbprint));
 
     public byte[] OfRefreshToken(byte[] hash, Guid authorisation, DateTimeOffset expiresAt) => Seal("refresh_token", hash, authorisation, expiresAt);
 

@@ -18,6 +18,12 @@ internal sealed class AuthorisationEndpoint(ClientRegistry clients, Sessions ses
     public const string Path = "/connect/authorize";
     private const int LongestState = 1024;
     private const int FreshSeconds = 60;
+    /// <summary>Values of <c>prompt</c>.</summary>
+    public static readonly string[] Prompts = ["none", "login"];
+
+    /// <summary>Values of <c>acr_values</c> that say how well somebody is to be known; <c>realm:staff</c> and <c>realm:customer</c> beside them say who.</summary>
+    public static readonly string[] Assurances = ["1", "2"];
+
     private static readonly string[] KnownScopes = ["openid", "profile", "offline_access"];
 
     public async Task<IResult> HandleAsync(HttpContext context)
@@ -29,12 +35,20 @@ internal sealed class AuthorisationEndpoint(ClientRegistry clients, Sessions ses
             return Page.Problem(context, "The application that sent you here is not registered with this address.");
         var answer = new AuthorisationAnswer(request["redirect_uri"]!, request["state"], options.Issuer);
         if (Refusal(request, client) is { } error) return answer.Error(error);
+        if (!client.TryFindResource(request["resource"], options.Issuer, out _)) return answer.Error("invalid_target");
         var session = await sessions.CurrentAsync(context);
-        if (flow.Missing(session, Demand(request, client)) is { } step)
+        var demand = Demand(request, client);
+        if (flow.Missing(session, demand) is { } step)
             return request["prompt"] == "none" ? answer.Error(step.Refusal) : Results.LocalRedirect(step.Address(WayBack(request)));
-        var code = await authorisations.StartAsync(
-            session!, client.Id, Scope(request), request["redirect_uri"]!, request["code_challenge"]!, request["nonce"], context.RequestAborted);
-        return answer.Code(code);
+        if (session!.Assurance < demand.Assurance) return answer.Error("unmet_authentication_requirements");
+        return answer.Code(await authorisations.StartAsync(session, Asked(request, client), context.RequestAborted));
+    }
+
+    private CodeRequest Asked(OAuthRequest request, Client client)
+    {
+        client.TryFindResource(request["resource"], options.Issuer, out var resource);
+        return new CodeRequest(
+            client.Id, Scope(request), request["redirect_uri"]!, request["code_challenge"]!, request["nonce"], resource, request["dpop_jkt"]);
     }
 
     private async Task<Client?> FindClientAsync(OAuthRequest request, CancellationToken cancellationToken)
@@ -54,12 +68,13 @@ internal sealed class AuthorisationEndpoint(ClientRegistry clients, Sessions ses
         if (request["response_mode"] is not (null or "query")) return "invalid_request";
         if (request["code_challenge_method"] != Pkce.Method || !Pkce.IsChallenge(request["code_challenge"])) return "invalid_request";
         if (request["state"]?.Length > LongestState || request["nonce"]?.Length > LongestState) return "invalid_request";
+        if (request["dpop_jkt"] is { } thumbprint && !Pkce.IsChallenge(thumbprint)) return "invalid_request";
         if (request["prompt"] is not (null or "none" or "login")) return "invalid_request";
         return request["max_age"] is { } age && !int.TryParse(age, NumberStyles.None, CultureInfo.InvariantCulture, out _) ? "invalid_request" : null;
     }
 
     private static SignInDemand Demand(OAuthRequest request, Client client) =>
-        new(WantedRealm(request), Oldest: Oldest(request, client) is { } age ? TimeSpan.FromSeconds(age) : null, Again: request["prompt"] == "login");
+        new(WantedRealm(request), WantedAssurance(request), Oldest: Oldest(request, client) is { } age ? TimeSpan.FromSeconds(age) : null, Again: request["prompt"] == "login");
 
     private static int? Oldest(OAuthRequest request, Client client)
     {
@@ -76,6 +91,13 @@ internal sealed class AuthorisationEndpoint(ClientRegistry clients, Sessions ses
         var values when values.Contains("realm:customer") => Realm.Customer,
         _ => null,
     };
+
+    // RFC 9470 §5: what is asked for is given or refused, never less of it. The values are in the order of preference, and the least of them will do.
+    private static int WantedAssurance(OAuthRequest request)
+    {
+        var wanted = (request["acr_values"] ?? "").Split(' ').Where(Assurances.Contains).ToList();
+        return wanted.Count == 0 ? SignInProof.OneFactor : wanted.Min(value => int.Parse(value, CultureInfo.InvariantCulture));
+    }
 
     // OpenID Connect Core 1.0 §3.1.2.1: scopes that are not understood are ignored.
     private static string Scope(OAuthRequest request) =>

@@ -11,11 +11,37 @@ internal sealed record Authorisation(
     Guid Id, string ClientId, Guid AccountId, Guid SessionId, string SecurityStamp, string Scope, int Assurance, DateTimeOffset AuthTime,
     DateTimeOffset ExpiresAt)
 {
+    /// <summary>What was shown at the sign-in (RFC 8176).</summary>
+    public string[] Amr { get; init; } = [];
+
+    /// <summary>The key of a program that keeps no secret: its refresh tokens are worth nothing without (RFC 9449 §5).</summary>
+    public string? KeyThumbprint { get; init; }
+
+    /// <summary>Another service that the tokens are for (RFC 8707); null for the vault.</summary>
+    public string? Resource { get; init; }
+
+    /// <summary><see cref="Keys.RowSeals"/>.</summary>
+    public byte[]? Seal { get; init; }
+
     public bool HasScope(string scope) => Scope.Split(' ').Contains(scope);
 }
 
+/// <summary>What a client asked for when it sent somebody to sign in, as far as the code must remember it.</summary>
+/// <param name="ClientId">Whose code it is.</param>
+/// <param name="Scope">Those that are known.</param>
+/// <param name="RedirectUri">Where the code went.</param>
+/// <param name="Challenge">PKCE.</param>
+/// <param name="Nonce">For the ID token.</param>
+/// <param name="Resource">What the tokens are for.</param>
+/// <param name="KeyThumbprint"><c>dpop_jkt</c> (RFC 9449 §10): the code is for whoever holds this key.</param>
+internal sealed record CodeRequest(
+    string ClientId, string Scope, string RedirectUri, string Challenge, string? Nonce, string? Resource = null, string? KeyThumbprint = null);
+
 /// <summary>A code that has just been used up, and what it was made for.</summary>
-internal sealed record RedeemedCode(Authorisation Authorisation, string RedirectUri, string Challenge, string? Nonce);
+internal sealed record RedeemedCode(Authorisation Authorisation, string RedirectUri, string Challenge, string? Nonce, string? KeyThumbprint);
+
+/// <summary>A refresh token that could be used.</summary>
+internal sealed record RefreshTokenFacts(Authorisation Authorisation, AccountFacts Account, DateTimeOffset ExpiresAt);
 
 /// <summary>
 /// Codes and refresh tokens, kept as hashes. Each is used at most once, decided by one conditional UPDATE; a second use means that somebody
@@ -25,28 +51,27 @@ internal sealed class Authorisations(
     IssuerDatabase database, Revocations revocations, ISignInAudit audit, IssuerOptions options, TimeProvider clock, IssuerSecrets secrets)
 {
     private const string Columns =
-        "z.id, z.client_id, z.account_id, z.session_id, z.security_stamp, z.scope, z.assurance, z.auth_time, z.expires_at, z.seal";
+        "z.id, z.client_id, z.account_id, z.session_id, z.security_stamp, z.scope, z.assurance, z.auth_time, z.expires_at, z.seal, z.amr, z.key_thumbprint, z.resource";
 
-    private const int AfterColumns = 10;
+    private const int AfterColumns = 13;
 
     /// <summary>Returns the code.</summary>
-    public async Task<string> StartAsync(
-        Session session, string clientId, string scope, string redirectUri, string challenge, string? nonce, CancellationToken cancellationToken)
+    public async Task<string> StartAsync(Session session, CodeRequest request, CancellationToken cancellationToken)
     {
         var now = clock.GetUtcNow();
         var code = BearerValue.New(secrets.Random);
         var hash = BearerValue.Hash(code);
         var made = new Authorisation(
-            Uuid.Version7(clock, secrets.Random), clientId, session.Account.Id, session.Id, session.Account.SecurityStamp, scope, session.Assurance, session.AuthTime,
-            session.ExpiresAt);
+            Uuid.Version7(clock, secrets.Random), request.ClientId, session.Account.Id, session.Id, session.Account.SecurityStamp, request.Scope, session.Assurance,
+            session.AuthTime, session.ExpiresAt) { Amr = session.Amr, Resource = request.Resource };
         await database.ExecuteAsync(
             """
             WITH z AS (
                 INSERT INTO issuer.authorisation
-                    (id, client_id, account_id, session_id, security_stamp, scope, assurance, auth_time, expires_at, seal)
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id)
-            INSERT INTO issuer.code (hash, authorisation_id, redirect_uri, challenge, nonce, expires_at, seal)
-            SELECT $11, z.id, $12, $13, $14, $15, $16 FROM z
+                    (id, client_id, account_id, session_id, security_stamp, scope, assurance, auth_time, expires_at, seal, amr, resource)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING id)
+            INSERT INTO issuer.code (hash, authorisation_id, redirect_uri, challenge, nonce, expires_at, seal, key_thumbprint)
+            SELECT $13, z.id, $14, $15, $16, $17, $18, $19 FROM z
             """,
             cancellationToken,
             made.Id,
@@ -59,13 +84,26 @@ internal sealed class Authorisations(
             made.AuthTime,
             made.ExpiresAt,
             secrets.Rows.Of(made),
+            made.Amr,
+            made.Resource,
             hash,
-            redirectUri,
-            challenge,
-            nonce,
+            request.RedirectUri,
+            request.Challenge,
+            request.Nonce,
             now + options.CodeLifetime,
-            secrets.Rows.OfCode(hash, made.Id, redirectUri, challenge, nonce, now + options.CodeLifetime));
+            secrets.Rows.OfCode(hash, made.Id, request, now + options.CodeLifetime),
+            request.KeyThumbprint);
         return code;
+    }
+
+    /// <summary>Binds what comes of a sign-in to a key, before its first token is made.</summary>
+    public async Task<Authorisation> BindAsync(Authorisation authorisation, string thumbprint, CancellationToken cancellationToken)
+    {
+        var bound = authorisation with { KeyThumbprint = thumbprint };
+        bound = bound with { Seal = secrets.Rows.Of(bound) };
+        await database.ExecuteAsync(
+            "UPDATE issuer.authorisation SET key_thumbprint = $2, seal = $3 WHERE id = $1 AND seal = $4", cancellationToken, bound.Id, thumbprint, bound.Seal, authorisation.Seal);
+        return bound;
     }
 
     /// <summary>Null for a code that is unknown, too old, of another client, of a dead authorisation, or used before.</summary>
@@ -77,7 +115,7 @@ internal sealed class Authorisations(
             UPDATE issuer.code c SET used_at = $2 FROM issuer.authorisation z
             WHERE c.hash = $1 AND c.used_at IS NULL AND c.expires_at > $2
                 AND z.id = c.authorisation_id AND z.client_id = $3 AND z.revoked_at IS NULL
-            RETURNING {Columns}, c.redirect_uri, c.challenge, c.nonce, c.expires_at, c.seal
+            RETURNING {Columns}, c.redirect_uri, c.challenge, c.nonce, c.expires_at, c.seal, c.key_thumbprint
             """,
             r => ReadCode(r, hash),
             cancellationToken,
@@ -124,14 +162,28 @@ internal sealed class Authorisations(
         return used;
     }
 
-    /// <summary>Ends the authorisation that a refresh token belongs to, if it is this client's (RFC 7009).</summary>
-    public Task RevokeRefreshTokenAsync(string token, string clientId, CancellationToken cancellationToken) =>
-        RevokeAsync(
-            database,
-            "client_id = $3 AND id = (SELECT authorisation_id FROM issuer.refresh_token WHERE hash = $4)",
+    /// <summary>What a refresh token that could be used now would give, if it is this client's; null otherwise. Looking does not use it.</summary>
+    public Task<RefreshTokenFacts?> FindRefreshTokenAsync(string token, string clientId, CancellationToken cancellationToken)
+    {
+        var hash = BearerValue.Hash(token);
+        return database.FirstAsync(
+            $"""
+            SELECT {Columns}, t.expires_at, t.seal, {AccountFacts.Columns}
+            FROM issuer.refresh_token t JOIN issuer.authorisation z ON z.id = t.authorisation_id JOIN issuer.account a ON a.id = z.account_id
+            WHERE t.hash = $1 AND t.used_at IS NULL AND t.expires_at > $2 AND z.client_id = $3 AND z.revoked_at IS NULL
+            """,
+            r => ReadRefreshed(r, hash) is { } authorisation && AccountFacts.Read(r, secrets.Rows, AfterColumns + 2) is { } account
+                ? new RefreshTokenFacts(authorisation, account, r.Time(AfterColumns))
+                : null,
             cancellationToken,
-            clientId,
-            BearerValue.Hash(token));
+            hash,
+            clock.GetUtcNow(),
+            clientId);
+    }
+
+    /// <summary>Ends a sign-in at a client, with others in a transaction; <see cref="Revocations.Forget"/> is to follow the commit.</summary>
+    public Task RevokeAsync(IssuerStatements statements, Guid authorisation, CancellationToken cancellationToken) =>
+        RevokeAsync(statements, "id = $3", cancellationToken, authorisation);
 
     public Task RevokeAsync(Guid authorisation, CancellationToken cancellationToken) => RevokeAsync(database, "id = $3", cancellationToken, authorisation);
 
@@ -195,15 +247,24 @@ internal sealed class Authorisations(
     private Authorisation? Read(NpgsqlDataReader r)
     {
         var read = new Authorisation(
-            r.GetGuid(0), r.GetString(1), r.GetGuid(2), r.GetGuid(3), r.GetString(4), r.GetString(5), r.GetInt32(6), r.Time(7), r.Time(8));
-        return secrets.Rows.Hold("authorisation", r.OptionalReference<byte[]>(9), secrets.Rows.Of(read)) ? read : null;
+            r.GetGuid(0), r.GetString(1), r.GetGuid(2), r.GetGuid(3), r.GetString(4), r.GetString(5), r.GetInt32(6), r.Time(7), r.Time(8))
+        {
+            Seal = r.OptionalReference<byte[]>(9),
+            Amr = (string[])r[10],
+            KeyThumbprint = r.OptionalReference<string>(11),
+            Resource = r.OptionalReference<string>(12),
+        };
+        return secrets.Rows.Hold("authorisation", read.Seal, secrets.Rows.Of(read)) ? read : null;
     }
 
     private RedeemedCode? ReadCode(NpgsqlDataReader r, byte[] hash)
     {
         if (Read(r) is not { } authorisation) return null;
-        var code = new RedeemedCode(authorisation, r.GetString(AfterColumns), r.GetString(AfterColumns + 1), r.OptionalReference<string>(AfterColumns + 2));
-        var due = secrets.Rows.OfCode(hash, authorisation.Id, code.RedirectUri, code.Challenge, code.Nonce, r.Time(AfterColumns + 3));
+        var code = new RedeemedCode(
+            authorisation, r.GetString(AfterColumns), r.GetString(AfterColumns + 1), r.OptionalReference<string>(AfterColumns + 2),
+            r.OptionalReference<string>(AfterColumns + 5));
+        var asked = new CodeRequest(authorisation.ClientId, authorisation.Scope, code.RedirectUri, code.Challenge, code.Nonce, authorisation.Resource, code.KeyThumbprint);
+        var due = secrets.Rows.OfCode(hash, authorisation.Id, asked, r.Time(AfterColumns + 3));
         return secrets.Rows.Hold("code", r.OptionalReference<byte[]>(AfterColumns + 4), due) ? code : null;
     }
 

@@ -5,14 +5,18 @@ using Microsoft.AspNetCore.Http;
 namespace DataVault.Issuer.Protocol;
 
 /// <summary>Discovery (OpenID Connect Discovery 1.0, RFC 8414), the JSON Web Key Set (RFC 7517) and userinfo (OpenID Connect Core 1.0 §5.3).</summary>
-internal sealed class MetadataEndpoints(SigningKeys keys, AccessTokenValidator tokens, IssuerOptions options)
+internal sealed class MetadataEndpoints(SigningKeys keys, PresentedTokens tokens, IssuerOptions options)
 {
+    private static readonly string[] Secrets = [AuthenticationMethods.SecretBasic, AuthenticationMethods.SecretPost, AuthenticationMethods.PrivateKeyJwt];
+    private static readonly string[] SecretsOrNone = [.. Secrets, "none"];
+
     public IResult Discovery() => Results.Json(new
     {
         issuer = options.Issuer,
         authorization_endpoint = options.Issuer + AuthorisationEndpoint.Path,
-        token_endpoint = options.Issuer + "/connect/token",
-        revocation_endpoint = options.Issuer + "/connect/revocation",
+        token_endpoint = options.Issuer + TokenEndpoint.Path,
+        revocation_endpoint = options.Issuer + TokenStatusEndpoint.Revocation,
+        introspection_endpoint = options.Issuer + TokenStatusEndpoint.Introspection,
         userinfo_endpoint = options.Issuer + "/connect/userinfo",
         end_session_endpoint = options.Issuer + "/connect/endsession",
         jwks_uri = options.Issuer + "/.well-known/jwks.json",
@@ -22,14 +26,21 @@ internal sealed class MetadataEndpoints(SigningKeys keys, AccessTokenValidator t
         grant_types_supported = new[] { GrantTypes.AuthorizationCode, GrantTypes.ClientCredentials, GrantTypes.RefreshToken },
         subject_types_supported = new[] { "public" },
         id_token_signing_alg_values_supported = new[] { "ES256" },
-        token_endpoint_auth_methods_supported = new[] { "client_secret_basic", "client_secret_post", "none" },
-        revocation_endpoint_auth_methods_supported = new[] { "client_secret_basic", "client_secret_post", "none" },
+        token_endpoint_auth_methods_supported = SecretsOrNone,
+        token_endpoint_auth_signing_alg_values_supported = ClientAssertions.Algorithms,
+        revocation_endpoint_auth_methods_supported = SecretsOrNone,
+        revocation_endpoint_auth_signing_alg_values_supported = ClientAssertions.Algorithms,
+        introspection_endpoint_auth_methods_supported = Secrets,
+        introspection_endpoint_auth_signing_alg_values_supported = ClientAssertions.Algorithms,
         code_challenge_methods_supported = new[] { Pkce.Method },
+        dpop_signing_alg_values_supported = DpopProofs.Algorithms,
         authorization_response_iss_parameter_supported = true,
+        claims_parameter_supported = false,
         request_parameter_supported = false,
         request_uri_parameter_supported = false,
-        acr_values_supported = new[] { "1" },
-        claims_supported = new[] { "sub", "name", "realm", "auth_time", "acr", "amr", "nonce", "sid" },
+        prompt_values_supported = AuthorisationEndpoint.Prompts,
+        acr_values_supported = AuthorisationEndpoint.Assurances,
+        claims_supported = new[] { "sub", "name", "realm", "roles", "auth_time", "acr", "amr", "nonce", "sid" },
     });
 
     public async Task<IResult> KeysAsync(HttpContext context)
@@ -55,19 +66,19 @@ internal sealed class MetadataEndpoints(SigningKeys keys, AccessTokenValidator t
     public async Task<IResult> UserInfoAsync(HttpContext context)
     {
         context.Response.Headers.CacheControl = "no-store";
-        var header = context.Request.Headers.Authorization.ToString();
-        var token = header.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase)
-            ? await tokens.ValidateAsync(header[7..].Trim(), context.RequestAborted)
-            : null;
-        if (token is null) return Refuse(context, StatusCodes.Status401Unauthorized, header.Length == 0 ? "Bearer" : "Bearer error=\"invalid_token\"");
-        if (!token.Scope.Split(' ').Contains("openid"))
-            return Refuse(context, StatusCodes.Status403Forbidden, "Bearer error=\"insufficient_scope\", scope=\"openid\"");
-        return Results.Json(new { sub = token.Subject, name = token.Name, realm = RealmNames.Of(token.Realm), roles = token.Roles });
-    }
+        var shown = await tokens.ReadAsync(context);
+        if (shown.Token is not { } token)
+        {
+            shown.Challenge(context.Response);
+            return Results.StatusCode(StatusCodes.Status401Unauthorized);
+        }
 
-    private static IResult Refuse(HttpContext context, int status, string challenge)
-    {
-        context.Response.Headers.WWWAuthenticate = challenge;
-        return Results.StatusCode(status);
+        if (!token.Scope.Split(' ').Contains("openid"))
+        {
+            context.Response.Headers.WWWAuthenticate = (shown.IsProof ? "DPoP" : "Bearer") + " error=\"insufficient_scope\", scope=\"openid\"";
+            return Results.StatusCode(StatusCodes.Status403Forbidden);
+        }
+
+        return Results.Json(new { sub = token.Subject, name = token.Name, realm = RealmNames.Of(token.Realm), roles = token.Roles });
     }
 }

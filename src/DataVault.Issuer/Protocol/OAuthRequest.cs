@@ -44,6 +44,8 @@ internal sealed class OAuthRequest
         var values = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (var (name, value) in given)
         {
+            // RFC 8707 §2: resource alone may be said several times. No address has a space in it, so several are one that nobody is registered for.
+            if (name == "resource" && value.Count > 1) return Parse(given.Where(g => g.Key != name).Append(new(name, string.Join(' ', value.ToArray()))));
             if (value.Count != 1 || value[0]!.Length > LongestValue || value[0]!.Contains('\0', StringComparison.Ordinal)) return null;
             if (value[0]!.Length > 0) values[name] = value[0]!;
         }

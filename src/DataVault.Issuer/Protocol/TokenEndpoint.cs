@@ -8,11 +8,12 @@ using Microsoft.AspNetCore.Http;
 
 namespace DataVault.Issuer.Protocol;
 
-/// <summary><c>/connect/token</c> (RFC 6749 §3.2, OpenID Connect Core 1.0 §3.1.3) and <c>/connect/revocation</c> (RFC 7009).</summary>
+/// <summary><c>/connect/token</c> (RFC 6749 §3.2, OpenID Connect Core 1.0 §3.1.3, RFC 9449 §5).</summary>
 internal sealed class TokenEndpoint(
-    ClientAuthentication authentication, Authorisations authorisations, TokenWriter writer, AccessTokenValidator validator, ISignInAudit audit,
-    IssuerOptions options)
+    ClientAuthentication authentication, Authorisations authorisations, TokenWriter writer, TokenProofs proofs, ISignInAudit audit, IssuerOptions options)
 {
+    public const string Path = "/connect/token";
+
     public async Task<IResult> HandleAsync(HttpContext context)
     {
         NoStore(context);
@@ -22,53 +23,65 @@ internal sealed class TokenEndpoint(
         if (grantType is not (GrantTypes.ClientCredentials or GrantTypes.AuthorizationCode or GrantTypes.RefreshToken))
             return Error("unsupported_grant_type");
         if (!client.Allows(grantType)) return Error("unauthorized_client");
+        if (await proofs.ReadAsync(context) is (var key, var refusal) && refusal is not null) return Error(refusal);
+        // Whoever stole its secret, or a code on its way, has not stolen its key.
+        if (client.Public.Registration.IsKeyBound && key is null) return Error("invalid_dpop_proof");
         return grantType switch
         {
-            GrantTypes.ClientCredentials => await ClientCredentialsAsync(client, context.RequestAborted),
-            GrantTypes.AuthorizationCode => await CodeAsync(request, client, context.RequestAborted),
-            _ => await RefreshAsync(request, client, context.RequestAborted),
+            GrantTypes.ClientCredentials => await ClientCredentialsAsync(request, client, key, context.RequestAborted),
+            GrantTypes.AuthorizationCode => await CodeAsync(request, client, key, context.RequestAborted),
+            _ => await RefreshAsync(request, client, key, context.RequestAborted),
         };
     }
 
-    /// <summary>Whatever the token is, the answer is the same; only the caller's own tokens end (RFC 7009 §2.2).</summary>
-    public async Task<IResult> RevokeAsync(HttpContext context)
+    private async Task<IResult> ClientCredentialsAsync(OAuthRequest request, Client client, string? key, CancellationToken cancellationToken)
     {
-        NoStore(context);
-        if (await OAuthRequest.ReadAsync(context) is not { } request) return Error("invalid_request");
-        if (await authentication.AuthenticateAsync(context, request) is not { } client) return InvalidClient(context);
-        if (request["token"] is not { } token) return Error("invalid_request");
-        await validator.RevokeAsync(token, client.Id, context.RequestAborted);
-        await authorisations.RevokeRefreshTokenAsync(token, client.Id, context.RequestAborted);
-        return Results.Ok();
-    }
-
-    private async Task<IResult> ClientCredentialsAsync(Client client, CancellationToken cancellationToken)
-    {
+        // Its own tokens say what they are for by purposes; there is no scope to ask for.
+        if (request["scope"] is not null) return Error("invalid_scope");
+        if (!client.TryFindResource(request["resource"], options.Issuer, out var resource)) return Error("invalid_target");
         await audit.RecordAsync(
             new SignInEvent(true, SignInKinds.TokenIssued, client.Id, Realm.Application, client.Name, Reason: GrantTypes.ClientCredentials),
             cancellationToken);
-        return Answer(await writer.ForApplicationAsync(client, "", cancellationToken), null, null, "");
+        var terms = new TokenTerms(resource, key);
+        return Answer(await writer.ForApplicationAsync(client, terms, cancellationToken), terms, null, null, "");
     }
 
     // A code is used up by looking at it: somebody who guesses verifiers has one guess.
-    private async Task<IResult> CodeAsync(OAuthRequest request, Client client, CancellationToken cancellationToken)
+    private async Task<IResult> CodeAsync(OAuthRequest request, Client client, string? key, CancellationToken cancellationToken)
     {
         if (request["code"] is not { } code || request["redirect_uri"] is not { } redirectUri || request["code_verifier"] is not { } verifier)
             return Error("invalid_request");
         if (await authorisations.RedeemAsync(code, client.Id, cancellationToken) is not { } redeemed) return Error("invalid_grant");
         if (redeemed.RedirectUri != redirectUri || !Pkce.Matches(redeemed.Challenge, verifier)) return Error("invalid_grant");
-        return await IssueAsync(client, redeemed.Authorisation, redeemed.Nonce, GrantTypes.AuthorizationCode, cancellationToken);
+        if (redeemed.KeyThumbprint is { } promised && promised != key) return Error("invalid_grant");
+        if (!IsResourceOf(redeemed.Authorisation, client, request)) return Error("invalid_target");
+        var authorisation = client.IsProgram && key is not null
+            ? await authorisations.BindAsync(redeemed.Authorisation, key, cancellationToken)
+            : redeemed.Authorisation;
+        return await IssueAsync(client, authorisation, redeemed.Nonce, key, GrantTypes.AuthorizationCode, cancellationToken);
     }
 
-    private async Task<IResult> RefreshAsync(OAuthRequest request, Client client, CancellationToken cancellationToken)
+    private async Task<IResult> RefreshAsync(OAuthRequest request, Client client, string? key, CancellationToken cancellationToken)
     {
         if (request["refresh_token"] is not { } token) return Error("invalid_request");
+        // Before it is used: whoever holds the token but not the key must not be able to use it up.
+        if (await authorisations.FindRefreshTokenAsync(token, client.Id, cancellationToken) is { } found)
+        {
+            if (found.Authorisation.KeyThumbprint is { } bound && bound != key) return Error("invalid_grant");
+            if (!IsResourceOf(found.Authorisation, client, request)) return Error("invalid_target");
+            if (request["scope"] is { } scope && scope.Split(' ').Except(found.Authorisation.Scope.Split(' ')).Any()) return Error("invalid_scope");
+        }
+
         if (await authorisations.UseRefreshTokenAsync(token, client.Id, cancellationToken) is not { } authorisation) return Error("invalid_grant");
-        return await IssueAsync(client, authorisation, null, GrantTypes.RefreshToken, cancellationToken);
+        return await IssueAsync(client, authorisation, null, key, GrantTypes.RefreshToken, cancellationToken);
     }
 
+    // RFC 8707 §2.2: the service of the sign-in; another one needs another sign-in.
+    private bool IsResourceOf(Authorisation authorisation, Client client, OAuthRequest request) =>
+        request["resource"] is not { } named || (client.TryFindResource(named, options.Issuer, out var resource) && resource == authorisation.Resource);
+
     private async Task<IResult> IssueAsync(
-        Client client, Authorisation authorisation, string? nonce, string grantType, CancellationToken cancellationToken)
+        Client client, Authorisation authorisation, string? nonce, string? key, string grantType, CancellationToken cancellationToken)
     {
         if (await authorisations.AccountAsync(authorisation, cancellationToken) is not { } account) return Error("invalid_grant");
         await audit.RecordAsync(
@@ -78,19 +91,20 @@ internal sealed class TokenEndpoint(
         var refreshToken = client.Allows(GrantTypes.RefreshToken)
             ? await authorisations.IssueRefreshTokenAsync(authorisation, cancellationToken)
             : null;
-        var accessToken = await writer.ForPersonAsync(account, authorisation, cancellationToken);
+        var terms = new TokenTerms(authorisation.Resource, key);
+        var accessToken = await writer.ForPersonAsync(account, authorisation, terms, cancellationToken);
         var idToken = authorisation.HasScope("openid")
             ? await writer.IdTokenAsync(account, authorisation, nonce, accessToken, cancellationToken)
             : null;
-        return Answer(accessToken, refreshToken, idToken, authorisation.Scope);
+        return Answer(accessToken, terms, refreshToken, idToken, authorisation.Scope);
     }
 
-    private IResult Answer(string accessToken, string? refreshToken, string? idToken, string scope)
+    private IResult Answer(string accessToken, TokenTerms terms, string? refreshToken, string? idToken, string scope)
     {
         var answer = new Dictionary<string, object>
         {
             ["access_token"] = accessToken,
-            ["token_type"] = "Bearer",
+            ["token_type"] = terms.Type,
             ["expires_in"] = (long)options.AccessTokenLifetime.TotalSeconds,
         };
         if (refreshToken is not null) answer["refresh_token"] = refreshToken;
@@ -99,15 +113,15 @@ internal sealed class TokenEndpoint(
         return Results.Json(answer);
     }
 
-    private static IResult InvalidClient(HttpContext context)
+    public static IResult InvalidClient(HttpContext context)
     {
         context.Response.Headers.WWWAuthenticate = "Basic realm=\"issuer\"";
         return Results.Json(new { error = "invalid_client" }, statusCode: StatusCodes.Status401Unauthorized);
     }
 
-    private static IResult Error(string error) => Results.Json(new { error }, statusCode: StatusCodes.Status400BadRequest);
+    public static IResult Error(string error) => Results.Json(new { error }, statusCode: StatusCodes.Status400BadRequest);
 
-    private static void NoStore(HttpContext context) => context.Response.Headers.CacheControl = "no-store";
+    public static void NoStore(HttpContext context) => context.Response.Headers.CacheControl = "no-store";
 }
 
 /// <summary>Proof key for code exchange (RFC 7636), S256 only.</summary>

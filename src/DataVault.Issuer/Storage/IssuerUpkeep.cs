@@ -16,6 +16,7 @@ internal sealed class IssuerUpkeep(IssuerDatabase database, TimeProvider clock, 
         "DELETE FROM issuer.authorisation WHERE expires_at < $1",
         "DELETE FROM issuer.revocation WHERE until < $1",
         "DELETE FROM issuer.sign_in_attempt WHERE until < $1",
+        "DELETE FROM issuer.used_assertion WHERE until < $1",
         "DELETE FROM issuer.signing_key WHERE expires_at < $1",
     ];
 

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.Json;
 using DataVault.Issuer.Keys;
 using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
@@ -54,11 +55,14 @@ public sealed class AccessTokenValidator : IAccessTokenValidator
         return await VerifyAsync(token, parameters, cancellationToken);
     }
 
-    /// <summary>Ends an access token before its time, if it is this client's.</summary>
-    internal async Task RevokeAsync(string token, string clientId, CancellationToken cancellationToken)
+    /// <summary>An access token of this issuer for whichever service, if it is good now. The API takes only those for itself: <see cref="ValidateAsync"/>.</summary>
+    internal async Task<ValidatedToken?> LookAsync(string token, CancellationToken cancellationToken)
     {
-        if (await ValidateAsync(token, cancellationToken) is { } validated && validated.ClientId == clientId)
-            await revocations.RevokeAsync(Revocations.OfToken(validated.TokenId), cancellationToken);
+        if (token.Length > LongestToken) return null;
+        var parameters = Parameters(TokenType);
+        parameters.ValidateAudience = false;
+        if (await VerifyAsync(token, parameters, cancellationToken) is not { } verified || Read(verified) is not { } read) return null;
+        return await revocations.IsRevokedAsync(read, cancellationToken) ? null : read;
     }
 
     private async ValueTask<ValidatedToken?> VerifyAsync(string token, CancellationToken cancellationToken)
@@ -80,8 +84,10 @@ public sealed class AccessTokenValidator : IAccessTokenValidator
         return result.IsValid ? (JsonWebToken)result.SecurityToken : null;
     }
 
-    private static JsonWebToken? Parse(string token)
+    /// <summary>Unverified; null when it is no token, or too long to look at.</summary>
+    internal static JsonWebToken? Parse(string token)
     {
+        if (token.Length > LongestToken) return null;
         try
         {
             return new JsonWebToken(token);
@@ -100,10 +106,10 @@ public sealed class AccessTokenValidator : IAccessTokenValidator
         RequireSignedTokens = true,
         RequireExpirationTime = true,
         TryAllIssuerSigningKeys = false,
-        LifetimeValidator = (notBefore, expires, _, _) => IsAlive(notBefore, expires),
+        LifetimeValidator = (notBefore, expires, _, _) => IsAlive(notBefore, expires, clock),
     };
 
-    private bool IsAlive(DateTime? notBefore, DateTime? expires)
+    internal static bool IsAlive(DateTime? notBefore, DateTime? expires, TimeProvider clock)
     {
         var now = clock.GetUtcNow().UtcDateTime;
         return expires is { } end && end + ClockSkew > now && (notBefore is not { } start || start - ClockSkew <= now);
@@ -116,13 +122,26 @@ public sealed class AccessTokenValidator : IAccessTokenValidator
         var customer = Guid.TryParseExact(Text(token, "subject"), "D", out var id) ? id : (Guid?)null;
         if ((realm == Realm.Customer) != customer.HasValue) return null;
         if (!int.TryParse(Text(token, "acr"), NumberStyles.None, CultureInfo.InvariantCulture, out var assurance)) return null;
+        if (!TryReadKey(token, out var thumbprint)) return null;
         return new ValidatedToken(
             subject, client, realm, Text(token, "name") ?? client, List(token, "roles"), List(token, "purposes"), customer, assurance,
             token.TryGetPayloadValue<long>("auth_time", out var at) ? DateTimeOffset.FromUnixTimeSeconds(at) : null,
             new DateTimeOffset(token.ValidTo, TimeSpan.Zero), token.Id, Text(token, "scope") ?? "")
         {
             Authorisation = Guid.TryParseExact(Text(token, "authorisation"), "N", out var authorisation) ? authorisation : null,
+            KeyThumbprint = thumbprint,
+            Audience = token.Audiences.FirstOrDefault() ?? "",
         };
+    }
+
+    // A binding that is not understood must not be taken for none.
+    private static bool TryReadKey(JsonWebToken token, out string? thumbprint)
+    {
+        thumbprint = null;
+        if (!token.TryGetPayloadValue<JsonElement>("cnf", out var confirmation)) return true;
+        if (confirmation.ValueKind != JsonValueKind.Object || !confirmation.TryGetProperty("jkt", out var held) || held.ValueKind != JsonValueKind.String) return false;
+        thumbprint = held.GetString();
+        return thumbprint is { Length: > 0 };
     }
 
     private static string? Text(JsonWebToken token, string claim) => token.TryGetPayloadValue<string>(claim, out var text) ? text : null;

@@ -20,24 +20,28 @@ internal sealed class TokenWriter(SigningKeys keys, IssuerOptions options, TimeP
 {
     private readonly JsonWebTokenHandler handler = new() { SetDefaultTimesOnTokenCreation = false };
 
-    public Task<string> ForApplicationAsync(Client client, string scope, CancellationToken cancellationToken)
+    /// <param name="client">Who gets it.</param>
+    /// <param name="terms">For what, and in whose hands.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public Task<string> ForApplicationAsync(Client client, TokenTerms terms, CancellationToken cancellationToken)
     {
-        var claims = Claims(client.Id, client.Id, Realm.Application, client.Name, 1, scope);
+        var claims = Claims(client.Id, client.Id, Realm.Application, client.Name, 1, "");
         claims["roles"] = client.Public.Registration.Roles.ToArray();
         claims["purposes"] = client.Public.Registration.Purposes.ToArray();
-        return AccessTokenAsync(claims, cancellationToken);
+        return AccessTokenAsync(claims, terms, cancellationToken);
     }
 
-    public Task<string> ForPersonAsync(AccountFacts account, Authorisation authorisation, CancellationToken cancellationToken)
+    public Task<string> ForPersonAsync(AccountFacts account, Authorisation authorisation, TokenTerms terms, CancellationToken cancellationToken)
     {
         var claims = Claims(
             account.Id.ToString("D"), authorisation.ClientId, account.Realm, account.DisplayName, authorisation.Assurance, authorisation.Scope);
         claims["roles"] = account.Roles;
         claims["purposes"] = options.PurposesOf(account.Roles).ToArray();
         claims["auth_time"] = authorisation.AuthTime.ToUnixTimeSeconds();
+        claims["amr"] = authorisation.Amr;
         claims["authorisation"] = authorisation.Id.ToString("N");
         if (account.SubjectId is { } subject) claims["subject"] = subject.ToString("D");
-        return AccessTokenAsync(claims, cancellationToken);
+        return AccessTokenAsync(claims, terms, cancellationToken);
     }
 
     public async Task<string> IdTokenAsync(
@@ -48,7 +52,7 @@ internal sealed class TokenWriter(SigningKeys keys, IssuerOptions options, TimeP
             ["sub"] = account.Id.ToString("D"),
             ["auth_time"] = authorisation.AuthTime.ToUnixTimeSeconds(),
             ["acr"] = authorisation.Assurance.ToString(CultureInfo.InvariantCulture),
-            ["amr"] = new[] { "pwd" },
+            ["amr"] = authorisation.Amr,
             ["sid"] = authorisation.SessionId.ToString("N"),
             ["realm"] = RealmNames.Of(account.Realm),
             ["name"] = account.DisplayName,
@@ -75,8 +79,11 @@ internal sealed class TokenWriter(SigningKeys keys, IssuerOptions options, TimeP
         return claims;
     }
 
-    private Task<string> AccessTokenAsync(Dictionary<string, object> claims, CancellationToken cancellationToken) =>
-        WriteAsync(AccessTokenValidator.TokenType, IssuerOptions.Audience, claims, cancellationToken);
+    private Task<string> AccessTokenAsync(Dictionary<string, object> claims, TokenTerms terms, CancellationToken cancellationToken)
+    {
+        if (terms.KeyThumbprint is { } thumbprint) claims["cnf"] = new Dictionary<string, object> { ["jkt"] = thumbprint };
+        return WriteAsync(AccessTokenValidator.TokenType, terms.Resource ?? IssuerOptions.Audience, claims, cancellationToken);
+    }
 
     private async Task<string> WriteAsync(string type, string audience, Dictionary<string, object> claims, CancellationToken cancellationToken)
     {
@@ -96,4 +103,12 @@ internal sealed class TokenWriter(SigningKeys keys, IssuerOptions options, TimeP
     // OpenID Connect Core 1.0 §3.1.3.6: left half of the hash of the token's ASCII form.
     private static string AccessTokenHash(string accessToken) =>
         Base64Url.EncodeToString(SHA256.HashData(Encoding.ASCII.GetBytes(accessToken)).AsSpan(0, 16));
+}
+
+/// <summary>What an access token is for, and in whose hands.</summary>
+/// <param name="Resource">A service other than the vault (RFC 8707); null for the vault.</param>
+/// <param name="KeyThumbprint">The key that it is bound to (RFC 9449); null for whoever holds it.</param>
+internal readonly record struct TokenTerms(string? Resource, string? KeyThumbprint)
+{
+    public string Type => KeyThumbprint is null ? "Bearer" : "DPoP";
 }

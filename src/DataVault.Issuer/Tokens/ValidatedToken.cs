@@ -17,6 +17,11 @@ public sealed record ValidatedToken(
     string Subject, string ClientId, Realm Realm, string Name, IReadOnlyList<string> Roles, IReadOnlyList<string> Purposes, Guid? Customer,
     int Assurance, DateTimeOffset? AuthenticatedAt, DateTimeOffset ExpiresAt, string TokenId, string Scope)
 {
+    /// <summary><c>cnf.jkt</c> (RFC 9449): the key without whose proof the token is worth nothing; null for a bearer token.</summary>
+    public string? KeyThumbprint { get; init; }
+
+    internal string Audience { get; init; } = IssuerOptions.Audience;
+
     internal Guid? Authorisation { get; init; }
 }
 

@@ -24,6 +24,7 @@ internal sealed record AccessRule(IReadOnlyList<RecipientKind> Kinds, string? Ca
 internal static class Caller
 {
     private static readonly object Key = new();
+    private static readonly object ShownKey = new();
 
     public static Recipient Of(HttpContext context) => Find(context) ?? throw new ProblemException("unauthenticated");
 
@@ -31,26 +32,27 @@ internal static class Caller
 
     public static ValidatedToken? TokenOf(HttpContext context) => context.Features.Get<ValidatedToken>();
 
+    /// <summary>Tells a refused call what to show (RFC 6750 §3, RFC 9449 §7.1).</summary>
+    public static void Challenge(HttpContext context) =>
+        (context.Items.TryGetValue(ShownKey, out var shown) ? (Presented)shown! : default).Challenge(context.Response);
+
     /// <summary>Turns an access token into a <see cref="Recipient"/>. It refuses nothing: <see cref="Authorisation"/> does.</summary>
     public static async Task RecogniseAsync(HttpContext context, RequestDelegate next)
     {
-        if (Authorisation.IsGuarded(context) && TokenIn(context.Request) is { } text
-            && await context.RequestServices.GetRequiredService<IAccessTokenValidator>().ValidateAsync(text, context.RequestAborted) is { } token)
+        if (Authorisation.IsGuarded(context))
         {
-            context.Items[Key] = ToRecipient(token);
-            context.Features.Set(token);
+            var shown = await context.RequestServices.GetRequiredService<PresentedTokens>().ReadAsync(context);
+            if (shown.Token is { } token)
+            {
+                context.Items[Key] = ToRecipient(token);
+                context.Features.Set(token);
+            }
+            else
+            {
+                context.Items[ShownKey] = shown;
+            }
         }
         await next(context);
-    }
-
-    // SPEC rfc6750 §2.1; tokens in a query or a form are not taken.
-    private static string? TokenIn(HttpRequest request)
-    {
-        const int longest = 8 * 1024;
-        var header = request.Headers.Authorization;
-        return header.Count == 1 && header[0] is { Length: < longest } text && text.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase)
-            ? text["Bearer ".Length..].Trim()
-            : null;
     }
 
     private static Recipient ToRecipient(ValidatedToken token)

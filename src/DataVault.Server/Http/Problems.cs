@@ -91,7 +91,7 @@ internal static class Problems
         response.StatusCode = status;
         response.Headers.CacheControl = "no-store";
         if (status == 401)
-            response.Headers.WWWAuthenticate = "Bearer realm=\"datavault\"";
+            Caller.Challenge(context);
         if (status is 429 or 503)
             response.Headers.RetryAfter = Math.Max(1, (int)Math.Ceiling((retryAfter ?? DefaultRetry).TotalSeconds)).ToString(CultureInfo.InvariantCulture);
         response.ContentType = ContentType;
