@@ -63,7 +63,11 @@ internal sealed class Authorisations(
         var hash = BearerValue.Hash(code);
         var made = new Authorisation(
             Uuid.Version7(clock, secrets.Random), request.ClientId, session.Account.Id, session.Id, session.Account.SecurityStamp, request.Scope, session.Assurance,
-            session.AuthTime, session.ExpiresAt) { Amr = session.Amr, Resource = request.Resource };
+            session.AuthTime, session.ExpiresAt)
+        {
+            Amr = session.Amr,
+            Resource = request.Resource,
+        };
         await database.ExecuteAsync(
             """
             WITH z AS (
