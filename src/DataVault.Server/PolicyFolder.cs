@@ -41,7 +41,7 @@ internal sealed class PolicyFolder
     /// What a serving process begins with: of a vault that keeps versions the one in force, whatever the folder holds, so that a broken folder stops no start; of one
     /// that keeps none yet, the folder's.
     /// </summary>
-    public async Task<PolicySet> BeginningAsync(string vault, CancellationToken stop) => await PolicyActivations.InForceAsync(vault, stop) ?? Required();
+    public async Task<PolicySet> BeginningAsync(string vault, CancellationToken stop) => await PolicyActivations.NamedAsync(vault, stop) ?? Required();
 
     /// <summary>Proposes the folder, once the vault serves. One that was in force before and is not any more is left where it is: a restart takes nothing back.</summary>
     public async Task ProposeAsync(PolicyActivations activations, Action<string> print, CancellationToken stop)
@@ -54,7 +54,7 @@ internal sealed class PolicyFolder
 
         if (Policy is not null && await activations.IsKnownAsync(Policy.Version, stop))
         {
-            var newest = (await activations.ListAsync(1, null, stop)).Items[0].Version;
+            var newest = activations.InForce;
             if (newest != Policy.Version) print($"{name} holds the policy {Policy.Version}, which was in force before; in force stays {newest}.");
             return;
         }

@@ -81,10 +81,16 @@ internal static class StoreModule
             p.GetRequiredService<VaultDatabase>(), run => new LogCheck(run, p.GetRequiredService<LogMirror>(), p.GetRequiredService<SignerKeys>()),
             run => new KeyCheck(run, p.GetRequiredService<KeysDatabase>(), p.GetRequiredService<VaultKeyring>(), p.GetRequiredService<TombstoneJournal>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<IndexKeys>()),
             run => new RowCheck(
-                run, p.GetRequiredService<PackageFolder>(), p.GetRequiredService<VaultDatabase>(), new HoldCheck(run, p.GetRequiredService<KeyRegistry>()), p.GetRequiredService<RequestStore>()),
+                run, p.GetRequiredService<PackageFolder>(), p.GetRequiredService<VaultDatabase>(), ToldChecks(p, run), p.GetRequiredService<RequestStore>()),
             run => new PeopleCheck(run, p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<RecordCipher>(), p.GetRequiredService<ActivePolicy>(), p.GetRequiredService<SecondLook>()),
             run => new RecordsCheck(run, p.GetRequiredService<RecordsManifests>(), p.GetRequiredService<AuditReader>(), p.GetRequiredService<LogMirror>(), p.GetRequiredService<VaultOptions>(), p.GetRequiredService<SecondLook>())));
     }
+
+    private static IReadOnlyList<IToldCheck> ToldChecks(IServiceProvider p, CheckRun run) =>
+    [
+        new HoldCheck(run, p.GetRequiredService<KeyRegistry>()),
+        new PolicyCheck(run, p.GetRequiredService<PolicyProof>(), p.GetRequiredService<PolicyStore>(), p.GetRequiredService<PolicyMemory>()),
+    ];
 
     private static void AddFeed(IServiceCollection services)
     {

@@ -44,18 +44,20 @@ public static class VaultModule
         services.AddSingleton<PolicyStore>();
         services.AddSingleton<PolicyProcesses>();
         services.AddSingleton<PolicyScrutiny>();
+        services.AddSingleton<PolicyProof>();
+        services.AddSingleton<PolicyMemory>();
+        services.AddSingleton<PolicyPast>();
         services.AddSingleton<PolicyBeginning>();
-        services.AddHostedService(p => p.GetRequiredService<PolicyBeginning>());
         services.AddSingleton<PolicyAftermath>();
         services.AddSingleton<WatchTools>();
         services.AddSingleton<PolicyWatch>();
-        services.AddHostedService(p => p.GetRequiredService<PolicyWatch>());
         services.AddSingleton(p => new PolicyReplay(
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<AuditReader>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<PolicyStore>(), p.GetRequiredService<ActivePolicy>(),
             p.GetRequiredService<TimeProvider>()));
         services.AddSingleton(p => new PolicyActivations(
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<ActivePolicy>(), p.GetRequiredService<PolicyStore>(), p.GetRequiredService<PolicyScrutiny>(),
-            new ActivationTools(p.GetRequiredService<PolicyWatch>(), p.GetRequiredService<PolicyProcesses>(), p.GetRequiredService<VaultClock>(), options.ProvideDomains)));
+            new ActivationTools(
+                p.GetRequiredService<PolicyWatch>(), p.GetRequiredService<PolicyProcesses>(), p.GetRequiredService<PolicyMemory>(), p.GetRequiredService<VaultClock>(), options.ProvideDomains)));
     }
 
     private static void AddKeys(IServiceCollection services, VaultOptions options)
@@ -78,6 +80,8 @@ public static class VaultModule
         services.AddSingleton<RestoreGates>();
         services.AddSingleton<VaultStartup>();
         services.AddHostedService(p => p.GetRequiredService<VaultStartup>());
+        services.AddHostedService(p => p.GetRequiredService<PolicyBeginning>());
+        services.AddHostedService(p => p.GetRequiredService<PolicyWatch>());
         services.AddSingleton<NewestVersions>();
         services.AddSingleton<RestoredVersions>();
         services.AddHostedService(p => p.GetRequiredService<RestoredVersions>());

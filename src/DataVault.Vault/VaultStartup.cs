@@ -9,7 +9,7 @@ using Npgsql;
 namespace DataVault.Vault;
 
 /// <summary>First of the vault's services: checks logins and servers, opens the keys, brings the log to where it was, passes the restore gate. Nothing is served before.</summary>
-internal sealed class VaultStartup(VaultDatabase vault, KeysDatabase keys, VaultOptions options, ActivePolicy policy, LogContinuity continuity, RestoreGates gates) : IHostedService
+internal sealed class VaultStartup(VaultDatabase vault, KeysDatabase keys, VaultOptions options, PolicyBeginning beginning, LogContinuity continuity, RestoreGates gates) : IHostedService
 {
     public async Task StartAsync(CancellationToken cancellationToken)
     {
@@ -22,8 +22,9 @@ internal sealed class VaultStartup(VaultDatabase vault, KeysDatabase keys, Vault
             }
         }
 
+        var policy = await beginning.BeginAsync(cancellationToken);
         await continuity.EnsureAsync(gates.EnsureInJournalAsync, cancellationToken);
-        await gates.PassAsync(policy.Current.Analytics, await continuity.DestroyedEpochAsync(cancellationToken), cancellationToken);
+        await gates.PassAsync(policy.Analytics, await continuity.DestroyedEpochAsync(cancellationToken), cancellationToken);
         new UntriedRestores(options.Home).Tried();
     }
 

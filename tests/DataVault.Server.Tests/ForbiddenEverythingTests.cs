@@ -41,6 +41,7 @@ public sealed class ForbiddenEverythingTests
 
         // No policy that forbids everything passes the lint: only a vault that has none in force yet takes it.
         await process.DatabaseAsync("vault", "DELETE FROM vault.policy_activation");
+        await process.DatabaseAsync("keys", "DELETE FROM keys.policy_memory");
         await process.StopAsync();
         await File.WriteAllTextAsync(Path.Combine(policies, "access", "zz-nothing.yaml"), Forbid);
         await process.RestartAsync();

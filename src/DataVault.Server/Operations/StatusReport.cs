@@ -36,6 +36,8 @@ internal sealed class StatusReport(
         parts["outbox"] = Describe(backlog.Outbox);
         parts["holds"] = Describe(backlog);
         parts["requests"] = backlog.ForgedRequests == 0 ? Health.Good : string.Create(CultureInfo.InvariantCulture, $"{backlog.ForgedRequests} not written by the vault");
+        if (policy.IsDisputed)
+            parts["policy"] = "named otherwise by the database";
         var oversight = await sources.Alerts.LookAsync(cancellation);
         parts["alerts"] = oversight.OpenAlerts == 0 ? Health.Good : string.Create(CultureInfo.InvariantCulture, $"{oversight.OpenAlerts} not acknowledged");
         parts["reviews"] = oversight.OverdueReviews == 0 ? Health.Good : string.Create(CultureInfo.InvariantCulture, $"{oversight.OverdueReviews} overdue, {oversight.OpenReviews} open");

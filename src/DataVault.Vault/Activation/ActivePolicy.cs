@@ -28,6 +28,9 @@ public sealed class ActivePolicy
     /// <summary>The version in force cannot be loaded by this process, which decides nothing until it can.</summary>
     public bool IsRefusing { get; internal set; }
 
+    /// <summary>The database names other activations than this vault wrote last; they are not followed.</summary>
+    public bool IsDisputed { get; internal set; }
+
     /// <summary>From here to the disposal, in everything that is awaited or begun in between, <see cref="Current"/> stays the same.</summary>
     public IDisposable Take()
     {

@@ -46,15 +46,20 @@ public sealed class PolicyActivations
     internal PolicyActivations(VaultDatabase database, AuditLog log, ActivePolicy active, PolicyStore store, PolicyScrutiny scrutiny, ActivationTools tools) =>
         (this.database, this.log, this.active, this.store, this.scrutiny, this.tools) = (database, log, active, store, scrutiny, tools);
 
-    /// <summary>The version in force of a vault that nobody serves yet; null when it keeps none.</summary>
-    /// <exception cref="VaultStartException">This program cannot load it.</exception>
-    public static async Task<PolicySet?> InForceAsync(string connectionString, CancellationToken ct)
+    /// <summary>
+    /// The newest version that a vault names which nobody serves yet; null when it keeps none. Before keys are opened nobody knows who named it: the start looks again.
+    /// </summary>
+    /// <exception cref="VaultStartException">This program cannot load any that it names.</exception>
+    public static async Task<PolicySet?> NamedAsync(string connectionString, CancellationToken ct)
     {
         await using var database = new VaultDatabase(connectionString);
-        var store = new PolicyStore(database);
         try
         {
-            return await store.InForceAsync(ct) is { } inForce ? await PolicyBeginning.LoadAsync(store, inForce, ct) : null;
+            return await PolicyStore.NamedAsync(database, ct);
+        }
+        catch (PolicyException e)
+        {
+            throw new VaultStartException($"The policy in force cannot be loaded from the database: {string.Join("; ", e.Problems)}");
         }
         catch (PostgresException e) when (e.SqlState is PostgresErrorCodes.UndefinedTable or PostgresErrorCodes.InvalidSchemaName or PostgresErrorCodes.InvalidCatalogName or PostgresErrorCodes.InvalidAuthorizationSpecification)
         {
@@ -88,7 +93,8 @@ public sealed class PolicyActivations
             return outcome;
         }
 
-        if (verdict.Policy!.Version == now.Version && await store.InForceAsync(ct) is not null) return outcome;
+        // The same again is an activation where the database does not say that it is in force: so somebody puts right what was written into it.
+        if (verdict.Policy!.Version == now.Version && await store.StandingAsync(ct) is { Foreign: [], InForce: { } inForce } && inForce.Sequence == tools.Watch.Sequence) return outcome;
         var activation = await CommitAsync(recipient, verdict, proposal.Files, now, requestId);
         await tools.Watch.LookAsync(CancellationToken.None);
         return outcome with { Activation = activation, Processes = await tools.Processes.FollowedAsync(activation.Sequence, ct) };
@@ -101,16 +107,22 @@ public sealed class PolicyActivations
     /// <returns>False when the vault knows its versions already.</returns>
     public async Task<bool> AdoptAsync(IReadOnlyDictionary<string, string> files, CancellationToken ct)
     {
+        if (tools.Watch.Sequence > 0 || await tools.Memory.RecallAsync(ct) is not null) return false;
         var adopted = await database.RunAsync(async (connection, transaction) =>
         {
-            if (await PolicyStore.LockInForceAsync(connection, transaction, ct) is not null) return false;
+            var standing = await store.LockAsync(connection, transaction, ct);
+            if (standing.InForce is not null) return false;
+            await PolicyStore.RemoveAsync(connection, transaction, standing.Foreign, ct);
             await PolicyStore.FileAsync(connection, transaction, active.Newest, files, tools.Clock.Now, ct);
-            await PolicyStore.ActivateAsync(connection, transaction, new PolicyActivation(1, active.Newest.Version, tools.Clock.Now, LogWorker.Keeper.Id, null), ct);
+            await store.ActivateAsync(connection, transaction, new PolicyActivation(1, active.Newest.Version, tools.Clock.Now, LogWorker.Keeper.Id, null), ct);
             return true;
         }, ct);
         await tools.Watch.LookAsync(ct);
         return adopted;
     }
+
+    /// <summary>The version that this process serves by.</summary>
+    public string InForce => active.Newest.Version;
 
     /// <summary>Whether the version was ever in force.</summary>
     public async Task<bool> IsKnownAsync(string version, CancellationToken ct) => (await store.OfVersionAsync(version, ct)).Count > 0;
@@ -153,22 +165,23 @@ public sealed class PolicyActivations
     {
         var next = verdict.Policy!;
         // SPEC log-entry §8: what was retired stands in the items, what was acknowledged in the rules.
-        var entry = log.Entry(EntryType.PolicyChange, recipient, default, "", EntryResult.Ok, [.. verdict.Retired.Select(AuditLog.ItemCode)], requestId) with
-        {
-            Policy = next.VersionBytes,
-            Rules = ["replaces:" + now.Version, .. verdict.Acknowledged.Select(change => change.Mark)],
-        };
+        var entry = log.Entry(EntryType.PolicyChange, recipient, default, "", EntryResult.Ok, [.. verdict.Retired.Select(AuditLog.ItemCode)], requestId) with { Policy = next.VersionBytes };
+        string[] rules = [PolicyPast.ReplacesRule + now.Version, .. verdict.Acknowledged.Select(change => change.Mark)];
+        var served = tools.Watch.Sequence;
+        if ((await tools.Memory.RecallAsync(CancellationToken.None))?.Sequence > served) throw VaultException.InvalidState("Another version was activated meanwhile.");
         // INVARIANT: not cancelled half-way: whether it is in force must be known to whoever asked.
         return await database.RunAsync(async (connection, transaction) =>
         {
-            var before = await PolicyStore.LockInForceAsync(connection, transaction, CancellationToken.None);
-            if (before is not null && before.Version != now.Version) throw VaultException.InvalidState("Another version was activated meanwhile.");
+            var standing = await store.LockAsync(connection, transaction, CancellationToken.None);
+            if (standing.InForce?.Sequence > served) throw VaultException.InvalidState("Another version was activated meanwhile.");
+            if (standing.Foreign.Count > 0) await PolicyStore.RemoveAsync(connection, transaction, standing.Foreign, CancellationToken.None);
             if (FeedsOtherwise(now, next)) await FeedQueue.EnqueueAllAsync(connection, transaction);
             await PolicyStore.FileAsync(connection, transaction, next, files, tools.Clock.Now, CancellationToken.None);
             // The log's head is taken last but for the one row that names the entry.
-            var index = await log.AppendWithinAsync(connection, transaction, [entry], CancellationToken.None);
-            var activation = new PolicyActivation((before?.Sequence ?? 0) + 1, next.Version, tools.Clock.Now, ActorName.Of([], recipient).Name, index);
-            await PolicyStore.ActivateAsync(connection, transaction, activation, CancellationToken.None);
+            var told = entry with { Rules = standing.Foreign.Count > 0 ? [.. rules, $"removed:{standing.Foreign.Count}"] : rules };
+            var index = await log.AppendWithinAsync(connection, transaction, [told], CancellationToken.None);
+            var activation = new PolicyActivation(served + 1, next.Version, tools.Clock.Now, ActorName.Of([], recipient).Name, index) { Replaces = served > 0 ? served : null };
+            await store.ActivateAsync(connection, transaction, activation, CancellationToken.None);
             return activation;
         }, CancellationToken.None);
     }
@@ -221,4 +234,4 @@ public sealed class PolicyActivations
 }
 
 /// <summary>What activations work with beside the versions.</summary>
-internal sealed record ActivationTools(PolicyWatch Watch, PolicyProcesses Processes, VaultClock Clock, DomainProvision? Provision);
+internal sealed record ActivationTools(PolicyWatch Watch, PolicyProcesses Processes, PolicyMemory Memory, VaultClock Clock, DomainProvision? Provision);

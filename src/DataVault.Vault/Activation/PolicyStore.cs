@@ -8,52 +8,66 @@ namespace DataVault.Vault;
 /// <param name="Version">32 hex digits.</param>
 /// <param name="By">Application, process or roles that activated it.</param>
 /// <param name="LogIndex">The entry that says so; null for the version that a vault had before it kept versions.</param>
-public sealed record PolicyActivation(long Sequence, string Version, DateTimeOffset At, string By, long? LogIndex);
+public sealed record PolicyActivation(long Sequence, string Version, DateTimeOffset At, string By, long? LogIndex)
+{
+    /// <summary>The activation before it; null of the first.</summary>
+    internal long? Replaces { get; init; }
+
+    /// <summary>What only this vault writes (<see cref="PolicyProof"/>).</summary>
+    internal byte[]? Seal { get; init; }
+}
 
 /// <summary>
-/// The versions in the database. INVARIANT: what is loaded from here has the version that it is filed under, since that is the hash of its content: whoever
-/// changes the files here changes no decision, but makes the vault refuse to serve.
+/// The versions in the database. INVARIANT: what is loaded from here has the version that it is filed under, since that is the hash of its content; and an
+/// activation counts when its seal says that this vault wrote it: whoever changes files or activations here changes no decision.
 /// </summary>
-internal sealed class PolicyStore(VaultDatabase database)
+internal sealed class PolicyStore(VaultDatabase database, PolicyProof proof)
 {
     /// <summary>Of all processes one activates at a time.</summary>
     public const long LockKey = 0x4441_5641_504F;
 
     public const string Channel = "policy_activated";
 
-    private const string Newest = "select sequence, version, at, actor, log_index from vault.policy_activation order by sequence desc limit 1";
+    internal const string Columns = "sequence, version, at, actor, log_index, replaces, seal";
 
-    /// <summary>Null in a vault that has activated none yet.</summary>
-    public async Task<PolicyActivation?> InForceAsync(CancellationToken ct)
+    private const string All = $"select {Columns} from vault.policy_activation order by sequence desc";
+
+    /// <summary>The newest that this vault activated; null when there is none.</summary>
+    public async Task<PolicyActivation?> InForceAsync(CancellationToken ct) => (await StandingAsync(ct)).InForce;
+
+    /// <summary>One row, as long as nobody else wrote any.</summary>
+    public async Task<PolicyStanding> StandingAsync(CancellationToken ct)
     {
-        await using var command = database.Source.CreateCommand(Newest);
-        return (await Rows.ReadAsync(command, Read, ct)).FirstOrDefault();
+        await using var newest = database.Source.CreateCommand(All + " limit 1");
+        var first = await Rows.ReadAsync(newest, Read, ct);
+        if (first.Count == 0 || proof.Matches(first[0])) return new PolicyStanding(first.FirstOrDefault(), []);
+        await using var all = database.Source.CreateCommand(All);
+        return proof.StandingOf(await Rows.ReadAsync(all, Read, ct));
     }
 
-    public static async Task<PolicyActivation?> LockInForceAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, CancellationToken ct)
+    /// <summary>The same of all rows, which nobody adds to before the transaction ends.</summary>
+    public async Task<PolicyStanding> LockAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, CancellationToken ct)
     {
         await using var held = new NpgsqlCommand("select pg_advisory_xact_lock($1)", connection, transaction) { Parameters = { new() { Value = LockKey } } };
         await held.ExecuteNonQueryAsync(ct);
-        await using var command = new NpgsqlCommand(Newest, connection, transaction);
-        return (await Rows.ReadAsync(command, Read, ct)).FirstOrDefault();
+        await using var command = new NpgsqlCommand(All, connection, transaction);
+        return proof.StandingOf(await Rows.ReadAsync(command, Read, ct));
     }
 
-    /// <summary>Newest first.</summary>
+    /// <summary>Newest first; what others wrote is left out.</summary>
     public async Task<List<PolicyActivation>> ListAsync(long before, int limit, CancellationToken ct)
     {
-        await using var command = database.Source.CreateCommand(
-            "select sequence, version, at, actor, log_index from vault.policy_activation where sequence < $1 order by sequence desc limit $2");
+        await using var command = database.Source.CreateCommand($"select {Columns} from vault.policy_activation where sequence < $1 order by sequence desc");
         command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = before });
-        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = limit });
-        return await Rows.ReadAsync(command, Read, ct);
+        return [.. (await Rows.ReadAsync(command, Read, ct)).Where(proof.Matches).Take(limit)];
     }
 
+    /// <inheritdoc cref="ListAsync"/>
     public async Task<List<PolicyActivation>> OfVersionAsync(string version, CancellationToken ct)
     {
-        await using var command = database.Source.CreateCommand(
-            "select sequence, version, at, actor, log_index from vault.policy_activation where version = $1 order by sequence desc");
+        await using var command = database.Source.CreateCommand($"select {Columns} from vault.policy_activation where version = $1 order by sequence desc");
         command.Parameters.Add(new NpgsqlParameter<byte[]> { TypedValue = Convert.FromHexString(version) });
-        return await Rows.ReadAsync(command, Read, ct);
+        return [.. (await Rows.ReadAsync(command, Read, ct)).Where(proof.Matches)];
     }
 
     /// <summary>Every version that was ever in force and when it came, oldest first: what an entry of the log was decided by.</summary>
@@ -63,8 +77,34 @@ internal sealed class PolicyStore(VaultDatabase database)
         return await Rows.ReadAsync(command, row => Convert.ToHexStringLower(row.GetFieldValue<byte[]>(0)), ct);
     }
 
+    /// <summary>
+    /// The newest version that the rows name and that loads, whoever wrote them: for what has to be known before there are keys to tell. Whoever begins with it looks
+    /// again before anything is decided (<see cref="PolicyBeginning"/>).
+    /// </summary>
+    /// <exception cref="PolicyException">Of those that they name, none loads.</exception>
+    public static async Task<PolicySet?> NamedAsync(VaultDatabase database, CancellationToken ct)
+    {
+        await using var command = database.Source.CreateCommand("select version from vault.policy_activation group by version order by max(sequence) desc");
+        PolicyException? first = null;
+        foreach (var version in await Rows.ReadAsync(command, row => Convert.ToHexStringLower(row.GetFieldValue<byte[]>(0)), ct))
+        {
+            try
+            {
+                if (await LoadAsync(database, version, ct) is { } policy) return policy;
+            }
+            catch (PolicyException e)
+            {
+                first ??= e;
+            }
+        }
+
+        return first is null ? null : throw first;
+    }
+
     /// <summary>Null when there is none.</summary>
-    public async Task<Dictionary<string, string>?> FilesAsync(string version, CancellationToken ct)
+    public Task<Dictionary<string, string>?> FilesAsync(string version, CancellationToken ct) => FilesAsync(database, version, ct);
+
+    private static async Task<Dictionary<string, string>?> FilesAsync(VaultDatabase database, string version, CancellationToken ct)
     {
         await using var command = database.Source.CreateCommand("select files from vault.policy_version where version = $1");
         command.Parameters.Add(new NpgsqlParameter<byte[]> { TypedValue = Convert.FromHexString(version) });
@@ -72,9 +112,11 @@ internal sealed class PolicyStore(VaultDatabase database)
     }
 
     /// <exception cref="PolicyException">This program does not understand it, or it is not what was stored.</exception>
-    public async Task<PolicySet?> LoadAsync(string version, CancellationToken ct)
+    public Task<PolicySet?> LoadAsync(string version, CancellationToken ct) => LoadAsync(database, version, ct);
+
+    private static async Task<PolicySet?> LoadAsync(VaultDatabase database, string version, CancellationToken ct)
     {
-        if (await FilesAsync(version, ct) is not { } files) return null;
+        if (await FilesAsync(database, version, ct) is not { } files) return null;
         var policy = PolicySet.Load(files);
         if (policy.Version != version) throw new PolicyException([new PolicyProblem("", 0, "The files in the database are not those of the version they are filed under.")]);
         return policy;
@@ -112,19 +154,47 @@ internal sealed class PolicyStore(VaultDatabase database)
         await batch.ExecuteNonQueryAsync(ct);
     }
 
+    /// <summary>Removes rows that this vault did not write.</summary>
+    public static async Task RemoveAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, IReadOnlyList<PolicyActivation> foreign, CancellationToken ct)
+    {
+        await using var command = new NpgsqlCommand("delete from vault.policy_activation where sequence = any($1)", connection, transaction)
+        {
+            Parameters = { new() { Value = foreign.Select(one => one.Sequence).ToArray() } },
+        };
+        await command.ExecuteNonQueryAsync(ct);
+    }
+
+    /// <summary>Seals the rows of before there were seals; where the log has their entry, only those that it tells of. INVARIANT: called once in the life of a vault.</summary>
+    public async Task SealAsync(Func<PolicyActivation, bool> isTold, CancellationToken ct) => await database.RunAsync(
+        async (connection, transaction) =>
+        {
+            foreach (var row in (await LockAsync(connection, transaction, ct)).Foreign.Where(row => row.Seal is null && isTold(row)))
+            {
+                await using var command = new NpgsqlCommand("update vault.policy_activation set seal = $2 where sequence = $1", connection, transaction)
+                {
+                    Parameters = { new() { Value = row.Sequence }, new() { Value = proof.SealOf(row) } },
+                };
+                await command.ExecuteNonQueryAsync(ct);
+            }
+
+            return true;
+        },
+        ct);
+
     /// <summary>From the commit on it is in force, and every process is told.</summary>
-    public static async Task ActivateAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, PolicyActivation activation, CancellationToken ct)
+    public async Task ActivateAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, PolicyActivation activation, CancellationToken ct)
     {
         await using var batch = new NpgsqlBatch(connection, transaction)
         {
             BatchCommands =
             {
-                new("insert into vault.policy_activation (sequence, version, at, actor, log_index) values ($1, $2, $3, $4, $5)")
+                new("insert into vault.policy_activation (sequence, version, at, actor, log_index, replaces, seal) values ($1, $2, $3, $4, $5, $6, $7)")
                 {
                     Parameters =
                     {
                         new() { Value = activation.Sequence }, new() { Value = Convert.FromHexString(activation.Version) }, new() { Value = activation.At.UtcDateTime },
                         new() { Value = activation.By }, new() { Value = activation.LogIndex ?? (object)DBNull.Value },
+                        new() { Value = activation.Replaces ?? (object)DBNull.Value }, new() { Value = proof.SealOf(activation) },
                     },
                 },
                 new($"select pg_notify('{Channel}', '')"),
@@ -133,8 +203,11 @@ internal sealed class PolicyStore(VaultDatabase database)
         await batch.ExecuteNonQueryAsync(ct);
     }
 
-    private static PolicyActivation Read(NpgsqlDataReader row) => new(
-        row.GetInt64(0), Convert.ToHexStringLower(row.GetFieldValue<byte[]>(1)), new DateTimeOffset(row.GetDateTime(2)), row.GetString(3), row.IsDBNull(4) ? null : row.GetInt64(4));
+    internal static PolicyActivation Read(NpgsqlDataReader row) => new(
+        row.GetInt64(0), Convert.ToHexStringLower(row.GetFieldValue<byte[]>(1)), new DateTimeOffset(row.GetDateTime(2)), row.GetString(3), row.IsDBNull(4) ? null : row.GetInt64(4))
+    {
+        Replaces = row.IsDBNull(5) ? null : row.GetInt64(5), Seal = row.IsDBNull(6) ? null : row.GetFieldValue<byte[]>(6),
+    };
 }
 
 /// <summary>

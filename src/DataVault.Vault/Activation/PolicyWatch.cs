@@ -7,38 +7,10 @@ using Npgsql;
 
 namespace DataVault.Vault;
 
-/// <summary>First of all services: a process begins with the version that is in force, whatever lies in its folder.</summary>
-internal sealed class PolicyBeginning(PolicyStore store, ActivePolicy active) : IHostedService
-{
-    /// <summary>The activation that this process began with; 0 in a vault that has activated none.</summary>
-    public long Sequence { get; private set; }
-
-    public async Task StartAsync(CancellationToken cancellationToken)
-    {
-        if (await store.InForceAsync(cancellationToken) is not { } inForce) return;
-        if (inForce.Version != active.Newest.Version) active.Swap(await LoadAsync(store, inForce, cancellationToken));
-        Sequence = inForce.Sequence;
-    }
-
-    /// <exception cref="VaultStartException">This program cannot load it.</exception>
-    public static async Task<PolicySet> LoadAsync(PolicyStore store, PolicyActivation inForce, CancellationToken ct)
-    {
-        try
-        {
-            return await store.LoadAsync(inForce.Version, ct) ?? throw new PolicyException([]);
-        }
-        catch (PolicyException e)
-        {
-            throw new VaultStartException($"The policy in force, {inForce.Version}, cannot be loaded from the database: {string.Join("; ", e.Problems)}");
-        }
-    }
-
-    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-}
-
 /// <summary>
 /// Follows what other processes activate: at once when PostgreSQL tells of it, within <see cref="PolicyProcesses.Lease"/> when it does not, since nothing is
-/// decided longer than that without a look. A process that cannot look, or cannot load what it sees, decides nothing.
+/// decided longer than that without a look. A process that cannot look, or cannot load what it sees, decides nothing. What this vault did not write is not
+/// followed: the process goes on by the last version that it did.
 /// </summary>
 internal sealed class PolicyWatch(
     VaultDatabase database, PolicyStore store, PolicyBeginning beginning, ActivePolicy active, PolicyAftermath aftermath, WatchTools tools) : BackgroundService
@@ -51,10 +23,14 @@ internal sealed class PolicyWatch(
     private long sequence;
     private long lookedAt;
     private bool entered;
+    private PolicyActivation? unremembered;
+    private string told = "";
+
+    /// <summary>The activation that this process serves by.</summary>
+    public long Sequence => Math.Max(sequence, beginning.Sequence);
 
     public override async Task StartAsync(CancellationToken cancellationToken)
     {
-        sequence = beginning.Sequence;
         await LookAsync(cancellationToken);
         await base.StartAsync(cancellationToken);
     }
@@ -125,10 +101,13 @@ internal sealed class PolicyWatch(
         while (true)
         {
             var since = tools.Clock.Provider.GetTimestamp();
+            sequence = Sequence;
             await tools.Processes.AnnounceAsync(process, sequence, ct);
-            var inForce = await store.InForceAsync(ct);
-            if (inForce is null || inForce.Sequence == sequence)
+            var standing = await store.StandingAsync(ct);
+            Tell(standing);
+            if (standing.InForce is not { } inForce || inForce.Sequence <= sequence)
             {
+                await RememberAsync(ct);
                 Volatile.Write(ref lookedAt, since);
                 Volatile.Write(ref entered, true);
                 return;
@@ -144,6 +123,7 @@ internal sealed class PolicyWatch(
         {
             if (active.Newest.Version != inForce.Version) active.Swap(await store.LoadAsync(inForce.Version, ct) ?? throw new PolicyException([]));
             sequence = inForce.Sequence;
+            unremembered = inForce;
             active.IsRefusing = false;
             aftermath.Follow();
             return true;
@@ -158,6 +138,30 @@ internal sealed class PolicyWatch(
             await tools.Processes.LeaveAsync(process, ct);
             return false;
         }
+    }
+
+    // Where the keys are away, the next look does it.
+    private async Task RememberAsync(CancellationToken ct)
+    {
+        if (unremembered is not { } newest) return;
+        try
+        {
+            await tools.Memory.RememberAsync(newest, ct);
+            unremembered = null;
+        }
+        catch (Exception e) when (DatabaseFailure.IsOutage(e))
+        {
+            tools.Logger.LogDebug("The keys database is away; the activation {Sequence} is remembered later.", newest.Sequence);
+        }
+    }
+
+    private void Tell(PolicyStanding standing)
+    {
+        var news = standing.Foreign.Count > 0 ? $"activations that this vault did not write, such as {standing.Foreign[0].Sequence} of the policy {standing.Foreign[0].Version}"
+            : (standing.InForce?.Sequence ?? 0) < sequence ? $"no activation after {standing.InForce?.Sequence ?? 0}, where {sequence} was in force" : "";
+        if (news.Length > 0 && news != told) tools.Logger.LogCritical("Somebody wrote into the vault database: it names {What}. In force stays {Version}.", news, active.Newest.Version);
+        told = news;
+        active.IsDisputed = news.Length > 0;
     }
 
     private async Task ListenAsync(CancellationToken ct)
@@ -198,7 +202,7 @@ internal sealed class PolicyWatch(
 }
 
 /// <summary>What the watch works with beside the versions.</summary>
-internal sealed record WatchTools(PolicyProcesses Processes, VaultClock Clock, ILogger<PolicyWatch> Logger);
+internal sealed record WatchTools(PolicyProcesses Processes, PolicyMemory Memory, VaultClock Clock, ILogger<PolicyWatch> Logger);
 
 /// <summary>What a new version brings with it outside the decisions: the plan of the indexes follows, and analytics tables keep nothing that no domain declares.</summary>
 internal sealed class PolicyAftermath(VaultDatabase database, ActivePolicy active, IndexChanges changes, IndexWorker worker) : IDisposable

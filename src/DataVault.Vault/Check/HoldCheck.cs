@@ -5,7 +5,7 @@ using DataVault.Vault.Keys;
 namespace DataVault.Vault;
 
 /// <summary>Holds against their seals, and against the log: which are in force, and about whom.</summary>
-internal sealed class HoldCheck(CheckRun run, KeyRegistry keys)
+internal sealed class HoldCheck(CheckRun run, KeyRegistry keys) : IToldCheck
 {
     private const string Name = "holds";
 

@@ -32,6 +32,9 @@ internal sealed class LogCheck(CheckRun run, LogMirror mirror, SignerKeys keys)
     /// <summary>The holds that the log tells of, for those who check their rows.</summary>
     public ToldHolds Holds { get; } = new();
 
+    /// <summary>The versions of the policy that entries put in force.</summary>
+    public SortedDictionary<long, string> Activations { get; } = [];
+
     /// <summary>Whether the entry tells of what a restore took back, and somebody stands behind the restore, or the vault itself found it.</summary>
     public bool IsLost(long index) => lost.Exists(restore => index >= restore.From && index < restore.Index);
 
@@ -144,6 +147,7 @@ internal sealed class LogCheck(CheckRun run, LogMirror mirror, SignerKeys keys)
             Detail(index, entry);
             if (entry.Type == EntryType.RestoreDeclared) restores.Add((index, entry));
             Holds.Read(index, entry);
+            if (PolicyPast.IsActivation(entry)) Activations[index] = Convert.ToHexStringLower(entry.Policy.Span);
             if (entry.Type == EntryType.EraseExecuted && entry.Items.Count == 0) whole.Add(Convert.ToHexString(entry.Subject.Span));
             if (entry.Type == EntryType.EraseExecuted) Executes(index, entry);
             if (entry.Type == EntryType.KeyCreate && Born.Count > 0 && Convert.ToHexString(entry.Subject.Span) is var whose && Born.ContainsKey(whose)) Born[whose] = index;

@@ -3,8 +3,16 @@ using DataVault.Transparency;
 
 namespace DataVault.Vault;
 
+/// <summary>Rows of one kind against what the log tells of them.</summary>
+internal interface IToldCheck
+{
+    /// <param name="log">Has been read.</param>
+    /// <param name="ct">Ends the check.</param>
+    Task RunAsync(LogCheck log, CancellationToken ct);
+}
+
 /// <summary>What rows say of each other: whose rows belong to nobody, whose request stands where no entry put it, which package has no request.</summary>
-internal sealed class RowCheck(CheckRun run, PackageFolder packages, VaultDatabase database, HoldCheck holds, RequestStore store)
+internal sealed class RowCheck(CheckRun run, PackageFolder packages, VaultDatabase database, IReadOnlyList<IToldCheck> told, RequestStore store)
 {
     private const int Looks = 20;
 
@@ -37,7 +45,7 @@ internal sealed class RowCheck(CheckRun run, PackageFolder packages, VaultDataba
     /// <summary>After the log has been read.</summary>
     public async Task CompareWithAsync(LogCheck log, CancellationToken ct)
     {
-        await holds.RunAsync(log, ct);
+        foreach (var check in told) await check.RunAsync(log, ct);
         foreach (var request in requests) Compare(request, log.Wanted.GetValueOrDefault(request.LogIndex));
         run.Count("requests", requests.Count);
     }

@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using DataVault.Cryptography;
 using DataVault.Policy;
 using DataVault.Vault.Keys;
@@ -26,7 +25,6 @@ internal sealed class HoldSeals(IServiceKeys keys)
     public const byte Adopted = 2;
 
     private const string Label = "hold-seal";
-    private const int MicrosecondTicks = 10;
 
     public static bool IsAdopted(byte[]? seal) => seal is [not Placed, ..] or null or [];
 
@@ -37,7 +35,7 @@ internal sealed class HoldSeals(IServiceKeys keys)
     public byte[] Of(HoldRow row, byte origin) => Hash(origin, writer =>
     {
         writer.Write("hold");
-        writer.Write(row.Id.ToByteArray(bigEndian: true));
+        writer.Add(row.Id);
         writer.Write(row.Authority);
         foreach (var list in (IReadOnlyList<int>[])[row.Scope.Items, row.Scope.Classes, row.Scope.Purposes])
         {
@@ -48,31 +46,28 @@ internal sealed class HoldSeals(IServiceKeys keys)
         writer.Write(row.People);
         writer.Write(row.PlacedBy);
         writer.Write(row.ReleasedBy ?? "");
-        foreach (var at in (DateTimeOffset?[])[row.PlacedAt, row.ReviewAt, row.ExpiresAt, row.ReleasedAt]) writer.Write(at?.UtcTicks / MicrosecondTicks ?? -1);
+        foreach (var at in (DateTimeOffset?[])[row.PlacedAt, row.ReviewAt, row.ExpiresAt, row.ReleasedAt]) writer.Add(at);
     });
 
     public byte[] Of(HoldMember member, byte origin) => Hash(origin, writer =>
     {
         writer.Write("hold-subject");
-        writer.Write(member.Hold.ToByteArray(bigEndian: true));
-        writer.Write(member.Subject.Value.ToByteArray(bigEndian: true));
+        writer.Add(member.Hold);
+        writer.Add(member.Subject.Value);
         writer.Write(member.Behind);
     });
 
-    private static bool IsOf(byte[]? seal, Func<byte, byte[]> make) => seal is [Placed or Adopted, ..] && CryptographicOperations.FixedTimeEquals(seal, make(seal[0]));
+    private static bool IsOf(byte[]? seal, Func<byte, byte[]> make) => seal is [Placed or Adopted, ..] && RowSeal.Is(seal, make(seal[0]));
 
-    private byte[] Hash(byte origin, Action<BinaryWriter> write)
-    {
-        using var bytes = new MemoryStream();
-        using (var writer = new BinaryWriter(bytes))
+    private byte[] Hash(byte origin, Action<BinaryWriter> write) =>
+    [
+        origin,
+        .. RowSeal.Of(keys, Label, writer =>
         {
             writer.Write(origin);
             write(writer);
-            writer.Flush();
-            using var key = keys.Derive(Label);
-            return [origin, .. HMACSHA256.HashData(key.Span, bytes.ToArray())];
-        }
-    }
+        }),
+    ];
 }
 
 /// <summary>
