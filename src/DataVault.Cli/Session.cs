@@ -24,7 +24,7 @@ internal static class VaultFolder
 internal sealed record FirstRunClient(string Id, string Secret, IReadOnlyList<string> Roles, IReadOnlyList<string> Purposes);
 
 /// <summary>A person of <c>.vault/first-run.json</c>.</summary>
-internal sealed record FirstRunPerson(string Email, string Password, string Role);
+internal sealed record FirstRunPerson(string Email, string Password, string Role, string? CodeSecret = null);
 
 /// <summary>What a vault in Development writes down on its first start.</summary>
 internal sealed record FirstRun(string Address, IReadOnlyList<FirstRunClient> Clients, IReadOnlyList<FirstRunPerson> People)

@@ -31,6 +31,12 @@ public sealed record SignInEvent(
 public static class SignInKinds
 {
     public const string Password = "password";
+    /// <summary>The second factor, from an authenticator app.</summary>
+    public const string Code = "one-time-code";
+
+    /// <summary>The second factor, from the list for the day on which the app is lost.</summary>
+    public const string RecoveryCode = "recovery-code";
+
     public const string SignOut = "sign-out";
     public const string ClientSecret = "client-secret";
     public const string TokenIssued = "token-issued";

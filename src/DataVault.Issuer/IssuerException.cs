@@ -7,5 +7,6 @@ public sealed class IssuerException(string slug, string message) : Exception(mes
 
     internal static IssuerException NotFound(string what) => new("not-found", $"There is no such {what}.");
     internal static IssuerException Conflict(string what) => new("conflict", $"There is such {what} already.");
+    internal static IssuerException Forbidden(string message) => new("forbidden", message);
     internal static IssuerException Invalid(string message) => new("invalid-fields", message);
 }

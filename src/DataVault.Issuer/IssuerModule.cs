@@ -42,7 +42,7 @@ public static class IssuerModule
         AddStorage(services, options);
         AddAccounts(services, options);
         AddTokens(services);
-        services.AddScoped<AuthorisationEndpoint>().AddScoped<TokenEndpoint>().AddScoped<SignOutEndpoint>().AddScoped<AccountPages>().AddScoped<Visits>();
+        services.AddScoped<AuthorisationEndpoint>().AddScoped<TokenEndpoint>().AddScoped<SignOutEndpoint>().AddScoped<AccountPages>().AddScoped<FactorPages>().AddScoped<Visits>();
         services.AddSingleton<MetadataEndpoints>().AddSingleton<ClientAuthentication>().AddSingleton<ClientAssertions>().AddSingleton<UsedAssertions>();
         services.AddSingleton<TokenStatusEndpoint>().AddSingleton<TokenProofs>();
         services.AddHostedService<IssuerUpkeep>();
@@ -87,7 +87,7 @@ public static class IssuerModule
         services.Configure<PasswordHasherOptions>(hasher => hasher.IterationCount = options.PasswordIterations);
         services.AddSingleton<PasswordWork>(p => new PasswordWork(
             new PasswordHasher<Account>(p.GetRequiredService<IOptions<PasswordHasherOptions>>()), options, p.GetRequiredService<IRandomBytes>()));
-        services.AddSingleton<SignInAttempts>().AddScoped<PasswordSignIn>().AddSingleton<Sessions>().AddSingleton<SignInFlow>();
+        services.AddSingleton<SignInAttempts>().AddScoped<PasswordSignIn>().AddSingleton<Sessions>().AddSingleton<SignInFlow>().AddSingleton<SecondFactors>();
         services.AddSingleton(p => new AccountRegistry(
             p.GetRequiredService<IServiceScopeFactory>(), p.GetRequiredService<IssuerSecrets>(), p.GetRequiredService<ChangeLedger>(), options,
             p.GetRequiredService<TimeProvider>(), p.GetRequiredService<IRandomBytes>()));
@@ -113,6 +113,12 @@ public static class IssuerModule
         signIn.MapPost("/account/login", (HttpContext c, AccountPages p) => p.LoginAsync(c));
         signIn.MapGet("/account/password", (HttpContext c, AccountPages p) => p.ShowPasswordAsync(c));
         signIn.MapPost("/account/password", (HttpContext c, AccountPages p) => p.ChangePasswordAsync(c));
+        signIn.MapGet("/account/factor", (HttpContext c, FactorPages p) => p.ShowAsync(c));
+        signIn.MapPost("/account/factor", (HttpContext c, FactorPages p) => p.CheckAsync(c));
+        signIn.MapGet("/account/factor/new", (HttpContext c, FactorPages p) => p.ShowNewAsync(c));
+        signIn.MapPost("/account/factor/new", (HttpContext c, FactorPages p) => p.EnrolAsync(c));
+        signIn.MapGet("/account/factor/recovery", (HttpContext c, FactorPages p) => p.ShowRecoveryAsync(c));
+        signIn.MapPost("/account/factor/recovery", (HttpContext c, FactorPages p) => p.RenewRecoveryAsync(c));
         browser.MapGet("/account", (HttpContext c, AccountPages p) => p.ShowSignedInAsync(c));
         browser.MapGet("/account/logout", (HttpContext c, AccountPages p) => p.ShowLogoutAsync(c));
         browser.MapPost("/account/logout", (HttpContext c, AccountPages p) => p.LogoutAsync(c));

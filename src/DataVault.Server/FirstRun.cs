@@ -12,7 +12,8 @@ internal sealed record FirstRunFile(
 
 internal sealed record FirstRunClient(string Id, string Secret, IReadOnlyList<string> Roles, IReadOnlyList<string> Purposes);
 
-internal sealed record FirstRunPerson(string Email, string Password, string Role);
+/// <param name="CodeSecret">What an authenticator app is given (Base32), for staff, who sign in with two factors.</param>
+internal sealed record FirstRunPerson(string Email, string Password, string Role, string? CodeSecret = null);
 
 /// <summary>
 /// Fills an empty Development vault, and says how to use it. A first start that was broken off is repeated whole: every step either
@@ -63,6 +64,7 @@ internal sealed class FirstRun(IServiceProvider services, VaultHome home, Server
         print("");
         foreach (var person in made.People)
             print($"  {person.Role,-20} {person.Email,-36} {person.Password}");
+        print("  Staff sign in with a code besides: dotnet run --project src/DataVault.Cli -- first-run code officer@vault.example");
         foreach (var login in made.Analytics)
             print($"  psql, {login.Domain,-14} PGPASSWORD={login.Password} psql -h {login.Host} -p {login.Port} -U {login.User} {login.Database}");
         PrintCalls(made);
@@ -128,7 +130,7 @@ internal sealed class FirstRun(IServiceProvider services, VaultHome home, Server
         {
             var subject = role == IssuerOptions.CustomerRole ? sample.Customer.Value : (Guid?)null;
             var issued = await registry.CreateAsync(email, role, IssuerParty.Vault, subject, lasting: true, cancellation);
-            made.Add(new FirstRunPerson(email, issued.OneTimePassword, role));
+            made.Add(new FirstRunPerson(email, issued.OneTimePassword, role, issued.CodeSecret));
         }
         return made;
     }

@@ -177,9 +177,8 @@ public sealed class AuditReportTests(RunningServer server, ReportedDesk history)
     [Fact]
     public async Task An_officer_asks_in_the_console_sees_the_numbers_and_downloads_the_people()
     {
-        var officer = server.Secrets.People.First(person => person.Role == "compliance-officer");
         using var visitor = new ConsoleVisitor(server.Process.Address);
-        await visitor.SignInAsync("staff", officer.Email, officer.Password);
+        await visitor.SignInAsync(await server.StaffAsync("compliance-officer"));
         await visitor.OpenAsync("/console/officer/impact");
         Assert.Contains("is counted from the log", visitor.Page, StringComparison.Ordinal);
 
@@ -199,9 +198,8 @@ public sealed class AuditReportTests(RunningServer server, ReportedDesk history)
     [InlineData("from", "", "Name a credential, a purpose or a stretch of time.")]
     public async Task A_question_in_the_console_that_cannot_be_answered_is_answered_by_a_page(string member, string value, string said)
     {
-        var officer = server.Secrets.People.First(person => person.Role == "compliance-officer");
         using var visitor = new ConsoleVisitor(server.Process.Address);
-        await visitor.SignInAsync("staff", officer.Email, officer.Password);
+        await visitor.SignInAsync(await server.StaffAsync("compliance-officer"));
         await visitor.OpenAsync("/console/officer/impact");
         await visitor.SubmitAsync("/console/officer/impact", (member, value), ("to", ""));
         Assert.Contains(said, visitor.Page, StringComparison.Ordinal);

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using DataVault.Cli;
+using DataVault.Testing;
 
 namespace DataVault.Server.Tests;
 
@@ -55,13 +56,14 @@ public sealed partial class CommandLineSignInTests(RunningServer server) : IDisp
 
     private async Task SignInAsync(string role)
     {
-        var person = server.Secrets.People.First(p => p.Role == role);
+        var person = await server.StaffAsync(role);
         var login = RunAsync("login");
         await Waiting.UntilAsync("the address is said", () => login.IsCompleted || Address().IsMatch(_error.ToString()));
         using var browser = new ConsoleVisitor(server.Process.Address);
         await browser.OpenAsync(Address().Match(_error.ToString()).Value);
         Assert.Contains("If you did not start it just now, close this page", browser.Page, StringComparison.Ordinal);
         await browser.SubmitAsync("/account/login", ("email", person.Email), ("password", person.Password));
+        await browser.SubmitAsync("/account/factor", ("code", await Authenticator.Of(person.CodeSecret!).NextAsync()));
         Assert.Contains("go back to the terminal", browser.Page, StringComparison.Ordinal);
         Assert.True(await login == ExitCode.Ok, _error.ToString());
     }

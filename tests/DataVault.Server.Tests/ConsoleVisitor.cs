@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.RegularExpressions;
+using DataVault.Testing;
 
 namespace DataVault.Server.Tests;
 
@@ -34,11 +35,31 @@ internal sealed partial class ConsoleVisitor(Uri address) : IDisposable
         await SubmitAsync("/account/login", ("realm", realm), ("email", email), ("password", password));
         if (Place != "/account/password")
             return;
-        var chosen = "a lasting one " + password;
+        var chosen = Chosen(password);
         await SubmitAsync("/account/password", ("present", password), ("next", chosen), ("again", chosen));
     }
 
+    /// <summary>Signs in somebody of the staff, with a code.</summary>
+    public async Task SignInAsync(FirstRunAccount person)
+    {
+        await SignInAsync(person.Role == "customer" ? "customer" : "staff", person.Email, person.Password);
+        if (Place == "/account/factor")
+            await SubmitAsync("/account/factor", ("code", await Authenticator.Of(person.CodeSecret!).NextAsync()));
+    }
+
+    /// <summary>The first sign-in of a member of staff: another password than the one given out, and an authenticator app.</summary>
+    public async Task<FirstRunAccount> BeginAsync(FirstRunAccount person)
+    {
+        await SignInAsync("staff", person.Email, person.Password);
+        var secret = Secret().Match(Page).Groups[1].Value;
+        await SubmitAsync("/account/factor/new", ("code", await Authenticator.Of(secret).NextAsync()));
+        await OpenAsync(WebUtility.HtmlDecode(Onward().Match(Page).Groups[1].Value));
+        return person with { Password = Chosen(person.Password), CodeSecret = secret };
+    }
+
     public void Dispose() => _http.Dispose();
+
+    private static string Chosen(string password) => "a lasting one " + password;
 
     private async Task ShowAsync(HttpResponseMessage answer)
     {
@@ -54,4 +75,10 @@ internal sealed partial class ConsoleVisitor(Uri address) : IDisposable
 
     [GeneratedRegex("<input[^>]*type=\"hidden\" name=\"([^\"]+)\" value=\"([^\"]*)\"")]
     private static partial Regex Inputs();
+
+    [GeneratedRegex("<code id=\"secret\">([^<]+)</code>")]
+    private static partial Regex Secret();
+
+    [GeneratedRegex("<a class=\"button\" href=\"([^\"]+)\">")]
+    private static partial Regex Onward();
 }

@@ -135,11 +135,20 @@ public partial class RunningServer : IAsyncLifetime
     private async Task<string> PersonTokenAsync(string role)
     {
         var person = Secrets.People.First(p => p.Role == role);
-        return await SignInAsync(role == "customer" ? "customer" : "staff", person.Email, person.Password);
+        return await SignInAsync(person);
+    }
+
+    /// <summary>Somebody new of this role, with a password and an authenticator app of their own: a test that signs in by itself waits for nobody's next code.</summary>
+    internal async Task<FirstRunAccount> StaffAsync(string role)
+    {
+        var email = $"{Guid.NewGuid():N}@vault.example";
+        var made = await JsonAsync("administrator", HttpMethod.Post, "/v1/accounts", new { email, role }, HttpStatusCode.Created);
+        using var first = new ConsoleVisitor(Process.Address);
+        return await first.BeginAsync(new FirstRunAccount(email, made.GetProperty("oneTimePassword").GetString()!, role));
     }
 
     /// <summary>A token of somebody whose password is a lasting one.</summary>
-    internal async Task<string> SignInAsync(string realm, string email, string password)
+    internal async Task<string> SignInAsync(FirstRunAccount person)
     {
         using var browser = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false }) { BaseAddress = Process.Address };
         var console = new AuthorizationCodeClient(
@@ -149,14 +158,26 @@ public partial class RunningServer : IAsyncLifetime
         var page = await browser.GetStringAsync(place);
         using var form = new FormUrlEncodedContent(
         [
-            .. HiddenInputs().Matches(page).Select(m => KeyValuePair.Create(m.Groups[1].Value, WebUtility.HtmlDecode(m.Groups[2].Value))).Where(p => p.Key != "realm"),
-            new("realm", realm), new("email", email), new("password", password),
+            .. Hidden(page).Where(p => p.Key != "realm"),
+            new("realm", person.Role == "customer" ? "customer" : "staff"), new("email", person.Email), new("password", person.Password),
         ]);
         using var signedIn = await browser.PostAsync("/account/login", form);
         var back = await FollowAsync(browser, signedIn.Headers.Location?.ToString() ?? throw new HttpRequestException($"The sign-in was answered with {signedIn.StatusCode}."));
+        if (back.StartsWith("/account/factor?", StringComparison.Ordinal))
+            back = await FollowAsync(browser, await ShowCodeAsync(browser, back, person.CodeSecret!));
         var code = Regex.Match(back, "[?&]code=([^&]+)").Groups[1].Value;
         return (await console.ExchangeAsync(Uri.UnescapeDataString(code), attempt)).AccessToken;
     }
+
+    private static async Task<string> ShowCodeAsync(HttpClient browser, string place, string secret)
+    {
+        using var form = new FormUrlEncodedContent([.. Hidden(await browser.GetStringAsync(place)), new("code", await Authenticator.Of(secret).NextAsync())]);
+        using var shown = await browser.PostAsync("/account/factor", form);
+        return shown.Headers.Location?.ToString() ?? throw new HttpRequestException($"The code was answered with {shown.StatusCode}.");
+    }
+
+    private static IEnumerable<KeyValuePair<string, string>> Hidden(string page) =>
+        HiddenInputs().Matches(page).Select(m => KeyValuePair.Create(m.Groups[1].Value, WebUtility.HtmlDecode(m.Groups[2].Value)));
 
     private static async Task<string> FollowAsync(HttpClient browser, string place)
     {

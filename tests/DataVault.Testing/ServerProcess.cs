@@ -14,7 +14,7 @@ public sealed record FirstRunSecrets(string Address, IReadOnlyList<FirstRunAppli
 public sealed record FirstRunApplication(string Id, string Secret, IReadOnlyList<string> Roles, IReadOnlyList<string> Purposes);
 
 /// <summary>A person of the first start.</summary>
-public sealed record FirstRunAccount(string Email, string Password, string Role);
+public sealed record FirstRunAccount(string Email, string Password, string Role, string? CodeSecret = null);
 
 /// <summary>An analyst's database login of the first start.</summary>
 public sealed record FirstRunLogin(string Domain, string Host, int Port, string Database, string User, string Password);

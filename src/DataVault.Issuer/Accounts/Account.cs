@@ -19,6 +19,15 @@ internal sealed class Account : IdentityUser<Guid>
     /// <summary>Set while the password is a one-time one: it works until then, and only to choose another.</summary>
     public DateTimeOffset? OneTimeUntil { get; set; }
 
+    /// <summary>Secret of the authenticator app, sealed; null while there is none.</summary>
+    public byte[]? CodeSecretSealed { get; set; }
+
+    /// <summary>Step of the last code that was taken: none before it works again.</summary>
+    public long? CodeStep { get; set; }
+
+    /// <summary>SHA-256 of each recovery code that is left, one after the other.</summary>
+    public byte[]? RecoveryHashes { get; set; }
+
     public DateTimeOffset CreatedAt { get; set; }
 
     /// <summary><see cref="Keys.RowSeals"/>.</summary>

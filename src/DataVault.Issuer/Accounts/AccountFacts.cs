@@ -5,19 +5,36 @@ using Npgsql;
 namespace DataVault.Issuer.Accounts;
 
 /// <summary>What sessions and tokens need of an account, read in one go.</summary>
+/// <param name="Id">Account id.</param>
+/// <param name="Realm">Whose it is.</param>
+/// <param name="Roles">Of the policy.</param>
+/// <param name="SubjectId">The vault's customer id, in the customer realm.</param>
+/// <param name="SecurityStamp">Another one ends what was begun before.</param>
+/// <param name="LockoutEnd">Far in the future while it is switched off.</param>
+/// <param name="MustChangePassword">The password is a one-time one.</param>
+/// <param name="HasSecondFactor">A second factor was set up, and none but an administrator takes it away.</param>
+/// <param name="HasCodes">An authenticator app is one.</param>
+/// <param name="RecoveryCodes">How many are left.</param>
 internal sealed record AccountFacts(
-    Guid Id, Realm Realm, string[] Roles, Guid? SubjectId, string SecurityStamp, DateTimeOffset? LockoutEnd, bool MustChangePassword)
+    Guid Id, Realm Realm, string[] Roles, Guid? SubjectId, string SecurityStamp, DateTimeOffset? LockoutEnd, bool MustChangePassword,
+    bool HasSecondFactor, bool HasCodes, int RecoveryCodes)
 {
     /// <summary>For queries that join <c>issuer.account a</c>; <see cref="Read"/> expects them at the given column.</summary>
     public const string Columns =
-        "a.id, a.user_name, a.handle, a.realm, a.roles, a.subject_id, a.password_hash, a.one_time_until, a.security_stamp, a.lockout_end, a.email_sealed, a.seal";
+        "a.id, a.user_name, a.handle, a.realm, a.roles, a.subject_id, a.password_hash, a.one_time_until, a.security_stamp, a.lockout_end, a.email_sealed, "
+        + "a.two_factor_enabled, a.code_secret_sealed, a.code_step, a.recovery_hashes, a.seal";
+
+    /// <summary>Least assurance of a session that is more than on its way: two factors for staff, and for whoever has two.</summary>
+    public int RequiredAssurance => Realm == Realm.Staff || HasSecondFactor ? SignInProof.TwoFactors : SignInProof.OneFactor;
 
     public string DisplayName => string.Join(", ", Roles);
 
     public bool IsDisabled(DateTimeOffset now) => LockoutEnd > now;
 
     public static AccountFacts Of(Account a) =>
-        new(a.Id, a.Realm, a.Roles, a.SubjectId, a.SecurityStamp!, a.LockoutEnd, a.OneTimeUntil is not null);
+        new(
+        a.Id, a.Realm, a.Roles, a.SubjectId, a.SecurityStamp!, a.LockoutEnd, a.OneTimeUntil is not null, a.TwoFactorEnabled, a.CodeSecretSealed is not null,
+        RecoveryCode.CountIn(a.RecoveryHashes));
 
     /// <summary>Null when the account is not as the vault wrote it.</summary>
     public static AccountFacts? Read(NpgsqlDataReader r, RowSeals seals, int at = 0) => Row(r, at) is var account && seals.Hold(account) ? Of(account) : null;
@@ -36,6 +53,10 @@ internal sealed record AccountFacts(
         SecurityStamp = r.OptionalReference<string>(at + 8),
         LockoutEnd = r.Optional<DateTimeOffset>(at + 9),
         EmailSealed = (byte[])r[at + 10],
-        Seal = r.OptionalReference<byte[]>(at + 11),
+        TwoFactorEnabled = r.GetBoolean(at + 11),
+        CodeSecretSealed = r.OptionalReference<byte[]>(at + 12),
+        CodeStep = r.Optional<long>(at + 13),
+        RecoveryHashes = r.OptionalReference<byte[]>(at + 14),
+        Seal = r.OptionalReference<byte[]>(at + 15),
     };
 }

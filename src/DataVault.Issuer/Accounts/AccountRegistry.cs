@@ -14,11 +14,12 @@ namespace DataVault.Issuer;
 /// <summary>A new account, or one with a new password. The password is shown here and nowhere again.</summary>
 /// <param name="Id">The account's id, the <c>sub</c> of its tokens.</param>
 /// <param name="OneTimePassword">To be handed to the person; changed at the first sign-in.</param>
-public sealed record IssuedPassword(Guid Id, string OneTimePassword);
+/// <param name="CodeSecret">What an authenticator app computes codes from (Base32); for staff with a lasting password, who set none up themselves.</param>
+public sealed record IssuedPassword(Guid Id, string OneTimePassword, string? CodeSecret = null);
 
 /// <summary>An account, without personal data.</summary>
 public sealed record AccountView(
-    Guid Id, Realm Realm, IReadOnlyList<string> Roles, Guid? Subject, bool Disabled, bool MustChangePassword, DateTimeOffset CreatedAt);
+    Guid Id, Realm Realm, IReadOnlyList<string> Roles, Guid? Subject, bool Disabled, bool MustChangePassword, bool HasSecondFactor, DateTimeOffset CreatedAt);
 
 /// <summary>Outcome of <see cref="AccountRegistry.ChangePasswordAsync"/>.</summary>
 public enum PasswordChange
@@ -48,7 +49,7 @@ public sealed class AccountRegistry
 
     /// <summary>Creates an account. A customer's account (role <c>customer</c>) names the vault's customer; a member of staff has no such link.</summary>
     /// <param name="actor">Who makes it.</param>
-    /// <param name="lasting">The first password need not be changed. Development only.</param>
+    /// <param name="lasting">The first password need not be changed, and a member of staff gets an authenticator's secret with it. Development only.</param>
     /// <exception cref="IssuerException">conflict (the address or the customer has an account in this realm), invalid-fields.</exception>
     public async Task<IssuedPassword> CreateAsync(
         string email, string role, IssuerParty actor, Guid? subject = null, bool lasting = false, CancellationToken cancellationToken = default)
@@ -67,11 +68,12 @@ public sealed class AccountRegistry
             CreatedAt = clock.GetUtcNow(),
             OneTimeUntil = lasting ? null : clock.GetUtcNow() + options.OneTimePasswordLifetime,
         };
+        var codeSecret = lasting && realm == Realm.Staff ? GiveCodes(account) : null;
         await using var work = new Work(scopes);
         if (await ExistsAsync(work, account, cancellationToken)) throw IssuerException.Conflict("an account");
         var password = OneTimePassword();
         await ChangeAsync(work, account, actor, "created", async _ => Expect(await work.Users.CreateAsync(account, password)), cancellationToken);
-        return new IssuedPassword(id, password);
+        return new IssuedPassword(id, password, codeSecret);
     }
 
     public async Task<IReadOnlyList<AccountView>> ListAsync(Realm realm, CancellationToken cancellationToken = default)
@@ -79,7 +81,7 @@ public sealed class AccountRegistry
         await using var work = new Work(scopes);
         var now = clock.GetUtcNow();
         var accounts = await work.Users.Users.AsNoTracking().Where(a => a.Realm == realm).OrderBy(a => a.Id).ToListAsync(cancellationToken);
-        return [.. accounts.Select(a => new AccountView(a.Id, a.Realm, a.Roles, a.SubjectId, a.IsDisabled(now), a.OneTimeUntil is not null, a.CreatedAt))];
+        return [.. accounts.Select(a => new AccountView(a.Id, a.Realm, a.Roles, a.SubjectId, a.IsDisabled(now), a.OneTimeUntil is not null, a.TwoFactorEnabled, a.CreatedAt))];
     }
 
     /// <summary>The account of a customer, or null.</summary>
@@ -89,7 +91,7 @@ public sealed class AccountRegistry
         return (await work.Users.Users.AsNoTracking().FirstOrDefaultAsync(a => a.SubjectId == subject, cancellationToken))?.Id;
     }
 
-    /// <summary>A new one-time password; every session of the account ends.</summary>
+    /// <summary>A new one-time password; every session of the account ends. The second factor stays: whoever gets hold of the password alone does not come in.</summary>
     public async Task<IssuedPassword> ResetPasswordAsync(Guid id, IssuerParty actor, CancellationToken cancellationToken = default)
     {
         await using var work = new Work(scopes);
@@ -112,6 +114,61 @@ public sealed class AccountRegistry
         account.OneTimeUntil = null;
         await ChangeAsync(work, account, Party(account), "password-changed", transaction => work.RenewAsync(transaction, account, cancellationToken), cancellationToken);
         return PasswordChange.Changed;
+    }
+
+    /// <summary>
+    /// Takes the second factor away from somebody who has lost it, who sets up another at the next sign-in; every session of the account ends. An act of its own, and
+    /// of another person: no password reset does it by the way, and nobody does it for themselves.
+    /// </summary>
+    /// <exception cref="IssuerException">not-found, forbidden.</exception>
+    public async Task ResetSecondFactorAsync(Guid id, IssuerParty actor, CancellationToken cancellationToken = default)
+    {
+        if (actor.Realm != Realm.Staff || actor.Id == id.ToString("D")) throw IssuerException.Forbidden("Another member of staff takes a second factor away, by their own sign-in.");
+        await using var work = new Work(scopes);
+        var account = await work.RequireAsync(id);
+        account.TwoFactorEnabled = false;
+        account.CodeSecretSealed = account.RecoveryHashes = null;
+        account.CodeStep = null;
+        await ChangeAsync(
+            work,
+            account,
+            actor,
+            "second-factor-reset",
+            async transaction =>
+            {
+                await transaction.ExecuteAsync("DELETE FROM issuer.account_passkey WHERE user_id = $1", cancellationToken, account.Id);
+                await work.RenewAsync(transaction, account, cancellationToken);
+            },
+            cancellationToken);
+    }
+
+    /// <summary>Sets an authenticator app up, in the place of another if there was one; every session of the account ends.</summary>
+    /// <param name="id">Whose.</param>
+    /// <param name="enrolment">What the app has been given.</param>
+    /// <param name="step">Step of the code that showed it.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <returns>Recovery codes, which are shown this once.</returns>
+    internal async Task<IReadOnlyList<string>> EnrolCodesAsync(Guid id, CodeEnrolment enrolment, long step, CancellationToken cancellationToken)
+    {
+        await using var work = new Work(scopes);
+        var account = await work.RequireAsync(id);
+        var (shown, hashes) = RecoveryCode.Make(random);
+        account.TwoFactorEnabled = true;
+        account.CodeSecretSealed = secrets.Seal(SecondFactors.SecretContext(id), Base32.Decode(enrolment.Secret));
+        (account.CodeStep, account.RecoveryHashes) = (step, hashes);
+        await ChangeAsync(work, account, Party(account), "second-factor-enrolled", transaction => work.RenewAsync(transaction, account, cancellationToken), cancellationToken);
+        return shown;
+    }
+
+    /// <summary>Ten new recovery codes; those of before work no more.</summary>
+    internal async Task<IReadOnlyList<string>> RenewRecoveryCodesAsync(Guid id, CancellationToken cancellationToken)
+    {
+        await using var work = new Work(scopes);
+        var account = await work.RequireAsync(id);
+        var (shown, hashes) = RecoveryCode.Make(random);
+        account.RecoveryHashes = hashes;
+        await ChangeAsync(work, account, Party(account), "recovery-codes-renewed", async _ => Expect(await work.Users.UpdateAsync(account)), cancellationToken);
+        return shown;
     }
 
     /// <summary>Switches an account off or on; off ends its sessions and tokens.</summary>
@@ -163,6 +220,7 @@ public sealed class AccountRegistry
         {
             await work.EndSessionsAsync(transaction, account.Id, cancellationToken);
             await SignInAttempts.ClearAsync(transaction, account.UserName!, cancellationToken);
+            await SignInAttempts.ClearAsync(transaction, SecondFactors.Counter(account), cancellationToken);
             Expect(await work.Users.DeleteAsync(account));
         },
         cancellationToken);
@@ -199,6 +257,15 @@ public sealed class AccountRegistry
         random.Fill(bytes);
         var text = Base32.Encode(bytes);
         return $"{text[..5]}-{text[5..10]}-{text[10..15]}-{text[15..20]}";
+    }
+
+    private string GiveCodes(Account account)
+    {
+        Span<byte> secret = stackalloc byte[TimeCodes.SecretLength];
+        random.Fill(secret);
+        account.TwoFactorEnabled = true;
+        account.CodeSecretSealed = secrets.Seal(SecondFactors.SecretContext(account.Id), secret);
+        return Base32.Encode(secret);
     }
 
     private static string EmailContext(Guid id) => $"account/{id:N}/email";

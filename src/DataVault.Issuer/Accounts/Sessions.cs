@@ -26,6 +26,9 @@ internal sealed class Sessions(
 {
     private static readonly TimeSpan SeenGrain = TimeSpan.FromMinutes(1);
 
+    // For whoever has shown one factor and looks for the telephone.
+    private static readonly TimeSpan Unfinished = TimeSpan.FromMinutes(10);
+
     // RFC 6265bis §4.1.3.2: the prefix keeps other hosts of the domain from setting it; it needs https.
     private string CookieName => options.Secure ? "__Host-vault-session" : "vault-session";
 
@@ -57,8 +60,9 @@ internal sealed class Sessions(
         var value = BearerValue.New(secrets.Random);
         var now = clock.GetUtcNow();
         var hash = BearerValue.Hash(value);
+        var life = proof.Assurance < account.RequiredAssurance ? Unfinished : options.SessionLifetime;
         var session = new Session(
-            Uuid.Version7(clock, secrets.Random), account, proof.Assurance, proof.Amr, now, DeviceName.Of(context.Request.Headers.UserAgent.ToString()), now + options.SessionLifetime);
+            Uuid.Version7(clock, secrets.Random), account, proof.Assurance, proof.Amr, now, DeviceName.Of(context.Request.Headers.UserAgent.ToString()), now + life);
         await database.ExecuteAsync(
             """
             INSERT INTO issuer.session (id, token_hash, account_id, security_stamp, assurance, amr, auth_time, seen_at, device, expires_at, seal)

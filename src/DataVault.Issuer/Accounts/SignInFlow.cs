@@ -12,6 +12,11 @@ internal sealed record SignInProof(int Assurance, string[] Amr)
 
     public static SignInProof Password { get; } = new(OneFactor, ["pwd"]);
 
+    public static SignInProof PasswordAndCode { get; } = new(TwoFactors, ["pwd", "otp", "mfa"]);
+
+    // RFC 8176 has no name for a list of codes on paper.
+    public static SignInProof PasswordAndRecoveryCode { get; } = new(TwoFactors, ["pwd", "mfa"]);
+
     /// <summary>What a session was started with.</summary>
     public static SignInProof Of(Session session) => new(session.Assurance, session.Amr);
 }
@@ -35,6 +40,10 @@ internal sealed record SignInStep(string Page, string Refusal)
 
     public static SignInStep Password { get; } = new("/account/password", "interaction_required");
 
+    public static SignInStep Factor { get; } = new("/account/factor", "interaction_required");
+
+    public static SignInStep NewFactor { get; } = new("/account/factor/new", "interaction_required");
+
     /// <param name="returnTo">Local address that asks again whether the session is enough now.</param>
     public string Address(string returnTo) => QueryHelpers.AddQueryString(Page, new Dictionary<string, string?>(query) { ["returnUrl"] = returnTo });
 }
@@ -51,7 +60,12 @@ internal sealed class SignInFlow(TimeProvider clock)
     {
         if (session is null || demand.Again || (demand.Realm is { } realm && realm != session.Account.Realm) || IsTooOld(session, demand))
             return SignInStep.SignIn(demand.Realm);
-        return session.Account.MustChangePassword ? SignInStep.Password : null;
+        var account = session.Account;
+        var lacksFactor = session.Assurance < Math.Max(account.RequiredAssurance, demand.Assurance);
+        // INVARIANT: whoever has a second factor shows it before anything is changed: a new password, given out by an administrator, does not undo it.
+        if (lacksFactor && account.HasSecondFactor) return SignInStep.Factor;
+        if (account.MustChangePassword) return SignInStep.Password;
+        return lacksFactor ? SignInStep.NewFactor : null;
     }
 
     private bool IsTooOld(Session session, SignInDemand demand) => demand.Oldest is { } age && session.AuthTime + age <= clock.GetUtcNow();

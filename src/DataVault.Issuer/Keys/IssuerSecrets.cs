@@ -87,29 +87,6 @@ internal sealed class IssuerSecrets : IDisposable
     }
 }
 
-/// <summary>Base32 (RFC 4648 §6, upper case, no padding): letters and digits only, as Identity's user names want.</summary>
-internal static class Base32
-{
-    private const string Alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-
-    public static string Encode(ReadOnlySpan<byte> bytes)
-    {
-        var text = new StringBuilder(((bytes.Length * 8) + 4) / 5);
-        var buffer = 0;
-        var bits = 0;
-        foreach (var b in bytes)
-        {
-            buffer = (buffer << 8) | b;
-            bits += 8;
-            for (; bits >= 5; bits -= 5) text.Append(Alphabet[(buffer >> (bits - 5)) & 31]);
-            buffer &= (1 << bits) - 1;
-        }
-
-        if (bits > 0) text.Append(Alphabet[(buffer << (5 - bits)) & 31]);
-        return text.ToString();
-    }
-}
-
 /// <summary>Bearer values: 256 random bits, base64url. Only their SHA-256 is kept; the entropy makes a slow hash pointless.</summary>
 internal static class BearerValue
 {

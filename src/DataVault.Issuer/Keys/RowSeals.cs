@@ -33,7 +33,8 @@ internal sealed class RowSeals(Lazy<SecretBytes> key, ILogger<RowSeals> logger)
 
     public byte[] Of(Account a) => Seal(
         "account", a.Id, a.UserName, a.NormalizedUserName, RealmNames.Of(a.Realm), a.Roles, a.SubjectId, a.PasswordHash, a.OneTimeUntil, a.SecurityStamp,
-        a.LockoutEnd, a.EmailSealed);
+        a.LockoutEnd, a.EmailSealed, new Later("two_factor_enabled", a.TwoFactorEnabled), new Later("code_secret_sealed", a.CodeSecretSealed),
+        new Later("code_step", a.CodeStep), new Later("recovery_hashes", a.RecoveryHashes));
 
     /// <param name="session">Who is signed in, and since when.</param>
     /// <param name="tokenHash">What it is found by.</param>
@@ -102,9 +103,13 @@ internal sealed class RowSeals(Lazy<SecretBytes> key, ILogger<RowSeals> logger)
             case bool flag:
                 Write(input, 'f', [flag ? (byte)1 : (byte)0]);
                 break;
-            case int or DateTimeOffset:
-                BinaryPrimitives.WriteInt64BigEndian(number, column is DateTimeOffset time ? time.UtcTicks / TicksPerMicrosecond : (int)column);
-                Write(input, column is int ? 'i' : 't', number);
+            case int or long:
+                BinaryPrimitives.WriteInt64BigEndian(number, column is int small ? small : (long)column);
+                Write(input, 'i', number);
+                break;
+            case DateTimeOffset time:
+                BinaryPrimitives.WriteInt64BigEndian(number, time.UtcTicks / TicksPerMicrosecond);
+                Write(input, 't', number);
                 break;
             default:
                 throw new ArgumentOutOfRangeException(nameof(column), "No column is of this type.");

@@ -36,7 +36,8 @@ internal sealed class AccountPages(
     public async Task<IResult> ShowPasswordAsync(HttpContext context)
     {
         if (await visits.ReturnAsync(context, context.Request.Query["returnUrl"]) is not { } back) return Visits.BadReturn(context);
-        return await visits.SignedInAsync(context) is { } session ? Password(context, session, back, null) : Results.LocalRedirect("/account/login");
+        if (await visits.SignedInAsync(context) is not { } session) return Results.LocalRedirect("/account/login");
+        return Before(SignInStep.Password, session, back) ?? Password(context, session, back, null);
     }
 
     public async Task<IResult> ChangePasswordAsync(HttpContext context)
@@ -44,6 +45,7 @@ internal sealed class AccountPages(
         if (await visits.SignedInAsync(context) is not { } session) return Results.LocalRedirect("/account/login");
         if (await visits.FormAsync(context) is not { } form) return Visits.Stale(context);
         if (await visits.ReturnAsync(context, form["returnUrl"]) is not { } back) return Visits.BadReturn(context);
+        if (Before(SignInStep.Password, session, back) is { } earlier) return earlier;
         if (form["next"] != form["again"]) return Password(context, session, back, "The new password was not typed the same way twice.");
         var change = await accounts.ChangePasswordAsync(
             session.Account.Id, form["present"].ToString(), form["next"].ToString(), context.RequestAborted);
@@ -80,16 +82,28 @@ internal sealed class AccountPages(
 
     public async Task<IResult> ShowSignedInAsync(HttpContext context)
     {
-        if (await visits.SignedInAsync(context) is not { } session) return Results.LocalRedirect("/account/login");
+        var session = await visits.SignedInAsync(context);
+        if (flow.Missing(session, new SignInDemand()) is { } step) return Results.LocalRedirect(session is null ? "/account/login" : step.Address(ReturnAddress.SignedIn.Path));
+        var account = session!.Account;
         return Page.Show(context, "You are signed in", Markup.Of($"""
-            <p>You are signed in as {session.Account.DisplayName}.</p>
+            <p>You are signed in as {account.DisplayName}.</p>
             <ul>
             <li><a href="/">Go to the vault</a></li>
             <li><a href="/account/password">Change the password</a></li>
+            <li><a href="/account/factor/new">{(account.HasCodes ? "Set up another authenticator app" : "Set up an authenticator app, as a second factor")}</a></li>
+            {RecoveryLink(account)}
             <li><a href="/account/logout">Sign out</a></li>
             </ul>
             """));
     }
+
+    private static Markup RecoveryLink(AccountFacts account) => account.HasSecondFactor
+        ? Markup.Of($"<li><a href=\"/account/factor/recovery\">Make new recovery codes</a> (of the last ones, {account.RecoveryCodes} are left)</li>")
+        : Markup.None;
+
+    // Whatever is to be shown before this page.
+    private IResult? Before(SignInStep page, Session session, ReturnAddress back) =>
+        flow.Missing(session, new SignInDemand()) is { } step && step != page ? Results.LocalRedirect(step.Address(back.Path)) : null;
 
     // The former session ended with the former password, so this browser gets a new one.
     private async Task<IResult> SignInAgainAsync(HttpContext context, Session session, ReturnAddress back)

@@ -93,13 +93,16 @@ internal static class Stylesheet
         main { max-width: 26rem; margin: 8vh auto; padding: 1.5rem; background: var(--card); border: 1px solid var(--line); border-radius: .5rem; }
         .brand { margin: 0; font-weight: 600; color: var(--accent); }
         h1 { margin: .25rem 0 1rem; font-size: 1.5rem; }
-        ul { padding-left: 1.25rem; }
+        ul, ol { padding-left: 1.25rem; }
+        code { font: 1rem/1.6 ui-monospace, monospace; overflow-wrap: anywhere; }
+        .codes { padding: 0; list-style: none; columns: 2 11rem; }
         nav { display: flex; gap: .5rem; margin-bottom: 1rem; }
         nav a { flex: 1; padding: .5rem; text-align: center; border: 1px solid var(--line); border-radius: .25rem; color: inherit; text-decoration: none; }
         nav a[aria-current] { border-color: var(--accent); box-shadow: inset 0 -3px var(--accent); font-weight: 600; }
         label { display: block; margin: .75rem 0 .25rem; font-weight: 600; }
         input { width: 100%; padding: .6rem; font: inherit; color: inherit; background: transparent; border: 1px solid var(--line); border-radius: .25rem; }
-        button { width: 100%; margin-top: 1.25rem; padding: .7rem; font: inherit; font-weight: 600; color: var(--card); background: var(--accent); border: 0; border-radius: .25rem; cursor: pointer; }
+        .button { display: block; text-align: center; text-decoration: none; }
+        button, .button { width: 100%; margin-top: 1.25rem; padding: .7rem; font: inherit; font-weight: 600; color: var(--card); background: var(--accent); border: 0; border-radius: .25rem; cursor: pointer; }
         input:focus-visible, button:focus-visible, a:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
         a { color: var(--accent); }
         .problem { padding: .6rem; border-left: 4px solid var(--alert); color: var(--alert); }

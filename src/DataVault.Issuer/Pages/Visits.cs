@@ -46,12 +46,16 @@ internal sealed class Visits(Sessions sessions, ClientRegistry clients, IAntifor
 internal sealed record ReturnAddress(string Path, string? FormTarget, string? Program = null)
 {
     private const int Longest = 4096;
-    private static readonly ReturnAddress SignedIn = new("/account", null);
+    public static readonly ReturnAddress SignedIn = new("/account", null);
+
+    // Pages that ask for a fresh sign-in.
+    private static readonly string[] Own = ["/account/factor/new", "/account/factor/recovery"];
 
     /// <summary>Null when the address is not ours.</summary>
     public static async Task<ReturnAddress?> ParseAsync(string? text, ClientRegistry clients, CancellationToken cancellationToken)
     {
         if (string.IsNullOrEmpty(text) || text == SignedIn.Path) return SignedIn;
+        if (Own.Contains(text)) return new ReturnAddress(text, null);
         if (text.Length > Longest || !text.StartsWith(AuthorisationEndpoint.Path + "?", StringComparison.Ordinal) || text.Any(char.IsControl)) return null;
         var query = QueryHelpers.ParseQuery(text[AuthorisationEndpoint.Path.Length..]);
         if (OAuthRequest.Parse(query) is not { } request || request["client_id"] is not { } clientId) return null;

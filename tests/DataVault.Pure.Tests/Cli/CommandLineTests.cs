@@ -172,6 +172,17 @@ public sealed class CommandLineTests : IDisposable
     }
 
     [Fact]
+    public async Task First_run_says_the_code_that_an_officers_app_would_show()
+    {
+        FirstRun();
+
+        Assert.Equal(0, await RunAsync("first-run", "code", "officer@vault.example"));
+
+        Assert.Matches("^[0-9]{6}\n$", _output.ToString());
+        Assert.Equal(2, await RunAsync("first-run", "code", "nobody@vault.example"));
+    }
+
+    [Fact]
     public async Task Without_a_known_vault_the_way_to_name_one_is_said()
     {
         Assert.Equal(2, await RunAsync("status"));
@@ -291,7 +302,7 @@ public sealed class CommandLineTests : IDisposable
               "clients": [ { "id": "crm-ingest", "secret": "s0", "roles": ["ingest"], "purposes": ["service-delivery"] },
                            { "id": "support-desk", "secret": "s1", "roles": ["customer-support"], "purposes": ["customer-support"] },
                            { "id": "campaigns", "secret": "s2", "roles": ["marketing"], "purposes": ["marketing", "personalisation"] } ],
-              "people": [ { "email": "officer@vault.example", "password": "pw-1", "role": "compliance-officer" } ] }
+              "people": [ { "email": "officer@vault.example", "password": "pw-1", "role": "compliance-officer", "codeSecret": "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ" } ] }
             """);
     }
 }

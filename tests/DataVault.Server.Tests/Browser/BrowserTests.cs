@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.RegularExpressions;
+using DataVault.Testing;
 
 namespace DataVault.Server.Tests.Browser;
 
@@ -224,7 +225,7 @@ public sealed partial class BrowserTests(RunningServer server, BrowserFixture br
 
     private async Task<Tab> SignInAsync(string role)
     {
-        var person = server.Secrets.People.First(p => p.Role == role);
+        var person = role == "customer" ? server.Secrets.People.First(p => p.Role == role) : await server.StaffAsync(role);
         var tab = await browser.OpenTabAsync();
         await tab.OpenAsync(new Uri(server.Process.Address, "/console"));
         await tab.FollowAsync("a[href='/console/sign-in']");
@@ -233,6 +234,11 @@ public sealed partial class BrowserTests(RunningServer server, BrowserFixture br
         await tab.FillAsync("#email", person.Email);
         await tab.FillAsync("#password", person.Password);
         await tab.FollowAsync("main form button");
+        if (person.CodeSecret is { } secret)
+        {
+            await tab.FillAsync("#code", await Authenticator.Of(secret).NextAsync());
+            await tab.FollowAsync("main form button");
+        }
         return tab;
     }
 

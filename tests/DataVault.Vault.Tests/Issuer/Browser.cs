@@ -28,10 +28,13 @@ internal sealed partial class Browser : IDisposable
     {
         var page = await ReadAsync(path);
         var action = Action().Match(page).Groups[1].Value;
-        var form = Hidden().Matches(page).ToDictionary(m => m.Groups[1].Value, m => WebUtility.HtmlDecode(m.Groups[2].Value));
+        var form = HiddenOf(page).ToDictionary(field => field.Name, field => field.Value);
         foreach (var (name, value) in fields) form[name] = value;
         return await PostAsync(action, [.. form.Select(f => (f.Key, f.Value))]);
     }
+
+    public static IEnumerable<(string Name, string Value)> HiddenOf(string page) =>
+        Hidden().Matches(page).Select(m => (m.Groups[1].Value, WebUtility.HtmlDecode(m.Groups[2].Value)));
 
     public async Task<HttpResponseMessage> PostAsync(string path, params (string Name, string Value)[] fields)
     {
@@ -43,14 +46,27 @@ internal sealed partial class Browser : IDisposable
         await SubmitAsync($"/account/login?realm={realm}&returnUrl={Uri.EscapeDataString(returnUrl)}", ("email", email), ("password", password));
 
     /// <summary>Goes to the authorize endpoint, signs in where it is asked to, and comes back with what the client would receive.</summary>
-    public async Task<Dictionary<string, string>> AuthorizeAsync(string path, (string Email, string Password, Guid Id) person)
+    public async Task<Dictionary<string, string>> AuthorizeAsync(string path, Person person)
     {
         var answer = await GetAsync(path);
         if (answer.Headers.Location!.OriginalString.StartsWith("/account/login", StringComparison.Ordinal))
             answer = await SubmitAsync(answer.Headers.Location.OriginalString, ("email", person.Email), ("password", person.Password));
-        while (answer.Headers.Location is { } next && next.OriginalString.StartsWith('/')) answer = await GetAsync(next.OriginalString);
+        answer = await GoOnAsync(answer, person);
         Assert.StartsWith(IssuerHost.Callback + "?", answer.Headers.Location?.OriginalString);
         return Query(answer);
+    }
+
+    /// <summary>Follows what leads on within the vault, and shows the second factor where it is asked for.</summary>
+    public async Task<HttpResponseMessage> GoOnAsync(HttpResponseMessage answer, Person person)
+    {
+        while (answer.Headers.Location is { } next && next.OriginalString.StartsWith('/'))
+        {
+            answer = next.OriginalString.StartsWith("/account/factor?", StringComparison.Ordinal)
+                ? await SubmitAsync(next.OriginalString, ("code", person.Telephone!.Next()!))
+                : await GetAsync(next.OriginalString);
+        }
+
+        return answer;
     }
 
     public static Dictionary<string, string> Query(HttpResponseMessage answer) =>

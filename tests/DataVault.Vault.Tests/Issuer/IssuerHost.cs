@@ -62,11 +62,11 @@ public sealed class IssuerHost : IAsyncLifetime
         PasswordIterations = 1000,
     };
 
-    internal async Task<(string Email, string Password, Guid Id)> PersonAsync(string role)
+    internal async Task<Person> PersonAsync(string role)
     {
         var email = $"{Guid.NewGuid():N}@people.example";
         var issued = await Accounts.CreateAsync(email, role, Administrator, role == "customer" ? Guid.NewGuid() : null, lasting: true);
-        return (email, issued.OneTimePassword, issued.Id);
+        return new Person(email, issued.OneTimePassword, issued.Id, issued.CodeSecret is { } secret ? Authenticator.Of(secret, Clock) : null);
     }
 
     /// <summary>An application with a registration and a secret of its own.</summary>
@@ -128,6 +128,9 @@ public sealed class IssuerHost : IAsyncLifetime
         LoginConnection = cluster.ConnectionString(name, name);
     }
 }
+
+/// <summary>Somebody with an account; staff with an authenticator app.</summary>
+internal sealed record Person(string Email, string Password, Guid Id, Authenticator? Telephone = null);
 
 /// <summary>One authorization request: state, nonce and the PKCE pair.</summary>
 internal sealed record SignInAttempt(string State, string Nonce, string Verifier)

@@ -88,7 +88,7 @@ public sealed class IssuerStorageTests(IssuerHost host) : IClassFixture<IssuerHo
         var issued = await host.Accounts.CreateAsync(email, "customer", IssuerHost.Administrator, subject, lasting: true);
         var attempt = SignInAttempt.New();
         using var browser = new Browser(host.Address);
-        var back = await browser.AuthorizeAsync(attempt.Address(), (email, issued.OneTimePassword, issued.Id));
+        var back = await browser.AuthorizeAsync(attempt.Address(), new Person(email, issued.OneTimePassword, issued.Id));
         var (_, body) = await host.ExchangeAsync(attempt, back["code"]);
         await browser.SignInAsync("customer", email, "wrong wrong wrong");
 

@@ -109,14 +109,14 @@ public sealed class ProgramSignInTests(IssuerHost host) : IClassFixture<IssuerHo
 
     private Task EnsureAsync() => host.Clients.EnsureAsync(ClientRegistration.Program("tool", "Tool", "/signed-in"), null);
 
-    private async Task<(SignInAttempt Attempt, string Code)> SignInAsync((string Email, string Password, Guid Id) person)
+    private async Task<(SignInAttempt Attempt, string Code)> SignInAsync(Person person)
     {
         await EnsureAsync();
         var attempt = SignInAttempt.New();
         using var browser = new Browser(host.Address);
         using var toLogin = await browser.GetAsync(Address(attempt, ("acr_values", "realm:staff")));
         var answer = await browser.SubmitAsync(toLogin.Headers.Location!.OriginalString, ("email", person.Email), ("password", person.Password));
-        while (answer.Headers.Location is { } next && next.OriginalString.StartsWith('/')) answer = await browser.GetAsync(next.OriginalString);
+        answer = await browser.GoOnAsync(answer, person);
         Assert.StartsWith(Redirect + "?", answer.Headers.Location?.OriginalString);
         return (attempt, Browser.Query(answer)["code"]);
     }

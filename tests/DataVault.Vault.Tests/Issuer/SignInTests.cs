@@ -325,7 +325,7 @@ public sealed class SignInTests(IssuerHost host) : IClassFixture<IssuerHost>
     }
 
     private async Task<(string AccessToken, string RefreshToken, string IdToken)> SignInAsync(
-        Browser browser, (string Email, string Password, Guid Id) person, string realm = "realm:customer")
+        Browser browser, Person person, string realm = "realm:customer")
     {
         var attempt = SignInAttempt.New();
         var back = await browser.AuthorizeAsync(attempt.Address(("acr_values", realm)), person);
