@@ -215,14 +215,17 @@ public static class Capabilities
     public const string AlertsManage = "alerts.manage";
     public const string HoneyManage = "honey.manage";
 
+    /// <summary>Seeing how long what is kept, what the sweeps did, and asking for one.</summary>
+    public const string RetentionManage = "retention.manage";
+
     /// <summary>Saying where a person's data must stay, whose customer they are, and who stands how to them: which is who reaches them.</summary>
     public const string StandingManage = "standing.manage";
 
     /// <summary>What these show or count is about everybody: of no use to a role that reaches some only, and without effect in it.</summary>
-    internal static readonly string[] AboutEverybody = [AuditRead, PolicyManage, AccountsManage, StatusRead, AnalyticsQuery, ReviewsManage, DisclosuresApprove, AlertsManage, HoneyManage];
+    internal static readonly string[] AboutEverybody = [AuditRead, PolicyManage, AccountsManage, StatusRead, AnalyticsQuery, ReviewsManage, DisclosuresApprove, AlertsManage, HoneyManage, RetentionManage];
 
     internal static readonly string[] All =
-        [AuditRead, RequestsRead, RequestsDecide, PolicyRead, PolicyManage, ClientsManage, AccountsManage, StatusRead, AnalyticsQuery, HoldsManage, KeysRead, KeysManage, ReviewsManage, DisclosuresApprove, AlertsManage, HoneyManage, StandingManage];
+        [AuditRead, RequestsRead, RequestsDecide, PolicyRead, PolicyManage, ClientsManage, AccountsManage, StatusRead, AnalyticsQuery, HoldsManage, KeysRead, KeysManage, ReviewsManage, DisclosuresApprove, AlertsManage, HoneyManage, StandingManage, RetentionManage];
 }
 
 /// <summary>
@@ -269,7 +272,12 @@ public sealed record AnalyticsColumn(string Column, FieldDefinition Field, Gener
 /// <summary>How long an item is kept.</summary>
 /// <param name="Name">Name that items refer to.</param>
 /// <param name="Title">In words.</param>
-/// <param name="Trigger"><c>last-activity</c>, <c>recorded</c>, <c>occurred</c> or <c>contract-end</c>: what the period counts from.</param>
+/// <param name="Trigger"><c>last-activity</c>, <c>recorded</c> or <c>occurred</c>: what the period counts from. A field occurs when it is recorded.</param>
 /// <param name="Months">Length of the period.</param>
 /// <param name="Ground">Why this long: the duty or need.</param>
-public sealed record RetentionRule(string Name, string Title, string Trigger, int Months, string Ground);
+public sealed record RetentionRule(string Name, string Title, string Trigger, int Months, string Ground)
+{
+    public const string LastActivity = "last-activity";
+    public const string Recorded = "recorded";
+    public const string Occurred = "occurred";
+}

@@ -79,6 +79,8 @@ internal sealed class ServerSettings
 
     public TimeSpan EpochLength => _configuration.GetValue("Vault:EpochLength", TimeSpan.FromHours(24));
 
+    public TimeSpan RetentionEvery => _configuration.GetValue("Vault:RetentionEvery", TimeSpan.FromDays(1));
+
     public TimeSpan EpochRetention => _configuration.GetValue("Vault:EpochRetention", TimeSpan.FromDays(7));
 
     public double RotationShare => _configuration.GetValue("Vault:RotationShare", 0.25);

@@ -315,6 +315,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
                 IndexShare = settings.IndexShare,
                 EpochLength = settings.EpochLength,
                 EpochRetention = settings.EpochRetention,
+                RetentionEvery = settings.RetentionEvery,
                 RotationShare = settings.RotationShare,
                 RenewalGrace = settings.RenewalGrace,
                 KeyAges = settings.KeyAges,

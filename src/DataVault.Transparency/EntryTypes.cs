@@ -14,7 +14,7 @@ public enum EntryType : ushort
     SignerRotate = 49, Timestamp = 52, SignerAdopt = 54,
     RestoreDeclared = 47, BackupMade = 51, ConsentReceipt = 56,
     Alert = 57, ReviewChange = 58, ApprovalChange = 59,
-    PolicyRefused = 55,
+    PolicyRefused = 55, RetentionSwept = 67,
 #pragma warning restore CS1591
 }
 
@@ -81,6 +81,7 @@ public static class EntryTypes
         [EntryType.ReviewChange] = "review.change",
         [EntryType.ApprovalChange] = "approval.change",
         [EntryType.PolicyRefused] = "policy.refused",
+        [EntryType.RetentionSwept] = "retention.swept",
     }.ToFrozenDictionary();
 
     private static readonly FrozenDictionary<string, EntryType> ByName =

@@ -38,7 +38,7 @@ internal sealed class RecordLedger(long until, NoteVerifier key) : IEntryReader
     public bool HasUnboundEvents { get; private set; }
 
     public bool Wants(in EntryGlance entry, ReadOnlySpan<byte> encoded) => entry.Result == EntryResult.Ok
-        && (entry.Type is EntryType.KeyCreate or EntryType.KeyRotate or EntryType.EraseRequest or EntryType.EraseExecuted or EntryType.EventAppend or EntryType.ConsentChange or EntryType.RestoreDeclared or EntryType.RequestChange
+        && (entry.Type is EntryType.KeyCreate or EntryType.KeyRotate or EntryType.RetentionSwept or EntryType.EraseRequest or EntryType.EraseExecuted or EntryType.EventAppend or EntryType.ConsentChange or EntryType.RestoreDeclared or EntryType.RequestChange
             || (entry.SubjectAt > 0 && entry.Has(10) && entry.Has(11)));
 
     public void Read(long index, ReadOnlyMemory<byte> encoded)
@@ -54,7 +54,7 @@ internal sealed class RecordLedger(long until, NoteVerifier key) : IEntryReader
             case EntryType.EraseRequest when !entry.Subject.IsEmpty: Ask(index, entry); break;
             case EntryType.EraseExecuted: Erase(index, entry); break;
             case EntryType.EventAppend: Append(index, entry); break;
-            case EntryType.KeyRotate when !entry.Subject.IsEmpty: SealAnew(index, entry); break;
+            case EntryType.KeyRotate or EntryType.RetentionSwept when !entry.Subject.IsEmpty: SealAnew(index, entry); break;
             case EntryType.RestoreDeclared: _restores.Read(index, entry); break;
             case EntryType.ConsentChange when !entry.DetailHash.IsEmpty && !entry.Subject.IsEmpty:
                 _boundFrom = Math.Min(_boundFrom, index);
@@ -179,7 +179,7 @@ internal sealed class RecordLedger(long until, NoteVerifier key) : IEntryReader
         _gone[digest] = index;
     }
 
-    // SPEC log-entry §14 (a part is erased: the rows that are left are told of one by one); SPEC keys §9.2 (all is sealed anew: the rows are told of together).
+    // SPEC log-entry §14 (a part is erased: the rows that are left are told of one by one); SPEC keys §9.2 (all is sealed anew: the rows are told of together). SPEC log-entry §18 (what was kept long enough goes: the same).
     private void SealAnew(long index, LogEntry entry)
     {
         switch (entry.KeyCommitment.IsEmpty, entry.RecordVersion > 0)

@@ -61,6 +61,9 @@ public sealed class VaultOptions
     /// <summary>Name of the recipient that is told when a person has a message; null: messages wait on the person's own page.</summary>
     public string? MessageChannel { get; init; }
 
+    /// <summary>From one sweep of what has been kept long enough to the next.</summary>
+    public TimeSpan RetentionEvery { get; init; } = TimeSpan.FromDays(1);
+
     /// <summary>How long a replaced epoch root is kept: a backup of the keys database is of use no longer than this.</summary>
     public TimeSpan EpochRetention { get; init; } = TimeSpan.FromDays(7);
 

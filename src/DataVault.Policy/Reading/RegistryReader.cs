@@ -16,7 +16,7 @@ internal static class RegistryReader
     private const int MostRoles = 256;
     private const int MostParents = 16;
 
-    private static readonly string[] Triggers = ["last-activity", "recorded", "occurred", "contract-end"];
+    private static readonly string[] Triggers = [RetentionRule.LastActivity, RetentionRule.Recorded, RetentionRule.Occurred];
 
     public static IReadOnlyList<RetentionRule> Retention(Section? section)
     {

@@ -67,7 +67,7 @@ internal sealed class OcsfEvents(string origin)
         EntryType.RecordWrite when entry.RecordVersion <= 1 => new(OcsfClass.DatastoreActivity, 6, "Create"),
         EntryType.RecordWrite or EntryType.ConsentChange => new(OcsfClass.DatastoreActivity, 2, "Update"),
         EntryType.EventAppend => new(OcsfClass.DatastoreActivity, 6, "Create"),
-        EntryType.RecordDelete or EntryType.EraseExecuted or EntryType.EraseFinal => new(OcsfClass.DatastoreActivity, 7, "Delete"),
+        EntryType.RecordDelete or EntryType.EraseExecuted or EntryType.EraseFinal or EntryType.RetentionSwept => new(OcsfClass.DatastoreActivity, 7, "Delete"),
         EntryType.SignIn or EntryType.SignInFailed => new(OcsfClass.Authentication, 1, "Logon"),
         EntryType.TokenIssued => new(OcsfClass.Authentication, 3, "Authentication Ticket"),
         EntryType.AccountChange or EntryType.ClientChange => ChangeOf(entry),

@@ -180,7 +180,7 @@ internal sealed class LogCheck(CheckRun run, LogMirror mirror, SignerKeys keys)
     }
 
     // Of a write, the hash names the history row or the consent act that came with it; of these, the records against the log tell.
-    private static bool HasDetailRow(LogEntry entry) => entry.Type is not (EntryType.RecordWrite or EntryType.ConsentChange or EntryType.KeyRotate);
+    private static bool HasDetailRow(LogEntry entry) => entry.Type is not (EntryType.RecordWrite or EntryType.ConsentChange or EntryType.KeyRotate or EntryType.RetentionSwept);
 
     private void Tile(int level, ReadOnlySpan<byte> hash)
     {

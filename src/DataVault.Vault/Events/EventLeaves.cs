@@ -53,17 +53,22 @@ internal static class EventLeaves
     /// empty when there are none. The person's row is locked, so that nobody appends an event meanwhile.
     /// </summary>
     /// <param name="commitment">Of the key that is gone or will not be used any more.</param>
+    /// <param name="only">Of these events; null: of all.</param>
     public static async Task<ReadOnlyMemory<byte>> BuryAsync(
-        NpgsqlConnection connection, NpgsqlTransaction transaction, SubjectId subject, ReadOnlyMemory<byte> commitment, CancellationToken ct)
+        NpgsqlConnection connection, NpgsqlTransaction transaction, SubjectId subject, ReadOnlyMemory<byte> commitment, CancellationToken ct, Guid[]? only = null)
     {
         await using var batch = new NpgsqlBatch(connection, transaction)
         {
             BatchCommands =
             {
                 new("select 1 from vault.subject where subject_id = $1 for update") { Parameters = { new() { Value = subject.Value } } },
-                new($"insert into vault.event_gone (leaf, batch, commitment) select {Sql}, batch, $2 from vault.event where subject_id = $1 and batch is not null on conflict do nothing")
+                new($"insert into vault.event_gone (leaf, batch, commitment) select {Sql}, batch, $2 from vault.event where subject_id = $1 and batch is not null and ($3::uuid[] is null or event_id = any($3)) on conflict do nothing")
                 {
-                    Parameters = { new() { Value = subject.Value }, new() { Value = commitment.ToArray() } },
+                    Parameters =
+                    {
+                        new() { Value = subject.Value }, new() { Value = commitment.ToArray() },
+                        new() { Value = (object?)only ?? DBNull.Value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Array | NpgsqlTypes.NpgsqlDbType.Uuid },
+                    },
                 },
                 new("select sha256(string_agg(leaf, ''::bytea order by leaf)) from vault.event_gone where commitment = $1") { Parameters = { new() { Value = commitment.ToArray() } } },
             },

@@ -23,7 +23,8 @@ internal sealed class IndexedValues(RecordCipher cipher, Decider decider)
 {
     public const string Purpose = "legal-obligation";
 
-    private static readonly Recipient Keeper = Recipient.Process("vault-maintenance", Purpose);
+    /// <summary>The vault itself, looking after what it keeps.</summary>
+    public static readonly Recipient Keeper = Recipient.Process("vault-maintenance", Purpose);
 
     /// <summary>The keys of these people that fit their rows; who is being erased is left out. To be disposed by the caller.</summary>
     /// <exception cref="StaleKeyException">A row is older than its key: read it again.</exception>

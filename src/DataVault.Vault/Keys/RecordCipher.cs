@@ -14,6 +14,9 @@ namespace DataVault.Vault;
 /// <param name="Facts">Consents, objections, restriction, hold: not secret, but sealed against change.</param>
 internal sealed record SealedRecord(SubjectId Subject, long RowVersion, int KeyVersion, byte[] Record, byte[] RecordSeal, byte[] Facts);
 
+/// <summary>Since when a value of a field is stored.</summary>
+internal readonly record struct StoredAge(int FieldId, DateTimeOffset RecordedAt);
+
 /// <summary>One released field. The JSON is a slice of the record's buffer: copy what must live longer.</summary>
 internal sealed class OpenedField(FieldDefinition field, FieldPermit permit, in GroupField stored)
 {
@@ -132,6 +135,36 @@ internal sealed class RecordCipher(VaultKeyring keyring, ActivePolicy policy, IR
             CryptographicOperations.ZeroMemory(key);
             CryptographicOperations.ZeroMemory(padded);
         }
+    }
+
+    /// <summary>When each value of a record was recorded. The values are opened for that and go nowhere.</summary>
+    /// <exception cref="CryptographicException">The record was changed, mixed or rolled back.</exception>
+    public List<StoredAge> Ages(SealedRecord record, SubjectKeys keys)
+    {
+        Verify(record, keys);
+        return Ages("field", record.Record, keys);
+    }
+
+    /// <summary>The same of a row of the history.</summary>
+    public List<StoredAge> AgesOfHistory(byte[] history, SubjectKeys keys) => Ages("history", history, keys);
+
+    private List<StoredAge> Ages(string label, byte[] packed, SubjectKeys keys)
+    {
+        var ages = new List<StoredAge>();
+        foreach (var (classId, value) in RecordCodec.Unpack(packed))
+        {
+            var buffer = new byte[SealedValue.OpenedLength(value.Length)];
+            try
+            {
+                ages.AddRange(OpenGroup(keys, label, classId, value.Span, buffer).Select(field => new StoredAge(field.FieldId, RecordCodec.DecodeProvenance(field.Provenance).RecordedAt)));
+            }
+            finally
+            {
+                CryptographicOperations.ZeroMemory(buffer);
+            }
+        }
+
+        return ages;
     }
 
     private List<(int ClassId, ReadOnlyMemory<byte> Sealed)> CarryGroups(

@@ -43,8 +43,23 @@ internal static class RightsModule
         services.AddSingleton(p => new RightsWatch(p.GetRequiredService<OutboxStore>(), p.GetRequiredService<HoldStore>(), p.GetRequiredService<RequestStore>()));
         services.AddSingleton<OutboxWorker>();
         services.AddHostedService(p => p.GetRequiredService<OutboxWorker>());
+        AddRetention(services);
         services.AddSingleton(p => new SubjectRequests(
             p.GetRequiredService<RequestStore>(), p.GetRequiredService<RequestNotes>(), p.GetRequiredService<RequestFulfilment>(),
             p.GetRequiredService<RequestViews>(), p.GetRequiredService<SubjectReach>(), p.GetRequiredService<VaultClock>()));
+    }
+
+    private static void AddRetention(IServiceCollection services)
+    {
+        services.AddSingleton(p => new RetentionTools(p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<VaultClock>(), p.GetRequiredService<VaultOptions>().RetentionEvery));
+        services.AddSingleton<RetentionLooks>();
+        services.AddSingleton<RetentionEye>();
+        services.AddSingleton<RetentionCut>();
+        services.AddSingleton<RetentionRuns>();
+        services.AddSingleton<RetentionErasures>();
+        services.AddSingleton<RetentionSweep>();
+        services.AddHostedService(p => p.GetRequiredService<RetentionSweep>());
+        services.AddSingleton(p => new Retention(
+            p.GetRequiredService<RetentionRuns>(), p.GetRequiredService<RetentionTools>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<ActivePolicy>()));
     }
 }

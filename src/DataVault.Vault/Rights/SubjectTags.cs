@@ -25,7 +25,7 @@ internal sealed class SubjectTags(VaultDatabase database, KeyRegistry keys, Reco
     // Entries that bear the digest of a record.
     private static readonly int[] OfRecords =
     [
-        (int)EntryType.RecordWrite, (int)EntryType.ConsentChange, (int)EntryType.HoldChange, (int)EntryType.RequestChange, (int)EntryType.KeyRotate,
+        (int)EntryType.RecordWrite, (int)EntryType.ConsentChange, (int)EntryType.HoldChange, (int)EntryType.RequestChange, (int)EntryType.KeyRotate, (int)EntryType.RetentionSwept,
     ];
 
     private readonly LogSearch search = new(database);
