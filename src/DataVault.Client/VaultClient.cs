@@ -71,6 +71,20 @@ public sealed partial class VaultClient(HttpClient http, TokenSource? tokens = n
     public Task<Found> SearchAsync(SearchCustomers search, CancellationToken cancellation = default) =>
         AskAsync<SearchCustomers, Found>("/v1/customers/search", search, cancellation);
 
+    /// <summary>What is kept how long, and how the sweeps keep up with it.</summary>
+    public Task<RetentionView> RetentionAsync(CancellationToken cancellation = default) => GetAsync<RetentionView>(new Query("/v1/retention"), cancellation);
+
+    /// <summary>Asks for a sweep of what has been kept long enough, or for one that only counts.</summary>
+    public Task<RetentionRunView> StartRetentionAsync(StartRetention run, CancellationToken cancellation = default) =>
+        PostAsync<StartRetention, RetentionRunView>("/v1/retention/runs", run, null, cancellation);
+
+    /// <summary>Sweeps, newest first.</summary>
+    public Task<Page<RetentionRunView>> RetentionRunsAsync(int? limit = null, CancellationToken cancellation = default) =>
+        GetAsync<Page<RetentionRunView>>(new Query("/v1/retention/runs").Page(limit, null), cancellation);
+
+    /// <summary>One sweep and how far it is.</summary>
+    public Task<RetentionRunView> RetentionRunAsync(Guid id, CancellationToken cancellation = default) => GetAsync<RetentionRunView>(new Query($"/v1/retention/runs/{id}"), cancellation);
+
     /// <summary>Versions and ages of the keys.</summary>
     public Task<KeysView> KeysAsync(CancellationToken cancellation = default) => GetAsync<KeysView>(new Query("/v1/keys"), cancellation);
 

@@ -398,6 +398,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         StandingEndpoints.Map(app);
         RequestEndpoints.Map(app);
         HoldEndpoints.Map(app);
+        RetentionEndpoints.Map(app);
         OversightEndpoints.Map(app);
         MeEndpoints.Map(app);
         AuditEndpoints.Map(app);
