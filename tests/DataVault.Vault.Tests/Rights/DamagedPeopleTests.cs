@@ -92,6 +92,8 @@ public sealed class DamagedPeopleTests : IAsyncLifetime
         var request = await EraseAsync();
         Assert.Equal("invalid-state", (await Assert.ThrowsAsync<VaultException>(() => OrderAsync(request.Id))).Slug);
         await world.Vault.Get<LegalHolds>().ReleaseAsync(RightsWorld.Officer, hold.Id, null, Guid.NewGuid(), default);
+        // The release takes the erasure up again behind the call: it has found the damage before that is mended.
+        await world.Vault.Get<RequestFulfilment>().ResumeAsync(default);
         await DamageRecordAsync();
         Assert.Equal("invalid-state", (await Assert.ThrowsAsync<VaultException>(() => OrderAsync(request.Id))).Slug);
         await DamageRecordAsync();
