@@ -89,7 +89,10 @@ internal sealed class RetentionCut(RetentionEye eye, RetentionLooks looks, Recor
         await SubjectRows.UpdateAsync(connection, transaction, after, now, ct);
         return about.Entry with
         {
-            KeyCommitment = held.Commitment, Seal = cipher.Digest(after), RecordVersion = after.RowVersion, DetailHash = left.Count == 0 ? default : SHA256.HashData([.. left.SelectMany(hash => hash)]),
+            KeyCommitment = held.Commitment,
+            Seal = cipher.Digest(after),
+            RecordVersion = after.RowVersion,
+            DetailHash = left.Count == 0 ? default : SHA256.HashData([.. left.SelectMany(hash => hash)]),
         };
     }
 

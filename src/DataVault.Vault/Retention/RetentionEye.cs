@@ -89,7 +89,10 @@ internal sealed class RetentionEye(RecordCipher cipher, KeyRegistry keys, Retent
         var found = fields.Count + history.Sum(row => row.Fields.Count) + taken.Count;
         return due with
         {
-            Fields = fields, History = history, Events = [.. taken.Select(one => one.Id)], Frozen = frozen,
+            Fields = fields,
+            History = history,
+            Events = [.. taken.Select(one => one.Id)],
+            Frozen = frozen,
             Items = [.. fields.Concat(history.SelectMany(row => row.Fields)).Select(id => (CatalogueItem)schedule.Field(id)!), .. taken.Select(one => schedule.EventType(one.Type)!)],
             Whole = found > 0 && found == all,
             LookAt = frozen && now + Again < next ? now + Again : events.Due.Count == MostEvents ? now : next,

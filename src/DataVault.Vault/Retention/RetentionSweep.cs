@@ -76,8 +76,13 @@ internal sealed class RetentionSweep(RetentionRuns runs, RetentionCut cut, Reten
         foreach (var (rule, count) in swept.ByRule) rules[rule] = rules.GetValueOrDefault(rule) + count;
         return run with
         {
-            Looked = run.Looked + 1, People = run.People + (swept.Values + swept.Events > 0 ? 1 : 0), Values = run.Values + swept.Values, Events = run.Events + swept.Events,
-            Erasures = run.Erasures + (swept.Whole ? 1 : 0), Frozen = run.Frozen + (swept.Frozen ? 1 : 0), ByRule = rules,
+            Looked = run.Looked + 1,
+            People = run.People + (swept.Values + swept.Events > 0 ? 1 : 0),
+            Values = run.Values + swept.Values,
+            Events = run.Events + swept.Events,
+            Erasures = run.Erasures + (swept.Whole ? 1 : 0),
+            Frozen = run.Frozen + (swept.Frozen ? 1 : 0),
+            ByRule = rules,
         };
     }
 }
