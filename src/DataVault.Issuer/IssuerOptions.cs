@@ -64,7 +64,7 @@ public sealed class IssuerOptions
     /// </summary>
     public IReadOnlyDictionary<string, IReadOnlyList<string>> StaffPurposes { get; init; } = new Dictionary<string, IReadOnlyList<string>>
     {
-        ["customer-support"] = ["customer-support", "emergency"],
+        ["customer-support"] = ["customer-support", "emergency", "refunds", "complaints"],
         ["marketing"] = ["marketing", "personalisation"],
         ["compliance-officer"] = ["data-subject-rights", "legal-obligation"],
         ["analyst"] = ["analytics"],

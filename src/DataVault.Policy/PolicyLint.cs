@@ -28,6 +28,7 @@ internal sealed class PolicyLint(PolicySet policy)
             SearchWithoutIndex(rule);
             SpecialWithoutGround(rule);
             BreakGlass(rule);
+            Unmeetable(rule);
         }
 
         foreach (var (rule, message) in new ShadowLint(policy).Findings()) Find(rule, message);
@@ -102,6 +103,25 @@ internal sealed class PolicyLint(PolicySet policy)
         foreach (var missing in rule.MissingInEmergency) Find(rule, $"is for an emergency and lacks the obligation {missing}");
     }
 
+    /// <summary>Obligations are carried out with a read, and pseudonymising with the feed; where nothing carries them out, the rule permits nothing.</summary>
+    private void Unmeetable(Rule rule)
+    {
+        foreach (var action in rule.Forbids || rule.Obligations.Count == 0 ? [] : rule.Actions)
+        {
+            var unmet = action switch
+            {
+                AccessAction.Feed => [],
+                AccessAction.Read => rule.Obligations.Intersect([ObligationNames.Pseudonymise]),
+                _ => rule.Obligations,
+            };
+            foreach (var obligation in unmet)
+            {
+                var instead = action == AccessAction.Search && obligation == ObligationNames.Justification ? "; the justification of a purpose is asked of searches too" : "";
+                Find(rule, $"permits no {ActionNames.Of(action)}: nothing carries out {obligation} with it{instead}");
+            }
+        }
+    }
+
     private void Purposes()
     {
         foreach (var purpose in policy.Purposes.All)
@@ -109,6 +129,9 @@ internal sealed class PolicyLint(PolicySet policy)
             if (purpose.NeedsConsent && (purpose.Notice.Length == 0 || purpose.NoticeVersion.Length == 0)) Find("purposes.yaml", $"{purpose.Name} rests on consent and has no notice with a version");
             if (!purpose.NeedsConsent && purpose.ConsentMonths is not null) Find("purposes.yaml", $"{purpose.Name} does not rest on consent and limits it");
             Consent(purpose);
+            var reviewed = policy.Rules.Any(rule => rule.Purposes.Contains(purpose) && rule.Obligations.Contains(ObligationNames.Review));
+            if (purpose.StopsAtOverdue is not null && !reviewed) Find("purposes.yaml", $"no release for {purpose.Name} is reviewed: stopsAtOverdue has no effect");
+            if (purpose is { DirectMarketing: true, StopsOnObjection: false }) Find("purposes.yaml", $"{purpose.Name} is direct marketing and goes on whoever objects (GDPR Article 21(3))");
             if (purpose.LegalBasis == "explicit-consent" && purpose.SpecialBasis is null) Find("purposes.yaml", $"{purpose.Name} asks explicit consent and names no specialBasis");
             var used = policy.Rules.Any(rule => !rule.Forbids && (rule.Purposes.Contains(purpose) || rule.Guard.Consents.Contains(purpose.Id)));
             if (!used) Find("purposes.yaml", $"no rule permits anything for {purpose.Name}");

@@ -57,6 +57,12 @@ public sealed class Purpose
     /// <summary>Days that an officer has to review a release that asks for it.</summary>
     public int ReviewDays => Terms.ReviewDays;
 
+    /// <summary>With so many releases of theirs waiting for an overdue review a recipient gets nothing further for this purpose; null where none stops anybody.</summary>
+    public int? StopsAtOverdue => Terms.StopsAtOverdue;
+
+    /// <summary>Whoever objects to direct marketing (GDPR Article 21(2)) objects to this purpose, whatever its basis.</summary>
+    public bool DirectMarketing => Terms.DirectMarketing;
+
     /// <summary>W3C DPV identifier, such as <c>dpv:DirectMarketing</c>.</summary>
     public string Dpv => Terms.Dpv;
 
@@ -90,6 +96,10 @@ internal sealed record PurposeTerms(string Title, string LegalBasis, string Dpv)
     public DisclosureBudget? Budget { get; init; }
 
     public int ReviewDays { get; init; } = 3;
+
+    public int? StopsAtOverdue { get; init; }
+
+    public bool DirectMarketing { get; init; }
 
     public bool StopsOnObjection { get; init; } = true;
 

@@ -27,6 +27,7 @@ internal sealed class FirstRun(IServiceProvider services, VaultHome home, Server
     [
         ("crm-ingest", "CRM", "ingest", ["service-delivery"]),
         ("support-desk", "Support desk", "customer-support", ["customer-support"]),
+        ("refund-desk", "Refunds and complaints", "customer-support", ["refunds", "complaints"]),
         ("campaigns", "Campaigns", "marketing", ["marketing", "personalisation"]),
         ("officer-tools", "Compliance tools", "compliance-officer", ["data-subject-rights"]),
         ("operations", "Operations", "administrator", []),

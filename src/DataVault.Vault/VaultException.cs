@@ -56,6 +56,9 @@ public sealed class VaultException : Exception
     /// <summary>A second person must agree beforehand, and no agreement to exactly this is in force.</summary>
     public static VaultException ApprovalRequired() => new("approval-required", "A second person must agree beforehand.");
 
+    /// <summary>Too many releases to this recipient wait for a review whose date has passed.</summary>
+    public static VaultException ReviewsOverdue() => new("reviews-overdue", "Earlier releases for this purpose must be reviewed first.");
+
     /// <param name="retryAfter">When the credential is no longer stopped for the purpose.</param>
     public static VaultException BudgetExhausted(TimeSpan retryAfter) => new("budget-exhausted", "The credential is stopped for this purpose.") { RetryAfter = retryAfter };
 

@@ -37,7 +37,17 @@ internal sealed class LineMapper(Mapping mapping)
         var (fields, rejected) = Members(customers.Fields, record, "/fields/");
         return fields is null
             ? (null, rejected)
-            : (new CreateCustomer(fields, mapping.Source, customers.Origin, customers.Notice, mapping.Purpose, customers.Consents), null);
+            : (new CreateCustomer(fields, mapping.Source, customers.Origin, customers.Notice, mapping.Purpose, customers.Consents) { Standing = Standing(customers.Standing, record) }, null);
+    }
+
+    /// <summary>What a line leaves empty is not known; a line that says nothing of it leaves all of it to the vault.</summary>
+    private static Standing? Standing(StandingMapping? map, SourceRecord record)
+    {
+        if (map is null) return null;
+        string? Word(string name) => map.Words.GetValueOrDefault(name)?.Text(record);
+        List<Relation> relations = [.. map.Relations.Select(one => (one.Key, Recipient: one.Value.Text(record))).Where(one => one.Recipient is not null).Select(one => new Relation(one.Key, one.Recipient!))];
+        var standing = new Standing(Word("jurisdiction"), Word("residency"), Word("brand"), relations.Count > 0 ? relations : null);
+        return standing == new Standing() ? null : standing;
     }
 
     /// <summary>The events of a line. Empty with no rejection when no event mapping applies.</summary>

@@ -12,7 +12,15 @@ internal sealed record Requirement(Recipe Value, string Reason);
 
 /// <summary>What the lines say of customers. <see cref="Key"/> is the unique field by which a customer is known.</summary>
 internal sealed record CustomerMapping(
-    string Key, IReadOnlyDictionary<string, Recipe> Fields, string? Origin, string? Notice, IReadOnlyDictionary<string, string>? Consents);
+    string Key, IReadOnlyDictionary<string, Recipe> Fields, string? Origin, string? Notice, IReadOnlyDictionary<string, string>? Consents)
+{
+    public StandingMapping? Standing { get; init; }
+}
+
+/// <summary>What the lines say of where a customer stands, which is who reaches them.</summary>
+/// <param name="Words">Jurisdiction, residency and brand.</param>
+/// <param name="Relations">Name of the relation, and who stands in it.</param>
+internal sealed record StandingMapping(IReadOnlyDictionary<string, Recipe> Words, IReadOnlyDictionary<string, Recipe> Relations);
 
 /// <summary>What the lines say of events.</summary>
 /// <param name="Ordinal">Position in the mapping, part of the identity of an event.</param>
@@ -98,9 +106,22 @@ internal sealed class Mapping
         var fields = Recipes(section, "fields");
         if (!fields.ContainsKey(key)) throw section.Error($"\"fields\" must say how \"{key}\" is made");
         var consents = section.Entries("consents").ToDictionary(e => e.Key, e => ((YamlScalarNode)e.Node).Value ?? "");
-        var mapping = new CustomerMapping(key, fields, section.Text("origin"), section.Text("notice"), consents.Count == 0 ? null : consents);
+        var mapping = new CustomerMapping(key, fields, section.Text("origin"), section.Text("notice"), consents.Count == 0 ? null : consents)
+        {
+            Standing = section.Section("standing") is { } standing ? ReadStanding(standing) : null,
+        };
         section.Done();
         return mapping;
+    }
+
+    private static StandingMapping ReadStanding(YamlSection section)
+    {
+        string[] words = ["jurisdiction", "residency", "brand"];
+        var standing = new StandingMapping(
+            words.Where(word => section.Node(word) is not null).ToDictionary(word => word, word => Recipe.Parse(section.File, section.Node(word)!), StringComparer.Ordinal),
+            Recipes(section, "relations"));
+        section.Done();
+        return standing.Words.Count + standing.Relations.Count > 0 ? standing : throw section.Error("\"standing\" says jurisdiction, residency, brand or relations");
     }
 
     private static EventMapping ReadEvent(YamlSection section, int ordinal)

@@ -69,6 +69,8 @@ internal static class RegistryReader
             BreakGlass = body.Flag("breakGlass", false),
             Emergency = new EmergencyTerms(body.OptionalNumber("emergencyMinutes", 1, 1440) ?? EmergencyTerms.UsualMinutes),
             ReviewDays = body.OptionalNumber("reviewDays", 1, 365) ?? 3,
+            StopsAtOverdue = body.OptionalNumber("stopsAtOverdue", 1, 1000),
+            DirectMarketing = body.Flag("directMarketing", dpv == "dpv:DirectMarketing"),
             Justification = Justification(body.OptionalMap("justification")),
             Budget = Budget(body.OptionalMap("budget")),
             StopsOnObjection = body.Flag("stopsOnObjection", !dutyBound),

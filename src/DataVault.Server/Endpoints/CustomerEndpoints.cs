@@ -38,7 +38,7 @@ internal static class CustomerEndpoints
                     { "id": "01980c5e-5c1b-7a64-9d2a-0f4b1f3c9e77", "version": 7, "fields": { "givenName": "Ada", "email": "a•••@example.com" },
                       "forms": { "email": "masked" }, "withheld": { "birthDate": "not-permitted", "phone": "consent-withdrawn" }, "receipt": { "index": 48211 } }
                     """),
-                Problems = ["unknown-field", "unknown-purpose", "not-found", "reason-required", "reason-mismatch", "approval-required", "budget-exhausted"],
+                Problems = ["unknown-field", "unknown-purpose", "not-found", "reason-required", "reason-mismatch", "approval-required", "reviews-overdue", "budget-exhausted"],
             },
             AccessRule.Anyone);
         routes.MapPatch("/v1/customers/{id}", PatchAsync).Takes<PatchCustomer>().Gives<Written>().As(

@@ -42,7 +42,7 @@ internal static class EventEndpoints
             {
                 Query = [QueryParameter.Purpose, new("types", "Comma-separated event types."), QueryParameter.Limit, QueryParameter.Cursor],
                 Headers = ["Access-Reason", "Access-Approval"],
-                Problems = ["unknown-field", "unknown-purpose", "not-found", "reason-required", "reason-mismatch", "approval-required", "budget-exhausted"],
+                Problems = ["unknown-field", "unknown-purpose", "not-found", "reason-required", "reason-mismatch", "approval-required", "reviews-overdue", "budget-exhausted"],
             },
             AccessRule.Anyone);
     }

@@ -45,6 +45,7 @@ internal static class Problems
         ["reason-required"] = (403, "The purpose or a rule asks for a reason: send it as the header Access-Reason, percent-encoded UTF-8. The refusal is in the audit log."),
         ["reason-mismatch"] = (403, "The reason in Access-Reason is not of the form that the purpose asks for, such as the number of a ticket. The refusal is in the audit log."),
         ["approval-required"] = (403, "A second person must agree first: ask at POST /v1/approvals and send the id as Access-Approval. The refusal is in the audit log."),
+        ["reviews-overdue"] = (403, "Reviews of earlier releases to this credential are overdue; once an officer has decided them, it goes on. The refusal is in the audit log."),
         ["not-found"] = (404, "There is no such thing, or it is out of this credential's reach."),
         ["method-not-allowed"] = (405, "The resource does not know this method; the Allow header lists those that it knows."),
         ["not-acceptable"] = (406, "The answer cannot be given in the form asked for."),

@@ -74,27 +74,37 @@ internal sealed class ReleaseTerms(VaultDatabase database, AuditLog log, Decider
     {
         if (release.Refused is not null || release.Query.Recipient.Kind is not (RecipientKind.Application or RecipientKind.Staff)) return new(release);
         var purpose = decider.Purpose(release.Query.Purpose);
-        return purpose.Budget is null && brakes.AreOff ? new(release) : CountOneAsync(release, purpose, ct);
+        return IsUnlimited(purpose) ? new(release) : CountOneAsync(release, purpose, ct);
     }
 
     /// <summary>The same for all of them together: either there is room for every one, or none is released.</summary>
     /// <param name="reads">Without a release where nothing could be decided.</param>
     /// <param name="foundBy">What each has been found by, which the answer tells too.</param>
     /// <param name="ct">Ends the wait.</param>
-    /// <exception cref="VaultException">budget-exhausted; an entry for each is in the log.</exception>
+    /// <exception cref="VaultException">budget-exhausted, reviews-overdue; an entry for each is in the log.</exception>
     public async Task CountAllAsync(IReadOnlyList<(PendingEntry Entry, Release? Release)> reads, IReadOnlyList<CatalogueItem> foundBy, CancellationToken ct)
     {
         List<Release> going = [.. reads.Select(read => read.Release).OfType<Release>().Where(release => release.Refused is null)];
         if (going.Count == 0 || going[0].Query.Recipient.Kind is not (RecipientKind.Application or RecipientKind.Staff)) return;
         var (recipient, requestId) = (going[0].Query.Recipient, going[0].Query.RequestId);
         var purpose = decider.Purpose(going[0].Query.Purpose);
-        if (purpose.Budget is null && brakes.AreOff) return;
+        if (IsUnlimited(purpose)) return;
+        if (await duties.OwesAsync(recipient, purpose, ct)) throw await RefuseAllAsync(reads, Owing, ct);
         var shown = going.SelectMany(release => release.Permits.Select(permit => permit.Item).Concat(foundBy).Select(item => (release.Query.Subject, item)));
         if (await WaitAsync(recipient, purpose, shown, requestId, ct) is not { } wait) return;
-        List<PendingEntry> refusals = [.. reads.Select(read => read.Release is { Refused: null } release ? Stop(release, wait).Entry : read.Entry)];
-        await database.RunAsync((connection, transaction) => log.AppendWithinAsync(connection, transaction, refusals, ct), ct);
-        throw VaultException.BudgetExhausted(wait);
+        throw await RefuseAllAsync(reads, release => Stop(release, wait), ct);
     }
+
+    /// <summary>What would have been released is refused, and all of it is in the log.</summary>
+    private async Task<VaultException> RefuseAllAsync(IReadOnlyList<(PendingEntry Entry, Release? Release)> reads, Func<Release, Release> refuse, CancellationToken ct)
+    {
+        List<(PendingEntry Entry, VaultException? Problem)> refusals =
+            [.. reads.Select(read => read.Release is { Refused: null } release && refuse(release) is var refused ? (refused.Entry, refused.Problem) : (read.Entry, null))];
+        await database.RunAsync((connection, transaction) => log.AppendWithinAsync(connection, transaction, [.. refusals.Select(refusal => refusal.Entry)], ct), ct);
+        return refusals.First(refusal => refusal.Problem is not null).Problem!;
+    }
+
+    private bool IsUnlimited(Purpose purpose) => purpose is { Budget: null, StopsAtOverdue: null } && brakes.AreOff;
 
     /// <summary>Takes whom a search found, and does not show, out of the budget. Null when there was room.</summary>
     public ValueTask<TimeSpan?> CountFoundAsync(
@@ -153,6 +163,7 @@ internal sealed class ReleaseTerms(VaultDatabase database, AuditLog log, Decider
 
     private async ValueTask<Release> CountOneAsync(Release release, Purpose purpose, CancellationToken ct)
     {
+        if (await duties.OwesAsync(release.Query.Recipient, purpose, ct)) return Owing(release);
         var shown = release.Permits.Select(permit => (release.Query.Subject, permit.Item));
         return await WaitAsync(release.Query.Recipient, purpose, shown, release.Query.RequestId, ct) is { } wait ? Stop(release, wait) : release;
     }
@@ -162,6 +173,9 @@ internal sealed class ReleaseTerms(VaultDatabase database, AuditLog log, Decider
         if (brakes.Wait(recipient, purpose.Name) is { } wait) return wait;
         return purpose.Budget is null ? null : await budgets.TakeAsync(recipient, purpose, shown, requestId, ct);
     }
+
+    private Release Owing(Release release) =>
+        Draft(release with { Refused = Reasons.NotPermitted, Problem = VaultException.ReviewsOverdue() }, EntryType.Denied);
 
     private Release Stop(Release release, TimeSpan wait) =>
         Draft(release with { Refused = Reasons.BudgetExhausted, Problem = VaultException.BudgetExhausted(wait) }, EntryType.Denied);

@@ -43,6 +43,10 @@ internal sealed class Duties(ApprovalBook approvals, ReviewBook reviews, Subject
     public static bool AreDue(Release release) =>
         release.Refused is null && release.Decision.Obligations.Count > 0 && release.Decision.Obligations.Any(obligation => obligation != ObligationNames.Justification);
 
+    /// <summary>Whether so many reviews of what the recipient got are overdue that the purpose gives nothing further.</summary>
+    public async ValueTask<bool> OwesAsync(Recipient recipient, Purpose purpose, CancellationToken ct) =>
+        purpose.StopsAtOverdue is { } most && await reviews.OverdueOfAsync(EntryShape.TagOf(log.TagOf(recipient)), purpose.Name, ct) >= most;
+
     /// <summary>What must be there before the entry is written.</summary>
     /// <exception cref="VaultException">approval-required, reason-required, not-found when the person is being erased.</exception>
     public async Task<DueDuty> PrepareAsync(DutyWork work, Release release)

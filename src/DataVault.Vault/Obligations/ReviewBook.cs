@@ -118,6 +118,17 @@ internal sealed class ReviewBook(VaultDatabase database, IServiceKeys keys, Vaul
         await command.ExecuteNonQueryAsync(work.Cancellation);
     }
 
+    /// <summary>How many releases to a recipient for a purpose wait for a review whose date has passed.</summary>
+    public async Task<long> OverdueOfAsync(Guid actor, string purpose, CancellationToken ct)
+    {
+        await using var command = database.Source.CreateCommand(
+            $"select count(*) from vault.review where state = '{ReviewStates.Open}' and due_at <= $1 and actor_tag = $2 and purpose = $3");
+        command.Parameters.Add(new() { Value = clock.Now.UtcDateTime });
+        command.Parameters.Add(new() { Value = actor });
+        command.Parameters.Add(new() { Value = purpose });
+        return (await Rows.ReadAsync(command, row => row.GetInt64(0), ct))[0];
+    }
+
     /// <summary>How many are open, and how many of those are overdue.</summary>
     public async Task<(long Open, long Overdue)> CountAsync(CancellationToken ct)
     {

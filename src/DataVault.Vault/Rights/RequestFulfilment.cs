@@ -153,7 +153,7 @@ internal sealed class SubjectLimits(RequestStore store, SubjectFacts facts, KeyR
     private DecisionFacts Limited(DecisionFacts before, string kind)
     {
         if (kind == RequestKinds.Restriction) return before with { Restricted = true };
-        var objected = policy.Current.Purposes.All.Where(p => p.StopsOnObjection && p.LegalBasis is "legitimate-interests" or "public-task" || p.Name == "marketing");
+        var objected = policy.Current.Purposes.All.Where(p => p.StopsOnObjection && p.LegalBasis is "legitimate-interests" or "public-task" || p.DirectMarketing);
         return before with { ObjectedPurposes = [.. before.ObjectedPurposes.Union(objected.Select(p => p.Id))] };
     }
 }

@@ -30,6 +30,14 @@ public sealed class ImportRunTests : IDisposable
     private readonly string _folder = Directory.CreateTempSubdirectory("datavault-import-").FullName;
     private readonly FakeBatches _vault = new();
 
+    private SourceRecord Line(string land, string agent)
+    {
+        var path = Path.Combine(_folder, "line.jsonl");
+        File.WriteAllText(path, $$"""{ "customer": "c1", "land": "{{land}}", "agent": "{{agent}}" }""");
+        using var file = SourceFile.Open(path, new InputFormat("jsonl", ","));
+        return file.Read().Single();
+    }
+
     public void Dispose()
     {
         _vault.Dispose();
@@ -50,6 +58,20 @@ public sealed class ImportRunTests : IDisposable
         Assert.False(_vault.Customers["c2"].Fields.ContainsKey("country"));
         Assert.Equal(1, account.Reasons["no-customer"]);
         Assert.Equal(1, account.Reasons["invalid-instant"]);
+    }
+
+    [Fact]
+    public void Where_customers_stand_is_read_from_the_line_and_what_it_leaves_empty_is_not_known()
+    {
+        var mapper = new LineMapper(Mapping.Parse("m.yaml", Orders.Replace(
+            "  fields: {", "  standing: { jurisdiction: { column: land, map: { Britain: uk } }, brand: { constant: house }, relations: { assigned-agent: agent } }\n  fields: {", StringComparison.Ordinal)));
+        var known = mapper.Customer(Line("Britain", "support-desk")).Customer!.Standing!;
+        Assert.Equal(("uk", null, "house"), (known.Jurisdiction, known.Residency, known.Brand));
+        Assert.Equal([new DataVault.Client.Wire.Relation("assigned-agent", "support-desk")], known.Relations!);
+        var unknown = mapper.Customer(Line("Mars", "")).Customer!.Standing!;
+        Assert.Equal((null, "house", null), (unknown.Jurisdiction, unknown.Brand, unknown.Relations));
+        Assert.Null(new LineMapper(Mapping.Parse("m.yaml", Orders)).Customer(Line("Britain", "x")).Customer!.Standing);
+        Assert.Contains("standing", Assert.Throws<MappingException>(() => Mapping.Parse("m.yaml", Orders.Replace("  fields: {", "  standing: {}\n  fields: {", StringComparison.Ordinal))).Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -19,6 +19,9 @@ public sealed class LintTests
     [InlineData("fields: [passport], actions: [read], form: plain", "gives passport plain, its class official goes no further than masked")]
     [InlineData("fields: [allergies], actions: [read], form: plain", "permits the special category allergies without a ground")]
     [InlineData("fields: [email], except: [email], actions: [read], form: plain", "can never match")]
+    [InlineData("fields: [email], actions: [search], obligations: [justification]", "permits no search: nothing carries out justification with it; the justification of a purpose")]
+    [InlineData("fields: [email], actions: [update], obligations: [four-eyes]", "permits no update: nothing carries out four-eyes with it")]
+    [InlineData("fields: [email], actions: [read], form: plain, obligations: [pseudonymise]", "permits no read: nothing carries out pseudonymise with it")]
     public void A_doubtful_rule_is_found_where_it_stands(string contents, string finding) =>
         Assert.Contains(Lint($"  - {{ id: one, why: Test, roles: [desk], purposes: [service], {contents} }}"), found => found.StartsWith("access/rules.yaml:2: one: " + finding, StringComparison.Ordinal));
 
@@ -86,6 +89,14 @@ public sealed class LintTests
     {
         var rule = $"  - {{ id: fed, why: Test, purposes: [service], roles: [desk], fields: [email], actions: [feed], form: generalised, when: {{ {condition} }} }}\n";
         Assert.Equal(found, Lint(rule).Any(finding => finding.Contains("fed: feeds analytics by the clock", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public void Terms_of_a_purpose_that_change_nothing_or_that_no_objection_stops_are_found()
+    {
+        var findings = Lint("", files => files["purposes.yaml"] = files["purposes.yaml"].Replace("notice: We write to you, ", "stopsAtOverdue: 2, directMarketing: true, stopsOnObjection: false, notice: We write to you, ", StringComparison.Ordinal));
+        Assert.Contains("purposes.yaml: no release for marketing is reviewed: stopsAtOverdue has no effect", findings);
+        Assert.Contains("purposes.yaml: marketing is direct marketing and goes on whoever objects (GDPR Article 21(3))", findings);
     }
 
     [Fact]

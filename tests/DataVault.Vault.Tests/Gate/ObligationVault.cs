@@ -22,6 +22,7 @@ public sealed class ObligationVault : StoreVault
         new(RecipientKind.Staff, id, "Support", ["customer-support"], purposes, assurance: Recipient.MultiFactor);
 
     internal static PolicySet Bound { get; } = Repository.ChangedPolicy(
+        ("purposes.yaml", "    stopsAtOverdue: 3\n", ""),
         ("purposes.yaml", "    dpv: dpv:FraudPreventionAndDetection\n", "    dpv: dpv:FraudPreventionAndDetection\n    justification: { pattern: \"^[A-Z]+-[0-9]+$\" }\n"),
         ("purposes.yaml", "    consentMonths: 12\n", $"    consentMonths: 12\n    budget: {{ perHour: {PerHour}, perDay: {PerDay} }}\n"),
         ("access/customer-support.yaml", "    fields: [billingName, billingAddress, iban, vatNumber]\n    actions: [read]\n", "    fields: [billingName, billingAddress, iban, vatNumber]\n    actions: [read]\n    obligations: [four-eyes]\n"));
