@@ -7,7 +7,7 @@ namespace DataVault.Client;
 internal sealed class Query(string path)
 {
     private readonly StringBuilder _text = new(path);
-    private bool _started;
+    private bool _started = path.Contains('?', StringComparison.Ordinal);
 
     public Query Add(string name, string? value)
     {

@@ -402,6 +402,14 @@ public sealed partial class VaultClient(HttpClient http, TokenSource? tokens = n
     public Task<AccountCreated> CreateAccountAsync(CreateAccount account, CancellationToken cancellation = default) =>
         PostAsync<CreateAccount, AccountCreated>("/v1/accounts", account, null, cancellation);
 
+    /// <summary>Says that a subject of an outside identity provider is a customer; the answer is what the log calls the person.</summary>
+    public Task<OutsideAccountLinked> LinkOutsideAccountAsync(LinkOutsideAccount link, CancellationToken cancellation = default) =>
+        PostAsync<LinkOutsideAccount, OutsideAccountLinked>("/v1/outside-accounts", link, null, cancellation);
+
+    /// <summary>Ends every link of a customer to outside identity providers, and the tokens that were accepted by one.</summary>
+    public async Task UnlinkOutsideAccountAsync(Guid customer, CancellationToken cancellation = default) =>
+        (await _wire.SendAsync(new VaultCall(HttpMethod.Delete, $"/v1/outside-accounts/{customer:D}", Repeatable: false), cancellation)).Dispose();
+
     /// <summary>True when the vault can serve (database, keys, log and policy at hand).</summary>
     public async Task<bool> IsReadyAsync(CancellationToken cancellation = default)
     {

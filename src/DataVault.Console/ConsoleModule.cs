@@ -24,8 +24,7 @@ public static class ConsoleModule
         services.AddDataProtection();
         services.TryAddSingleton(TimeProvider.System);
         services.AddSingleton(options).AddSingleton<Backchannel>();
-        services.AddSingleton(provider => new AuthorizationCodeClient(
-            provider.GetRequiredService<Backchannel>().Http, options.ClientId, options.ClientSecret, options.Address + "/console/callback"));
+        services.AddSingleton(provider => Issuer(provider, options));
         services.AddSingleton(provider => new SessionKeeper(
             provider.GetRequiredService<AuthorizationCodeClient>(), provider.GetRequiredService<IDataProtectionProvider>(), options,
             provider.GetRequiredService<TimeProvider>()));
@@ -36,6 +35,15 @@ public static class ConsoleModule
             provider.GetRequiredService<AuthorizationCodeClient>(), provider.GetRequiredService<SessionKeeper>(), provider.GetRequiredService<Backchannel>(),
             provider.GetRequiredService<IDataProtectionProvider>(), options, provider.GetRequiredService<TimeProvider>()));
         return services;
+    }
+
+    private static AuthorizationCodeClient Issuer(IServiceProvider services, ConsoleOptions options)
+    {
+        var (http, callback, time) = (services.GetRequiredService<Backchannel>().Http, options.Address + "/console/callback", services.GetRequiredService<TimeProvider>());
+        if (options.Provider is not { } provider) return new AuthorizationCodeClient(http, options.ClientId, options.ClientSecret, callback, null, time);
+        var assertion = provider.PrivateKey is null ? null : new ClientAssertion(provider, options, time);
+        var server = new SignInServer(provider.Issuer, provider.Scopes) { Resource = provider.Resource, Assertion = assertion is null ? null : assertion.Make };
+        return new AuthorizationCodeClient(http, provider.ClientId, provider.Secret, callback, server, time);
     }
 
     /// <summary>Maps <c>/</c> and everything under <c>/console</c>.</summary>

@@ -12,7 +12,8 @@ namespace DataVault.Console;
 
 /// <summary>A signed-in person, as the sealed session cookie holds them.</summary>
 internal sealed record SessionTicket(
-    string AccessToken, DateTimeOffset ExpiresAt, string? RefreshToken, string? IdToken, string Name, string Realm, IReadOnlyList<string> Roles, Guid? Customer);
+    string AccessToken, DateTimeOffset ExpiresAt, string? RefreshToken, string? IdToken, string Name, string Realm, IReadOnlyList<string> Roles, Guid? Customer,
+    DateTimeOffset SignedInAt, DateTimeOffset SeenAt);
 
 /// <summary>
 /// Keeps the session in a cookie that only this application can open (any process of it, so none holds state), and renews the access
@@ -22,7 +23,7 @@ internal sealed class SessionKeeper(AuthorizationCodeClient issuer, IDataProtect
 {
     private static readonly TimeSpan s_early = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan s_shared = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan s_longest = TimeSpan.FromHours(8);
+    private static readonly TimeSpan s_grain = TimeSpan.FromMinutes(1);
     private readonly ITimeLimitedDataProtector _protector = protection.CreateProtector("DataVault.Console.Session.v1").ToTimeLimitedDataProtector();
     private readonly ChunkingCookieManager _cookies = new();
     private readonly ConcurrentDictionary<string, Renewal> _renewals = new(StringComparer.Ordinal);
@@ -32,23 +33,37 @@ internal sealed class SessionKeeper(AuthorizationCodeClient issuer, IDataProtect
     public async Task<SessionTicket?> FindAsync(HttpContext context)
     {
         if (_cookies.GetRequestCookie(context, Name) is not { Length: > 0 } cookie || Open(cookie) is not { } ticket) return null;
-        if (ticket.ExpiresAt - s_early > time.GetUtcNow()) return ticket;
+        var now = time.GetUtcNow();
+        if (ticket.SignedInAt + options.SessionLongest <= now || ticket.SeenAt + options.SessionIdle <= now)
+        {
+            Forget(context);
+            return null;
+        }
+        if (ticket.ExpiresAt - s_early > now) return Seen(context, ticket, now);
         if (ticket.RefreshToken is null || await RenewAsync(ticket) is not { } renewed)
         {
             Forget(context);
             return null;
         }
-        Keep(context, renewed);
-        return renewed;
+        return Seen(context, renewed with { SeenAt = DateTimeOffset.MinValue }, now);
     }
 
     public void Keep(HttpContext context, SessionTicket ticket) =>
-        _cookies.AppendResponseCookie(context, Name, _protector.Protect(JsonSerializer.Serialize(ticket, VaultJson.Answers), s_longest), Cookie());
+        _cookies.AppendResponseCookie(context, Name, _protector.Protect(JsonSerializer.Serialize(ticket, VaultJson.Answers), options.SessionLongest), Cookie());
 
     public void Forget(HttpContext context) => _cookies.DeleteCookie(context, Name, Cookie());
 
     public SessionTicket Ticket(TokenAnswer tokens, Me me) => new(
-        tokens.AccessToken, time.GetUtcNow().AddSeconds(tokens.ExpiresIn), tokens.RefreshToken, tokens.IdToken, me.Name, me.Realm, me.Roles, me.Customer);
+        tokens.AccessToken, time.GetUtcNow().AddSeconds(tokens.ExpiresIn), tokens.RefreshToken, tokens.IdToken, me.Name, me.Realm, me.Roles, me.Customer,
+        time.GetUtcNow(), time.GetUtcNow());
+
+    private SessionTicket Seen(HttpContext context, SessionTicket ticket, DateTimeOffset now)
+    {
+        if (now - ticket.SeenAt < s_grain) return ticket;
+        var seen = ticket with { SeenAt = now };
+        Keep(context, seen);
+        return seen;
+    }
 
     private SessionTicket? Open(string cookie)
     {

@@ -33,6 +33,8 @@ internal sealed class SignIn(
         visit.Http.Response.Cookies.Delete(CookieName, Cookie());
         if (pending is null || !SameText(visit.Query("state"), pending.Attempt.State))
             return visit.Fail(400, "This sign-in was begun elsewhere or too long ago", "Please sign in again.", "/console/sign-in");
+        if (!await issuer.IsOurAnswerAsync(visit.Query("iss"), visit.Cancellation))
+            return visit.Fail(400, "This sign-in was not answered by whom it was begun at", "Please sign in again.", "/console/sign-in");
         if (visit.Query("code") is not { } code)
             return visit.Fail(403, "You were not signed in", "The sign-in was broken off. Nothing has changed.", "/console/sign-in");
         var tokens = await issuer.ExchangeAsync(code, pending.Attempt, visit.Cancellation);

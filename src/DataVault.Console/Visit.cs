@@ -80,7 +80,7 @@ public sealed class Visit
 internal sealed class Visits(SessionKeeper sessions, Backchannel backchannel, IAntiforgery antiforgery, ConsoleOptions options, TimeProvider time)
 {
     private readonly string _contentPolicy =
-        $"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self' {options.Address}; base-uri 'none'; frame-ancestors 'none'";
+        $"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self' {options.Address}{Elsewhere(options)}; base-uri 'none'; frame-ancestors 'none'";
 
     public async Task ReceiveAsync(HttpContext context, bool needsPerson, Func<Visit, Task<IResult>> page)
     {
@@ -144,6 +144,9 @@ internal sealed class Visits(SessionKeeper sessions, Backchannel backchannel, IA
         headers["Referrer-Policy"] = "no-referrer";
         headers["Cross-Origin-Opener-Policy"] = "same-origin";
     }
+
+    // The sign-out form ends at the provider, and browsers look at where a form's answer leads.
+    private static string Elsewhere(ConsoleOptions options) => options.Provider is { } provider ? " " + new Uri(provider.Issuer).GetLeftPart(UriPartial.Authority) : "";
 
     private static IResult ToSignIn(HttpContext context)
     {

@@ -1,6 +1,7 @@
 using DataVault.Issuer.Accounts;
 using DataVault.Issuer.Clients;
 using DataVault.Issuer.Keys;
+using DataVault.Issuer.Outside;
 using DataVault.Issuer.Storage;
 
 namespace DataVault.Issuer;
@@ -21,10 +22,12 @@ public sealed class IssuerCheck
         if (!await mark.IsSetAsync(cancellationToken)) return [];
         var clients = await database.ListAsync($"SELECT {Client.Columns} FROM issuer.client ORDER BY client_id", Client.Read, cancellationToken);
         var accounts = await database.ListAsync($"SELECT {AccountFacts.Columns} FROM issuer.account a ORDER BY a.id", r => AccountFacts.Row(r), cancellationToken);
+        var links = await database.ListAsync($"SELECT {OutsideLink.Columns} FROM issuer.outside_link ORDER BY id", OutsideLink.Read, cancellationToken);
         return
         [
             .. clients.Where(client => !secrets.Rows.Hold(client)).Select(client => $"the application {client.Id} is not as the vault wrote it, and gets no token"),
             .. accounts.Where(account => !secrets.Rows.Hold(account)).Select(account => $"the account {account.Id} is not as the vault wrote it, and cannot sign in"),
+            .. links.Where(link => !secrets.Rows.Hold(link)).Select(link => $"the link of {link.Id} to a customer is not as the vault wrote it, and opens nothing"),
         ];
     }
 }

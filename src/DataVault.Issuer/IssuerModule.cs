@@ -1,6 +1,7 @@
 using DataVault.Cryptography;
 using DataVault.Issuer.Accounts;
 using DataVault.Issuer.Keys;
+using DataVault.Issuer.Outside;
 using DataVault.Issuer.Pages;
 using DataVault.Issuer.Protocol;
 using DataVault.Issuer.Storage;
@@ -16,6 +17,7 @@ using Microsoft.AspNetCore.Routing;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
 namespace DataVault.Issuer;
@@ -104,7 +106,22 @@ public static class IssuerModule
             p.GetRequiredService<TimeProvider>()));
         services.AddSingleton(p => new DpopProofs(p.GetRequiredService<IssuerSecrets>(), p.GetRequiredService<IssuerOptions>(), p.GetRequiredService<TimeProvider>()));
         services.AddSingleton<PresentedTokens>();
-        services.TryAddSingleton<IAccessTokenValidator>(p => p.GetRequiredService<AccessTokenValidator>());
+        services.AddSingleton(p => new OutsideLinks(
+            p.GetRequiredService<IssuerDatabase>(), p.GetRequiredService<Revocations>(), p.GetRequiredService<ChangeLedger>(), p.GetRequiredService<IssuerSecrets>(),
+            p.GetRequiredService<IssuerOptions>(), p.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<AuthorityConnection>();
+        services.TryAddSingleton<IAccessTokenValidator>(p => p.GetRequiredService<IssuerOptions>() is { OwnTokens: true, Authorities.Count: 0 }
+            ? p.GetRequiredService<AccessTokenValidator>()
+            : AnyIssuer(p));
+    }
+
+    private static AnyAccessToken AnyIssuer(IServiceProvider p)
+    {
+        var (options, clock) = (p.GetRequiredService<IssuerOptions>(), p.GetRequiredService<TimeProvider>());
+        var (http, logger) = (p.GetRequiredService<AuthorityConnection>().Http, p.GetRequiredService<ILogger<AuthorityKeys>>());
+        var outside = options.Authorities.Select(authority => new OutsideTokens(
+            authority, new AuthorityKeys(authority, http, clock, logger), p.GetRequiredService<OutsideLinks>(), p.GetRequiredService<IssuerSecrets>(), options, clock));
+        return new AnyAccessToken(p.GetRequiredService<AccessTokenValidator>(), [.. outside], p.GetRequiredService<Revocations>(), options, clock);
     }
 
     private static void MapPages(RouteGroupBuilder signIn, RouteGroupBuilder browser)

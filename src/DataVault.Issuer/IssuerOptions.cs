@@ -71,6 +71,12 @@ public sealed class IssuerOptions
         ["administrator"] = [],
     };
 
+    /// <summary>Providers of others whose access tokens the API accepts.</summary>
+    public IReadOnlyList<OutsideAuthority> Authorities { get; init; } = [];
+
+    /// <summary>Whether the API accepts this issuer's own tokens: not where a company's provider has taken its place.</summary>
+    public bool OwnTokens { get; init; } = true;
+
     /// <summary>Purposes of a customer's own token.</summary>
     public IReadOnlyList<string> CustomerPurposes { get; init; } = ["data-subject-rights"];
 

@@ -22,6 +22,7 @@ internal sealed class ServerSettings
         Address = (Text("Vault:PublicAddress") ?? Urls[0]).TrimEnd('/');
         Limits = configuration.GetSection("Limits").Get<LimitOptions>() ?? new LimitOptions();
         Outbound = OutboundOptions.From(configuration);
+        Identity = new IdentitySettings(configuration, Development);
     }
 
     public bool Development { get; }
@@ -37,6 +38,9 @@ internal sealed class ServerSettings
 
     /// <summary>Whom the log is shown to.</summary>
     public OutboundOptions Outbound { get; }
+
+    /// <summary>Who says who somebody is.</summary>
+    public IdentitySettings Identity { get; }
 
     public string Origin => Text("Vault:Origin") ?? "datavault.example/log";
 
@@ -140,7 +144,7 @@ internal sealed class ServerSettings
         RequiredConnection("Vault");
         RequiredConnection("Keys");
         _ = (RootKey, PreviousRootKey);
-        if (ConsoleSecret is not { Length: >= 32 })
+        if (Identity.ConsoleProvider(ConsoleSecret) is null && ConsoleSecret is not { Length: >= 32 })
             throw new StartupException("Set Console__ClientSecret, or Console__ClientSecretFile, to at least 32 random characters.");
         if (!Address.StartsWith("https://", StringComparison.Ordinal))
             throw new StartupException("Outside Development Vault__PublicAddress must be the https:// address that callers use.");

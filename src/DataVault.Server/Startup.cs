@@ -242,12 +242,16 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
     private async Task EnsureSignInsAsync(IServiceProvider services, VaultHome home, CancellationToken stop)
     {
         var registry = services.GetRequiredService<ClientRegistry>();
-        await registry.EnsureAsync(
+        if (settings.Identity.ConsoleProvider(settings.ConsoleSecret) is null)
+            await EnsureConsoleAsync(registry, home, stop);
+        await registry.EnsureAsync(ClientRegistration.Program(CommandLineClient.Id, "the command line (datavault login)", CommandLineClient.Path), null, stop);
+    }
+
+    private Task EnsureConsoleAsync(ClientRegistry registry, VaultHome home, CancellationToken stop) =>
+        registry.EnsureAsync(
             ClientRegistration.SignIn("console", "Console", [settings.Address + "/console/callback"], [settings.Address + "/console/signed-out"]),
             ConsoleSecret(home),
             stop);
-        await registry.EnsureAsync(ClientRegistration.Program(CommandLineClient.Id, "the command line (datavault login)", CommandLineClient.Path), null, stop);
-    }
 
     private async Task WaitAsync(WebApplication app, EmbeddedPostgres? postgres, CancellationToken stop)
     {
@@ -335,9 +339,11 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
             Issuer = settings.Address,
             Development = settings.Development,
             PasswordIterations = settings.PasswordIterations,
+            Authorities = settings.Identity.Authorities(),
+            OwnTokens = settings.Identity.OwnIssuer,
         });
         services.AddAnalytics(connections.Analytics);
-        services.AddConsole(new ConsoleOptions { Address = settings.Address, ClientId = "console", ClientSecret = consoleSecret });
+        services.AddConsole(new ConsoleOptions { Address = settings.Address, ClientId = "console", ClientSecret = consoleSecret, Provider = settings.Identity.ConsoleProvider(settings.ConsoleSecret) });
         services.AddSingleton<SampleData>();
     }
 
@@ -383,7 +389,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         });
     }
 
-    private static void Map(WebApplication app)
+    private void Map(WebApplication app)
     {
         app.Services.GetRequiredService<Telemetry>();
         app.MapOpenApi("/openapi/{documentName}.json");
@@ -407,9 +413,11 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         PolicyVersionEndpoints.Map(app);
         AnalyticsEndpoints.Map(app);
         AdministrationEndpoints.Map(app);
+        OutsideAccountEndpoints.Map(app);
         IndexEndpoints.Map(app);
         KeyEndpoints.Map(app);
-        app.MapIssuer();
+        if (settings.Identity.OwnIssuer)
+            app.MapIssuer();
         app.MapConsole();
     }
 }

@@ -4,14 +4,20 @@ using DataVault.Vault;
 
 namespace DataVault.Server;
 
-/// <summary>The issuer's part of an erasure: whoever is erased cannot sign in any more.</summary>
-internal sealed class SubjectAccounts(AccountRegistry accounts) : ISubjectAccounts
+/// <summary>The issuer's part of an erasure: whoever is erased cannot sign in any more, here or through somebody else's provider.</summary>
+internal sealed class SubjectAccounts(AccountRegistry accounts, OutsideLinks links) : ISubjectAccounts
 {
-    public Task RemoveForSubjectAsync(Guid subject, CancellationToken cancellation) => accounts.RemoveForSubjectAsync(subject, cancellation);
+    public async Task RemoveForSubjectAsync(Guid subject, CancellationToken cancellation)
+    {
+        await accounts.RemoveForSubjectAsync(subject, cancellation);
+        await links.RemoveForSubjectAsync(subject, cancellation);
+    }
 
     public async IAsyncEnumerable<LinkedAccount> ListAsync([EnumeratorCancellation] CancellationToken cancellation)
     {
         await foreach (var (subject, createdAt) in accounts.SubjectsAsync(cancellation))
+            yield return new LinkedAccount(subject, createdAt);
+        await foreach (var (subject, createdAt) in links.SubjectsAsync(cancellation))
             yield return new LinkedAccount(subject, createdAt);
     }
 }

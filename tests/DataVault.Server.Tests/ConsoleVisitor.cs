@@ -9,6 +9,8 @@ internal sealed partial class ConsoleVisitor(Uri address) : IDisposable
 {
     private readonly HttpClient _http = new(new SocketsHttpHandler { CookieContainer = new CookieContainer() }) { BaseAddress = address };
 
+    private Uri _place = address;
+
     /// <summary>Path of the page last shown.</summary>
     public string Place { get; private set; } = "";
 
@@ -26,6 +28,15 @@ internal sealed partial class ConsoleVisitor(Uri address) : IDisposable
             .Where(h => members.All(m => m.Name != h.Key));
         using var content = new FormUrlEncodedContent([.. hidden, .. members.Select(m => KeyValuePair.Create(m.Name, m.Value))]);
         await ShowAsync(await _http.PostAsync(action, content));
+    }
+
+    /// <summary>Sends the only form of a page of somebody else's.</summary>
+    public async Task SubmitAsync(params (string Name, string Value)[] members)
+    {
+        var form = OnlyForm().Match(Page) is { Success: true } found ? found : throw new InvalidOperationException($"{Place} has no form:\n{Page}");
+        var hidden = Inputs().Matches(form.Value).Select(m => KeyValuePair.Create(m.Groups[1].Value, WebUtility.HtmlDecode(m.Groups[2].Value)));
+        using var content = new FormUrlEncodedContent([.. hidden, .. members.Select(m => KeyValuePair.Create(m.Name, m.Value))]);
+        await ShowAsync(await _http.PostAsync(new Uri(_place, WebUtility.HtmlDecode(form.Groups[1].Value)), content));
     }
 
     /// <summary>Signs in at the console; a one-time password is changed for another on the way.</summary>
@@ -65,13 +76,17 @@ internal sealed partial class ConsoleVisitor(Uri address) : IDisposable
     {
         using (answer)
         {
-            Place = answer.RequestMessage!.RequestUri!.AbsolutePath;
+            _place = answer.RequestMessage!.RequestUri!;
+            Place = _place.AbsolutePath;
             Page = await answer.Content.ReadAsStringAsync();
         }
     }
 
     [GeneratedRegex("<form[^>]* action=\"([^\"]+)\".*?</form>", RegexOptions.Singleline)]
     private static partial Regex Forms();
+
+    [GeneratedRegex("<form[^>]* action=\"([^\"]*)\".*?</form>", RegexOptions.Singleline)]
+    private static partial Regex OnlyForm();
 
     [GeneratedRegex("<input[^>]*type=\"hidden\" name=\"([^\"]+)\" value=\"([^\"]*)\"")]
     private static partial Regex Inputs();

@@ -60,13 +60,15 @@ public sealed class ServerProcess : IAsyncDisposable
     public FirstRunSecrets Secrets => JsonSerializer.Deserialize<FirstRunSecrets>(File.ReadAllText(Path.Combine(Home, "first-run.json")), Json)!;
 
     /// <summary>Starts a server on a new home and waits until it is ready.</summary>
-    public static async Task<ServerProcess> StartAsync(IReadOnlyDictionary<string, string>? settings = null)
+    /// <param name="settings">What it is told beside.</param>
+    /// <param name="port">Where it listens, when somebody must know before; a free one otherwise.</param>
+    public static async Task<ServerProcess> StartAsync(IReadOnlyDictionary<string, string>? settings = null, int? port = null)
     {
         // Readable for the account that the database runs as.
         var home = Directory.CreateTempSubdirectory("datavault-test-").FullName;
         if (!OperatingSystem.IsWindows())
             File.SetUnixFileMode(home, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);
-        var server = new ServerProcess(Path.Combine(home, ".vault"), FreePort(), settings ?? new Dictionary<string, string>());
+        var server = new ServerProcess(Path.Combine(home, ".vault"), port ?? FreePort(), settings ?? new Dictionary<string, string>());
         server.Launch();
         await server.WaitUntilReadyAsync();
         return server;

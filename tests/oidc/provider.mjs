@@ -5,6 +5,10 @@ import { createInterface } from 'node:readline';
 import { exportJWK, generateKeyPair } from 'jose';
 import Provider from 'oidc-provider';
 
+// Standard output is for answers alone.
+console.log = console.info = console.error;
+const say = answer => process.stdout.write(JSON.stringify(answer) + '\n');
+
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const { value: first } = await lines.next();
 const given = JSON.parse(first);
@@ -20,9 +24,9 @@ const server = createServer((request, answer) => {
 await new Promise(resolve => server.listen(0, '127.0.0.1', resolve));
 const issuer = `http://127.0.0.1:${server.address().port}`;
 
-async function add() {
+async function make() {
   const { privateKey } = await generateKeyPair('ES256', { extractable: true });
-  keys = [{ ...(await exportJWK(privateKey)), kid: `key-${++made}`, alg: 'ES256', use: 'sig' }, ...keys];
+  return { ...(await exportJWK(privateKey)), kid: `key-${++made}`, alg: 'ES256', use: 'sig' };
 }
 
 function serve() {
@@ -49,8 +53,12 @@ function serve() {
 }
 
 const acts = {
-  // The new key is published and signs at once; those before stay published.
-  rotate: async () => { await add(); serve(); },
+  // A new key is published; the first still signs.
+  publish: async () => { keys = [...keys, await make()]; serve(); },
+  // The newest of the published signs.
+  sign: async () => { keys = [keys.at(-1), ...keys.slice(0, -1)]; serve(); },
+  // A new key is published and signs at once; those before stay published.
+  rotate: async () => { keys = [await make(), ...keys]; serve(); },
   // Only the newest stays.
   retire: async () => { keys = keys.slice(0, 1); serve(); },
   down: async () => { down = true; },
@@ -59,6 +67,6 @@ const acts = {
 };
 
 await acts.rotate();
-console.log(JSON.stringify({ issuer }));
-for await (const line of lines) console.log(JSON.stringify(await acts[JSON.parse(line).do]() ?? {}));
+say({ issuer });
+for await (const line of lines) say(await acts[JSON.parse(line).do]() ?? {});
 process.exit(0);

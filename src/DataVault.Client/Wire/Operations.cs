@@ -83,6 +83,12 @@ public sealed record CreateAccount(string Email, string Role, Guid? Customer = n
 /// <summary>The one-time password is shown this once.</summary>
 public sealed record AccountCreated(Guid Id, string Role, string OneTimePassword);
 
+/// <summary>Body of <c>POST /v1/outside-accounts</c> (administrator): a subject of an outside identity provider is this customer.</summary>
+public sealed record LinkOutsideAccount(string Authority, string Subject, Guid Customer);
+
+/// <summary>What the log calls that person.</summary>
+public sealed record OutsideAccountLinked(Guid Id);
+
 /// <summary>RFC 6749 5.1 token answer.</summary>
 public sealed record TokenAnswer(
     [property: System.Text.Json.Serialization.JsonPropertyName("access_token")] string AccessToken,

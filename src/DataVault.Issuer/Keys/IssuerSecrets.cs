@@ -44,6 +44,18 @@ internal sealed class IssuerSecrets : IDisposable
         return Base32.Encode(HMACSHA256.HashData(index.Value.Span, input));
     }
 
+    /// <summary>
+    /// What a person of an outside provider is called here, the same at every sign-in: HMAC-SHA-256(index key, "outside" ‖ 0 ‖ issuer ‖ 0 ‖ subject), its first half as
+    /// a UUID of version 8. Subjects are names of people with some providers, and names do not stand in a log.
+    /// </summary>
+    public Guid OutsideId(string issuer, string subject)
+    {
+        var mac = HMACSHA256.HashData(index.Value.Span, Encoding.UTF8.GetBytes($"outside\0{issuer}\0{subject}"));
+        mac[6] = (byte)((mac[6] & 0x0F) | 0x80);
+        mac[8] = (byte)((mac[8] & 0x3F) | 0x80);
+        return new Guid(mac.AsSpan(0, 16), bigEndian: true);
+    }
+
     /// <summary>Seals under a context (AAD), so that a value moved to another row or column does not open.</summary>
     public byte[] Seal(string context, ReadOnlySpan<byte> plaintext)
     {

@@ -4,6 +4,7 @@ using System.Text;
 using DataVault.Cryptography;
 using DataVault.Issuer.Accounts;
 using DataVault.Issuer.Clients;
+using DataVault.Issuer.Outside;
 using DataVault.Issuer.Protocol;
 using Microsoft.Extensions.Logging;
 
@@ -50,6 +51,8 @@ internal sealed class RowSeals(Lazy<SecretBytes> key, ILogger<RowSeals> logger)
 
     public byte[] OfRefreshToken(byte[] hash, Guid authorisation, DateTimeOffset expiresAt) => Seal("refresh_token", hash, authorisation, expiresAt);
 
+    public byte[] Of(OutsideLink link) => Seal("outside_link", link.Id, link.Customer, link.CreatedAt);
+
     public byte[] OfKeyRing(string xml) => Seal("data_protection_key", xml);
 
     /// <summary>Whether a row is as the vault wrote it. One that is not is as good as absent.</summary>
@@ -61,6 +64,8 @@ internal sealed class RowSeals(Lazy<SecretBytes> key, ILogger<RowSeals> logger)
     }
 
     public bool Hold(Client client) => Hold("client", client.Seal, Of(client));
+
+    public bool Hold(OutsideLink link) => Hold("outside_link", link.Seal, Of(link));
 
     public bool Hold(Account account) => Hold("account", account.Seal, Of(account));
 

@@ -14,9 +14,6 @@ internal static class AdministrationEndpoints
 {
     private const string Tag = "administration";
 
-    // Roles of the vault itself: a credential that carried one would act as the vault.
-    private static readonly string[] ProcessRoles = ["rights-export", "rights-erasure", "analytics-feed", "vault-maintenance"];
-
     public static void Map(IEndpointRouteBuilder routes)
     {
         routes.MapGet("/v1/clients", ListClientsAsync).Gives<Page<ClientView>>().As(
@@ -48,12 +45,12 @@ internal static class AdministrationEndpoints
     private static async Task RegisterClientAsync(HttpContext context, ClientRegistry registry, PolicySet policy, TimeProvider clock)
     {
         var body = await RequestBody.ReadAsync<RegisterClient>(context, RequestBody.Small);
-        if (body.Roles.Count == 0 || body.Roles.Any(role => role == IssuerOptions.CustomerRole || ProcessRoles.Contains(role) || policy.Roles.Find(role) is null))
+        if (body.Roles.Count == 0 || body.Roles.Any(role => role == IssuerOptions.CustomerRole || IdentitySettings.ProcessRoles.Contains(role) || policy.Roles.Find(role) is null))
             throw ProblemException.Member("/roles", "unknown-word", "Name at least one role of the policy; customer is for people, and some roles are the vault's own.");
         if (body.Purposes.Any(purpose => policy.Purposes.Find(purpose) is null))
             throw new ProblemException("unknown-purpose");
         var registration = ClientRegistration.Application(body.Id, body.Name, body.Roles, body.Purposes);
-        var secret = await registry.RegisterAsync(registration, Actor(context), context.RequestAborted);
+        var secret = await registry.RegisterAsync(registration, Caller.PartyOf(context), context.RequestAborted);
         await Answer.JsonAsync(context, new ClientRegistered(View(registration, clock.GetUtcNow()), secret), StatusCodes.Status201Created);
     }
 
@@ -63,15 +60,8 @@ internal static class AdministrationEndpoints
     private static async Task CreateAccountAsync(HttpContext context, AccountRegistry registry)
     {
         var body = await RequestBody.ReadAsync<CreateAccount>(context, RequestBody.Small);
-        var issued = await registry.CreateAsync(body.Email, body.Role, Actor(context), body.Customer, lasting: false, context.RequestAborted);
+        var issued = await registry.CreateAsync(body.Email, body.Role, Caller.PartyOf(context), body.Customer, lasting: false, context.RequestAborted);
         await Answer.JsonAsync(context, new AccountCreated(issued.Id, body.Role, issued.OneTimePassword), StatusCodes.Status201Created);
-    }
-
-    private static IssuerParty Actor(HttpContext context)
-    {
-        var caller = Caller.Of(context);
-        var realm = caller.Kind switch { RecipientKind.Staff => Realm.Staff, RecipientKind.Customer => Realm.Customer, _ => Realm.Application };
-        return new IssuerParty(realm, caller.Id, caller.DisplayName);
     }
 
     private static async Task StatusAsync(HttpContext context, StatusReport report, AuditTrail trail)

@@ -36,6 +36,14 @@ internal static class Caller
     public static void Challenge(HttpContext context) =>
         (context.Items.TryGetValue(ShownKey, out var shown) ? (Presented)shown! : default).Challenge(context.Response);
 
+    /// <summary>The caller as who makes a change of an account or a client.</summary>
+    public static IssuerParty PartyOf(HttpContext context)
+    {
+        var caller = Of(context);
+        var realm = caller.Kind switch { RecipientKind.Staff => Realm.Staff, RecipientKind.Customer => Realm.Customer, _ => Realm.Application };
+        return new IssuerParty(realm, caller.Id, caller.DisplayName);
+    }
+
     /// <summary>Turns an access token into a <see cref="Recipient"/>. It refuses nothing: <see cref="Authorisation"/> does.</summary>
     public static async Task RecogniseAsync(HttpContext context, RequestDelegate next)
     {

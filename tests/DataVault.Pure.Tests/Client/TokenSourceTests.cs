@@ -96,15 +96,60 @@ public sealed class TokenSourceTests : IDisposable
         Assert.Contains("code_verifier=verifier-1", _vault.Calls[1].Body, StringComparison.Ordinal);
     }
 
-    private AuthorizationCodeClient Console() => new(_vault.Http(), "console", "secret", "https://public.example/console/callback");
+    [Theory]
+    [InlineData("https://public.example", "https://other.example")]
+    [InlineData("[\"console\"]", "\"other\"")]
+    [InlineData("[\"console\"]", "[7]")]
+    [InlineData("\"aud\"", "\"azp\":\"other\",\"aud\"")]
+    [InlineData("\"exp\":", "\"exp\":1,\"was\":")]
+    [InlineData("\"exp\":", "\"was\":")]
+    public async Task An_identity_token_of_another_issuer_for_another_client_or_of_before_is_none(string text, string with)
+    {
+        Discovery();
+        _vault.Answer(HttpStatusCode.OK, Answer(Identity("nonce-1").Replace(text, with, StringComparison.Ordinal)));
+
+        await Assert.ThrowsAsync<VaultProblemException>(() => Console().ExchangeAsync("code-1", new SignInAttempt("state-1", "nonce-1", "verifier-1")));
+    }
+
+    [Theory]
+    [InlineData(true, null, false)]
+    [InlineData(true, "https://public.example", true)]
+    [InlineData(true, "https://other.example", false)]
+    [InlineData(false, null, true)]
+    [InlineData(false, "https://other.example", false)]
+    public async Task An_answer_is_the_providers_only_if_it_says_so_where_it_must(bool names, string? issuer, bool ours)
+    {
+        _vault.Answer(HttpStatusCode.OK, $$"""
+            {"issuer":"https://public.example","authorization_endpoint":"https://public.example/a","token_endpoint":"https://public.example/t","authorization_response_iss_parameter_supported":{{(names ? "true" : "false")}}}
+            """);
+
+        Assert.Equal(ours, await Console().IsOurAnswerAsync(issuer));
+    }
+
+    [Theory]
+    [InlineData("https://other.example", "https://login.example/a", "https://login.example/t")]
+    [InlineData("https://login.example", "http://login.example/a", "https://login.example/t")]
+    [InlineData("https://login.example", "https://login.example/a", "http://login.example/t")]
+    public async Task A_provider_whose_discovery_is_not_its_own_or_not_safe_gets_no_secret(string issuer, string authorize, string token)
+    {
+        _vault.Answer(HttpStatusCode.OK, $$"""{"issuer":"{{issuer}}","authorization_endpoint":"{{authorize}}","token_endpoint":"{{token}}"}""");
+        var client = new AuthorizationCodeClient(_vault.Http(), "console", "secret", "https://public.example/console/callback", new SignInServer("https://login.example", "openid"), _time);
+
+        await Assert.ThrowsAsync<VaultProblemException>(() => client.ExchangeAsync("code-1", new SignInAttempt("state-1", "nonce-1", "verifier-1")));
+        Assert.Single(_vault.Calls);
+    }
+
+    private AuthorizationCodeClient Console() => new(_vault.Http(), "console", "secret", "https://public.example/console/callback", null, _time);
 
     private void Discovery() => _vault.Answer(HttpStatusCode.OK, """
         {"issuer":"https://public.example","authorization_endpoint":"https://public.example/connect/authorize","token_endpoint":"https://public.example/connect/token"}
         """);
 
-    private static string Tokens(string nonce)
-    {
-        var payload = Base64Url.EncodeToString(Encoding.UTF8.GetBytes($$"""{"nonce":"{{nonce}}"}"""));
-        return $$"""{"access_token":"at","token_type":"Bearer","expires_in":300,"id_token":"e30.{{payload}}.c2ln"}""";
-    }
+    private string Tokens(string nonce) => Answer(Identity(nonce));
+
+    private string Identity(string nonce) =>
+        $$"""{"iss":"https://public.example","aud":["console"],"exp":{{_time.GetUtcNow().AddMinutes(5).ToUnixTimeSeconds()}},"nonce":"{{nonce}}"}""";
+
+    private static string Answer(string identity) =>
+        $$"""{"access_token":"at","token_type":"Bearer","expires_in":300,"id_token":"e30.{{Base64Url.EncodeToString(Encoding.UTF8.GetBytes(identity))}}.c2ln"}""";
 }

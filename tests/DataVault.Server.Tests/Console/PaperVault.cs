@@ -88,7 +88,7 @@ public sealed class PaperVault : IAsyncDisposable
     {
         Told.Add($"token {form["grant_type"]}");
         var nonce = form["grant_type"] == "authorization_code" && _codes.Remove(form["code"].ToString(), out var held) ? held : "";
-        var id = Base64Url.EncodeToString(Encoding.UTF8.GetBytes(JsonSerializer.Serialize(new { nonce })));
+        var id = Base64Url.EncodeToString(Encoding.UTF8.GetBytes(JsonSerializer.Serialize(new { iss = Address, aud = "console", exp = DateTimeOffset.UtcNow.AddMinutes(5).ToUnixTimeSeconds(), nonce })));
         return Results.Json(new { access_token = $"{Role}-{++_tokens}", token_type = "Bearer", expires_in = TokenLifetime, refresh_token = $"r{_tokens}", id_token = $"e30.{id}.c2ln" });
     }
 
