@@ -285,6 +285,10 @@ public sealed partial class VaultClient(HttpClient http, TokenSource? tokens = n
     public Task<AuditCountsView> CountAuditEntriesAsync(AuditQuestion question, CancellationToken cancellation = default) =>
         AskAsync<AuditQuestion, AuditCountsView>("/v1/audit/counts", question, cancellation);
 
+    /// <summary>The record of processing activities, made from the policy in force and compared with the log.</summary>
+    public Task<ProcessingRecordView> ProcessingRecordAsync(int? days = null, CancellationToken cancellation = default) =>
+        GetAsync<ProcessingRecordView>(new Query("/v1/audit/processing").Add("days", days?.ToString(CultureInfo.InvariantCulture)), cancellation);
+
     /// <summary>All log entries that match, as a file; the caller disposes the stream.</summary>
     public Task<Stream> ExportAuditEntriesAsync(AuditQuestion question, CancellationToken cancellation = default) =>
         FileAsync("/v1/audit/export", question, cancellation);

@@ -131,6 +131,8 @@ public static class VaultModule
             p.GetRequiredService<CheckpointSigner>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<ReaderNames>()));
         services.AddSingleton(p => new BackupHistory(p.GetRequiredService<AuditReader>(), p.GetRequiredService<RotationStore>()));
         services.AddSingleton<SignedProofs>();
+        services.AddSingleton(p => new ProcessingRecords(
+            p.GetRequiredService<AuditReader>(), p.GetRequiredService<SignedProofs>(), p.GetRequiredService<ActivePolicy>(), p.GetRequiredService<VaultClock>()));
         services.AddSingleton<TagResolver>();
         services.AddSingleton(p => new LogPrune(
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<LogStore>(), p.GetRequiredService<LogMirror>(), p.GetRequiredService<LogIndexer>(),

@@ -206,6 +206,25 @@ public sealed class AuditReportTests(RunningServer server, ReportedDesk history)
         Assert.Contains("</html>", visitor.Page, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task The_record_of_processing_says_what_is_declared_beside_what_was_done()
+    {
+        var record = await server.JsonAsync(ReportedDesk.Auditor, HttpMethod.Get, "/v1/audit/processing?days=30");
+        Assert.Equal("Example Trading Company", record.GetProperty("controller").GetProperty("name").GetString());
+        var activities = record.GetProperty("activities").EnumerateArray().ToDictionary(one => one.GetProperty("purpose").GetString()!);
+        var support = activities["customer-support"];
+        Assert.Equal("contract", support.GetProperty("legalBasis").GetString());
+        Assert.Contains(support.GetProperty("actors").EnumerateArray(), actor => actor.GetProperty("name").GetString() == ReportedDesk.Desk);
+        Assert.Contains(support.GetProperty("categories").EnumerateArray(), category => category.GetProperty("category").GetString() == "pd:EmailAddress" && category.GetProperty("retention").GetArrayLength() == 1);
+        Assert.Contains("masked", support.GetProperty("roles").EnumerateArray().SelectMany(role => role.GetProperty("forms").EnumerateArray()).Select(form => form.GetString()));
+        Assert.Empty(support.GetProperty("undeclared").EnumerateArray());
+        Assert.Contains("vault", record.GetProperty("checkpoint").GetString(), StringComparison.Ordinal);
+        using var refused = await server.SendAsync("support-desk", HttpMethod.Get, "/v1/audit/processing");
+        Assert.Equal("forbidden", await RunningServer.SlugAsync(refused));
+        using var wrong = await server.SendAsync(ReportedDesk.Auditor, HttpMethod.Get, "/v1/audit/processing?days=0");
+        Assert.Equal("invalid-request", await RunningServer.SlugAsync(wrong));
+    }
+
     private static long Number(JsonElement of, string name) => of.GetProperty(name).GetInt64();
 
     private static IEnumerable<(string Name, long Entries)> Named(JsonElement counts, string facet) =>

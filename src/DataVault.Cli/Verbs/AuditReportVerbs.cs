@@ -5,12 +5,12 @@ using Spectre.Console;
 
 namespace DataVault.Cli.Verbs;
 
-/// <summary><c>datavault audit counts | export | impact</c>: what officers ask of the log as a whole.</summary>
+/// <summary><c>datavault audit counts | export | impact | processing</c>: what officers ask of the log as a whole.</summary>
 internal static class AuditReportVerbs
 {
     private static readonly string[] s_officer = ["compliance-officer"];
 
-    public static IEnumerable<Verb> Build(VerbContext context) => [Counts(context), Export(context), Impact(context)];
+    public static IEnumerable<Verb> Build(VerbContext context) => [Counts(context), Export(context), Impact(context), Processing(context)];
 
     private static Verb Counts(VerbContext context)
     {
@@ -72,6 +72,39 @@ internal static class AuditReportVerbs
                     ? await SaveAsync(session, file, () => vault.ExportImpactPeopleAsync(question, cancellation), cancellation)
                     : ExitCode.Ok;
             });
+    }
+
+    private static Verb Processing(VerbContext context)
+    {
+        var days = new Option<int?>("--days") { Description = "How far back the log is looked at; 90 if left out." };
+        var file = new Option<string?>("--markdown") { Description = "Also write it into this file, for people to read; it must not exist yet." };
+        return new Verb(
+            "processing", "The record of processing activities (GDPR 30), made from the policy in force and compared with the log.",
+            "datavault audit processing", "datavault audit processing --days 365 --markdown processing.md", "datavault audit processing --json")
+            .With(days, file)
+            .Does(context, async (session, cancellation) =>
+            {
+                var record = await session.Open(s_officer).ProcessingRecordAsync(session.Parsed.GetValue(days), cancellation);
+                session.Report.Show(record, () => Show(record));
+                if (session.Parsed.GetValue(file) is not { } target) return ExitCode.Ok;
+                await using var writer = new StreamWriter(OwnFile.Create(target));
+                await writer.WriteAsync(ProcessingDocument.Of(record));
+                return ExitCode.Ok;
+            });
+    }
+
+    private static Rows Show(ProcessingRecordView record)
+    {
+        var table = Report.Table("purpose", "basis", "special", "categories", "roles", "acts", "undeclared");
+        foreach (var one in record.Activities)
+        {
+            table.Row(
+                one.Purpose, one.LegalBasis, one.SpecialBasis ?? "", $"{one.Categories.Count:N0}", string.Join(", ", one.Roles.Select(role => role.Role)), one.Entries == 0 ? "not used" : $"{one.Entries:N0}",
+                string.Join(", ", one.Undeclared));
+        }
+
+        var unknown = record.UnknownPurposes.Count == 0 ? "" : $"not declared: {string.Join(", ", record.UnknownPurposes.Select(count => $"{count.Name} ({count.Entries:N0})"))}\n";
+        return new Rows(table, new Text($"policy {record.Policy}; log since {record.From:yyyy-MM-dd}\n{unknown}"));
     }
 
     private static async Task<int> SaveAsync(Session session, string target, Func<Task<Stream>> open, CancellationToken cancellation)

@@ -112,3 +112,39 @@ public sealed record ImpactCategoryView(string Name, bool Special, long People);
 /// <summary>A person concerned, by tag; <paramref name="Customer"/> is null when nobody asked who it is, or the person was erased.</summary>
 public sealed record ImpactPersonView(
     string Tag, Guid? Customer, bool Erased, long Disclosures, DateTimeOffset First, DateTimeOffset Last, IReadOnlyList<string> Fields, bool Special);
+
+/// <summary>The record of processing activities: <c>GET /v1/audit/processing</c>.</summary>
+/// <param name="Controller">Who answers for it; null where the policy does not say.</param>
+/// <param name="Policy">The version in force.</param>
+/// <param name="MadeAt">When.</param>
+/// <param name="From">Since when the log was looked at.</param>
+/// <param name="Activities">By purpose.</param>
+/// <param name="UnknownPurposes">Purposes that the log shows and nothing in force declares.</param>
+/// <param name="Checkpoint">The newest state of the log, signed.</param>
+public sealed record ProcessingRecordView(
+    ControllerView? Controller, string Policy, DateTimeOffset MadeAt, DateTimeOffset From, IReadOnlyList<ProcessingActivityView> Activities, IReadOnlyList<NamedCount> UnknownPurposes, string Checkpoint);
+
+/// <summary>Who answers for the processing.</summary>
+public sealed record ControllerView(string Name, string Address, string Contact);
+
+/// <summary>One purpose as it is declared, beside what the log shows of it.</summary>
+/// <param name="Purpose">Its name.</param>
+/// <param name="Title">In words.</param>
+/// <param name="LegalBasis">Of GDPR 6, such as <c>contract</c>.</param>
+/// <param name="SpecialBasis">Of GDPR 9(2), such as <c>A9-2-a</c>; null when there is none.</param>
+/// <param name="Dpv">W3C DPV identifier.</param>
+/// <param name="NoticeVersion">Version of the notice in force.</param>
+/// <param name="Categories">What is used.</param>
+/// <param name="Roles">By whom, in which forms.</param>
+/// <param name="Entries">Acts for this purpose in the days looked at; 0: declared and not used.</param>
+/// <param name="Actors">Applications and roles that acted.</param>
+/// <param name="Undeclared">Items that were handled for it and that no rule in force names for it.</param>
+public sealed record ProcessingActivityView(
+    string Purpose, string Title, string LegalBasis, string? SpecialBasis, string Dpv, string NoticeVersion, IReadOnlyList<ProcessedCategoryView> Categories, IReadOnlyList<ProcessingRoleView> Roles,
+    long Entries, IReadOnlyList<NamedCount> Actors, IReadOnlyList<string> Undeclared);
+
+/// <summary>Items of one category, and how long they are kept.</summary>
+public sealed record ProcessedCategoryView(string Category, bool Special, IReadOnlyList<string> Items, IReadOnlyList<string> Retention);
+
+/// <summary>What a role may do, and in which forms something is shown to it.</summary>
+public sealed record ProcessingRoleView(string Role, string Title, IReadOnlyList<string> Actions, IReadOnlyList<string> Forms);

@@ -14,11 +14,13 @@ internal static class AuditReportEndpoints
 {
     private const string Tag = "audit";
     private const int StandardPage = 50;
+    private const int StandardDays = 90;
 
     private static readonly string[] Unknown = ["unknown-field", "unknown-purpose"];
 
     public static void Map(IEndpointRouteBuilder routes)
     {
+        MapProcessing(routes);
         routes.MapPost("/v1/audit/counts", CountAsync).Takes<AuditQuestion>().Gives<AuditCountsView>().TakesLong().As(
             new("countEntries", Tag, "How many log entries match, by type, result, purpose, actor, field and day")
             {
@@ -52,6 +54,34 @@ internal static class AuditReportEndpoints
                 RequestExample = JsonNode.Parse("""{ "actor": "support-desk", "resolve": true }"""), Problems = ["unknown-purpose"],
             },
             AccessRule.With("audit.read"));
+    }
+
+    private static void MapProcessing(IEndpointRouteBuilder routes) => routes.MapGet("/v1/audit/processing", ProcessingAsync).Gives<ProcessingRecordView>().TakesLong().As(
+        new("getProcessingRecord", Tag, "The record of processing activities (GDPR 30), made from the policy in force and compared with the log")
+        {
+            Description = "Each purpose with its basis, categories, periods, roles and forms, beside who acted for it; and what was done that nothing in force declares.",
+            Query = [new("days", "How far back the log is looked at; 90 if left out.")],
+        },
+        AccessRule.With("audit.read"));
+
+    private static async Task ProcessingAsync(HttpContext context, ProcessingRecords records, AuditTrail trail)
+    {
+        var days = QueryReader.Of(context, "days").Number("days", StandardDays, ProcessingRecords.MostDays);
+        await trail.RecordAsync(EntryType.AuditRead, Caller.Of(context), "", EntryResult.Ok, null, null, context.RequestAborted);
+        var record = await records.MakeAsync(days, context.RequestAborted);
+        await Answer.JsonAsync(context, new ProcessingRecordView(
+            record.Controller is { } one ? new ControllerView(one.Name, one.Address, one.Contact) : null, record.PolicyVersion, record.MadeAt, record.From, [.. record.Activities.Select(View)],
+            [.. record.UnknownPurposes.Select(count => new NamedCount(count.Name, count.Entries))], record.Checkpoint));
+    }
+
+    private static ProcessingActivityView View(ProcessingActivity activity)
+    {
+        var purpose = activity.Purpose;
+        return new ProcessingActivityView(
+            purpose.Name, purpose.Title, purpose.LegalBasis, purpose.SpecialBasis, purpose.Dpv, purpose.NoticeVersion,
+            [.. activity.Categories.Select(category => new ProcessedCategoryView(category.Category, category.Special, category.Items, category.Retention))],
+            [.. activity.Roles.Select(role => new ProcessingRoleView(role.Role, role.Title, role.Actions, role.Forms))],
+            activity.Entries, [.. activity.Actors.Select(count => new NamedCount(count.Name, count.Entries))], activity.Undeclared);
     }
 
     private static async Task CountAsync(HttpContext context, AuditReader log, PolicySet policy, AuditTrail trail)

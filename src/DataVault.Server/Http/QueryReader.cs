@@ -45,14 +45,16 @@ internal sealed class QueryReader
         _ => throw Bad(name, "invalid-flag", "must be true or false"),
     };
 
-    /// <summary>Out of range is an error, never silently capped.</summary>
-    public int Limit(int standard, int most)
+    public int Limit(int standard, int most) => Number("limit", standard, most);
+
+    /// <summary>From 1. Out of range is an error, never silently capped.</summary>
+    public int Number(string name, int standard, int most)
     {
-        if (Text("limit") is not { } text)
+        if (Text(name) is not { } text)
             return standard;
-        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var limit) && limit >= 1 && limit <= most
-            ? limit
-            : throw Bad("limit", "out-of-range", $"must be 1 to {most}");
+        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number >= 1 && number <= most
+            ? number
+            : throw Bad(name, "out-of-range", $"must be 1 to {most}");
     }
 
     /// <summary>A place in the log.</summary>
