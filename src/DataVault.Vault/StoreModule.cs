@@ -90,6 +90,7 @@ internal static class StoreModule
     [
         new HoldCheck(run, p.GetRequiredService<KeyRegistry>()),
         new PolicyCheck(run, p.GetRequiredService<PolicyProof>(), p.GetRequiredService<PolicyStore>(), p.GetRequiredService<PolicyMemory>()),
+        new OversightCheck(run, p.GetRequiredService<OversightSeals>()),
     ];
 
     private static void AddFeed(IServiceCollection services)

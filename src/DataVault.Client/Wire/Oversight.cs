@@ -7,7 +7,7 @@ namespace DataVault.Client.Wire;
 /// <param name="Entries">Log indexes of the releases: of an emergency, all within its window.</param>
 /// <param name="OpenedAt">When the first of them was.</param>
 /// <param name="DueAt">Until when somebody has to have looked.</param>
-/// <param name="State"><c>open</c>, <c>justified</c> or <c>unjustified</c>.</param>
+/// <param name="State"><c>open</c>, <c>justified</c> or <c>unjustified</c>; <c>changed</c> when somebody changed it in the database, until it is decided anew.</param>
 /// <param name="Overdue">Open, and its date has passed.</param>
 /// <param name="Customer">About whom; not in a list.</param>
 /// <param name="Reason">The words that came with the first release; not in a list, and gone with the person.</param>
@@ -37,7 +37,7 @@ public sealed record AskApproval(Guid Customer, IReadOnlyList<string> Fields, st
 /// <param name="Customer">About whom.</param>
 /// <param name="Purpose">For what.</param>
 /// <param name="Fields">Which at most.</param>
-/// <param name="State"><c>requested</c>, <c>approved</c>, <c>refused</c> or <c>used</c>.</param>
+/// <param name="State"><c>requested</c>, <c>approved</c>, <c>refused</c> or <c>used</c>; <c>changed</c> when somebody changed it in the database: it agrees to nothing.</param>
 /// <param name="AskedBy">Account or client that asked.</param>
 /// <param name="AskedAt">When.</param>
 /// <param name="ExpiresAt">After this it can be neither approved nor used.</param>

@@ -11,6 +11,12 @@ namespace DataVault.Vault;
 /// </summary>
 internal sealed class ReleaseTerms(VaultDatabase database, AuditLog log, Decider decider, DisclosureBudgets budgets, Brakes brakes, Duties duties)
 {
+    /// <summary>SPEC log-entry §8: before the id of the approval that is used.</summary>
+    public const string ApprovalRule = "approval:";
+
+    /// <summary>SPEC log-entry §8: a review is due.</summary>
+    public const string ReviewRule = "review";
+
     /// <summary>SPEC log-entry §8: in a refusal, that the credential was stopped.</summary>
     public const string StoppedRule = "stopped";
 
@@ -180,11 +186,15 @@ internal sealed class ReleaseTerms(VaultDatabase database, AuditLog log, Decider
     private Release Stop(Release release, TimeSpan wait) =>
         Draft(release with { Refused = Reasons.BudgetExhausted, Problem = VaultException.BudgetExhausted(wait) }, EntryType.Denied);
 
-    // SPEC log-entry §8: an approval that is used is named.
-    private static IReadOnlyList<string> RulesOf(Release release) => release.Refused switch
+    // SPEC log-entry §8: an approval that is used is named, and that a review is due, and that the credential was stopped.
+    private static IReadOnlyList<string> RulesOf(Release release)
     {
-        null when release.Query.Approval is { } approval && release.Decision.Obligations.Contains(ObligationNames.FourEyes) => [.. release.Decision.RuleIds, $"approval:{approval:D}"],
-        Reasons.BudgetExhausted => [.. release.Decision.RuleIds, StoppedRule],
-        _ => release.Decision.RuleIds,
-    };
+        var (query, decision) = (release.Query, release.Decision);
+        if (release.Refused == Reasons.BudgetExhausted) return [.. decision.RuleIds, StoppedRule];
+        if (release.Refused is not null || decision.Obligations.Count == 0) return decision.RuleIds;
+        List<string> rules = [.. decision.RuleIds];
+        if (query.Approval is { } approval && decision.Obligations.Contains(ObligationNames.FourEyes)) rules.Add($"{ApprovalRule}{approval:D}");
+        if (decision.Obligations.Contains(ObligationNames.Review)) rules.Add(ReviewRule);
+        return rules;
+    }
 }

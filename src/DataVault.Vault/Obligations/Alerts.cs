@@ -32,6 +32,9 @@ public sealed record AlertView(Guid Id, string Kind, DateTimeOffset At, string? 
     public string? AcknowledgedBy { get; init; }
 
     public DateTimeOffset? AcknowledgedAt { get; init; }
+
+    /// <summary>What only this vault writes (<see cref="OversightSeals"/>).</summary>
+    internal byte[]? Seal { get; init; }
 }
 
 /// <summary>Newest first.</summary>
@@ -40,10 +43,13 @@ public sealed record AlertPage(IReadOnlyList<AlertView> Items, string? Next);
 internal sealed record NewAlert(Guid Id, string Kind, Guid Actor, string Purpose, long? About);
 
 /// <summary>Rows of alerts; each has an entry of the log, written in the same transaction.</summary>
-internal sealed class AlertBook(VaultDatabase database, AuditLog log, VaultClock clock)
+internal sealed class AlertBook(VaultDatabase database, AuditLog log, OversightSeals seals, VaultClock clock)
 {
+    /// <summary>Those of the row itself.</summary>
+    internal const string OwnColumns = "alert_id, kind, at, null::text, actor_tag, purpose, about, log_index, null::timestamptz, acknowledged_by, acknowledged_at, seal";
+
     private const string Columns =
-        "a.alert_id, a.kind, a.at, n.name, a.actor_tag, a.purpose, a.about, a.log_index, b.until, a.acknowledged_by, a.acknowledged_at";
+        "a.alert_id, a.kind, a.at, n.name, a.actor_tag, a.purpose, a.about, a.log_index, b.until, a.acknowledged_by, a.acknowledged_at, a.seal";
 
     // An actor's name is kept by the bytes of the tag.
     private const string From =
@@ -56,13 +62,14 @@ internal sealed class AlertBook(VaultDatabase database, AuditLog log, VaultClock
     public async Task<long> RaiseAsync(DutyWork work, NewAlert alert, LogEntry entry)
     {
         var index = await log.AppendWithinAsync(work.Connection, work.Transaction, [entry], work.Cancellation);
+        var row = new AlertView(alert.Id, alert.Kind, clock.Now, null, EntryShape.Hex(alert.Actor), alert.Purpose, alert.About, index);
         await using var command = new NpgsqlCommand(
-            "insert into vault.alert (alert_id, kind, at, actor_tag, purpose, about, log_index) values ($1, $2, $3, $4, $5, $6, $7)", work.Connection, work.Transaction)
+            "insert into vault.alert (alert_id, kind, at, actor_tag, purpose, about, log_index, seal) values ($1, $2, $3, $4, $5, $6, $7, $8)", work.Connection, work.Transaction)
         {
             Parameters =
             {
-                new() { Value = alert.Id }, new() { Value = alert.Kind }, new() { Value = clock.Now.UtcDateTime }, new() { Value = alert.Actor }, new() { Value = alert.Purpose },
-                new() { Value = (object?)alert.About ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Bigint }, new() { Value = index },
+                new() { Value = alert.Id }, new() { Value = alert.Kind }, new() { Value = row.At.UtcDateTime }, new() { Value = alert.Actor }, new() { Value = alert.Purpose },
+                new() { Value = (object?)alert.About ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Bigint }, new() { Value = index }, new() { Value = seals.Of(row) },
             },
         };
         await command.ExecuteNonQueryAsync(work.Cancellation);
@@ -100,13 +107,15 @@ internal sealed class AlertBook(VaultDatabase database, AuditLog log, VaultClock
         return (await Rows.ReadAsync(command, View, ct)).FirstOrDefault();
     }
 
-    /// <summary>False when somebody has acknowledged it already.</summary>
+    /// <summary>False when somebody has acknowledged it already. What the vault did not write says nothing of that, and is put right by it.</summary>
     public async Task<bool> AcknowledgeAsync(DutyWork work, Guid id, string by)
     {
-        await using var command = new NpgsqlCommand(
-            "update vault.alert set acknowledged_by = $2, acknowledged_at = $3 where alert_id = $1 and acknowledged_at is null", work.Connection, work.Transaction)
+        await using var select = new NpgsqlCommand($"select {OwnColumns} from vault.alert where alert_id = $1 for update", work.Connection, work.Transaction) { Parameters = { new() { Value = id } } };
+        if (await Rows.ReadAsync(select, Own, work.Cancellation) is not [var found] || (found.AcknowledgedAt is not null && seals.Matches(found))) return false;
+        var row = found with { AcknowledgedBy = by, AcknowledgedAt = clock.Now };
+        await using var command = new NpgsqlCommand("update vault.alert set acknowledged_by = $2, acknowledged_at = $3, seal = $4 where alert_id = $1", work.Connection, work.Transaction)
         {
-            Parameters = { new() { Value = id }, new() { Value = by }, new() { Value = clock.Now.UtcDateTime } },
+            Parameters = { new() { Value = id }, new() { Value = by }, new() { Value = row.AcknowledgedAt.Value.UtcDateTime }, new() { Value = seals.Of(row) } },
         };
         return await command.ExecuteNonQueryAsync(work.Cancellation) == 1;
     }
@@ -117,12 +126,15 @@ internal sealed class AlertBook(VaultDatabase database, AuditLog log, VaultClock
         return (await Rows.ReadAsync(command, row => row.GetInt64(0), ct))[0];
     }
 
-    private static AlertView View(NpgsqlDataReader row) => new(
+    // Nobody has acknowledged what the vault did not write.
+    private AlertView View(NpgsqlDataReader row) => Own(row) is var own && seals.Matches(own) ? own : own with { AcknowledgedBy = null, AcknowledgedAt = null };
+
+    internal static AlertView Own(NpgsqlDataReader row) => new(
         row.GetGuid(0), row.GetString(1), row.GetFieldValue<DateTimeOffset>(2), row.IsDBNull(3) ? null : row.GetString(3), EntryShape.Hex(row.GetGuid(4)), row.GetString(5),
         row.IsDBNull(6) ? null : row.GetInt64(6), row.GetInt64(7))
     {
         StoppedUntil = row.IsDBNull(8) ? null : row.GetFieldValue<DateTimeOffset>(8), AcknowledgedBy = row.IsDBNull(9) ? null : row.GetString(9),
-        AcknowledgedAt = row.IsDBNull(10) ? null : row.GetFieldValue<DateTimeOffset>(10),
+        AcknowledgedAt = row.IsDBNull(10) ? null : row.GetFieldValue<DateTimeOffset>(10), Seal = row.IsDBNull(11) ? null : row.GetFieldValue<byte[]>(11),
     };
 }
 

@@ -11,7 +11,7 @@ namespace DataVault.Vault;
 /// <param name="Subject">About whom.</param>
 /// <param name="Purpose">For what.</param>
 /// <param name="Items">Which items at most.</param>
-/// <param name="State"><c>requested</c>, <c>approved</c>, <c>refused</c> or <c>used</c>.</param>
+/// <param name="State"><c>requested</c>, <c>approved</c>, <c>refused</c> or <c>used</c>; <c>changed</c> when the row is not what the vault wrote: it agrees to nothing.</param>
 /// <param name="AskedAt">When it was asked for.</param>
 /// <param name="ExpiresAt">After this it can be neither approved nor used.</param>
 public sealed record ApprovalView(Guid Id, SubjectId Subject, string Purpose, IReadOnlyList<string> Items, string State, DateTimeOffset AskedAt, DateTimeOffset ExpiresAt)
@@ -49,6 +49,9 @@ internal sealed record ApprovalRow(Guid Id, SubjectId Subject, Guid Actor, strin
 
     public long LogIndex { get; init; }
 
+    /// <summary>What only this vault writes (<see cref="OversightSeals"/>).</summary>
+    public byte[]? Seal { get; init; }
+
     /// <summary>Whether this is an agreement to all that is released, in no wider form than was agreed to.</summary>
     public bool Covers(Release release, Guid actor, DateTimeOffset now)
     {
@@ -59,40 +62,53 @@ internal sealed record ApprovalRow(Guid Id, SubjectId Subject, Guid Actor, strin
 }
 
 /// <summary>Rows of approvals: subject-owned, and gone with the person.</summary>
-internal sealed class ApprovalBook(VaultDatabase database, VaultClock clock)
+internal sealed class ApprovalBook(VaultDatabase database, OversightSeals seals, OversightMemory memory, VaultClock clock)
 {
-    private const string Columns =
-        "approval_id, subject_id, actor_tag, purpose, items, state, asked_by, asked_at, expires_at, decided_by, decided_at, used_at, log_index, forms";
+    /// <summary>State of a row that the vault did not leave like this.</summary>
+    public const string Changed = "changed";
 
-    /// <summary>Uses an approval up, in the transaction of the release.</summary>
+    internal const string Columns =
+        "approval_id, subject_id, actor_tag, purpose, items, state, asked_by, asked_at, expires_at, decided_by, decided_at, used_at, log_index, forms, seal";
+
+    private static readonly TimeSpan Margin = TimeSpan.FromDays(1);
+
+    /// <summary>The approval that a release is made under, locked until the transaction ends.</summary>
     /// <exception cref="VaultException">approval-required: none is in force for this recipient, person, purpose and all that is released.</exception>
-    public async Task UseAsync(DutyWork work, Release release, byte[] actor)
+    public async Task<ApprovalRow> AgreedAsync(DutyWork work, Release release, byte[] actor)
     {
         var approval = release.Query.Approval is { } id ? await LockAsync(work, id) : null;
-        if (approval?.Covers(release, EntryShape.TagOf(actor), clock.Now) != true) throw VaultException.ApprovalRequired();
-        await using var command = new NpgsqlCommand("update vault.approval set state = 'used', used_at = $3 where subject_id = $1 and approval_id = $2", work.Connection, work.Transaction)
-        {
-            Parameters = { new() { Value = approval.Subject.Value }, new() { Value = approval.Id }, new() { Value = clock.Now.UtcDateTime } },
-        };
-        await command.ExecuteNonQueryAsync(work.Cancellation);
+        return approval?.Covers(release, EntryShape.TagOf(actor), clock.Now) == true && seals.Matches(approval) ? approval : throw VaultException.ApprovalRequired();
     }
 
-    public static async Task InsertAsync(DutyWork work, ApprovalRow row)
+    /// <summary>
+    /// Uses it up, in the transaction of the release, and first where a row that somebody puts back does not bring it again. A release that then fails has used it up
+    /// too: it has to be asked for anew.
+    /// </summary>
+    /// <exception cref="VaultException">approval-required: it was used before.</exception>
+    public async Task SpendAsync(DutyWork work, ApprovalRow approval)
     {
+        if (!await memory.SpendAsync(OversightMemory.Approval, approval.Id, approval.ExpiresAt + Margin, work.Cancellation)) throw VaultException.ApprovalRequired();
+        await UpdateAsync(work, approval with { State = "used", UsedAt = clock.Now });
+    }
+
+    public async Task<ApprovalRow> InsertAsync(DutyWork work, ApprovalRow unsealed)
+    {
+        var row = unsealed with { Seal = seals.Of(unsealed) };
         await using var command = new NpgsqlCommand(
             """
-            insert into vault.approval (approval_id, subject_id, actor_tag, purpose, items, state, asked_by, asked_at, expires_at, log_index, forms)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+            insert into vault.approval (approval_id, subject_id, actor_tag, purpose, items, state, asked_by, asked_at, expires_at, log_index, forms, seal)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
             """, work.Connection, work.Transaction)
         {
             Parameters =
             {
                 new() { Value = row.Id }, new() { Value = row.Subject.Value }, new() { Value = row.Actor }, new() { Value = row.Purpose }, new() { Value = row.Items }, new() { Value = row.State },
                 new() { Value = row.AskedBy }, new() { Value = row.AskedAt.UtcDateTime }, new() { Value = row.ExpiresAt.UtcDateTime }, new() { Value = row.LogIndex },
-                new() { Value = row.Forms },
+                new() { Value = row.Forms }, new() { Value = row.Seal },
             },
         };
         await command.ExecuteNonQueryAsync(work.Cancellation);
+        return row;
     }
 
     public static async Task<ApprovalRow?> LockAsync(DutyWork work, Guid id)
@@ -101,14 +117,23 @@ internal sealed class ApprovalBook(VaultDatabase database, VaultClock clock)
         return (await Rows.ReadAsync(command, Row, work.Cancellation)).FirstOrDefault();
     }
 
-    public static async Task DecideAsync(DutyWork work, ApprovalRow row)
+    public bool IsChanged(ApprovalRow row) => !seals.Matches(row);
+
+    /// <summary>The state with who decided and when, and when it was used.</summary>
+    public async Task<ApprovalRow> UpdateAsync(DutyWork work, ApprovalRow unsealed)
     {
+        var row = unsealed with { Seal = seals.Of(unsealed) };
         await using var command = new NpgsqlCommand(
-            "update vault.approval set state = $3, decided_by = $4, decided_at = $5 where subject_id = $1 and approval_id = $2", work.Connection, work.Transaction)
+            "update vault.approval set state = $3, decided_by = $4, decided_at = $5, used_at = $6, seal = $7 where subject_id = $1 and approval_id = $2", work.Connection, work.Transaction)
         {
-            Parameters = { new() { Value = row.Subject.Value }, new() { Value = row.Id }, new() { Value = row.State }, new() { Value = row.DecidedBy! }, new() { Value = row.DecidedAt!.Value.UtcDateTime } },
+            Parameters =
+            {
+                new() { Value = row.Subject.Value }, new() { Value = row.Id }, new() { Value = row.State }, new() { Value = row.DecidedBy! }, new() { Value = row.DecidedAt!.Value.UtcDateTime },
+                new() { Value = (object?)row.UsedAt?.UtcDateTime ?? DBNull.Value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.TimestampTz }, new() { Value = row.Seal },
+            },
         };
         await command.ExecuteNonQueryAsync(work.Cancellation);
+        return row;
     }
 
     /// <summary>All, or those of one asker.</summary>
@@ -126,12 +151,13 @@ internal sealed class ApprovalBook(VaultDatabase database, VaultClock clock)
         return await Rows.ReadAsync(command, Row, ct);
     }
 
-    private static ApprovalRow Row(NpgsqlDataReader row) => new(
+    internal static ApprovalRow Row(NpgsqlDataReader row) => new(
         row.GetGuid(0), new SubjectId(row.GetGuid(1)), row.GetGuid(2), row.GetString(3), row.GetFieldValue<int[]>(4), row.GetString(5), row.GetString(6),
         row.GetFieldValue<DateTimeOffset>(7), row.GetFieldValue<DateTimeOffset>(8))
     {
         DecidedBy = row.IsDBNull(9) ? null : row.GetString(9), DecidedAt = row.IsDBNull(10) ? null : row.GetFieldValue<DateTimeOffset>(10),
         UsedAt = row.IsDBNull(11) ? null : row.GetFieldValue<DateTimeOffset>(11), LogIndex = row.GetInt64(12), Forms = row.GetFieldValue<short[]>(13),
+        Seal = row.IsDBNull(14) ? null : row.GetFieldValue<byte[]>(14),
     };
 }
 
@@ -189,8 +215,7 @@ public sealed class Approvals
                 var work = new DutyWork(connection, transaction, cancellation);
                 if (!(await SubjectRows.KeepAsync(connection, transaction, [subject], cancellation)).ContainsKey(subject)) throw VaultException.NotFound();
                 var kept = row with { LogIndex = await log.AppendWithinAsync(connection, transaction, [new PendingEntry(described, detail)], cancellation) };
-                await ApprovalBook.InsertAsync(work, kept);
-                return kept;
+                return await book.InsertAsync(work, kept);
             },
             cancellation);
         return View(row) with { Reason = reason };
@@ -228,11 +253,12 @@ public sealed class Approvals
     private async Task<ApprovalRow> DecideAsync(DutyWork work, Recipient recipient, Guid id, bool approve, Guid requestId)
     {
         var row = await ApprovalBook.LockAsync(work, id) ?? throw VaultException.NotFound();
+        if (book.IsChanged(row)) throw VaultException.InvalidState("The request is not what the vault wrote: ask for the disclosure anew.");
         if (row.State != "requested" || row.ExpiresAt <= decider.Clock.Now) throw VaultException.InvalidState("The request has been decided already, or has expired.");
         if (row.AskedBy == recipient.Id) throw VaultException.Forbidden();
         row = row with { State = approve ? "approved" : "refused", DecidedBy = recipient.Id, DecidedAt = decider.Clock.Now };
         using var held = await keys.GetAsync(row.Subject, work.Cancellation);
-        await ApprovalBook.DecideAsync(work, row);
+        row = await book.UpdateAsync(work, row);
         var entry = log.Entry(EntryType.ApprovalChange, recipient, held.Tag, row.Purpose, EntryResult.Ok, row.Items, requestId) with
         {
             Rules = [row.State, $"approval:{row.Id:D}"],
@@ -245,7 +271,7 @@ public sealed class Approvals
     private async Task<string?> ReasonAsync(ApprovalRow row, CancellationToken cancellation) =>
         await reader.DetailAsync(await reader.EntryAsync(row.LogIndex, cancellation), cancellation) is { } words ? Encoding.UTF8.GetString(words) : null;
 
-    private ApprovalView View(ApprovalRow row) => new(row.Id, row.Subject, row.Purpose, [.. row.Items.Select(NameOf)], row.State, row.AskedAt, row.ExpiresAt)
+    private ApprovalView View(ApprovalRow row) => new(row.Id, row.Subject, row.Purpose, [.. row.Items.Select(NameOf)], book.IsChanged(row) ? ApprovalBook.Changed : row.State, row.AskedAt, row.ExpiresAt)
     {
         Forms = row.Items.Zip(row.Forms).GroupBy(pair => NameOf(pair.First), pair => (Form)pair.Second).ToDictionary(group => group.Key, group => FormNames.Of(group.Max())),
         AskedBy = row.AskedBy, DecidedBy = row.DecidedBy, DecidedAt = row.DecidedAt, UsedAt = row.UsedAt, LogIndex = row.LogIndex,

@@ -8,7 +8,7 @@ namespace DataVault.Vault;
 /// Credentials that are stopped for a purpose. Asked on every read, so they are kept in memory: this process knows its own at once and those of others, and
 /// their release, within a second (<see cref="WatchKeeper"/>).
 /// </summary>
-internal sealed class Brakes(VaultDatabase database, AuditLog log, VaultClock clock)
+internal sealed class Brakes(VaultDatabase database, AuditLog log, OversightMemory memory, VaultClock clock)
 {
     private readonly Lock gate = new();
     private FrozenDictionary<(Guid Actor, string Purpose), DateTimeOffset> stops = FrozenDictionary<(Guid, string), DateTimeOffset>.Empty;
@@ -23,6 +23,9 @@ internal sealed class Brakes(VaultDatabase database, AuditLog log, VaultClock cl
         var left = until - clock.Now;
         return left > TimeSpan.Zero ? left : null;
     }
+
+    /// <inheritdoc cref="OversightMemory.TidyAsync"/>
+    public Task TidyAsync(CancellationToken ct) => memory.TidyAsync(ct);
 
     /// <summary>What this process has found out itself.</summary>
     public void Know(Guid actor, string purpose, DateTimeOffset until)

@@ -13,7 +13,7 @@ internal readonly record struct DutyWork(NpgsqlConnection Connection, NpgsqlTran
 /// <param name="Emergency">The review of an emergency that this release belongs to; null when it begins one, or is none.</param>
 /// <param name="MessageKeys">The person's keys, where a message is to be sealed.</param>
 /// <param name="Untold">Items that the message lists: those released of which the person has not been told in this emergency.</param>
-internal sealed record DueDuty(Release Release, Guid? Emergency, SubjectKeys? MessageKeys, IReadOnlyList<string> Untold);
+internal sealed record DueDuty(Release Release, ReviewRow? Emergency, SubjectKeys? MessageKeys, IReadOnlyList<string> Untold);
 
 /// <summary>The duties of one transaction, each with the place of its entry.</summary>
 internal sealed class DueDuties : IAsyncDisposable
@@ -51,18 +51,34 @@ internal sealed class Duties(ApprovalBook approvals, ReviewBook reviews, Subject
     /// <exception cref="VaultException">approval-required, reason-required, not-found when the person is being erased.</exception>
     public async Task<DueDuty> PrepareAsync(DutyWork work, Release release)
     {
+        var approval = release.Decision.Obligations.Contains(ObligationNames.FourEyes) ? await approvals.AgreedAsync(work, release, log.TagOf(release.Query.Recipient)) : null;
+        var due = await ComposeAsync(work, release);
+        try
+        {
+            // Last: what stands in the way of the release uses nothing up.
+            if (approval is not null) await approvals.SpendAsync(work, approval);
+            return due;
+        }
+        catch
+        {
+            due.MessageKeys?.Dispose();
+            throw;
+        }
+    }
+
+    private async Task<DueDuty> ComposeAsync(DutyWork work, Release release)
+    {
         var obligations = release.Decision.Obligations;
         var purpose = decider.Purpose(release.Query.Purpose);
-        if (obligations.Contains(ObligationNames.FourEyes)) await approvals.UseAsync(work, release, log.TagOf(release.Query.Recipient));
         var emergency = purpose.BreakGlass && obligations.Contains(ObligationNames.Review) ? await reviews.JoinAsync(work, WindowOf(release)) : null;
         if (emergency is null && ReleaseTerms.ReasonProblem(release.Query.Recipient, purpose, release.Decision, release.Query.Justification) is { } problem) throw problem;
-        if (!obligations.Contains(ObligationNames.NotifySubject)) return new DueDuty(release, emergency?.Id, null, []);
+        if (!obligations.Contains(ObligationNames.NotifySubject)) return new DueDuty(release, emergency, null, []);
         var held = await inbox.KeysAsync(work, release.Query.Subject);
         try
         {
             HashSet<string> told = emergency is null ? [] : await inbox.ToldAsync(work, held, emergency.OpenedAt, emergency.Entries);
             List<string> untold = [.. release.Permits.Select(permit => permit.Item.Name).Where(name => !told.Contains(name))];
-            if (untold.Count > 0) return new DueDuty(release, emergency?.Id, held, untold);
+            if (untold.Count > 0) return new DueDuty(release, emergency, held, untold);
         }
         catch
         {
@@ -71,7 +87,7 @@ internal sealed class Duties(ApprovalBook approvals, ReviewBook reviews, Subject
         }
 
         held.Dispose();
-        return new DueDuty(release, emergency?.Id, null, []);
+        return new DueDuty(release, emergency, null, []);
     }
 
     /// <summary>What names the entry: the log's head is locked, so this is one round trip for all of them.</summary>
@@ -79,16 +95,20 @@ internal sealed class Duties(ApprovalBook approvals, ReviewBook reviews, Subject
     {
         if (due.All.Count == 0) return;
         await using var batch = new NpgsqlBatch(work.Connection, work.Transaction);
+        var joined = new Dictionary<Guid, ReviewRow>();
         foreach (var (duty, at) in due.All)
         {
             var purpose = decider.Purpose(duty.Release.Query.Purpose);
-            if (duty.Emergency is { } emergency) batch.BatchCommands.Add(ReviewBook.Add(emergency, first + at));
+            if (duty.Emergency is { } emergency) joined[emergency.Id] = Joined(joined.GetValueOrDefault(emergency.Id, emergency), first + at);
             else if (duty.Release.Decision.Obligations.Contains(ObligationNames.Review)) batch.BatchCommands.Add(reviews.Open(WindowOf(duty.Release), duty.Release.Query.Subject, purpose, first + at));
             if (duty.MessageKeys is { } keys) inbox.Write(batch, keys, MessageOf(duty, first + at));
         }
 
-        await batch.ExecuteNonQueryAsync(work.Cancellation);
+        foreach (var review in joined.Values) batch.BatchCommands.Add(reviews.Keep(review));
+        if (batch.BatchCommands.Count > 0) await batch.ExecuteNonQueryAsync(work.Cancellation);
     }
+
+    private static ReviewRow Joined(ReviewRow review, long entry) => review with { Entries = [.. review.Entries, entry] };
 
     private static MessageContent MessageOf(DueDuty duty, long index)
     {

@@ -8,6 +8,9 @@ internal static class ObligationsModule
 {
     public static void AddObligations(IServiceCollection services)
     {
+        services.AddSingleton<OversightSeals>();
+        services.AddSingleton<OversightMemory>();
+        services.AddHostedService<OversightAdoption>();
         services.AddSingleton<Brakes>();
         services.AddSingleton<AlertBook>();
         services.AddSingleton<DisclosureBudgets>();

@@ -9,9 +9,6 @@ namespace DataVault.Vault;
 /// <summary>One recipient, one person, one purpose.</summary>
 internal readonly record struct EmergencyWindow(Guid Actor, Guid Subject, string Purpose);
 
-/// <summary>The review that a release joins, and the entries of the releases before it.</summary>
-internal sealed record JoinedEmergency(Guid Id, IReadOnlyList<long> Entries, DateTimeOffset OpenedAt);
-
 /// <summary>A review as its row has it; <paramref name="Subject"/> is sealed.</summary>
 internal sealed record ReviewRow(Guid Id, Guid Actor, string Purpose, long[] Entries, DateTimeOffset OpenedAt, DateTimeOffset DueAt, string State, byte[] Subject)
 {
@@ -22,6 +19,12 @@ internal sealed record ReviewRow(Guid Id, Guid Actor, string Purpose, long[] Ent
     public DateTimeOffset? DecidedAt { get; init; }
 
     public long? LogIndex { get; init; }
+
+    /// <summary>The person, as the log names them.</summary>
+    public Guid SubjectTag { get; init; }
+
+    /// <summary>What only this vault writes (<see cref="OversightSeals"/>).</summary>
+    public byte[]? Seal { get; init; }
 }
 
 /// <summary>Names of the states of a review.</summary>
@@ -30,49 +33,59 @@ internal static class ReviewStates
     public const string Open = "open";
     public const string Justified = "justified";
     public const string Unjustified = "unjustified";
+
+    /// <summary>The row is not what the vault wrote: whatever it says, somebody has to decide.</summary>
+    public const string Changed = "changed";
 }
 
 /// <summary>Rows of reviews. A row names entries of the log, from which the rest is known; whom they are about is sealed under a key of the vault.</summary>
-internal sealed class ReviewBook(VaultDatabase database, IServiceKeys keys, VaultClock clock)
+internal sealed class ReviewBook(VaultDatabase database, IServiceKeys keys, OversightSeals seals, VaultClock clock)
 {
     /// <summary>Releases that one review of an emergency holds at most; the next asks for a reason again.</summary>
     public const int MostJoined = 200;
 
     private const string Label = "review";
-    private const string Columns = "review_id, actor_tag, purpose, entries, opened_at, due_at, state, subject, covers_until, decided_by, decided_at, log_index";
+    internal const string Columns = "review_id, actor_tag, purpose, entries, opened_at, due_at, state, subject, covers_until, decided_by, decided_at, log_index, subject_tag, seal";
 
     /// <summary>The open review of an emergency that is still going on, locked until the transaction ends.</summary>
-    public async Task<JoinedEmergency?> JoinAsync(DutyWork work, EmergencyWindow window)
+    public async Task<ReviewRow?> JoinAsync(DutyWork work, EmergencyWindow window)
     {
         await using var command = new NpgsqlCommand(
             $"""
-            select review_id, entries, opened_at from vault.review where actor_tag = $1 and subject_tag = $2 and purpose = $3 and state = '{ReviewStates.Open}' and covers_until > $4 and cardinality(entries) < $5
-            order by covers_until desc limit 1 for update
+            select {Columns} from vault.review where actor_tag = $1 and subject_tag = $2 and purpose = $3 and state = '{ReviewStates.Open}' and covers_until > $4 and cardinality(entries) < $5
+            order by covers_until desc for update
             """, work.Connection, work.Transaction)
         {
             Parameters = { new() { Value = window.Actor }, new() { Value = window.Subject }, new() { Value = window.Purpose }, new() { Value = clock.Now.UtcDateTime }, new() { Value = MostJoined } },
         };
-        var rows = await Rows.ReadAsync(command, row => new JoinedEmergency(row.GetGuid(0), row.GetFieldValue<long[]>(1), row.GetFieldValue<DateTimeOffset>(2)), work.Cancellation);
-        return rows.FirstOrDefault();
+        return (await Rows.ReadAsync(command, Row, work.Cancellation)).FirstOrDefault(seals.Matches);
     }
 
-    public static NpgsqlBatchCommand Add(Guid review, long index) =>
-        new("update vault.review set entries = entries || $2 where review_id = $1") { Parameters = { new() { Value = review }, new() { Value = index } } };
+    /// <summary>The review with the entries that it now has.</summary>
+    public NpgsqlBatchCommand Keep(ReviewRow review) => new("update vault.review set entries = $2, seal = $3 where review_id = $1")
+    {
+        Parameters = { new() { Value = review.Id }, new() { Value = review.Entries }, new() { Value = seals.Of(review) } },
+    };
 
     public NpgsqlBatchCommand Open(EmergencyWindow window, SubjectId subject, Purpose purpose, long index)
     {
-        var (id, now) = (clock.NewId(), clock.Now.UtcDateTime);
-        object until = purpose.Emergency is { } emergency ? now.AddMinutes(emergency.Minutes) : DBNull.Value;
+        var (id, now) = (clock.NewId(), clock.Now);
+        var row = new ReviewRow(id, window.Actor, window.Purpose, [index], now, now.AddDays(purpose.ReviewDays), ReviewStates.Open, Seal(id, subject))
+        {
+            SubjectTag = window.Subject, CoversUntil = purpose.Emergency is { } emergency ? now.AddMinutes(emergency.Minutes) : null,
+        };
         return new(
-            $"""
-            insert into vault.review (review_id, actor_tag, subject_tag, purpose, entries, opened_at, due_at, covers_until, state, subject)
-            values ($1, $2, $3, $4, array[$5], $6, $7, $8, '{ReviewStates.Open}', $9)
+            """
+            insert into vault.review (review_id, actor_tag, subject_tag, purpose, entries, opened_at, due_at, covers_until, state, subject, seal)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
             """)
         {
             Parameters =
             {
-                new() { Value = id }, new() { Value = window.Actor }, new() { Value = window.Subject }, new() { Value = window.Purpose }, new() { Value = index }, new() { Value = now },
-                new() { Value = now.AddDays(purpose.ReviewDays) }, new() { Value = until, NpgsqlDbType = NpgsqlDbType.TimestampTz }, new() { Value = Seal(id, subject) },
+                new() { Value = row.Id }, new() { Value = row.Actor }, new() { Value = row.SubjectTag }, new() { Value = row.Purpose }, new() { Value = row.Entries },
+                new() { Value = row.OpenedAt.UtcDateTime }, new() { Value = row.DueAt.UtcDateTime },
+                new() { Value = (object?)row.CoversUntil?.UtcDateTime ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.TimestampTz },
+                new() { Value = row.State }, new() { Value = row.Subject }, new() { Value = seals.Of(row) },
             },
         };
     }
@@ -105,17 +118,22 @@ internal sealed class ReviewBook(VaultDatabase database, IServiceKeys keys, Vaul
         return (await Rows.ReadAsync(command, Row, work.Cancellation)).FirstOrDefault();
     }
 
-    public static async Task CloseAsync(DutyWork work, ReviewRow row)
+    public bool IsChanged(ReviewRow row) => !seals.Matches(row);
+
+    public async Task<ReviewRow> CloseAsync(DutyWork work, ReviewRow unsealed)
     {
+        var row = unsealed with { Seal = seals.Of(unsealed) };
         await using var command = new NpgsqlCommand(
-            "update vault.review set state = $2, decided_by = $3, decided_at = $4, log_index = $5 where review_id = $1", work.Connection, work.Transaction)
+            "update vault.review set state = $2, decided_by = $3, decided_at = $4, log_index = $5, seal = $6 where review_id = $1", work.Connection, work.Transaction)
         {
             Parameters =
             {
                 new() { Value = row.Id }, new() { Value = row.State }, new() { Value = row.DecidedBy! }, new() { Value = row.DecidedAt!.Value.UtcDateTime }, new() { Value = row.LogIndex!.Value },
+                new() { Value = row.Seal },
             },
         };
         await command.ExecuteNonQueryAsync(work.Cancellation);
+        return row;
     }
 
     /// <summary>How many releases to a recipient for a purpose wait for a review whose date has passed.</summary>
@@ -153,11 +171,12 @@ internal sealed class ReviewBook(VaultDatabase database, IServiceKeys keys, Vaul
 
     private static ReadOnlySpan<byte> Context(Guid review, Span<byte> buffer) => new AssociatedData(buffer, Label).Add(review).Bytes;
 
-    private static ReviewRow Row(NpgsqlDataReader row) => new(
+    internal static ReviewRow Row(NpgsqlDataReader row) => new(
         row.GetGuid(0), row.GetGuid(1), row.GetString(2), row.GetFieldValue<long[]>(3), row.GetFieldValue<DateTimeOffset>(4), row.GetFieldValue<DateTimeOffset>(5), row.GetString(6),
         row.GetFieldValue<byte[]>(7))
     {
         CoversUntil = row.IsDBNull(8) ? null : row.GetFieldValue<DateTimeOffset>(8), DecidedBy = row.IsDBNull(9) ? null : row.GetString(9),
         DecidedAt = row.IsDBNull(10) ? null : row.GetFieldValue<DateTimeOffset>(10), LogIndex = row.IsDBNull(11) ? null : row.GetInt64(11),
+        SubjectTag = row.GetGuid(12), Seal = row.IsDBNull(13) ? null : row.GetFieldValue<byte[]>(13),
     };
 }

@@ -12,7 +12,7 @@ namespace DataVault.Vault;
 /// <param name="Entries">Log indexes of the releases: of an emergency, all within its window.</param>
 /// <param name="OpenedAt">When the first of them was.</param>
 /// <param name="DueAt">Until when somebody has to have looked.</param>
-/// <param name="State"><c>open</c>, <c>justified</c> or <c>unjustified</c>.</param>
+/// <param name="State"><c>open</c>, <c>justified</c> or <c>unjustified</c>; <c>changed</c> when the row is not what the vault wrote, until somebody decides it anew.</param>
 public sealed record ReviewView(
     Guid Id, SubjectId? Subject, string Actor, string Purpose, IReadOnlyList<long> Entries, DateTimeOffset OpenedAt, DateTimeOffset DueAt, string State)
 {
@@ -104,14 +104,15 @@ public sealed class Reviews
     private async Task<ReviewRow> DecideAsync(DutyWork work, Recipient recipient, (Guid Id, bool Justified, string Words) outcome, Guid requestId)
     {
         var row = await ReviewBook.LockAsync(work, outcome.Id) ?? throw VaultException.NotFound();
-        if (row.State != ReviewStates.Open) throw VaultException.InvalidState("The review has been decided already.");
+        // What the vault did not write says nothing of who has decided: then this is the officer's order to put it right.
+        var isChanged = book.IsChanged(row);
+        if (row.State != ReviewStates.Open && !isChanged) throw VaultException.InvalidState("The review has been decided already.");
         if (row.Actor == EntryShape.TagOf(log.TagOf(recipient))) throw VaultException.Forbidden();
         row = row with { State = outcome.Justified ? ReviewStates.Justified : ReviewStates.Unjustified, DecidedBy = recipient.Id, DecidedAt = decider.Clock.Now };
-        var entry = log.Entry(EntryType.ReviewChange, recipient, default, row.Purpose, EntryResult.Ok, [], requestId) with { Reference = row.Entries[0], Rules = [row.State] };
+        var entry = log.Entry(EntryType.ReviewChange, recipient, default, row.Purpose, EntryResult.Ok, [], requestId) with { Reference = row.Entries[0], Rules = isChanged ? [row.State, ReviewStates.Changed] : [row.State] };
         var (described, detail) = log.WithDetail(entry, null, Encoding.UTF8.GetBytes(outcome.Words), decider.Clock.Random);
         row = row with { LogIndex = await log.AppendWithinAsync(work.Connection, work.Transaction, [new PendingEntry(described, detail)], work.Cancellation) };
-        await ReviewBook.CloseAsync(work, row);
-        return row;
+        return await book.CloseAsync(work, row);
     }
 
     private async Task<ReviewView> WholeAsync(ReviewRow row, CancellationToken cancellation)
@@ -132,7 +133,7 @@ public sealed class Reviews
         await reader.DetailAsync(record, cancellation) is { } words ? Encoding.UTF8.GetString(words) : null;
 
     private ReviewView View(ReviewRow row, AuditRecord first) => new(
-        row.Id, null, first.Actor ?? first.ActorKind ?? "unknown", row.Purpose, row.Entries, row.OpenedAt, row.DueAt, row.State)
+        row.Id, null, first.Actor ?? first.ActorKind ?? "unknown", row.Purpose, row.Entries, row.OpenedAt, row.DueAt, book.IsChanged(row) ? ReviewStates.Changed : row.State)
     {
         Overdue = row.State == ReviewStates.Open && row.DueAt <= decider.Clock.Now, DecidedBy = row.DecidedBy, DecidedAt = row.DecidedAt, LogIndex = row.LogIndex,
     };

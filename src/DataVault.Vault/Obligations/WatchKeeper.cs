@@ -28,6 +28,7 @@ internal sealed class WatchKeeper(Brakes brakes, DisclosureBudgets budgets, Hone
 
         if (clock.Now - tidied < TidyEvery) return well;
         well &= await TryAsync("old budgets", budgets.TidyAsync, cancellation);
+        well &= await TryAsync("what was used up", brakes.TidyAsync, cancellation);
         tidied = clock.Now;
         return well;
     }

@@ -1,0 +1,119 @@
+using DataVault.Cryptography;
+using DataVault.Vault.Keys;
+using Microsoft.Extensions.Hosting;
+using Npgsql;
+
+namespace DataVault.Vault;
+
+/// <summary>
+/// Tells what the vault wrote of approvals, reviews and alerts from what somebody else did. INVARIANT: a row that does not match agrees to nothing, closes nothing
+/// and counts as nobody's answer.
+/// </summary>
+internal sealed class OversightSeals(IServiceKeys keys)
+{
+    public bool Matches(ApprovalRow row) => RowSeal.Is(row.Seal, Of(row));
+
+    public bool Matches(ReviewRow row) => RowSeal.Is(row.Seal, Of(row));
+
+    public bool Matches(AlertView row) => RowSeal.Is(row.Seal, Of(row));
+
+    public byte[] Of(ApprovalRow row) => RowSeal.Of(keys, "approval-seal", writer =>
+    {
+        writer.Add(row.Id);
+        writer.Add(row.Subject.Value);
+        writer.Add(row.Actor);
+        writer.Write(row.Purpose);
+        writer.Write(row.Items.Length);
+        foreach (var item in row.Items) writer.Write(item);
+        writer.Write(row.Forms.Length);
+        foreach (var form in row.Forms) writer.Write(form);
+        writer.Write(row.State);
+        writer.Write(row.AskedBy);
+        writer.Write(row.DecidedBy ?? "");
+        writer.Write(row.LogIndex);
+        foreach (var at in (DateTimeOffset?[])[row.AskedAt, row.ExpiresAt, row.DecidedAt, row.UsedAt]) writer.Add(at);
+    });
+
+    public byte[] Of(ReviewRow row) => RowSeal.Of(keys, "review-seal", writer =>
+    {
+        writer.Add(row.Id);
+        writer.Add(row.Actor);
+        writer.Add(row.SubjectTag);
+        writer.Write(row.Purpose);
+        writer.Write(row.Entries.Length);
+        foreach (var entry in row.Entries) writer.Write(entry);
+        writer.Write(row.State);
+        writer.Write(row.DecidedBy ?? "");
+        writer.Add(row.LogIndex);
+        foreach (var at in (DateTimeOffset?[])[row.OpenedAt, row.DueAt, row.CoversUntil, row.DecidedAt]) writer.Add(at);
+    });
+
+    public byte[] Of(AlertView row) => RowSeal.Of(keys, "alert-seal", writer =>
+    {
+        writer.Add(row.Id);
+        writer.Write(row.Kind);
+        writer.Write(row.ActorTag);
+        writer.Write(row.Purpose);
+        writer.Add(row.About);
+        writer.Write(row.LogIndex);
+        writer.Write(row.AcknowledgedBy ?? "");
+        foreach (var at in (DateTimeOffset?[])[row.At, row.AcknowledgedAt]) writer.Add(at);
+    });
+}
+
+/// <summary>What oversight relies on, kept in the keys database.</summary>
+internal sealed class OversightMemory(KeysDatabase keys, TimeProvider clock)
+{
+    public const string Approval = "approval";
+
+    /// <summary>Uses something up that can be used once. False when it was.</summary>
+    public async Task<bool> SpendAsync(string kind, Guid id, DateTimeOffset until, CancellationToken ct)
+    {
+        await using var command = keys.Source.CreateCommand("insert into keys.kept (kind, id, until) values ($1, $2, $3) on conflict do nothing");
+        command.Parameters.Add(new() { Value = kind });
+        command.Parameters.Add(new() { Value = id.ToByteArray(bigEndian: true) });
+        command.Parameters.Add(new() { Value = until.UtcDateTime });
+        return await command.ExecuteNonQueryAsync(ct) == 1;
+    }
+
+    /// <summary>Forgets what is of no use any more.</summary>
+    public async Task TidyAsync(CancellationToken ct)
+    {
+        await using var command = keys.Source.CreateCommand("delete from keys.kept where until < $1");
+        command.Parameters.Add(new() { Value = clock.GetUtcNow().UtcDateTime });
+        await command.ExecuteNonQueryAsync(ct);
+    }
+}
+
+/// <summary>Seals what stands there from before there were seals, once. That it was done is kept in the keys database: who empties a seal later is not helped.</summary>
+internal sealed class OversightAdoption(VaultDatabase database, OversightSeals seals, OnceBook once) : IHostedService
+{
+    private const string Sealed = "oversight-sealed";
+
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        if (await once.IsDoneAsync(Sealed, cancellationToken)) return;
+        await database.RunAsync(async (connection, _) =>
+        {
+            await SealAsync(connection, "vault.approval", "approval_id", ApprovalBook.Columns, ApprovalBook.Row, row => (row.Id, seals.Of(row)), cancellationToken);
+            await SealAsync(connection, "vault.review", "review_id", ReviewBook.Columns, ReviewBook.Row, row => (row.Id, seals.Of(row)), cancellationToken);
+            await SealAsync(connection, "vault.alert", "alert_id", AlertBook.OwnColumns, AlertBook.Own, row => (row.Id, seals.Of(row)), cancellationToken);
+            return true;
+        }, cancellationToken);
+        await once.NoteAsync(Sealed, cancellationToken);
+    }
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    private static async Task SealAsync<T>(
+        NpgsqlConnection connection, string table, string key, string columns, Func<NpgsqlDataReader, T> read, Func<T, (Guid Id, byte[] Seal)> seal, CancellationToken ct)
+    {
+        await using var select = new NpgsqlCommand($"select {columns} from {table} where seal is null for update", connection);
+        var rows = (await Rows.ReadAsync(select, read, ct)).Select(seal).ToList();
+        await using var update = new NpgsqlCommand($"update {table} t set seal = u.s from unnest($1, $2) as u (id, s) where t.{key} = u.id", connection)
+        {
+            Parameters = { new() { Value = rows.Select(row => row.Id).ToArray() }, new() { Value = rows.Select(row => row.Seal).ToArray() } },
+        };
+        await update.ExecuteNonQueryAsync(ct);
+    }
+}

@@ -1,0 +1,133 @@
+using DataVault.Policy;
+using DataVault.Vault.Tests.Gate;
+using Xunit;
+using static DataVault.Vault.Tests.Gate.ObligationVault;
+using static DataVault.Vault.Tests.StoreVault;
+
+namespace DataVault.Vault.Tests.Check;
+
+/// <summary>Somebody with every right over the vault database, and none over keys and home folder, who would like to be looked at by nobody.</summary>
+public sealed class OversightAdministratorTests(ObligationVault store) : IClassFixture<ObligationVault>
+{
+    private Approvals Approvals => store.Vault.Get<Approvals>();
+
+    private Reviews Reviews => store.Vault.Get<Reviews>();
+
+    [Theory]
+    [InlineData("state = 'approved', decided_by = 'o2', decided_at = now()")]
+    [InlineData("state = 'approved', decided_by = 'o2', decided_at = now(), seal = null")]
+    [InlineData("asked_by = 'somebody'")]
+    public async Task What_they_agree_to_releases_nothing_and_is_agreed_to_by_nobody(string change)
+    {
+        var (subject, asked) = await AskAsync();
+        await store.ExecuteAsync($"update vault.approval set {change} where approval_id = '{asked.Id}'");
+        Assert.Equal("approval-required", await RefusalAsync(subject, asked.Id));
+        Assert.Equal("invalid-state", (await Assert.ThrowsAsync<VaultException>(() => Approvals.DecideAsync(Second, asked.Id, true, Guid.NewGuid(), default))).Slug);
+        Assert.Equal("changed", (await Approvals.ListAsync(Second, null, 50, null, Guid.NewGuid(), default)).Items.Single(one => one.Id == asked.Id).State);
+        Assert.Contains(await FindingsAsync(), finding => finding == $"the approval {asked.Id} is not what the vault wrote");
+    }
+
+    [Theory]
+    [InlineData("items = items || 7::int, forms = forms || 9::smallint")]
+    [InlineData("expires_at = expires_at + interval '1 day'")]
+    [InlineData("purpose = 'customer-support'")]
+    public async Task What_was_agreed_to_is_not_widened_by_them(string change)
+    {
+        var (subject, asked) = await AskAsync();
+        await Approvals.DecideAsync(Second, asked.Id, true, Guid.NewGuid(), default);
+        await store.ExecuteAsync($"update vault.approval set {change} where approval_id = '{asked.Id}'");
+        Assert.Equal("approval-required", await RefusalAsync(subject, asked.Id));
+    }
+
+    [Fact]
+    public async Task An_approval_that_was_used_and_whose_row_they_put_back_is_used_no_second_time()
+    {
+        var (subject, asked) = await AskAsync();
+        await Approvals.DecideAsync(Second, asked.Id, true, Guid.NewGuid(), default);
+        await store.ExecuteAsync($"drop table if exists public.kept_approval; create table public.kept_approval as select * from vault.approval where approval_id = '{asked.Id}'");
+        var used = await store.ReadAsync(Clerk, subject, "billing", null, asked.Id, "iban");
+        await store.ExecuteAsync($"delete from vault.approval where approval_id = '{asked.Id}'; insert into vault.approval select * from public.kept_approval; drop table public.kept_approval");
+        Assert.Equal("approval-required", await RefusalAsync(subject, asked.Id));
+        Assert.Contains(await FindingsAsync(), finding => finding == $"the approval {asked.Id} was used by entry {used.LogIndex}, and its row says approved");
+    }
+
+    [Fact]
+    public async Task A_review_that_they_close_is_open_until_an_officer_decides_it()
+    {
+        var (_, entry) = await EmergencyAsync();
+        var review = (await Reviews.ListAsync(Officer, new ReviewFilter(), 50, null, Guid.NewGuid(), default)).Items.Single(one => one.Entries.Contains(entry));
+        await store.ExecuteAsync($"update vault.review set state = 'justified', decided_by = 'o2', decided_at = now(), log_index = 1 where review_id = '{review.Id}'");
+        Assert.Equal("changed", (await Reviews.GetAsync(Officer, review.Id, Guid.NewGuid(), default)).State);
+        Assert.Contains(await FindingsAsync(), finding => finding == $"the review {review.Id} is not what the vault wrote");
+
+        Assert.Equal("unjustified", (await Reviews.DecideAsync(Officer, review.Id, false, "Nobody was ill", Guid.NewGuid(), default)).State);
+        Assert.DoesNotContain(await FindingsAsync(), finding => finding.Contains(review.Id.ToString(), StringComparison.Ordinal));
+        Assert.Equal("invalid-state", (await Assert.ThrowsAsync<VaultException>(() => Reviews.DecideAsync(Officer, review.Id, true, "After all", Guid.NewGuid(), default))).Slug);
+    }
+
+    [Fact]
+    public async Task A_review_that_they_delete_is_missed_and_an_emergency_that_they_prolong_is_over()
+    {
+        var (subject, entry) = await EmergencyAsync();
+        await store.ReadAsync(Rescuer, subject, "emergency", null, null, "givenName");
+        await store.ExecuteAsync($"update vault.review set covers_until = covers_until + interval '1 year' where {entry} = any(entries)");
+        Assert.Equal("reason-required", (await Assert.ThrowsAsync<VaultException>(() => store.ReadAsync(Rescuer, subject, "emergency", null, null, "givenName"))).Slug);
+        await store.ExecuteAsync($"delete from vault.review where {entry} = any(entries)");
+        Assert.Contains(await FindingsAsync(), finding => finding == $"entry {entry} releases under a review, and no review is about it");
+    }
+
+    [Fact]
+    public async Task An_alert_that_they_acknowledge_waits_for_an_officer_and_one_that_they_delete_is_missed()
+    {
+        var planted = await store.AddAsync();
+        await store.Vault.Get<HoneySubjects>().PlantAsync(Officer, planted, brake: false, null, Guid.NewGuid(), default);
+        await store.ReadAsync(Support, planted, "customer-support", null, null, "givenName");
+        await store.Vault.Get<HoneyWatch>().FollowAsync(store.Vault.Get<VaultClock>(), default);
+        var alerts = store.Vault.Get<Alerts>();
+        var alert = (await alerts.ListAsync(Officer, true, 50, null, Guid.NewGuid(), default)).Items[0];
+        await store.ExecuteAsync($"update vault.alert set acknowledged_by = 'o1', acknowledged_at = now() where alert_id = '{alert.Id}'");
+        Assert.Null((await alerts.ListAsync(Officer, null, 50, null, Guid.NewGuid(), default)).Items.Single(one => one.Id == alert.Id).AcknowledgedAt);
+        Assert.Contains(await FindingsAsync(), finding => finding == $"the alert {alert.Id} is not what the vault wrote");
+
+        Assert.NotNull((await alerts.AcknowledgeAsync(Officer, alert.Id, Guid.NewGuid(), default)).AcknowledgedAt);
+        Assert.DoesNotContain(await FindingsAsync(), finding => finding.Contains(alert.Id.ToString(), StringComparison.Ordinal));
+        await store.ExecuteAsync($"delete from vault.alert where alert_id = '{alert.Id}'");
+        Assert.Contains(await FindingsAsync(), finding => finding == $"the alert that entry {alert.LogIndex} raised is gone");
+    }
+
+    [Fact]
+    public async Task What_stands_there_at_the_upgrade_to_seals_is_sealed_once()
+    {
+        var (_, before) = await AskAsync();
+        await store.ExecuteAsync($"update vault.approval set seal = null where approval_id = '{before.Id}'");
+        await store.Cluster.ExecuteAsync(store.KeysName, "delete from keys.once where what = 'oversight-sealed'");
+        await using (var upgraded = await store.StartVaultAsync(clock: store.Clock, configure: store.Configure))
+            Assert.Equal("approved", (await upgraded.Get<Approvals>().DecideAsync(Second, before.Id, true, Guid.NewGuid(), default)).State);
+
+        var (_, after) = await AskAsync();
+        await store.ExecuteAsync($"update vault.approval set seal = null where approval_id = '{after.Id}'");
+        await using var next = await store.StartVaultAsync(clock: store.Clock, configure: store.Configure);
+        Assert.Equal("invalid-state", (await Assert.ThrowsAsync<VaultException>(() => next.Get<Approvals>().DecideAsync(Second, after.Id, true, Guid.NewGuid(), default))).Slug);
+    }
+
+    private async Task<(SubjectId Subject, ApprovalView Asked)> AskAsync()
+    {
+        var subject = await store.AddAsync("""{"iban":"DE89370400440532013000"}""");
+        return (subject, await Approvals.AskAsync(Clerk, subject, "billing", Items("iban"), "Bank asks", Guid.NewGuid(), default));
+    }
+
+    private async Task<string> RefusalAsync(SubjectId subject, Guid approval) =>
+        (await Assert.ThrowsAsync<VaultException>(() => store.ReadAsync(Clerk, subject, "billing", null, approval, "iban"))).Slug;
+
+    private async Task<(SubjectId Subject, long Entry)> EmergencyAsync()
+    {
+        var subject = await store.AddAsync("""{"phone":"+442079460000"}""");
+        return (subject, (await store.ReadAsync(Rescuer, subject, "emergency", "Recall of a dangerous product", null, "givenName")).LogIndex);
+    }
+
+    private async Task<string[]> FindingsAsync()
+    {
+        await store.Vault.Get<AuditReader>().SignAsync();
+        return [.. (await store.Vault.Get<VaultCheck>().RunAsync(new CheckOptions())).Findings.Where(finding => finding.Check == "oversight").Select(finding => finding.Message)];
+    }
+}
