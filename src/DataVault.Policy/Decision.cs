@@ -61,7 +61,7 @@ public enum ConsentStatus
 /// <summary>On whose word a consent rests, where age matters.</summary>
 public enum ConsentBacking
 {
-    /// <summary>The person's, of whose age nothing was known.</summary>
+    /// <summary>The person's, and no rule has asked yet how old they are, or it takes them for a child as long as that is not known.</summary>
     Own,
 
     /// <summary>The person's, who was old enough by the sealed date of birth.</summary>
@@ -69,6 +69,9 @@ public enum ConsentBacking
 
     /// <summary>A guardian's.</summary>
     Guardian,
+
+    /// <summary>The person's, of whose age nothing is known, and the purpose's rule takes such a person for grown up.</summary>
+    TakenForGrown,
 }
 
 /// <summary>How a subject stands to one purpose.</summary>
@@ -80,6 +83,15 @@ public sealed record ConsentFact(int PurposeId, ConsentStatus Status, DateTimeOf
     public bool DespiteSignal { get; init; }
 
     public bool IsGiven => Status is ConsentStatus.Given or ConsentStatus.Renewed;
+
+    /// <summary>Whether it may be the word of a child alone. INVARIANT: where nobody knows, it may.</summary>
+    /// <param name="child">Whether the person is a child; null when that is not known.</param>
+    public bool MayBeAChilds(bool? child) => Backing switch
+    {
+        ConsentBacking.Own => child != false,
+        ConsentBacking.TakenForGrown => child == true,
+        _ => false,
+    };
 
     public bool HoldsAt(DateTimeOffset now) => IsGiven && (Expires is null || Expires > now);
 }

@@ -121,8 +121,8 @@ internal sealed class Guard
 internal static class ConsentState
 {
     /// <summary>
-    /// Only given and unexpired counts, of a child only with a guardian's word or where the child was old enough for this purpose; that this is what is
-    /// missing is not told, for it would tell that somebody is a child. Should the facts name a purpose twice, the worse counts.
+    /// Only given and unexpired counts; where the purpose has a child rule, only with a guardian's word or of somebody who is known to be old enough, or whom the rule
+    /// takes for that. That this is what is missing is not told, for it would tell that somebody is a child. Should the facts name a purpose twice, the worse counts.
     /// </summary>
     public static Obstacle Of(int purpose, bool guarded, DecisionFacts facts, DateTimeOffset now)
     {
@@ -135,7 +135,7 @@ internal static class ConsentState
             known = true;
             var own = fact.Status switch
             {
-                _ when guarded && facts.Child == true && fact is { IsGiven: true, Backing: ConsentBacking.Own } => Obstacle.ConsentMissing,
+                _ when guarded && fact.IsGiven && fact.MayBeAChilds(facts.Child) => Obstacle.ConsentMissing,
                 _ when fact.HoldsAt(now) => Obstacle.None,
                 ConsentStatus.Given or ConsentStatus.Renewed => Obstacle.ConsentExpired,
                 ConsentStatus.Withdrawn => Obstacle.ConsentWithdrawn,

@@ -99,6 +99,7 @@ internal static class StoreModule
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<FeedReader>(), p.GetRequiredService<AuditLog>(),
             p.GetRequiredService<VaultClock>(), p.GetRequiredService<ILogger<AnalyticsFeed>>()));
         services.AddHostedService(p => p.GetRequiredService<AnalyticsFeed>());
+        services.AddSingleton<AgeSweep>();
         services.AddSingleton<Upkeep>();
         services.AddHostedService(p => p.GetRequiredService<Upkeep>());
     }

@@ -6,9 +6,9 @@ namespace DataVault.Vault;
 
 /// <summary>
 /// What falls due by the clock alone: people are fed to analytics again when a consent that it rests on has run out, which takes out what may no longer show; answers remembered for
-/// repeated calls are forgotten; the notices of a policy that has come into force are kept. Several processes may do both at once.
+/// repeated calls are forgotten; of a policy that has come into force the notices are kept and the child rules are held against everybody. Several processes may do it at once.
 /// </summary>
-internal sealed class Upkeep(VaultDatabase database, ActivePolicy policy, NoticeArchive notices, VaultClock clock, ILogger<Upkeep> logger)
+internal sealed class Upkeep(VaultDatabase database, ActivePolicy policy, NoticeArchive notices, AgeSweep ages, VaultClock clock, ILogger<Upkeep> logger)
     : RoundsWorker(clock.Provider, logger)
 {
     private static readonly TimeSpan AnswersKept = TimeSpan.FromDays(1);
@@ -28,7 +28,14 @@ internal sealed class Upkeep(VaultDatabase database, ActivePolicy policy, Notice
     /// <summary>False when a part failed.</summary>
     public async Task<bool> TurnAsync(CancellationToken cancellation) =>
         await TryAsync("the expiry of consents", QueueExpiredAsync, cancellation) & await TryAsync("answers to forget", ForgetAnswersAsync, cancellation)
-        & await TryAsync("the notices in force", notices.KeepNewestAsync, cancellation);
+        & await TryAsync("the notices in force", notices.KeepNewestAsync, cancellation) & await TryAsync("the ages that child rules ask for", SweepAgesAsync, cancellation);
+
+    private async Task SweepAgesAsync(CancellationToken ct)
+    {
+        await policy.EnsureNewestAsync(ct);
+        using var taken = policy.Take();
+        if (await ages.RunAsync(ct) is var changed and > 0) logger.LogInformation("Child rules that have come into force changed what is known of {Count} people", changed);
+    }
 
     // A later answer of the same person has queued them itself; a question, a deferral and an objection let the consent run on.
     private async Task QueueExpiredAsync(CancellationToken ct)

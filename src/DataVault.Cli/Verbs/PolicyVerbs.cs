@@ -190,7 +190,7 @@ internal static class PolicyVerbs
         {
             if (text.Split('=') is not [var name, var state] || !Enum.TryParse<ConsentStatus>(state, ignoreCase: true, out var status))
                 throw new UsageException($"\"{text}\" is not PURPOSE=STATE with given, withdrawn, refused or unknown.");
-            return new ConsentFact(Known(policy.Purposes.Find(name), "purpose", name, policy.Purposes.All.Select(p => p.Name)).Id, status, null);
+            return new ConsentFact(Known(policy.Purposes.Find(name), "purpose", name, policy.Purposes.All.Select(p => p.Name)).Id, status, null) { Backing = ConsentBacking.TakenForGrown };
         });
         return DecisionFacts.None with { Consents = [.. facts], Restricted = restricted };
     }

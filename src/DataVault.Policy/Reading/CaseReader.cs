@@ -12,7 +12,7 @@ internal sealed class CaseReader(PolicyWords words)
 {
     private const int MostCases = 20_000;
 
-    private static readonly string[] States = ["given", "given-by-guardian", "given-of-age", "expired", "withdrawn", "refused", "unknown"];
+    private static readonly string[] States = ["given", "given-by-guardian", "given-of-age", "given-of-unknown-age", "expired", "withdrawn", "refused", "unknown"];
 
     private static readonly string[] Outcomes =
     [
@@ -151,8 +151,9 @@ internal sealed class CaseReader(PolicyWords words)
     {
         "given-by-guardian" => new ConsentFact(purpose, ConsentStatus.Given, null) { Backing = ConsentBacking.Guardian },
         "given-of-age" => new ConsentFact(purpose, ConsentStatus.Given, null) { Backing = ConsentBacking.OfAge },
-        "given" => new ConsentFact(purpose, ConsentStatus.Given, at.AddDays(1)),
-        "expired" => new ConsentFact(purpose, ConsentStatus.Given, at),
+        "given-of-unknown-age" => new ConsentFact(purpose, ConsentStatus.Given, null),
+        "given" => new ConsentFact(purpose, ConsentStatus.Given, at.AddDays(1)) { Backing = ConsentBacking.TakenForGrown },
+        "expired" => new ConsentFact(purpose, ConsentStatus.Given, at) { Backing = ConsentBacking.TakenForGrown },
         "withdrawn" => new ConsentFact(purpose, ConsentStatus.Withdrawn, null),
         "refused" => new ConsentFact(purpose, ConsentStatus.Refused, null),
         _ => new ConsentFact(purpose, ConsentStatus.Unknown, null),

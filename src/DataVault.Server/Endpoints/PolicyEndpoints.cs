@@ -141,7 +141,7 @@ internal static class PolicyEndpoints
             var purpose = policy.Purposes.Find(name) ?? throw new ProblemException("unknown-purpose");
             if (!Enum.TryParse<ConsentStatus>(state, ignoreCase: true, out var status) || int.TryParse(state, out _))
                 throw ProblemException.Member("/consents", "unknown-word", "A consent is unknown, given, withdrawn or refused.");
-            facts.Add(new ConsentFact(purpose.Id, status, null));
+            facts.Add(new ConsentFact(purpose.Id, status, null) { Backing = ConsentBacking.TakenForGrown });
         }
         return facts;
     }

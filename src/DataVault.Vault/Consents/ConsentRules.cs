@@ -88,7 +88,10 @@ internal sealed class ConsentRules(ActivePolicy policy, NoticeArchive archive, I
 
     /// <summary>Who is a child depends on where they live: the facts as the sealed date of birth makes them where they now stand.</summary>
     public DecisionFacts Aged(DecisionFacts facts, SealedRecord record, SubjectKeys keys) =>
-        AgeFacts.Matters(Policy) && AgeFacts.Born(values, Policy, record, keys) is { } born ? AgeFacts.With(facts, born, Policy, clock.Today) : facts;
+        AgeFacts.Matters(Policy) ? AgeFacts.With(facts, AgeFacts.Of(values, Policy, record, keys), Policy, clock.Today) : facts;
+
+    /// <inheritdoc cref="AgeFacts.Fingerprint"/>
+    public string AgeRules => AgeFacts.Fingerprint(Policy, values);
 
     public static string ChannelOf(Recipient recipient) => recipient.Kind switch
     {
@@ -115,9 +118,8 @@ internal sealed class ConsentRules(ActivePolicy policy, NoticeArchive archive, I
     private DecisionFacts Aged(DecisionFacts after, ConsentFact fact, Purpose purpose, ConsentStatement said, (SealedRecord Record, SubjectKeys Keys) person)
     {
         if (said.Guardian is not null) after = FactsCodec.With(after, fact with { Backing = ConsentBacking.Guardian });
-        var aged = AgeFacts.With(after, AgeFacts.Born(values, Policy, person.Record, person.Keys), Policy, clock.Today);
-        var backing = aged.Consents.First(one => one.PurposeId == purpose.Id).Backing;
-        if (aged.Child == true && backing == ConsentBacking.Own)
+        var aged = Aged(after, person.Record, person.Keys);
+        if (aged.Consents.First(one => one.PurposeId == purpose.Id).MayBeAChilds(aged.Child))
             throw VaultException.Invalid([new("/guardian", "guardian-needed", "At this age a guardian consents; their authorisation is named.")]);
         return aged;
     }

@@ -174,7 +174,7 @@ internal static class FactsCodec
         var expires = BinaryPrimitives.ReadInt64BigEndian(bytes[3..]);
         var (status, backing, signal) = aged ? (bytes[2] & 0x0f, bytes[2] >> 4 & 3, bytes[2] & SignalBit) : (bytes[2], 0, 0);
         var most = aged ? ConsentStatus.Revoked : ConsentStatus.Refused;
-        if (status > (int)most || backing > (int)ConsentBacking.Guardian || bytes[2] > 0x7f || expires < 0 || expires > LastSecond) throw Unreadable();
+        if (status > (int)most || bytes[2] > 0x7f || expires < 0 || expires > LastSecond) throw Unreadable();
         return new ConsentFact(BinaryPrimitives.ReadUInt16BigEndian(bytes), (ConsentStatus)status, expires == 0 ? null : DateTimeOffset.FromUnixTimeSeconds(expires))
         {
             Backing = (ConsentBacking)backing, DespiteSignal = signal != 0,

@@ -114,8 +114,8 @@ internal sealed partial class ProfileDraft
     private static DecisionFacts Aged(DecisionFacts facts, List<DraftValue> values, PolicySet policy, DateTimeOffset now, List<FieldProblem> problems)
     {
         if (!AgeFacts.Matters(policy)) return facts;
-        facts = AgeFacts.With(facts, BornOf(values, policy), policy, DateOnly.FromDateTime(now.UtcDateTime));
-        foreach (var fact in facts.Consents.Where(fact => facts.Child == true && fact is { IsGiven: true, Backing: ConsentBacking.Own }))
+        facts = AgeFacts.With(facts, AgeOf(values, policy), policy, DateOnly.FromDateTime(now.UtcDateTime));
+        foreach (var fact in facts.Consents.Where(fact => fact.IsGiven && fact.MayBeAChilds(facts.Child)))
         {
             if (policy.Purposes.ById(fact.PurposeId) is { Child: not null } purpose)
                 problems.Add(new($"/consents/{purpose.Name}", "guardian-needed", "At this age a guardian consents; their authorisation is recorded with the consent."));
@@ -123,9 +123,9 @@ internal sealed partial class ProfileDraft
         return facts;
     }
 
-    /// <summary>The date of birth among the values of a write.</summary>
-    public static DateOnly? BornOf(IEnumerable<DraftValue> values, PolicySet policy) =>
-        values.FirstOrDefault(value => value.Field == AgeFacts.FieldOf(policy)) is { Utf8Json: { } date } ? AgeFacts.Parse(date) : null;
+    /// <summary>What the values of a write tell of age.</summary>
+    public static AgeEvidence AgeOf(IEnumerable<DraftValue> values, PolicySet policy) =>
+        new(Looked: true, values.FirstOrDefault(value => value.Field == AgeFacts.FieldOf(policy)) is { Utf8Json: { } date } ? AgeFacts.Parse(date) : null);
 
     public static DateTimeOffset? ExpiryOf(Purpose purpose, DateTimeOffset now) => purpose.ConsentMonths is { } months ? now.AddMonths(months) : null;
 }

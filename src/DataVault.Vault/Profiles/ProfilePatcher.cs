@@ -74,12 +74,12 @@ internal sealed class ProfilePatcher(IndexPlans plans, IndexedValues indexed, Ke
         return (new WriteOutcome(change.Subject, after.RowVersion, index), null);
     }
 
-    // A new date of birth says anew who is a child, and whose word a consent rests on.
+    // A new date of birth says anew who is a child, and whose word a consent rests on; one that is taken away says nothing.
     private byte[] FactsAfter(SealedRecord before, ProfileDraft draft)
     {
         var policy = decider.Policy;
         if (!AgeFacts.Matters(policy) || AgeFacts.FieldOf(policy) is not { } date || draft.Values.All(value => value.Field != date)) return before.Facts;
-        return FactsCodec.Encode(AgeFacts.With(FactsCodec.Decode(before.Facts), ProfileDraft.BornOf(draft.Values, policy), policy, decider.Clock.Today));
+        return FactsCodec.Encode(AgeFacts.With(FactsCodec.Decode(before.Facts), ProfileDraft.AgeOf(draft.Values, policy), policy, decider.Clock.Today));
     }
 
     private void Edit(RecordContent content, ProfileDraft draft, IReadOnlyList<FieldPermit> permits)

@@ -37,6 +37,6 @@ public sealed partial class PolicyTutorialTests
         Assert.Equal(100, done.Coverage().Percent);
         Assert.Equal(["plain"], done.Decide(
             PolicyTexts.Application("shop-counter", "size-advice"), AccessAction.Read, "size-advice",
-            new DecisionFacts([new ConsentFact(14, ConsentStatus.Given, null)], [], false, false) { Traits = SubjectTraits.None with { Brand = "house" } }, "shoeSize").Outcomes());
+            new DecisionFacts([new ConsentFact(14, ConsentStatus.Given, null) { Backing = ConsentBacking.TakenForGrown }], [], false, false) { Traits = SubjectTraits.None with { Brand = "house" } }, "shoeSize").Outcomes());
     }
 }

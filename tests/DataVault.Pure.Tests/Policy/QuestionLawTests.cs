@@ -190,7 +190,7 @@ public sealed class QuestionLawTests
             from relations in Choices(words["relation"])
             select new Witness(recipient, DecisionFacts.None with
             {
-                Consents = [.. words["consent"].Select(name => new ConsentFact(policy.Purposes.Find(name)!.Id, ConsentStatus.Given, null))],
+                Consents = [.. words["consent"].Select(name => new ConsentFact(policy.Purposes.Find(name)!.Id, ConsentStatus.Given, null) { Backing = ConsentBacking.OfAge })],
                 Traits = new SubjectTraits(jurisdiction, residency, brand, aged ? now.AddMonths(-older) : null),
                 Relations = relations,
                 Child = words.Contains("child") ? true : words.Contains("no-child") ? false : null,

@@ -141,7 +141,8 @@ internal sealed class ReferencePolicy(IReadOnlyList<RuleSpec> rules, RolesSpec r
     private static string? Consent(Purpose purpose, DecisionFacts facts, DateTimeOffset now) =>
         facts.Consents.SingleOrDefault(fact => fact.PurposeId == purpose.Id) switch
         {
-            { Status: ConsentStatus.Given or ConsentStatus.Renewed, Backing: ConsentBacking.Own } when purpose.Child is not null && facts.Child == true => Reasons.ConsentMissing,
+            { Status: ConsentStatus.Given or ConsentStatus.Renewed, Backing: ConsentBacking.Own } when purpose.Child is not null && facts.Child is null or true => Reasons.ConsentMissing,
+            { Status: ConsentStatus.Given or ConsentStatus.Renewed, Backing: ConsentBacking.TakenForGrown } when purpose.Child is not null && facts.Child == true => Reasons.ConsentMissing,
             { Status: ConsentStatus.Given or ConsentStatus.Renewed, Expires: null } => null,
             { Status: ConsentStatus.Given or ConsentStatus.Renewed } given => given.Expires > now ? null : Reasons.ConsentExpired,
             { Status: ConsentStatus.Withdrawn } => Reasons.ConsentWithdrawn,

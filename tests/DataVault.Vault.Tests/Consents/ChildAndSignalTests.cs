@@ -59,6 +59,11 @@ public sealed class ChildAndSignalTests(StoreVault store) : IClassFixture<StoreV
         Assert.Null(await ReadAsync(subject));
         await PatchAsync(subject, Child);
         await PatchAsync(subject, """{"birthDate":null}""");
+        Assert.Equal(Reasons.ConsentMissing, await ReadAsync(subject));
+        Assert.Equal("guardian-needed", await CodeAsync(() => SetAsync(Person(subject), subject, new("marketing", "given"))));
+        await PatchAsync(subject, Sixteen);
+        Assert.Null(await ReadAsync(subject));
+        await PatchAsync(subject, """{"birthDate":null}""");
         Assert.Null(await ReadAsync(subject));
     }
 
