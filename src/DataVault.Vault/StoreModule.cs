@@ -53,6 +53,9 @@ internal static class StoreModule
         services.AddSingleton<ConsentFollowing>();
         services.AddSingleton<SubjectReach>();
         services.AddSingleton<ConsentDoor>();
+        services.AddSingleton<PastPolicies>();
+        services.AddSingleton<ConsentWitness>();
+        services.AddSingleton<ConsentPast>();
         services.AddSingleton(p => new SubjectStanding(
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<SubjectFacts>(),
             p.GetRequiredService<SubjectReach>(), p.GetRequiredService<ConsentRules>()));
@@ -63,7 +66,7 @@ internal static class StoreModule
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<SubjectFacts>(),
             p.GetRequiredService<ConsentFollowing>(), p.GetRequiredService<ConsentRules>()));
         services.AddSingleton(p => new ConsentReceipts(
-            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<ConsentDoor>(), p.GetRequiredService<NoticeArchive>(), p.GetRequiredService<SignedProofs>(),
+            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<ConsentDoor>(), p.GetRequiredService<ConsentWitness>(), p.GetRequiredService<ConsentPast>(),
             p.GetRequiredService<AuditLog>(), p.GetRequiredService<ActivePolicy>()));
     }
 

@@ -103,8 +103,9 @@ internal static class ConsentVerbs
 
     private static Table Show(ConsentProof proof)
     {
-        var table = Report.Table("purpose", "at", "state", "valid", "acts");
-        table.Row(proof.Purpose, $"{proof.At:u}", proof.State, proof.Valid ? "yes" : "no", $"{proof.Receipts.Count}");
+        var table = Report.Table("purpose", "at", "state", "valid", "acts", "stopped by", "missing");
+        table.Row(
+            proof.Purpose, $"{proof.At:u}", proof.State, proof.Valid ? "yes" : "no", $"{proof.Receipts.Count}", string.Join(", ", proof.Stops), string.Join("; ", proof.Missing));
         return table;
     }
 

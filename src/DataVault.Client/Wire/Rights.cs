@@ -63,12 +63,19 @@ public sealed record SetConsent(string State, string? Notice = null, string? Cha
 /// <param name="Purpose">The purpose.</param>
 /// <param name="At">The instant asked about.</param>
 /// <param name="State">The state then.</param>
-/// <param name="Valid">Whether it let the purpose be pursued, so far as consent goes.</param>
-/// <param name="Receipts">A receipt of each act until then, oldest first: the act, the notice shown, and that the log holds the act.</param>
+/// <param name="Valid">Whether the purpose could be pursued then on the ground of it: nothing stopped it, and nothing that shows it is missing.</param>
+/// <param name="Receipts">A receipt of each act until then that the log holds as it is stored, oldest first: the act, the notice shown, and the proof.</param>
 /// <param name="Checkpoint">The log's newest signed checkpoint.</param>
 /// <param name="Verification">How anybody checks it without this vault.</param>
 public sealed record ConsentProof(
-    Guid Id, string Purpose, DateTimeOffset At, string State, bool Valid, IReadOnlyList<JsonElement> Receipts, string Checkpoint, IReadOnlyList<string> Verification);
+    Guid Id, string Purpose, DateTimeOffset At, string State, bool Valid, IReadOnlyList<JsonElement> Receipts, string Checkpoint, IReadOnlyList<string> Verification)
+{
+    /// <summary>What stopped the purpose then beside the consent: <c>objected</c>, <c>restricted</c>, <c>child</c>.</summary>
+    public IReadOnlyList<string> Stops { get; init; } = [];
+
+    /// <summary>What is not there, or not as the log has it: the state is not proven then.</summary>
+    public IReadOnlyList<string> Missing { get; init; } = [];
+}
 
 /// <summary>How many people stand how to a purpose that rests on consent.</summary>
 /// <param name="Purpose">The purpose.</param>

@@ -30,6 +30,7 @@ internal static class ConsentEndpoints
         routes.MapGet("/v1/customers/{id}/consents/{purpose}/proof", ProofAsync).Gives<ConsentProof>().As(
             new("proveConsent", Tag, "Everything about a consent as it stood at an instant: acts, notices, receipts, proofs")
             {
+                Description = "Each act is held against the log, the acts against the log's list and against the sealed record: what does not match is named under missing, and is not attested.",
                 Query = [new("at", "The instant, RFC 3339; now when absent.")],
                 Problems = ["unknown-purpose", "not-found"],
             },
@@ -122,7 +123,10 @@ internal static class ConsentEndpoints
         var proven = await receipts.ProveAsync(call.Caller, subject, PurposeOf(context, call), at, WithdrawAt(settings), call.RequestId, call.Cancellation);
         await Answer.JsonAsync(context, new ConsentProof(
             subject.Value, proven.Purpose.Name, proven.At, proven.State, proven.Valid, [.. proven.Receipts.Select(receipt => JsonDocument.Parse(receipt.ToString()).RootElement)],
-            proven.Checkpoint, s_verification));
+            proven.Checkpoint, s_verification)
+        {
+            Stops = proven.Stops, Missing = proven.Missing,
+        });
     }
 
     private static readonly string[] s_verification =

@@ -21,9 +21,6 @@ internal sealed class SignedProofs(AuditReader log, CheckpointSigner signer, Tim
         return TlogProof.TryParse(proof.Text, out var parsed) ? parsed! : throw new InvalidDataException("The proof of the log is not one.");
     }, ct);
 
-    public async Task<ConsentReceipt> ReceiptAsync(ConsentReceiptStatement statement, long index, CancellationToken ct) =>
-        ConsentReceipt.Issue(statement, Origin, Signer, await OfAsync(index, ct));
-
     /// <summary>The newest checkpoint. Of a log that has none yet, the first.</summary>
     /// <exception cref="VaultException">unavailable: nothing is signed, although it was waited for.</exception>
     public Task<string> CheckpointAsync(CancellationToken ct) => SignedAsync(async () =>

@@ -150,10 +150,12 @@ internal sealed class SubjectLimits(RequestStore store, SubjectFacts facts, KeyR
     }
 
     // SPEC GDPR 21(1) processing on the grounds of 6(1)(e) and (f); 21(2) direct marketing, whatever its ground.
+    public static bool IsObjectedTo(Purpose purpose) => (purpose.StopsOnObjection && purpose.LegalBasis is "legitimate-interests" or "public-task") || purpose.DirectMarketing;
+
     private DecisionFacts Limited(DecisionFacts before, string kind)
     {
         if (kind == RequestKinds.Restriction) return before with { Restricted = true };
-        var objected = policy.Current.Purposes.All.Where(p => p.StopsOnObjection && p.LegalBasis is "legitimate-interests" or "public-task" || p.DirectMarketing);
+        var objected = policy.Current.Purposes.All.Where(IsObjectedTo);
         return before with { ObjectedPurposes = [.. before.ObjectedPurposes.Union(objected.Select(p => p.Id))] };
     }
 }

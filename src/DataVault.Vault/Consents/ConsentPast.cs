@@ -1,0 +1,93 @@
+using System.Globalization;
+using DataVault.Policy;
+using DataVault.Transparency;
+using DataVault.Vault.Indexes;
+using Npgsql;
+
+namespace DataVault.Vault;
+
+/// <summary>What besides the acts says how a consent stood: the log, the sealed facts, the person's requests and age.</summary>
+internal sealed class ConsentPast(VaultDatabase database, AuditReader log, IndexedValues values, ActivePolicy policy, VaultClock clock)
+{
+    private const string LimitsSql =
+        "select kind, completed_at from vault.request where subject_id = $1 and kind in ('restriction', 'objection') and state = 'completed' and completed_at is not null";
+
+    public DateTimeOffset Now => clock.Now;
+
+    /// <summary>Acts that the log tells of and the rows do not have; and what the acts come to, where the sealed facts say otherwise.</summary>
+    /// <param name="opened">The person.</param>
+    /// <param name="purpose">The purpose.</param>
+    /// <param name="acts">Every act for it, oldest first.</param>
+    /// <param name="until">What came later is not asked.</param>
+    /// <param name="ct">Ends the waiting.</param>
+    public async Task<List<string>> MissingAsync(OpenedConsents opened, Purpose purpose, List<OwnedAct> acts, DateTimeOffset until, CancellationToken ct)
+    {
+        var stored = acts.Select(owned => owned.Act.LogIndex).ToHashSet();
+        var missing = new List<string>();
+        var query = new AuditQuery
+        {
+            Subject = opened.Keys.Subject, Type = EntryType.ConsentChange, Purpose = purpose.Name, Result = EntryResult.Ok, OldestFirst = true, Limit = AuditQuery.MaxLimit,
+        };
+        for (AuditPage? page = null; page is null || query.Cursor is not null;)
+        {
+            page = await log.SearchAsync(query, ct);
+            missing.AddRange(page.Entries.Where(one => one.Entry.Time <= until.ToUnixTimeMilliseconds() && !one.Entry.DetailHash.IsEmpty && !stored.Contains(one.Index))
+                .Select(one => string.Create(CultureInfo.InvariantCulture, $"entry {one.Index} tells of an act that is not stored")));
+            query = query with { Cursor = page.Next };
+        }
+
+        var (told, folded) = (StateOf(opened.Facts, purpose, Now), ConsentFold.StateAt(acts.Select(owned => owned.Act), Now));
+        if (told != Counted(folded)) missing.Add($"the acts come to {folded}, and the sealed record says {told}");
+        return missing;
+    }
+
+    /// <summary>What stopped the purpose at an instant although it was consented to, by the codes of <see cref="Reasons"/>, or <c>child</c>.</summary>
+    public async Task<List<string>> StopsAsync(OpenedConsents opened, Purpose purpose, List<OwnedAct> acts, DateTimeOffset at, CancellationToken ct)
+    {
+        var limits = await LimitsAsync(opened, ct);
+        var stops = new List<string>();
+        if (purpose.StopsOnRestriction && IsRestricted(opened, limits, at)) stops.Add(Reasons.Restricted);
+        if (purpose.StopsOnObjection && IsObjected(opened, purpose, acts, limits, at)) stops.Add(Reasons.Objected);
+        if (MayBeAChilds(opened, purpose, acts, at)) stops.Add("child");
+        return stops;
+    }
+
+    private static string StateOf(DecisionFacts facts, Purpose purpose, DateTimeOffset now)
+    {
+        var fact = facts.Consents.FirstOrDefault(consent => consent.PurposeId == purpose.Id);
+        return fact is { IsGiven: true } && !fact.HoldsAt(now) ? ConsentFold.Expired : Counted(ConsentStates.NameOf((byte)(fact?.Status ?? ConsentStatus.Unknown)));
+    }
+
+    private static string Counted(string state) => state == "renewed" ? "given" : state;
+
+    private async Task<List<(string Kind, DateTimeOffset At)>> LimitsAsync(OpenedConsents opened, CancellationToken ct)
+    {
+        await using var command = database.Reads.CreateCommand(LimitsSql);
+        command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = opened.Keys.Subject.Value });
+        return await Rows.ReadAsync(command, row => (row.GetString(0), new DateTimeOffset(row.GetDateTime(1))), ct);
+    }
+
+    // A restriction is never lifted; one that no request explains is taken to have been there always.
+    private bool IsRestricted(OpenedConsents opened, List<(string Kind, DateTimeOffset At)> limits, DateTimeOffset at) =>
+        opened.Facts.Restricted && (at >= Now || !limits.Exists(one => one.Kind == RequestKinds.Restriction) || limits.Exists(one => one.Kind == RequestKinds.Restriction && one.At <= at));
+
+    private bool IsObjected(OpenedConsents opened, Purpose purpose, List<OwnedAct> acts, List<(string Kind, DateTimeOffset At)> limits, DateTimeOffset at)
+    {
+        if (at >= Now) return opened.Facts.ObjectedPurposes.Contains(purpose.Id);
+        var said = acts.Where(owned => owned.Act.State == "objected" || owned.Act.LiftsObjection).Select(owned => (owned.Act.At, Objects: !owned.Act.LiftsObjection));
+        var asked = limits.Where(one => one.Kind == RequestKinds.Objection && SubjectLimits.IsObjectedTo(purpose)).Select(one => (one.At, Objects: true));
+        return said.Concat(asked).Where(one => one.At <= at).OrderBy(one => one.At).LastOrDefault().Objects;
+    }
+
+    // Now the facts count, as they do in decisions; of the past, the date of birth and the guardian that the act names.
+    private bool MayBeAChilds(OpenedConsents opened, Purpose purpose, List<OwnedAct> acts, DateTimeOffset at)
+    {
+        if (purpose.Child is not { } rule) return false;
+        if (at >= Now) return opened.Facts.Consents.Any(fact => fact.PurposeId == purpose.Id && fact.IsGiven && fact.MayBeAChilds(opened.Facts.Child));
+        if (acts.LastOrDefault(owned => owned.Act.At <= at && ConsentFold.IsValid(owned.Act.State)) is not { } given || given.Act.Guardian is not null) return false;
+        var age = AgeFacts.Of(values, policy.Current, opened.Record, opened.Keys);
+        return age.Looked && (age.Born is not null || opened.Facts.Child is null)
+            ? rule.IsChild(age.Born, opened.Facts.Traits.Jurisdiction, DateOnly.FromDateTime(at.UtcDateTime))
+            : opened.Facts.Child != false;
+    }
+}
