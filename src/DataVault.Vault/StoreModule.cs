@@ -31,7 +31,8 @@ internal static class StoreModule
     private static void AddDoors(IServiceCollection services)
     {
         services.AddSingleton(p => new IdempotencyStore(p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<TimeProvider>()));
-        services.AddSingleton(p => new ProfileEditor(p.GetRequiredService<ProfileBatch>(), p.GetRequiredService<ProfilePatcher>(), p.GetRequiredService<IdempotencyStore>()));
+        services.AddSingleton(p => new ProfileEditor(p.GetRequiredService<ProfileBatch>(), p.GetRequiredService<ProfilePatcher>(), p.GetRequiredService<IdempotencyStore>(), p.GetRequiredService<NoticeArchive>(),
+            p.GetRequiredService<ActivePolicy>()));
         services.AddSingleton(p => new DisclosureGate(
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<AuditLog>(),
             p.GetRequiredService<Decider>(), p.GetRequiredService<ReleaseTerms>(), p.GetRequiredService<ReleaseOpening>()));

@@ -37,7 +37,7 @@ internal sealed class LineMapper(Mapping mapping)
         var (fields, rejected) = Members(customers.Fields, record, "/fields/");
         return fields is null
             ? (null, rejected)
-            : (new CreateCustomer(fields, mapping.Source, customers.Origin, customers.Notice, mapping.Purpose, customers.Consents) { Standing = Standing(customers.Standing, record) }, null);
+            : (new CreateCustomer(fields, mapping.Source, customers.Origin, customers.Notice, mapping.Purpose, customers.Consents) { Standing = Standing(customers.Standing, record), ConsentNotices = customers.ConsentNotices }, null);
     }
 
     /// <summary>What a line leaves empty is not known; a line that says nothing of it leaves all of it to the vault.</summary>

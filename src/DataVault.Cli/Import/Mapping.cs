@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using DataVault.Client.Wire;
 using YamlDotNet.RepresentationModel;
 
 namespace DataVault.Cli.Import;
@@ -15,6 +16,8 @@ internal sealed record CustomerMapping(
     string Key, IReadOnlyDictionary<string, Recipe> Fields, string? Origin, string? Notice, IReadOnlyDictionary<string, string>? Consents)
 {
     public StandingMapping? Standing { get; init; }
+
+    public IReadOnlyDictionary<string, ConsentNotice>? ConsentNotices { get; init; }
 }
 
 /// <summary>What the lines say of where a customer stands, which is who reaches them.</summary>
@@ -109,6 +112,7 @@ internal sealed class Mapping
         var mapping = new CustomerMapping(key, fields, section.Text("origin"), section.Text("notice"), consents.Count == 0 ? null : consents)
         {
             Standing = section.Section("standing") is { } standing ? ReadStanding(standing) : null,
+            ConsentNotices = ReadNotices(section),
         };
         section.Done();
         return mapping;
@@ -122,6 +126,19 @@ internal sealed class Mapping
             Recipes(section, "relations"));
         section.Done();
         return standing.Words.Count + standing.Relations.Count > 0 ? standing : throw section.Error("\"standing\" says jurisdiction, residency, brand or relations");
+    }
+
+    private static Dictionary<string, ConsentNotice>? ReadNotices(YamlSection section)
+    {
+        var notices = new Dictionary<string, ConsentNotice>(StringComparer.Ordinal);
+        foreach (var (purpose, node) in section.Entries("consentNotices"))
+        {
+            var shown = YamlSection.Of(section.File, node);
+            notices[purpose] = new ConsentNotice(shown.Text("version"), shown.Text("language"), shown.Text("text"), shown.Text("sha256"));
+            shown.Done();
+        }
+
+        return notices.Count == 0 ? null : notices;
     }
 
     private static EventMapping ReadEvent(YamlSection section, int ordinal)

@@ -37,18 +37,21 @@ internal static class ConsentVerbs
         var guardian = new Option<string?>("--guardian") { Description = "Reference to the authorisation of a child's guardian, such as GC-2026-0113." };
         var lifts = new Option<bool>("--lifts-objection") { Description = "The person was told that they object to this purpose, and consents all the same." };
         var notice = new Option<string?>("--notice") { Description = "Version of the notice that was shown." };
+        var file = new Option<string?>("--notice-file") { Description = "Text of a notice that the vault does not know, of a consent given elsewhere." };
+        var hash = new Option<string?>("--notice-sha256") { Description = "SHA-256 of that text, where the text stays elsewhere." };
         var channel = new Option<string>("--channel") { Description = "How it was said.", DefaultValueFactory = _ => "cli" };
         var expires = new Option<DateTimeOffset?>("--expires") { Description = "When it ends by itself." };
         return new Verb(
             "set", "Record that a customer gave, withdrew or refused consent. In force everywhere when the command ends.",
             "datavault consent set 0198c3f2-6c1a-7000-8000-2f1f1c1d1e1f marketing withdrawn --channel phone")
-            .With(id, purpose, state, notice, channel, expires, language, guardian, lifts)
+            .With(id, purpose, state, notice, file, hash, channel, expires, language, guardian, lifts)
             .Does(context, async (session, cancellation) =>
             {
                 var parsed = session.Parsed;
                 var act = new SetConsent(parsed.GetRequiredValue(state), parsed.GetValue(notice), parsed.GetValue(channel), parsed.GetValue(expires))
                 {
                     Language = parsed.GetValue(language), Guardian = parsed.GetValue(guardian), LiftsObjection = parsed.GetValue(lifts) ? true : null,
+                    NoticeText = parsed.GetValue(file) is { } path ? await File.ReadAllTextAsync(path, cancellation) : null, NoticeSha256 = parsed.GetValue(hash),
                 };
                 var written = await session.Open(s_roles).SetConsentAsync(parsed.GetRequiredValue(id), parsed.GetRequiredValue(purpose), act, cancellation);
                 session.Report.Show(written, () => Show([written.Consent]));

@@ -26,7 +26,17 @@ public sealed record CreateCustomer(
 {
     /// <summary>Where the person stands (optional); for those who may say so.</summary>
     public Standing? Standing { get; init; }
+
+    /// <summary>By purpose, what was shown for a consent that was given elsewhere (optional): without it <see cref="Notice"/> is the version, or the one in force.</summary>
+    public IReadOnlyDictionary<string, ConsentNotice>? ConsentNotices { get; init; }
 }
+
+/// <summary>What was shown for a consent. A version that the vault does not know needs the text, or its hash.</summary>
+/// <param name="Version">Version of the notice; the one in force if absent.</param>
+/// <param name="Language">Language of the text; the notice's own if absent.</param>
+/// <param name="Text">The text word for word; the vault keeps it.</param>
+/// <param name="Sha256">SHA-256 of the text in UTF-8, 64 hexadecimal digits, where the text stays elsewhere.</param>
+public sealed record ConsentNotice(string? Version = null, string? Language = null, string? Text = null, string? Sha256 = null);
 
 /// <summary>Where a person stands: what rules and the reach of roles ask besides the fields. What is left out is not known.</summary>
 /// <param name="Jurisdiction">A jurisdiction of the policy.</param>

@@ -56,6 +56,12 @@ public sealed record SetConsent(string State, string? Notice = null, string? Cha
 
     /// <summary>The person was told that they object to this purpose, and consents all the same.</summary>
     public bool? LiftsObjection { get; init; }
+
+    /// <summary>The text that was shown word for word, of a consent given elsewhere to a notice that the vault does not know; not by the customer.</summary>
+    public string? NoticeText { get; init; }
+
+    /// <summary>SHA-256 of that text in UTF-8, 64 hexadecimal digits, where the text stays elsewhere; not by the customer.</summary>
+    public string? NoticeSha256 { get; init; }
 }
 
 /// <summary>What was true of a consent at an instant, with everything that shows it.</summary>

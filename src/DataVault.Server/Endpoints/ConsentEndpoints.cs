@@ -21,7 +21,7 @@ internal static class ConsentEndpoints
         routes.MapPut("/v1/customers/{id}/consents/{purpose}", PutAsync).Takes<SetConsent>().Gives<ConsentWritten>().As(
             new("setConsent", Tag, "Give, refuse or withdraw a consent; in force everywhere once answered")
             {
-                Description = "Giving again renews. A child's consent names its guardian's authorisation. A consent against an objection must say so (liftsObjection).",
+                Description = "Giving again renews. A child's consent names its guardian's authorisation. A consent against an objection must say so (liftsObjection); one to a notice that the vault does not know, what was shown (noticeText or noticeSha256).",
                 RequestExample = JsonNode.Parse("""{ "state": "withdrawn", "channel": "web" }"""),
                 Problems = ["unknown-purpose", "not-found", "invalid-fields"],
             },
@@ -65,7 +65,7 @@ internal static class ConsentEndpoints
         var purpose = PurposeOf(context, call);
         var changed = await ledger.SetAsync(
             call.Caller, subject,
-            new ConsentStatement(purpose, body.State, body.Notice, body.Channel, body.Expires) { Language = body.Language, Guardian = body.Guardian, LiftsObjection = body.LiftsObjection == true },
+            new ConsentStatement(purpose, body.State, body.Notice, body.Channel, body.Expires) { Language = body.Language, Guardian = body.Guardian, LiftsObjection = body.LiftsObjection == true, NoticeText = body.NoticeText, NoticeSha256 = body.NoticeSha256 },
             call.RequestId, call.Cancellation);
         await Answer.JsonAsync(context, new ConsentWritten(View(changed.Consent), new Receipt(changed.LogIndex)));
     }

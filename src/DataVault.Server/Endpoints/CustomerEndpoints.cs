@@ -188,6 +188,7 @@ internal static class CustomerEndpoints
         new(body.Fields, body.Source, body.Origin, body.Notice, call.Purpose(body.Purpose ?? batchPurpose), body.Consents)
         {
             Standing = body.Standing is { } standing ? StandingEndpoints.Of(standing) : null,
+            ConsentNotices = body.ConsentNotices?.ToDictionary(one => one.Key, one => new ShownNotice(one.Value.Version, one.Value.Language) { Text = one.Value.Text, Sha256 = one.Value.Sha256 }, StringComparer.Ordinal),
         };
 
     private static Written View(WriteOutcome written) => new(written.Id.Value, written.Version, new Receipt(written.LogIndex));

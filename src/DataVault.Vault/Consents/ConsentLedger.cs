@@ -91,7 +91,7 @@ public sealed class ConsentLedger
         await following.AfterAsync(connection, transaction, held, [purpose], outcome!.After, ct);
         var owned = new OwnedAct(held.Subject, purpose.Id, outcome.Act);
         var entry = Entry(log, recipient, held.Tag, purpose.Name, owned, call.RequestId) with { Seal = facts.Digest(record), RecordVersion = record.RowVersion };
-        if (call.Said.Notice is { } notice) await KeepAsync(connection, transaction, purpose, notice, ct);
+        if (call.Said.Notice.Kept is { } notice) await KeepAsync(connection, transaction, purpose, notice, ct);
         var index = await log.AppendWithinAsync(connection, transaction, [entry], ct);
         owned = owned with { Act = owned.Act with { LogIndex = index } };
         await ConsentActs.InsertAsync(connection, transaction, [owned], ct);

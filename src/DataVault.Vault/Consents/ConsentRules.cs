@@ -21,10 +21,18 @@ public sealed record ConsentStatement(string Purpose, string State, string? Noti
 
     /// <summary>The person was told that they object to this, by a request or by their browser's signal, and consents all the same.</summary>
     public bool LiftsObjection { get; init; }
+
+    /// <summary>The text that was shown, where the vault does not know it. Not from the person.</summary>
+    public string? NoticeText { get; init; }
+
+    /// <summary>SHA-256 of that text, where it stays elsewhere. Not from the person.</summary>
+    public string? NoticeSha256 { get; init; }
+
+    internal ShownNotice Shown => new(Notice, Language) { Text = NoticeText, Sha256 = NoticeSha256 };
 }
 
-/// <summary>A statement that is well formed, with the text that was shown.</summary>
-internal sealed record CheckedStatement(ConsentStatement Said, Purpose Purpose, ConsentStatus Status, NoticeText? Notice)
+/// <summary>A statement that is well formed, with what was shown.</summary>
+internal sealed record CheckedStatement(ConsentStatement Said, Purpose Purpose, ConsentStatus Status, CheckedNotice Notice)
 {
     public bool Gives => Status == ConsentStatus.Given;
 
@@ -55,12 +63,9 @@ internal sealed class ConsentRules(ActivePolicy policy, NoticeArchive archive, I
         CheckWords(recipient, said, status, problems);
         CheckEnd(purpose, said, problems);
         if (problems.Count > 0) throw VaultException.Invalid(problems);
-        var version = said.Notice ?? purpose.NoticeVersion;
-        var language = said.Language ?? (purpose.Notices is [var own, ..] ? own.Language : "");
-        var notice = version == purpose.NoticeVersion ? Policy.Purposes.Notices.Find(purpose, language) : await archive.FindAsync(purpose.Id, version, language, ct);
-        if (notice is null && said.Language is not null && version == purpose.NoticeVersion)
-            throw VaultException.Invalid([new("/language", "no-such-notice", "The notice is not there in this language.")]);
-        return new CheckedStatement(said, purpose, status, notice);
+        var known = await archive.KnownAsync(Policy, [(purpose, said.Shown)], ct);
+        var (notice, problem) = known.Check(purpose, said.Shown, status == ConsentStatus.Given, "");
+        return notice is null ? throw VaultException.Invalid([problem!]) : new CheckedStatement(said, purpose, status, notice);
     }
 
     /// <summary>Under the lock on the person's row.</summary>
@@ -73,10 +78,10 @@ internal sealed class ConsentRules(ActivePolicy policy, NoticeArchive archive, I
         if (lifts && !said.LiftsObjection)
             throw VaultException.Invalid([new("/liftsObjection", "objected", "The person objects to this purpose: they must be told, and say that they consent all the same.")]);
         var act = new ConsentAct(
-            ConsentStates.NameOf(CodeOf(statement, earlier)), clock.Now, said.Notice ?? purpose.NoticeVersion, said.Channel ?? ChannelOf(recipient),
+            ConsentStates.NameOf(CodeOf(statement, earlier)), clock.Now, statement.Notice.Version, said.Channel ?? ChannelOf(recipient),
             statement.Gives ? said.Expires ?? ProfileDraft.ExpiryOf(purpose, clock.Now) : null, LogIndex: 0)
         {
-            RecordedBy = RecorderOf(recipient), NoticeHash = statement.Notice?.Hash ?? default, Language = statement.Notice?.Language ?? said.Language,
+            RecordedBy = RecorderOf(recipient), NoticeHash = statement.Notice.Hash, Language = statement.Notice.Language,
             Guardian = said.Guardian, LiftsObjection = lifts,
         };
         if (!Changes(statement.Status, earlier)) return new ConsentOutcome(before, act);
@@ -137,6 +142,7 @@ internal sealed class ConsentRules(ActivePolicy policy, NoticeArchive archive, I
         if (said.Notice is { } notice && !ConsentWords.IsNoticeVersion(notice)) problems.Add(new("/notice", "not-a-version", "A version such as 2026-01 or v2.1."));
         if (said.Channel is { } channel && !ConsentWords.IsChannel(channel)) problems.Add(new("/channel", "not-listed", $"One of {ConsentWords.Channels}."));
         if (said.Language is { } language && !ConsentWords.IsLanguage(language)) problems.Add(new("/language", "not-a-language", "A tag such as en or de-CH."));
+        if (said.Shown.IsTold && recipient.Kind == RecipientKind.Customer) problems.Add(new("/noticeText", "not-permitted", "What the person is shown, the vault knows."));
         if (said.Guardian is not { } guardian) return;
         if (recipient.Kind == RecipientKind.Customer) problems.Add(new("/guardian", "not-permitted", "Whoever checks the guardian's authorisation records it."));
         else if (status != ConsentStatus.Given) problems.Add(new("/guardian", "not-needed", "A guardian is named where consent is given."));

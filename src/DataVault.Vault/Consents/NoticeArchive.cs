@@ -38,16 +38,25 @@ internal sealed class NoticeArchive(VaultDatabase database, ActivePolicy policy,
             },
         };
 
-    /// <summary>The notice of an earlier version, as it was last in force; null when this vault never had it.</summary>
-    public async Task<NoticeText?> FindAsync(int purpose, string version, string language, CancellationToken ct)
+    /// <summary>Which of these the vault has: those of the policy itself need no look. Of an earlier version the text counts that was last in force.</summary>
+    public async Task<KnownNotices> KnownAsync(PolicySet current, IEnumerable<(Purpose Purpose, ShownNotice Shown)> meant, CancellationToken ct)
     {
+        var asked = meant.Select(one => (one.Purpose, Key: KnownNotices.Key(one.Purpose, one.Shown)))
+            .Where(one => one.Key.Version != one.Purpose.NoticeVersion && ConsentWords.IsNoticeVersion(one.Key.Version) && ConsentWords.IsLanguage(one.Key.Language)).Distinct().ToList();
+        var found = new Dictionary<(int, string, string), NoticeText>();
+        if (asked.Count == 0) return new KnownNotices(current, found);
         await using var command = database.Reads.CreateCommand(
-            "select text from vault.notice where purpose_id = $1 and version = $2 and language = $3 order by kept_at desc limit 1");
-        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = purpose });
-        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = version });
-        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = language });
-        var found = await Rows.ReadAsync(command, row => row.GetString(0), ct);
-        return found.Count > 0 ? new NoticeText(version, language, found[0]) : null;
+            """
+            select distinct on (n.purpose_id, n.version, n.language) n.purpose_id, n.version, n.language, n.text
+            from vault.notice n join unnest($1, $2, $3) as a(purpose_id, version, language) using (purpose_id, version, language)
+            order by n.purpose_id, n.version, n.language, n.kept_at desc
+            """);
+        command.Parameters.Add(new NpgsqlParameter<int[]> { TypedValue = [.. asked.Select(one => one.Purpose.Id)] });
+        command.Parameters.Add(new NpgsqlParameter<string[]> { TypedValue = [.. asked.Select(one => one.Key.Version)] });
+        command.Parameters.Add(new NpgsqlParameter<string[]> { TypedValue = [.. asked.Select(one => one.Key.Language)] });
+        foreach (var (purpose, text) in await Rows.ReadAsync(command, row => (row.GetInt32(0), new NoticeText(row.GetString(1), row.GetString(2), row.GetString(3))), ct))
+            found[(purpose, text.Version, text.Language)] = text;
+        return new KnownNotices(current, found);
     }
 
     /// <summary>The texts of these hashes, by the hash in hexadecimal.</summary>

@@ -25,9 +25,9 @@ internal sealed class ProfileBatch(IndexPlans plans, KeyRegistry keys, RecordCip
 
     /// <returns>Null when another call with the same key has committed meanwhile, whose answer is to be given.</returns>
     public async Task<IReadOnlyList<PendingCustomer>?> CreateAsync(
-        Recipient recipient, IReadOnlyList<NewCustomer> customers, IdempotencyKey? key, Guid requestId, CancellationToken ct)
+        Recipient recipient, IReadOnlyList<NewCustomer> customers, KnownNotices notices, IdempotencyKey? key, Guid requestId, CancellationToken ct)
     {
-        var items = PrepareAll(recipient, customers);
+        var items = PrepareAll(recipient, customers, notices);
         await DenyAsync(recipient, items, requestId, ct);
         if (Open(items).Count == 0 && key is null) return items;
         try
@@ -42,21 +42,21 @@ internal sealed class ProfileBatch(IndexPlans plans, KeyRegistry keys, RecordCip
 
     private static List<PendingCustomer> Open(List<PendingCustomer> items) => [.. items.Where(item => item.IsOpen)];
 
-    private List<PendingCustomer> PrepareAll(Recipient recipient, IReadOnlyList<NewCustomer> customers)
+    private List<PendingCustomer> PrepareAll(Recipient recipient, IReadOnlyList<NewCustomer> customers, KnownNotices notices)
     {
         var items = new PendingCustomer[customers.Count];
-        if (items.Length >= ParallelFrom) Parallel.For(0, items.Length, index => items[index] = Prepare(recipient, customers[index]));
-        else for (var index = 0; index < items.Length; index++) items[index] = Prepare(recipient, customers[index]);
+        if (items.Length >= ParallelFrom) Parallel.For(0, items.Length, index => items[index] = Prepare(recipient, customers[index], notices));
+        else for (var index = 0; index < items.Length; index++) items[index] = Prepare(recipient, customers[index], notices);
         return [.. items];
     }
 
-    private PendingCustomer Prepare(Recipient recipient, NewCustomer customer)
+    private PendingCustomer Prepare(Recipient recipient, NewCustomer customer, KnownNotices notices)
     {
         var item = new PendingCustomer(customer, decider.Clock.NewSubject());
         try
         {
             decider.Purpose(customer.Purpose);
-            var draft = ProfileDraft.Read(customer, decider.Policy, decider.Clock.Now);
+            var draft = ProfileDraft.Read(customer, decider.Policy, notices, decider.Clock.Now);
             var decision = decider.Decide(recipient, item.Subject, AccessAction.Create, customer.Purpose, draft.Items, draft.Facts);
             item.Accept(draft, decision);
             item.Error = Refusal(recipient, item);
@@ -196,15 +196,15 @@ internal sealed class ProfileBatch(IndexPlans plans, KeyRegistry keys, RecordCip
         var first = await log.AppendWithinAsync(connection, transaction, entries, ct);
         open.ForEach(item => item.LogIndex += first);
         if (acts.Count == 0) return;
-        await KeepNoticesAsync(connection, transaction, acts, ct);
+        await KeepNoticesAsync(connection, transaction, open, ct);
         await ConsentActs.InsertAsync(connection, transaction, acts.Select(one => one with { Act = one.Act with { LogIndex = first + one.Act.LogIndex } }), ct);
     }
 
-    private async Task KeepNoticesAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, List<OwnedAct> acts, CancellationToken ct)
+    private async Task KeepNoticesAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, List<PendingCustomer> open, CancellationToken ct)
     {
         await using var batch = new NpgsqlBatch(connection, transaction);
-        foreach (var purpose in acts.Where(act => !act.Act.NoticeHash.IsEmpty).Select(act => decider.Policy.Purposes.ById(act.Purpose)!).Distinct())
-            batch.BatchCommands.Add(NoticeArchive.Keep(purpose.Id, purpose.Notices[0], decider.Clock.Now));
+        foreach (var (purpose, text) in open.SelectMany(item => item.Draft!.Shown).Where(one => one.Value.Kept is not null).Select(one => (one.Key, one.Value.Kept!)).Distinct())
+            batch.BatchCommands.Add(NoticeArchive.Keep(purpose, text, decider.Clock.Now));
         if (batch.BatchCommands.Count > 0) await batch.ExecuteNonQueryAsync(ct);
     }
 
@@ -226,13 +226,10 @@ internal sealed class ProfileBatch(IndexPlans plans, KeyRegistry keys, RecordCip
     /// <param name="at">Which of the entries of this call it is; the log adds where these begin.</param>
     private ConsentAct Act(Recipient recipient, PendingCustomer item, ConsentFact fact, int at)
     {
-        var purpose = decider.Policy.Purposes.ById(fact.PurposeId)!;
-        var version = item.Draft!.Notice ?? purpose.NoticeVersion;
-        // Of the version in force the text is known; a system that brings consents to an earlier one keeps what was shown then.
-        var shown = version == purpose.NoticeVersion && purpose.Notices is [var own, ..] ? own : null;
-        return new ConsentAct(ConsentStates.NameOf((byte)fact.Status), decider.Clock.Now, version, ConsentRules.ChannelOf(recipient), fact.Expires, at)
+        var shown = item.Draft!.Shown[fact.PurposeId];
+        return new ConsentAct(ConsentStates.NameOf((byte)fact.Status), decider.Clock.Now, shown.Version, ConsentRules.ChannelOf(recipient), fact.Expires, at)
         {
-            RecordedBy = ConsentRules.RecorderOf(recipient), NoticeHash = shown?.Hash ?? default, Language = shown?.Language,
+            RecordedBy = ConsentRules.RecorderOf(recipient), NoticeHash = shown.Hash, Language = shown.Language,
         };
     }
 }

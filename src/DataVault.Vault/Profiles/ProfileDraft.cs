@@ -20,6 +20,9 @@ internal sealed partial class ProfileDraft
     private ProfileDraft(IReadOnlyList<DraftValue> values, string source, string? origin, string? notice, DecisionFacts facts) =>
         (Values, Source, Origin, Notice, Facts) = (values, source, origin, notice, facts);
 
+    /// <summary>What was shown for each consent of somebody new, by purpose.</summary>
+    public IReadOnlyDictionary<int, CheckedNotice> Shown { get; private init; } = new Dictionary<int, CheckedNotice>();
+
     public IReadOnlyList<DraftValue> Values { get; }
 
     public string Source { get; }
@@ -37,7 +40,7 @@ internal sealed partial class ProfileDraft
     [GeneratedRegex("^[A-Za-z][A-Za-z0-9]{0,39}$")]
     private static partial Regex NameLike();
 
-    public static ProfileDraft Read(NewCustomer customer, PolicySet policy, DateTimeOffset now)
+    public static ProfileDraft Read(NewCustomer customer, PolicySet policy, KnownNotices notices, DateTimeOffset now)
     {
         var problems = new List<FieldProblem>();
         var values = ReadFields(customer.Fields, policy.Catalogue, removals: false, problems);
@@ -45,9 +48,29 @@ internal sealed partial class ProfileDraft
         problems.AddRange(customer.Standing?.Problems(policy, "/standing") ?? []);
         var facts = new DecisionFacts(ReadConsents(customer.Consents, policy.Purposes, now, problems), [], Restricted: false, OnHold: false);
         facts = Aged(customer.Standing?.In(facts) ?? facts, values, policy, now, problems);
+        var shown = ReadNotices(customer, facts, policy.Purposes, notices, problems);
         if (values.Count == 0 && problems.Count == 0) problems.Add(new("/fields", "empty", "At least one field is needed."));
         if (problems.Count > 0) throw VaultException.Invalid(problems);
-        return new ProfileDraft(values, customer.Source, customer.Origin, customer.Notice, facts);
+        return new ProfileDraft(values, customer.Source, customer.Origin, customer.Notice, facts) { Shown = shown };
+    }
+
+    private static Dictionary<int, CheckedNotice> ReadNotices(NewCustomer customer, DecisionFacts facts, PurposeRegistry purposes, KnownNotices notices, List<FieldProblem> problems)
+    {
+        var shown = new Dictionary<int, CheckedNotice>(facts.Consents.Count);
+        if (customer.ConsentNotices?.Keys.Any(name => customer.Consents?.ContainsKey(name) != true) == true) problems.Add(new("/consentNotices", "no-consent", "Each belongs to a consent."));
+        foreach (var fact in facts.Consents)
+        {
+            var purpose = purposes.ById(fact.PurposeId)!;
+            var said = customer.ShownFor(purpose.Name);
+            var pointer = $"/consentNotices/{purpose.Name}";
+            if (said.Version is not null && !ConsentWords.IsNoticeVersion(said.Version)) problems.Add(new(pointer + "/version", "not-a-version", "A version such as 2026-01 or v2.1."));
+            if (said.Language is not null && !ConsentWords.IsLanguage(said.Language)) problems.Add(new(pointer + "/language", "not-a-language", "A tag such as en or de-CH."));
+            var (notice, problem) = notices.Check(purpose, said, fact.IsGiven, pointer);
+            if (problem is not null) problems.Add(problem);
+            else shown[fact.PurposeId] = notice!;
+        }
+
+        return shown;
     }
 
     public static ProfileDraft Read(ProfilePatch patch, Catalogue catalogue)

@@ -10,9 +10,11 @@ public sealed class ProfileEditor
     private readonly ProfileBatch creation;
     private readonly ProfilePatcher patcher;
     private readonly IdempotencyStore idempotency;
+    private readonly NoticeArchive notices;
+    private readonly ActivePolicy policy;
 
-    internal ProfileEditor(ProfileBatch creation, ProfilePatcher patcher, IdempotencyStore idempotency) =>
-        (this.creation, this.patcher, this.idempotency) = (creation, patcher, idempotency);
+    internal ProfileEditor(ProfileBatch creation, ProfilePatcher patcher, IdempotencyStore idempotency, NoticeArchive notices, ActivePolicy policy) =>
+        (this.creation, this.patcher, this.idempotency, this.notices, this.policy) = (creation, patcher, idempotency, notices, policy);
 
     /// <exception cref="VaultException">invalid-fields, conflict, forbidden, unknown-purpose, idempotency-mismatch, unavailable.</exception>
     public async Task<WriteOutcome> CreateAsync(Recipient recipient, NewCustomer customer, IdempotencyKey? key, Guid requestId, CancellationToken ct)
@@ -27,9 +29,13 @@ public sealed class ProfileEditor
     {
         if (customers.Count is 0 or > MaxBatch) throw VaultException.BadRequest($"1 to {MaxBatch} customers.");
         if (key is not null && await idempotency.FindAsync(key, ct) is { } earlier) return WriteAnswers.Read(earlier);
-        if (await creation.CreateAsync(recipient, customers, key, requestId, ct) is { } items) return [.. items.Select(item => item.Result())];
+        var known = await notices.KnownAsync(policy.Current, customers.SelectMany(Named), ct);
+        if (await creation.CreateAsync(recipient, customers, known, key, requestId, ct) is { } items) return [.. items.Select(item => item.Result())];
         return WriteAnswers.Read(await idempotency.FindAsync(key!, ct) ?? throw VaultException.Unavailable());
     }
+
+    private IEnumerable<(Purpose, ShownNotice)> Named(NewCustomer customer) => (customer.Consents?.Keys ?? [])
+        .Select(name => (Purpose: policy.Current.Purposes.Find(name), Shown: customer.ShownFor(name))).Where(one => one.Purpose is not null).Select(one => (one.Purpose!, one.Shown));
 
     /// <summary>Applies a merge patch; without <paramref name="ifMatch"/> to whatever version there is.</summary>
     /// <exception cref="VaultException">not-found, version-mismatch, invalid-fields, conflict, forbidden, unknown-purpose, unavailable.</exception>

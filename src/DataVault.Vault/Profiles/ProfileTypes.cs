@@ -20,6 +20,11 @@ public sealed record NewCustomer(
 {
     /// <summary>Where the person stands; null when nothing is known. For those who may say so.</summary>
     public PersonStanding? Standing { get; init; }
+
+    /// <summary>What was shown, by purpose, of consents that were given elsewhere; of the others <see cref="Notice"/> is the version, or the one in force.</summary>
+    public IReadOnlyDictionary<string, ShownNotice>? ConsentNotices { get; init; }
+
+    internal ShownNotice ShownFor(string purpose) => ConsentNotices?.GetValueOrDefault(purpose) ?? new ShownNotice(Notice);
 }
 
 /// <summary>A change of a customer: a JSON merge patch (RFC 7396) of the fields; null removes.</summary>

@@ -45,6 +45,16 @@ public sealed class ImportRunTests : IDisposable
     }
 
     [Fact]
+    public void What_was_shown_for_consents_given_elsewhere_goes_with_every_customer()
+    {
+        var mapper = new LineMapper(Mapping.Parse("m.yaml", Orders.Replace(
+            "  fields: {", "  consents: { marketing: given }\n  consentNotices: { marketing: { version: 2019-03, language: fr, text: Nous vous écrivons. } }\n  fields: {", StringComparison.Ordinal)));
+        var customer = mapper.Customer(Line("Britain", "x")).Customer!;
+        Assert.Equal(new DataVault.Client.Wire.ConsentNotice("2019-03", "fr", "Nous vous écrivons."), customer.ConsentNotices!["marketing"]);
+        Assert.Throws<MappingException>(() => Mapping.Parse("m.yaml", Orders.Replace("  fields: {", "  consentNotices: { marketing: { words: x } }\n  fields: {", StringComparison.Ordinal)));
+    }
+
+    [Fact]
     public async Task Customers_are_created_once_and_every_line_is_accounted_for()
     {
         Write("c1,Britain,2024-07-01 12:00,A,2,1.25", "c1,Britain,2024-07-01 12:00,A,2,1.25", ",Britain,2024-07-01 12:00,A,2,1", "c2,Mars,2024-07-02 12:00,B,-3,1", "c2,Mars,soon,B,3,1");

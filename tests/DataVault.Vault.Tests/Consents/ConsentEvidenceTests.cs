@@ -42,14 +42,52 @@ public sealed class ConsentEvidenceTests(StoreVault store) : IClassFixture<Store
         }, default);
         var subject = await store.AddAsync();
         await SetAsync(Support, subject, new("marketing", "given", Notice: "2024-07"));
-        await SetAsync(Support, subject, new("marketing", "given", Notice: "1999-01"));
+        Assert.Equal("unknown-notice", Assert.Single((await Assert.ThrowsAsync<VaultException>(() => SetAsync(Support, subject, new("marketing", "given", Notice: "1999-01")))).Errors).Code);
+        await SetAsync(Support, subject, new("marketing", "given", Notice: "1999-01") { NoticeSha256 = new string('a', 64) });
         var acts = await HistoryAsync(subject);
         Assert.Equal(earlier.Hash.ToArray(), acts[1].NoticeHash.ToArray());
-        Assert.True(acts[0].NoticeHash.IsEmpty);
+        Assert.Equal(new string('a', 64), Convert.ToHexStringLower(acts[0].NoticeHash.Span));
         var receipt = await Receipts.IssueAsync(Person(subject), subject, "marketing", acts[1].LogIndex, WithdrawAt, Guid.NewGuid(), default);
         Assert.Equal(earlier.Text, receipt.Statement.NoticeText);
-        Assert.Null((await Receipts.IssueAsync(Person(subject), subject, "marketing", null, WithdrawAt, Guid.NewGuid(), default)).Statement.NoticeText);
+        Assert.Null((await Receipts.IssueAsync(Person(subject), subject, "marketing", acts[0].LogIndex, WithdrawAt, Guid.NewGuid(), default)).Statement.NoticeText);
         Assert.Empty(await archive.TextsAsync([new byte[32]], default));
+    }
+
+    [Fact]
+    public async Task A_consent_that_was_given_elsewhere_says_what_was_shown_and_the_vault_keeps_it()
+    {
+        var subject = await store.AddAsync();
+        var said = new ConsentStatement("marketing", "given", Notice: "2019-03") { Language = "fr", NoticeText = "Nous vous écrivons." };
+        await SetAsync(Support, subject, said);
+        Assert.Equal("Nous vous écrivons.", (await Receipts.IssueAsync(Person(subject), subject, "marketing", null, WithdrawAt, Guid.NewGuid(), default)).Statement.NoticeText);
+        await SetAsync(Person(subject), subject, new("marketing", "given", Notice: "2019-03") { Language = "fr" });
+        foreach (var (wrong, code) in new (ConsentStatement, string)[]
+        {
+            (said with { NoticeText = "Nous ne vous écrivons pas." }, "notice-differs"), (said with { Notice = "2026-01", NoticeText = "Autre" }, "notice-differs"),
+            (said with { NoticeText = "" }, "not-a-text"), (said with { NoticeSha256 = new string('a', 64) }, "not-a-text"), (said with { NoticeText = null, NoticeSha256 = "AB" }, "not-a-text"),
+            (said with { Notice = "2019-04", NoticeText = null }, "unknown-notice"),
+        })
+            Assert.Equal(code, Assert.Single((await Assert.ThrowsAsync<VaultException>(() => SetAsync(Support, subject, wrong))).Errors).Code);
+        Assert.Equal("not-permitted", Assert.Single((await Assert.ThrowsAsync<VaultException>(() => SetAsync(Person(subject), subject, said))).Errors).Code);
+        await SetAsync(Support, subject, new("marketing", "withdrawn", Notice: "1999-01"));
+    }
+
+    [Fact]
+    public async Task Nobody_is_taken_in_with_a_consent_to_a_notice_that_nobody_knows()
+    {
+        Task<WriteOutcome> Take(string? notice, string state, ShownNotice? shown = null) => store.Editor.CreateAsync(
+            Ingest, store.Customer(consents: new() { ["marketing"] = state }) with { Notice = notice, ConsentNotices = shown is null ? null : new Dictionary<string, ShownNotice> { ["marketing"] = shown } }, null, Guid.NewGuid(), default);
+        var error = Assert.Single((await Assert.ThrowsAsync<VaultException>(() => Take("2018-05", "given"))).Errors);
+        Assert.Equal(("/consentNotices/marketing/notice", "unknown-notice"), (error.Pointer, error.Code));
+        await Take("2018-05", "refused");
+        await Take(null, "given");
+        var subject = (await Take("2026-01", "given", new ShownNotice("2018-05", "de") { Text = "Wir schreiben Ihnen." })).Id;
+        var act = Assert.Single(await HistoryAsync(subject));
+        Assert.Equal(("2018-05", "de"), (act.Notice, act.Language));
+        Assert.Equal("Wir schreiben Ihnen.", (await Receipts.IssueAsync(Person(subject), subject, "marketing", null, WithdrawAt, Guid.NewGuid(), default)).Statement.NoticeText);
+        await Take("2026-01", "given", new ShownNotice("2018-05", "de"));
+        var wrong = await Assert.ThrowsAsync<VaultException>(() => Take("2026-01", "given", new ShownNotice("not a version\0", "no language")));
+        Assert.Equal(["not-a-language", "not-a-version", "unknown-notice"], wrong.Errors.Select(one => one.Code).Order(StringComparer.Ordinal));
     }
 
     [Fact]
@@ -214,7 +252,8 @@ public sealed class ConsentEvidenceTests(StoreVault store) : IClassFixture<Store
         var now = fresh.Clock.GetUtcNow();
         Task<ConsentChange> Set(int who, ConsentStatement said) => fresh.Consents.SetAsync(Support, people[who], said, Guid.NewGuid(), default);
         await Set(0, new("marketing", "given"));
-        await Set(1, new("marketing", "given", Notice: "1999-01", Expires: now.AddDays(20)));
+        await Set(1, new("marketing", "given", Expires: now.AddDays(20)));
+        await fresh.ExecuteAsync($"update vault.consent_event set notice_hash = null where subject_id = '{people[1]}'");
         await Set(2, new("marketing", "given", Expires: now.AddDays(10)));
         await Set(2, new("marketing", "requested"));
         await Set(3, new("marketing", "withdrawn"));
