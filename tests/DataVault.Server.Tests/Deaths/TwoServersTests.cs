@@ -1,5 +1,6 @@
 using System.Text.Json;
 using DataVault.Testing;
+using Npgsql;
 
 namespace DataVault.Server.Tests.Deaths;
 
@@ -22,6 +23,15 @@ public sealed class TwoServers : IAsyncLifetime
         // Callers know one vault: what one process issues, the other takes.
         settings["Vault__PublicAddress"] = One.Secrets.Address;
         Other.Attach(await ServerProcess.StartAsync(settings), One);
+    }
+
+    /// <summary>A number out of the database that both write to.</summary>
+    public async Task<long> CountAsync(string sql)
+    {
+        await using var connection = new NpgsqlConnection((await PostgresCluster.SharedAsync()).ConnectionString($"two_vault_{_suffix}") + ";Pooling=false");
+        await connection.OpenAsync();
+        await using var command = new NpgsqlCommand(sql, connection);
+        return (long)(await command.ExecuteScalarAsync())!;
     }
 
     public async ValueTask DisposeAsync()

@@ -24,7 +24,7 @@ public sealed class WithdrawalTests(TwoServers servers) : IClassFixture<TwoServe
     public async Task No_read_that_began_after_a_withdrawal_was_answered_succeeds_in_either_process()
     {
         var id = await servers.One.CreateCustomerAsync(Address);
-        await AppendEventAsync(id);
+        await AppendEventAsync(servers.One, id);
         var (seen, state) = (new ConcurrentBag<Seen>(), new Answered());
         using var stop = new CancellationTokenSource();
         var reading = Task.WhenAll(Enumerable.Range(0, Readers).Select(reader => Task.Run(() => ReadAsync(reader, id, state, seen, stop.Token))));
@@ -48,6 +48,68 @@ public sealed class WithdrawalTests(TwoServers servers) : IClassFixture<TwoServe
         Assert.Contains(seen, read => read.Released);
         Assert.Contains(seen, read => read is { After: >= 0, Given: false, Released: false });
         await AgainstTheLogAsync(seen);
+    }
+
+    /// <summary>
+    /// The other ways out: the feed of analytics, whose workers run in both processes, the pages of the console, the list of those to be asked again and what a person takes
+    /// along. No rule lets anybody export for a purpose that rests on consent, and a package is for the person's own right: there is none to stop.
+    /// </summary>
+    [Fact]
+    public async Task After_the_answer_no_batch_of_the_feed_shows_the_person_and_no_page_or_list_of_either_process_counts_them()
+    {
+        var id = (await servers.One.JsonAsync("customer", HttpMethod.Get, "/v1/me")).GetProperty("customer").GetGuid();
+        var account = servers.One.Secrets.People.First(person => person.Role == "customer");
+        using var visitor = new ConsoleVisitor(servers.One.Process.Address);
+        await visitor.SignInAsync("customer", account.Email, account.Password);
+        await SayAsync(servers.One, "withdrawn");
+        await FedAsync();
+        var others = await ShownAsync();
+        for (var round = 0; round < 4; round++)
+        {
+            var (here, there) = round % 2 == 0 ? (servers.One, servers.Other) : (servers.Other, servers.One);
+            await SayAsync(here, "given");
+            await Waiting.UntilAsync("the feed shows the person", async () => await ShownAsync() > others);
+            Assert.Contains("<span class=\"chip good\">given</span>", await ConsentsPageAsync(visitor, there), StringComparison.Ordinal);
+            Assert.Contains(id, await EndingAsync(there));
+
+            // Work for the feed of both, while the consent goes.
+            using var stop = new CancellationTokenSource();
+            var writing = Task.WhenAll(new[] { here, there }.Select(server => Task.Run(() => VisitAsync(server, id, stop.Token))));
+            await SayAsync(here, "withdrawn");
+            Assert.Equal(others, await ShownAsync());
+            Assert.DoesNotContain(id, await EndingAsync(there));
+            Assert.DoesNotContain("<span class=\"chip good\">given</span>", await ConsentsPageAsync(visitor, there), StringComparison.Ordinal);
+            for (var look = 0; look < 20; look++) Assert.Equal(others, await ShownAsync());
+            await stop.CancelAsync();
+            await writing;
+            await FedAsync();
+            Assert.Equal(others, await ShownAsync());
+        }
+    }
+
+    // It ends soon, so that it stands in the list of those to be asked again.
+    private static Task<JsonElement> SayAsync(RunningServer server, string state) => server.JsonAsync(
+        "customer", HttpMethod.Put, "/v1/me/consents/analytics", state == "given" ? new { state, expires = DateTimeOffset.UtcNow.AddDays(3) } : new { state });
+
+    private Task<long> ShownAsync() => servers.CountAsync("select " + string.Join(" + ", Repository.Policy.Analytics.Select(domain => $"(select count(*) from \"{domain.Schema}\".customer)")));
+
+    private Task FedAsync() => Waiting.UntilAsync("the feed has nothing to do", async () => await servers.CountAsync("select count(*) from vault.feed_queue where attempt = 0") == 0);
+
+    private static async Task<string> ConsentsPageAsync(ConsoleVisitor visitor, RunningServer server)
+    {
+        await visitor.OpenAsync(new Uri(server.Process.Address, "/console/me/consents").AbsoluteUri);
+        var from = visitor.Page.IndexOf("Learning from purchases", StringComparison.Ordinal);
+        Assert.True(from > 0, visitor.Page);
+        return visitor.Page[from..visitor.Page.IndexOf("</section>", from, StringComparison.Ordinal)];
+    }
+
+    private static async Task<List<Guid>> EndingAsync(RunningServer server) =>
+        [.. (await server.JsonAsync("crm-ingest", HttpMethod.Get, "/v1/consents/renewals?purpose=analytics&limit=500")).GetProperty("items").EnumerateArray().Select(one => one.GetProperty("customer").GetGuid())];
+
+    // Each event has the feed look at the person again.
+    private static async Task VisitAsync(RunningServer server, Guid id, CancellationToken stop)
+    {
+        while (!stop.IsCancellationRequested) await AppendEventAsync(server, id);
     }
 
     // The log has one order for both processes: what began after the answer stands behind the withdrawal, as a refusal.
@@ -99,7 +161,7 @@ public sealed class WithdrawalTests(TwoServers servers) : IClassFixture<TwoServe
     private static Task<JsonElement> PutAsync(RunningServer server, Guid id, string purpose, string state) =>
         server.JsonAsync("crm-ingest", HttpMethod.Put, $"/v1/customers/{id}/consents/{purpose}", new { state, channel = "phone" });
 
-    private Task<JsonElement> AppendEventAsync(Guid id) => servers.One.JsonAsync("crm-ingest", HttpMethod.Post, "/v1/events/batch", new
+    private static Task<JsonElement> AppendEventAsync(RunningServer server, Guid id) => server.JsonAsync("crm-ingest", HttpMethod.Post, "/v1/events/batch", new
     {
         events = new[] { new { id = Guid.CreateVersion7(), customer = new { id }, type = "page_view", occurredAt = "2026-03-01T10:15:00Z", source = "tests", properties = new { path = "/lamps" } } },
     });
