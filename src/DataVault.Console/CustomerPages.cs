@@ -49,7 +49,7 @@ internal static class CustomerPages
     {
         var consents = visit.Vault.MyConsentsAsync(visit.Cancellation);
         var policy = visit.Vault.PolicyAsync(visit.Cancellation);
-        return visit.Page<ConsentsPage>(("Consents", await consents), ("Policy", await policy));
+        return visit.Page<ConsentsPage>(("Consents", await consents), ("Policy", await policy), ("Languages", visit.Languages), ("Chosen", visit.Query("language")));
     }
 
     private static async Task<IResult> SetConsentAsync(Visit visit)
@@ -59,7 +59,8 @@ internal static class CustomerPages
             Language = visit.Form("language"), LiftsObjection = visit.Form("lifts") == "yes" ? true : null,
         };
         await visit.Vault.SetMyConsentAsync((string)visit.Http.Request.RouteValues["purpose"]!, act, visit.Cancellation);
-        return Results.LocalRedirect("/console/me/consents?said=consent");
+        var chosen = visit.Form("chosen") is { } language ? "&language=" + Uri.EscapeDataString(language) : "";
+        return Results.LocalRedirect("/console/me/consents?said=consent" + chosen);
     }
 
     private static async Task<IResult> ReceiptAsync(Visit visit)

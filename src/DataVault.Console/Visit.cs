@@ -53,6 +53,13 @@ public sealed class Visit
 
     internal string[] FormValues(string name) => [.. Http.Request.Form[name].OfType<string>().Where(v => v.Length > 0)];
 
+    /// <summary>Languages that the person reads, the dearest first: the one chosen on the page, then those that their browser names.</summary>
+    internal IReadOnlyList<string> Languages =>
+    [
+        .. new[] { Query("language") }.OfType<string>(),
+        .. Http.Request.GetTypedHeaders().AcceptLanguage.Where(one => one.Quality != 0).OrderByDescending(one => one.Quality ?? 1).Select(one => one.Value.ToString()),
+    ];
+
     internal Guid Id(string name) => Guid.TryParse(Http.Request.RouteValues[name] as string, out var id) ? id : Guid.Empty;
 
     /// <summary>Renders a page.</summary>

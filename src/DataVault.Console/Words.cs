@@ -62,6 +62,13 @@ internal static class Words
         _ => Of(entryType),
     };
 
+    private static readonly Dictionary<string, string> s_tongues =
+        "bg Български, cs Čeština, da Dansk, de Deutsch, el Ελληνικά, en English, es Español, et Eesti, fi Suomi, fr Français, ga Gaeilge, hr Hrvatski, hu Magyar, it Italiano, lt Lietuvių, lv Latviešu, mt Malti, nl Nederlands, pl Polski, pt Português, ro Română, sk Slovenčina, sl Slovenščina, sv Svenska, zh 中文"
+            .Split(", ").ToDictionary(pair => pair[..2], pair => pair[3..], StringComparer.Ordinal);
+
+    /// <summary>A language in its own words; its tag where these are not at hand.</summary>
+    public static string Language(string? tag) => s_tongues.GetValueOrDefault(tag?.Split('-')[0] ?? "") ?? tag ?? "";
+
     public static string Basis(string legalBasis) => legalBasis switch
     {
         "consent" => "your consent",

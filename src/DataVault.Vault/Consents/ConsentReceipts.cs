@@ -27,6 +27,8 @@ public sealed record ProvenConsent(Purpose Purpose, DateTimeOffset At, string St
 /// </summary>
 public sealed class ConsentReceipts
 {
+    private const int Looks = 2;
+
     private readonly VaultDatabase database;
     private readonly ConsentDoor door;
     private readonly ConsentWitness witness;
@@ -69,6 +71,17 @@ public sealed class ConsentReceipts
         if (recipient.Kind == RecipientKind.Customer || !policy.Current.Decisions.HasCapability(recipient.Roles, Capabilities.AuditRead))
             throw await door.RefusedAsync(recipient, default, VaultException.Forbidden(), requestId, ct);
 
+        // What is recorded while this looks seems to be missing: a second look tells.
+        for (var look = 1; ; look++)
+        {
+            var proven = await LookAsync(recipient, subject, known, instant, withdrawAt, requestId, ct);
+            if (proven.Missing.Count == 0 || look == Looks) return proven;
+        }
+    }
+
+    private async Task<ProvenConsent> LookAsync(
+        Recipient recipient, SubjectId subject, Purpose known, DateTimeOffset? instant, Uri withdrawAt, Guid requestId, CancellationToken ct)
+    {
         using var opened = await door.OpenAsync(recipient, subject, requestId, ct);
         var at = instant ?? past.Now;
         var all = await ActsAsync(subject, known, ct);

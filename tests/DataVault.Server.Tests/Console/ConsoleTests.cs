@@ -176,6 +176,7 @@ public sealed partial class ConsoleTests : IAsyncLifetime
         Assert.Contains("""<button name="state" value="withdrawn">""", given, StringComparison.Ordinal);
         Assert.Contains("""<button name="state" value="given">""", open, StringComparison.Ordinal);
         Assert.Equal(Inputs(open), Inputs(given));
+        Assert.DoesNotContain("class=\"quiet\"", given + open, StringComparison.Ordinal);
         Assert.DoesNotContain(Inputs(given), input => !input.StartsWith("hidden", StringComparison.Ordinal));
 
         // One click each, and each is done when it is answered: no page between asks again.
@@ -186,6 +187,22 @@ public sealed partial class ConsoleTests : IAsyncLifetime
             Assert.Equal("/console/me/consents", answer.RequestMessage!.RequestUri!.AbsolutePath);
             Assert.Contains(_vault.Told, told => told.StartsWith("PUT /v1/me/consents/marketing {\"state\":\"" + state, StringComparison.Ordinal));
         }
+    }
+
+    [Theory]
+    [InlineData("de-CH, en;q=0.5", "", "de", "Wir zählen nur.")]
+    [InlineData("en;q=0.2, de;q=0.8", "", "de", "Wir zählen nur.")]
+    [InlineData("ja, de;q=0", "", "en", "We count how many people buy what. Nobody is looked at alone.")]
+    [InlineData("de", "?language=en", "en", "We count how many people buy what. Nobody is looked at alone.")]
+    [InlineData("en", "?language=de", "de", "Wir zählen nur.")]
+    public async Task A_notice_is_shown_in_the_language_that_the_person_reads_and_agreed_to_in_that(string browser, string chosen, string language, string text)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/console/me/consents" + chosen) { Headers = { { "Accept-Language", browser } } };
+        using var answer = await _browser.SendAsync(request);
+        var html = await answer.Content.ReadAsStringAsync();
+        Assert.Contains($"<p lang=\"{language}\">{text}</p>", WebUtility.HtmlDecode(html), StringComparison.Ordinal);
+        Assert.Contains($"name=\"language\" value=\"{language}\"", ConsentForm(html, "analytics"), StringComparison.Ordinal);
+        Assert.Contains(language == "de" ? "English</a>" : "Deutsch</a>", html, StringComparison.Ordinal);
     }
 
     [Fact]
