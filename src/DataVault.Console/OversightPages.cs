@@ -14,7 +14,7 @@ internal static class OversightPages
         map.Get("/console/officer/reviews", ReviewsAsync);
         map.Get("/console/officer/reviews/{id:guid}", async visit => visit.Page<ReviewPage>(("Review", await visit.Vault.ReviewAsync(visit.Id("id"), visit.Cancellation)), ("Policy", await visit.Vault.PolicyAsync(visit.Cancellation))));
         map.Post("/console/officer/reviews/{id:guid}", DecideAsync);
-        map.Post("/console/officer/approvals/{id:guid}", AgreeAsync);
+        map.Post("/console/officer/approvals/{id:guid}", AgreeAsync, _ => "/console/officer/reviews");
         map.Get("/console/officer/alerts", AlertsAsync);
         map.Post("/console/officer/alerts/{id:guid}", AnswerAsync);
         map.Get("/console/me/messages", MessagesAsync);

@@ -19,7 +19,7 @@ internal static class PolicyPages
         map.Get("/console/policy/versions", VersionsAsync);
         map.Get("/console/policy/diff", DiffAsync);
         map.Get("/console/policy/return", AskReturnAsync);
-        map.Post("/console/policy/return", ReturnAsync);
+        map.Post("/console/policy/return", ReturnAsync, visit => "/console/policy/return?version=" + Uri.EscapeDataString(visit.Form("version") ?? ""));
     }
 
     private static async Task<IResult> WhoCanAsync(Visit visit)

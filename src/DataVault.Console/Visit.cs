@@ -89,13 +89,17 @@ internal sealed class Visits(SessionKeeper sessions, Backchannel backchannel, IA
     private readonly string _contentPolicy =
         $"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self' {options.Address}{Elsewhere(options)}; base-uri 'none'; frame-ancestors 'none'";
 
-    public async Task ReceiveAsync(HttpContext context, bool needsPerson, Func<Visit, Task<IResult>> page)
+    /// <param name="context">The request.</param>
+    /// <param name="needsPerson">Nobody sees the page without signing in.</param>
+    /// <param name="page">Answers.</param>
+    /// <param name="way">The page to come back to when the vault wants the person to sign in again for this (RFC 9470); where they are, by default.</param>
+    public async Task ReceiveAsync(HttpContext context, bool needsPerson, Func<Visit, Task<IResult>> page, Func<Visit, string>? way = null)
     {
         Protect(context);
-        await (await AnswerAsync(context, needsPerson, page)).ExecuteAsync(context);
+        await (await AnswerAsync(context, needsPerson, page, way ?? (visit => visit.Path + visit.Http.Request.QueryString))).ExecuteAsync(context);
     }
 
-    private async Task<IResult> AnswerAsync(HttpContext context, bool needsPerson, Func<Visit, Task<IResult>> page)
+    private async Task<IResult> AnswerAsync(HttpContext context, bool needsPerson, Func<Visit, Task<IResult>> page, Func<Visit, string> way)
     {
         var ticket = await FindAsync(context);
         if (ticket is null && needsPerson)
@@ -105,7 +109,7 @@ internal sealed class Visits(SessionKeeper sessions, Backchannel backchannel, IA
         var visit = new Visit(context, ticket, Client(ticket, context.Request.Headers["Sec-GPC"].ToString()), antiforgery, time);
         if (!HttpMethods.IsGet(context.Request.Method) && !await antiforgery.IsRequestValidAsync(context))
             return visit.Fail(400, "This form has expired", "Please go back, reload the page and try again.");
-        return await GuardAsync(visit, page);
+        return await GuardAsync(visit, page, way);
     }
 
     private async Task<SessionTicket?> FindAsync(HttpContext context)
@@ -120,11 +124,15 @@ internal sealed class Visits(SessionKeeper sessions, Backchannel backchannel, IA
         }
     }
 
-    private async Task<IResult> GuardAsync(Visit visit, Func<Visit, Task<IResult>> page)
+    private async Task<IResult> GuardAsync(Visit visit, Func<Visit, Task<IResult>> page, Func<Visit, string> way)
     {
         try
         {
             return await page(visit);
+        }
+        catch (VaultProblemException e) when (e.Problem.Slug == "sign-in-again" && visit.Ticket is not null)
+        {
+            return Results.LocalRedirect("/console/sign-in?again=true&returnTo=" + Uri.EscapeDataString(way(visit)));
         }
         catch (VaultProblemException e) when (e.StatusCode == System.Net.HttpStatusCode.Unauthorized && visit.Ticket is not null)
         {
@@ -169,5 +177,9 @@ internal sealed class PageMap(IEndpointRouteBuilder routes, Visits visits)
 
     public void Get(string path, Func<Visit, Task<IResult>> page) => routes.MapGet(path, (HttpContext c) => visits.ReceiveAsync(c, needsPerson: true, page));
 
-    public void Post(string path, Func<Visit, Task<IResult>> act) => routes.MapPost(path, (HttpContext c) => visits.ReceiveAsync(c, needsPerson: true, act));
+    /// <param name="path">Where the form is sent.</param>
+    /// <param name="act">Does what it asks for.</param>
+    /// <param name="way">The page of the form, where that is another address.</param>
+    public void Post(string path, Func<Visit, Task<IResult>> act, Func<Visit, string>? way = null) =>
+        routes.MapPost(path, (HttpContext c) => visits.ReceiveAsync(c, needsPerson: true, act, way));
 }

@@ -123,7 +123,7 @@ internal static class Words
         "rate-limited" => "That was a little fast",
         "conflict" => "That is already there",
         "invalid-state" => "That is not possible any more",
-        "unauthenticated" => "Please sign in again",
+        "unauthenticated" or "sign-in-again" => "Please sign in again",
         "internal" => "Something went wrong",
         _ => "That could not be done",
     };

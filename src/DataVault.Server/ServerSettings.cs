@@ -99,6 +99,9 @@ internal sealed class ServerSettings
         Subjects = _configuration.GetValue("Vault:KeyAges:Subjects", new KeyAges().Subjects),
     };
 
+    /// <summary>How old a sign-in may be for approvals, keys and the policy.</summary>
+    public TimeSpan StepUpAge => _configuration.GetValue("Vault:StepUpAge", TimeSpan.FromMinutes(15));
+
     public double IndexShare => _configuration.GetValue("Vault:IndexShare", 0.5);
 
     public int SearchCandidates => _configuration.GetValue("Vault:SearchCandidates", 2_000);

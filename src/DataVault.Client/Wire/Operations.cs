@@ -69,13 +69,36 @@ public sealed record VaultStatus(
     IReadOnlyDictionary<string, string> Health, DateTimeOffset StartedAt);
 
 /// <summary>A registered application: <c>GET /v1/clients</c> (administrator).</summary>
-public sealed record ClientView(string Id, string Name, IReadOnlyList<string> Roles, IReadOnlyList<string> Purposes, DateTimeOffset CreatedAt);
+public sealed record ClientView(string Id, string Name, IReadOnlyList<string> Roles, IReadOnlyList<string> Purposes, DateTimeOffset CreatedAt)
+{
+    /// <summary>How it shows who it is: <c>private_key_jwt</c>, <c>client_secret_basic</c>, <c>client_secret_post</c>; null for a secret in either place, or a program.</summary>
+    public string? TokenEndpointAuthMethod { get; init; }
+
+    /// <summary>Its tokens are bound to a key of its own (RFC 9449).</summary>
+    public bool DpopBound { get; init; }
+
+    /// <summary>Services other than the vault that its tokens may be for (RFC 8707).</summary>
+    public IReadOnlyList<string>? Resources { get; init; }
+}
 
 /// <summary>Body of <c>POST /v1/clients</c>.</summary>
-public sealed record RegisterClient(string Id, string Name, IReadOnlyList<string> Roles, IReadOnlyList<string> Purposes);
+public sealed record RegisterClient(string Id, string Name, IReadOnlyList<string> Roles, IReadOnlyList<string> Purposes)
+{
+    /// <summary>A JSON Web Key Set with its public keys: it signs with them (RFC 7523, <c>private_key_jwt</c>) and gets no secret.</summary>
+    public System.Text.Json.JsonElement? Jwks { get; init; }
 
-/// <summary>The secret is shown this once.</summary>
-public sealed record ClientRegistered(ClientView Client, string Secret);
+    /// <summary>It gets no tokens but those that are bound to a key of its own (RFC 9449).</summary>
+    public bool? DpopBound { get; init; }
+
+    /// <summary>Services other than the vault that its tokens may be for (RFC 8707).</summary>
+    public IReadOnlyList<string>? Resources { get; init; }
+}
+
+/// <summary>Body of <c>PUT /v1/clients/{id}/keys</c>: all public keys that it signs with from now on.</summary>
+public sealed record ReplaceClientKeys(System.Text.Json.JsonElement Jwks);
+
+/// <summary>The secret is shown this once; there is none for a client that signs with keys of its own.</summary>
+public sealed record ClientRegistered(ClientView Client, string? Secret);
 
 /// <summary>Body of <c>POST /v1/accounts</c> (administrator): invites a person. Role <c>customer</c> needs <see cref="Customer"/>.</summary>
 public sealed record CreateAccount(string Email, string Role, Guid? Customer = null);

@@ -282,8 +282,8 @@ public sealed partial class ClientRegistry
         CheckAuthentication(r);
         if (r.Resources.Any(text => !Uri.TryCreate(text, UriKind.Absolute, out var uri) || uri.Fragment.Length > 0 || text.Contains(' ', StringComparison.Ordinal)))
             throw IssuerException.Invalid("A resource is an absolute address without a fragment.");
-        if (r.RedirectUris.Concat(r.SignOutUris).Any(uri => !IsRedirect(uri, options)))
-            throw IssuerException.Invalid("A redirect address is absolute, has no fragment, and is https (http in Development, or on this machine).");
+        if (r.RedirectUris.Concat(r.SignOutUris).Any(uri => !IsRedirect(uri, r.IsProgram, options)))
+            throw IssuerException.Invalid("A redirect address is absolute, has no fragment, and is https (http in Development, and for a program on this machine).");
     }
 
     private static void CheckAuthentication(ClientRegistration r)
@@ -297,9 +297,10 @@ public sealed partial class ClientRegistry
 
     private static readonly string[] Known = [GrantTypes.ClientCredentials, GrantTypes.AuthorizationCode, GrantTypes.RefreshToken];
 
-    private static bool IsRedirect(string text, IssuerOptions options) =>
+    // RFC 9700 §2.6: no http, but for programs on this machine.
+    private static bool IsRedirect(string text, bool isProgram, IssuerOptions options) =>
         Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.Fragment.Length == 0 && uri.UserInfo.Length == 0 && !text.Contains('*', StringComparison.Ordinal)
-        && (uri.Scheme == Uri.UriSchemeHttps || (uri.Scheme == Uri.UriSchemeHttp && (options.Development || uri.IsLoopback)));
+        && (uri.Scheme == Uri.UriSchemeHttps || (uri.Scheme == Uri.UriSchemeHttp && (options.Development || (isProgram && uri.IsLoopback))));
 
     [GeneratedRegex("^[a-z][a-z0-9-]{2,63}$", RegexOptions.CultureInvariant)]
     private static partial Regex IdPattern();

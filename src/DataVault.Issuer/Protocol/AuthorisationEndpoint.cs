@@ -34,9 +34,12 @@ internal sealed class AuthorisationEndpoint(ClientRegistry clients, Sessions ses
         if (await FindClientAsync(request, context.RequestAborted) is not { } client)
             return Page.Problem(context, "The application that sent you here is not registered with this address.");
         var answer = new AuthorisationAnswer(request["redirect_uri"]!, request["state"], options.Issuer);
-        if (Refusal(request, client) is { } error) return answer.Error(error);
-        if (!client.TryFindResource(request["resource"], options.Issuer, out _)) return answer.Error("invalid_target");
         var session = await sessions.CurrentAsync(context);
+        // RFC 9700 §4.11.2: nobody is sent on by a link alone. Who is not signed in signs in first, and hears then that the request was wrong.
+        if (Refusal(request, client) is { } error)
+            return session is not null || request["prompt"] == "none"
+                ? answer.Error(error)
+                : Results.LocalRedirect(SignInStep.SignIn(WantedRealm(request)).Address(request.ToLocalAddress(Path)));
         var demand = Demand(request, client);
         if (flow.Missing(session, demand) is { } step)
             return request["prompt"] == "none" ? answer.Error(step.Refusal) : Results.LocalRedirect(step.Address(WayBack(request)));
@@ -58,7 +61,7 @@ internal sealed class AuthorisationEndpoint(ClientRegistry clients, Sessions ses
         return client is not null && client.AllowsRedirect(redirectUri) ? client : null;
     }
 
-    private static string? Refusal(OAuthRequest request, Client client)
+    private string? Refusal(OAuthRequest request, Client client)
     {
         if (request["request"] is not null) return "request_not_supported";
         if (request["request_uri"] is not null) return "request_uri_not_supported";
@@ -70,7 +73,8 @@ internal sealed class AuthorisationEndpoint(ClientRegistry clients, Sessions ses
         if (request["state"]?.Length > LongestState || request["nonce"]?.Length > LongestState) return "invalid_request";
         if (request["dpop_jkt"] is { } thumbprint && !Pkce.IsChallenge(thumbprint)) return "invalid_request";
         if (request["prompt"] is not (null or "none" or "login")) return "invalid_request";
-        return request["max_age"] is { } age && !int.TryParse(age, NumberStyles.None, CultureInfo.InvariantCulture, out _) ? "invalid_request" : null;
+        if (request["max_age"] is { } age && !int.TryParse(age, NumberStyles.None, CultureInfo.InvariantCulture, out _)) return "invalid_request";
+        return client.TryFindResource(request["resource"], options.Issuer, out _) ? null : "invalid_target";
     }
 
     private static SignInDemand Demand(OAuthRequest request, Client client) =>

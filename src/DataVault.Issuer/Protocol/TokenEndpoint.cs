@@ -115,7 +115,8 @@ internal sealed class TokenEndpoint(
 
     public static IResult InvalidClient(HttpContext context)
     {
-        context.Response.Headers.WWWAuthenticate = "Basic realm=\"issuer\"";
+        // RFC 6749 §5.2: in the scheme that the client tried.
+        if (context.Request.Headers.Authorization.Count > 0) context.Response.Headers.WWWAuthenticate = "Basic realm=\"issuer\"";
         return Results.Json(new { error = "invalid_client" }, statusCode: StatusCodes.Status401Unauthorized);
     }
 

@@ -49,7 +49,8 @@ public sealed class AccessTokenValidator : IAccessTokenValidator
         if (token.Length > LongestToken) return null;
         var parameters = Parameters("JWT");
         parameters.ValidateAudience = false;
-        parameters.ValidateLifetime = false;
+        // A validator is asked whether or not ValidateLifetime is set.
+        parameters.LifetimeValidator = (_, _, _, _) => true;
         return await VerifyAsync(token, parameters, cancellationToken);
     }
 

@@ -22,7 +22,16 @@ internal static class AdministrationEndpoints
             new("registerClient", Tag, "Register an application; its secret is shown this once")
             {
                 RequestExample = JsonNode.Parse("""{ "id": "webshop", "name": "Web shop", "roles": ["ingest"], "purposes": ["service-delivery"] }"""),
+                Description = "With jwks it signs with keys of its own and gets no secret; with dpopBound its tokens are worth nothing without a proof of its key.",
                 Problems = ["conflict", "invalid-fields", "unknown-purpose"],
+            },
+            AccessRule.With("clients.manage"));
+        routes.MapPut("/v1/clients/{id}/keys", ReplaceKeysAsync).Takes<ReplaceClientKeys>().As(
+            new("replaceClientKeys", Tag, "Give an application that signs with keys of its own other public keys")
+            {
+                Description = "The old key and the new one stand in the set while the application changes over; one that is left out is refused from now on.",
+                RequestExample = JsonNode.Parse("""{ "jwks": { "keys": [{ "kty": "EC", "crv": "P-256", "kid": "2027", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0" }] } }"""),
+                Problems = ["not-found", "conflict", "invalid-fields"],
             },
             AccessRule.With("clients.manage"));
         routes.MapPost("/v1/accounts", CreateAccountAsync).Takes<CreateAccount>().Gives<AccountCreated>(201).As(
@@ -49,13 +58,33 @@ internal static class AdministrationEndpoints
             throw ProblemException.Member("/roles", "unknown-word", "Name at least one role of the policy; customer is for people, and some roles are the vault's own.");
         if (body.Purposes.Any(purpose => policy.Purposes.Find(purpose) is null))
             throw new ProblemException("unknown-purpose");
-        var registration = ClientRegistration.Application(body.Id, body.Name, body.Roles, body.Purposes);
-        var secret = await registry.RegisterAsync(registration, Caller.PartyOf(context), context.RequestAborted);
+        var registration = ClientRegistration.Application(body.Id, body.Name, body.Roles, body.Purposes) with { IsKeyBound = body.DpopBound ?? false, Resources = body.Resources ?? [] };
+        if (body.Jwks is { } keys) registration = registration with { AuthenticationMethod = AuthenticationMethods.PrivateKeyJwt, KeySet = keys.GetRawText() };
+        var secret = await RegisterAsync(registry, registration, Caller.PartyOf(context), context.RequestAborted);
         await Answer.JsonAsync(context, new ClientRegistered(View(registration, clock.GetUtcNow()), secret), StatusCodes.Status201Created);
     }
 
+    private static async Task<string?> RegisterAsync(ClientRegistry registry, ClientRegistration registration, IssuerParty actor, CancellationToken cancellationToken)
+    {
+        if (registration.KeySet is null) return await registry.RegisterAsync(registration, actor, cancellationToken);
+        await registry.RegisterKeyHolderAsync(registration, actor, cancellationToken);
+        return null;
+    }
+
+    private static async Task ReplaceKeysAsync(HttpContext context, string id, ClientRegistry registry)
+    {
+        var body = await RequestBody.ReadAsync<ReplaceClientKeys>(context, RequestBody.Small);
+        await registry.ReplaceKeysAsync(id, body.Jwks.GetRawText(), Caller.PartyOf(context), context.RequestAborted);
+        context.Response.StatusCode = StatusCodes.Status204NoContent;
+    }
+
     private static ClientView View(ClientRegistration registration, DateTimeOffset createdAt) =>
-        new(registration.Id, registration.Name, registration.Roles, registration.Purposes, createdAt);
+        new(registration.Id, registration.Name, registration.Roles, registration.Purposes, createdAt)
+        {
+            TokenEndpointAuthMethod = registration.AuthenticationMethod,
+            DpopBound = registration.IsKeyBound,
+            Resources = registration.Resources.Count == 0 ? null : registration.Resources,
+        };
 
     private static async Task CreateAccountAsync(HttpContext context, AccountRegistry registry)
     {

@@ -13,7 +13,7 @@ internal static class KeyEndpoints
     private const string Tag = "administration";
     private const int LargestPage = 200;
     private static readonly AccessRule Read = AccessRule.With("keys.read");
-    private static readonly AccessRule Manage = AccessRule.With("keys.manage");
+    private static readonly AccessRule Manage = AccessRule.With("keys.manage").WithFreshSignIn();
 
     public static void Map(IEndpointRouteBuilder routes)
     {

@@ -58,7 +58,7 @@ internal static class OversightEndpoints
                 Query = [new("state", "requested, approved, refused or used."), QueryParameter.Limit, QueryParameter.Cursor],
             },
             AccessRule.NotCustomers);
-        var approve = AccessRule.With(Capabilities.DisclosuresApprove);
+        var approve = AccessRule.With(Capabilities.DisclosuresApprove).WithFreshSignIn();
         routes.MapPost("/v1/approvals/{id}/approve", ApproveAsync).Gives<Approval>().As(
             new("approveDisclosure", Tag, "Agree to a disclosure that another person asked for") { Problems = ["not-found", "invalid-state"] }, approve);
         routes.MapPost("/v1/approvals/{id}/refuse", RefuseAsync).Gives<Approval>().As(

@@ -17,7 +17,7 @@ internal static class PolicyVersionEndpoints
     private const int ProblemsTold = 200;
     private const int LargestDiff = 5_000;
     private static readonly AccessRule Read = AccessRule.With(Capabilities.PolicyRead);
-    private static readonly AccessRule Manage = AccessRule.With(Capabilities.PolicyManage);
+    private static readonly AccessRule Manage = AccessRule.With(Capabilities.PolicyManage).WithFreshSignIn();
 
     public static void Map(IEndpointRouteBuilder routes)
     {

@@ -16,6 +16,12 @@ internal sealed record AccessRule(IReadOnlyList<RecipientKind> Kinds, string? Ca
 
     public static AccessRule With(string capability) => NotCustomers with { Capability = capability };
 
+    /// <summary>The same for people only who signed in with two factors and not long ago: what was left open on a desk does none of it (<see cref="StepUp"/>).</summary>
+    public AccessRule WithFreshSignIn() => this with { NeedsFreshSignIn = true };
+
+    /// <summary>Of a person; applications sign in anew every few minutes.</summary>
+    public bool NeedsFreshSignIn { get; private init; }
+
     /// <summary>For customers about themselves, and for whoever holds the capability about anybody.</summary>
     public static AccessRule OwnOr(string capability) => Anyone with { Capability = capability };
 }
@@ -33,8 +39,13 @@ internal static class Caller
     public static ValidatedToken? TokenOf(HttpContext context) => context.Features.Get<ValidatedToken>();
 
     /// <summary>Tells a refused call what to show (RFC 6750 §3, RFC 9449 §7.1).</summary>
-    public static void Challenge(HttpContext context) =>
-        (context.Items.TryGetValue(ShownKey, out var shown) ? (Presented)shown! : default).Challenge(context.Response);
+    public static void Challenge(HttpContext context)
+    {
+        if (Find(context) is not null)
+            StepUp.Challenge(context);
+        else
+            (context.Items.TryGetValue(ShownKey, out var shown) ? (Presented)shown! : default).Challenge(context.Response);
+    }
 
     /// <summary>The caller as who makes a change of an account or a client.</summary>
     public static IssuerParty PartyOf(HttpContext context)
@@ -93,6 +104,7 @@ internal static class Authorisation
                 await RecordDenialAsync(context, caller, null);
                 throw new ProblemException("forbidden");
             }
+            await StepUp.CheckAsync(context, endpoint, caller);
         }
         await next(context);
     }

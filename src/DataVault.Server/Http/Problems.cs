@@ -41,6 +41,7 @@ internal static class Problems
         ["unknown-field"] = (400, "A field named in the request is not in the catalogue; GET /v1/policy lists those that are."),
         ["unknown-purpose"] = (400, "The purpose is missing or not in the registry; GET /v1/policy lists those that are."),
         ["unauthenticated"] = (401, "Send a valid access token: Authorization: Bearer …, obtained at /connect/token."),
+        [StepUp.Slug] = (401, "This act wants a sign-in with two factors that is not old; WWW-Authenticate says how old it may be. Sign in again (datavault login), then repeat it. The refusal is in the audit log."),
         ["forbidden"] = (403, "The credential's roles or purposes do not permit this. The refusal is in the audit log."),
         ["reason-required"] = (403, "The purpose or a rule asks for a reason: send it as the header Access-Reason, percent-encoded UTF-8. The refusal is in the audit log."),
         ["reason-mismatch"] = (403, "The reason in Access-Reason is not of the form that the purpose asks for, such as the number of a ticket. The refusal is in the audit log."),

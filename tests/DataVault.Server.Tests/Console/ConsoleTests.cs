@@ -341,6 +341,22 @@ public sealed partial class ConsoleTests : IAsyncLifetime
         Assert.Contains(_vault.Told, t => t.StartsWith($"POST /v1/keys/rotations/0198c3f2-6c1a-7000-8000-0000000000dd/{act}", StringComparison.Ordinal));
     }
 
+    [Theory]
+    [InlineData("administrator", "/console/keys/rotate/root", "/console/keys/rotate/root", "/console/keys/rotate/root")]
+    [InlineData("compliance-officer", "/console/officer/reviews", "/console/officer/approvals/0198c3f2-6c1a-7000-8000-0000000000ee", "/console/officer/reviews")]
+    public async Task Who_must_sign_in_again_for_an_act_does_and_is_back_at_its_form(string role, string page, string act, string back)
+    {
+        _vault.Role = role;
+        var html = await _browser.GetStringAsync(page);
+        _vault.WantsSignIn = true;
+
+        var answer = await _browser.PostAsync(act, Form(html, ("step", "approve")));
+
+        Assert.Equal(back, answer.RequestMessage!.RequestUri!.AbsolutePath);
+        Assert.False(_vault.WantsSignIn);
+        Assert.Equal(2, _vault.Told.Count(told => told == "token authorization_code"));
+    }
+
     [Fact]
     public async Task The_keys_page_says_what_is_due_what_failed_and_what_opens_no_more()
     {

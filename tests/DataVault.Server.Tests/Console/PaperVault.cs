@@ -43,6 +43,9 @@ public sealed class PaperVault : IAsyncDisposable
     /// <summary>When set, the API answers every call with this status.</summary>
     public int? Broken { get; set; }
 
+    /// <summary>When set, the API wants whoever changes something to sign in again, until they do.</summary>
+    public bool WantsSignIn { get; set; }
+
     /// <summary>Empty lists everywhere.</summary>
     public bool Empty { get; set; }
 
@@ -78,6 +81,7 @@ public sealed class PaperVault : IAsyncDisposable
         {
             var code = $"code-{_codes.Count}";
             _codes[code] = c.Request.Query["nonce"].ToString();
+            if (c.Request.Query["prompt"] == "login") WantsSignIn = false;
             return Results.Redirect(QueryHelpers.AddQueryString(c.Request.Query["redirect_uri"].ToString(), new Dictionary<string, string?> { ["code"] = code, ["state"] = c.Request.Query["state"] }));
         });
         app.MapPost("/connect/token", async (HttpContext c) => await Tokens(await c.Request.ReadFormAsync()).ExecuteAsync(c));
@@ -102,6 +106,11 @@ public sealed class PaperVault : IAsyncDisposable
         if (Broken is { } status)
         {
             await WriteAsync(context, status, new Problem("/problems/unavailable", "unavailable", status, "Try again later.", TraceId: "t-1"));
+            return;
+        }
+        if (WantsSignIn && context.Request.Method != "GET")
+        {
+            await WriteAsync(context, 401, new Problem("/problems/sign-in-again", "sign in again", 401));
             return;
         }
         if (path.EndsWith("/package", StringComparison.Ordinal))

@@ -15,6 +15,9 @@ internal sealed partial class Browser : IDisposable
 
     public CookieCollection Cookies => handler.CookieContainer.GetCookies(http.BaseAddress!);
 
+    /// <summary>Puts a cookie into the browser from outside.</summary>
+    public void Plant(string name, string value) => handler.CookieContainer.Add(new Cookie(name, value, "/", http.BaseAddress!.Host));
+
     public Task<HttpResponseMessage> GetAsync(string path) => http.GetAsync(path);
 
     public async Task<string> ReadAsync(string path)

@@ -19,7 +19,7 @@ namespace DataVault.Vault.Tests.Issuer;
 /// <summary>
 /// An issuer by itself on a port of this machine, with a database, a clock and an audit of its own. Its login can do what <c>dv_issuer</c> can and no more.
 /// </summary>
-public sealed class IssuerHost : IAsyncLifetime
+public class IssuerHost : IAsyncLifetime
 {
     public const string Callback = "https://console.example/callback";
     public const string SignOutAddress = "https://console.example/signed-out";
@@ -27,8 +27,12 @@ public sealed class IssuerHost : IAsyncLifetime
     internal static readonly IssuerParty Administrator = new(Realm.Staff, "0b7f36c2-54c0-4b0a-9a52-6d1f5f0c3e11", "administrator");
 
     private static readonly DateTimeOffset Start = new(2030, 1, 1, 12, 0, 0, TimeSpan.Zero);
+
     private WebApplication? application;
     private string console = "";
+
+    /// <summary>What the issuer goes by.</summary>
+    private protected virtual TimeProvider Time => Clock;
 
     internal ManualClock Clock { get; } = new(Start);
     internal RecordedSignIns SignIns { get; } = new();
@@ -52,6 +56,7 @@ public sealed class IssuerHost : IAsyncLifetime
     public async ValueTask DisposeAsync()
     {
         if (application is not null) await application.DisposeAsync();
+        GC.SuppressFinalize(this);
     }
 
     internal IssuerOptions Options() => new()
@@ -100,14 +105,21 @@ public sealed class IssuerHost : IAsyncLifetime
         return rows;
     }
 
+    /// <summary>Another process at the same address, with the same database.</summary>
+    internal async Task RestartAsync()
+    {
+        await application!.DisposeAsync();
+        await StartAsync();
+    }
+
     private async Task StartAsync()
     {
         var builder = WebApplication.CreateSlimBuilder();
-        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        builder.WebHost.UseUrls(Address.Length == 0 ? "http://127.0.0.1:0" : Address);
         builder.Logging.ClearProviders();
         var options = Options();
         builder.Services.AddSingleton<IServiceKeys, FixedServiceKeys>();
-        builder.Services.AddSingleton<TimeProvider>(Clock);
+        builder.Services.AddSingleton(Time);
         builder.Services.AddSingleton<ISignInAudit>(SignIns);
         builder.Services.AddSingleton<ISealingMark>(Mark);
         builder.Services.AddIssuer(options);

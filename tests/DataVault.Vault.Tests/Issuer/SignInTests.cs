@@ -72,6 +72,7 @@ public sealed class SignInTests(IssuerHost host) : IClassFixture<IssuerHost>
     {
         var attempt = SignInAttempt.New();
         using var browser = new Browser(host.Address);
+        await SignInAsync(browser, await host.PersonAsync("customer"));
 
         using var answer = await browser.GetAsync(attempt.Address((name, value)));
 
@@ -88,6 +89,7 @@ public sealed class SignInTests(IssuerHost host) : IClassFixture<IssuerHost>
     public async Task What_is_not_supported_is_named(string name, string value, string error)
     {
         using var browser = new Browser(host.Address);
+        if (name != "prompt") await SignInAsync(browser, await host.PersonAsync("customer"));
 
         using var answer = await browser.GetAsync(SignInAttempt.New().Address((name, value)));
 
