@@ -355,6 +355,9 @@ public sealed partial class VaultClient(HttpClient http, TokenSource? tokens = n
     public Task<Grants> WhatCanAsync(WhatCanRequest question, CancellationToken cancellation = default) =>
         AskAsync<WhatCanRequest, Grants>("/v1/policy/what-can", question, cancellation);
 
+    /// <summary>What the lint finds of the version in force, and roles that nobody has.</summary>
+    public Task<PolicyFindings> PolicyFindingsAsync(CancellationToken cancellation = default) => GetAsync<PolicyFindings>(new Query("/v1/policy/findings"), cancellation);
+
     /// <summary>Every combination that one version of the policy releases and another does not, page by page.</summary>
     public Task<DiffView> DiffPoliciesAsync(DiffRequest question, CancellationToken cancellation = default) =>
         AskAsync<DiffRequest, DiffView>("/v1/policy/diff", question, cancellation);

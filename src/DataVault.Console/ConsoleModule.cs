@@ -67,6 +67,7 @@ public static class ConsoleModule
         OfficerPages.Map(map);
         ConsentPages.Map(map);
         PolicyPages.Map(map);
+        PolicyDraftPages.Map(map);
         HoldPages.Map(map);
         OversightPages.Map(map);
         KeyPages.Map(map);

@@ -27,12 +27,19 @@ internal sealed class PolicyFolder
     /// <summary>Null when it does not load.</summary>
     public PolicySet? Policy { get; }
 
-    public static PolicyFolder Read(ServerSettings settings)
-    {
-        var folder = settings.PoliciesFolder();
-        return new PolicyFolder(folder, Directory.EnumerateFiles(folder, "*.yaml", SearchOption.AllDirectories)
-            .ToDictionary(file => Path.GetRelativePath(folder, file).Replace('\\', '/'), File.ReadAllText));
-    }
+    public static PolicyFolder Read(ServerSettings settings) => Read(settings.PoliciesFolder());
+
+    private static PolicyFolder Read(string folder) => new(
+        folder, Files(folder).ToDictionary(file => Path.GetRelativePath(folder, file.FullName).Replace('\\', '/'), file => File.ReadAllText(file.FullName)));
+
+    private static IEnumerable<FileInfo> Files(string folder) =>
+        Directory.Exists(folder) ? new DirectoryInfo(folder).EnumerateFiles("*.yaml", SearchOption.AllDirectories) : [];
+
+    /// <summary>The folder as it is now.</summary>
+    public PolicyFolder Again() => Read(name);
+
+    /// <summary>Another whenever a file was saved, came or went.</summary>
+    public string State() => string.Join('\n', Files(name).Select(file => $"{file.FullName} {file.Length} {file.LastWriteTimeUtc.Ticks}").Order(StringComparer.Ordinal));
 
     /// <exception cref="StartupException">It does not load.</exception>
     public PolicySet Required() => Policy ?? throw new StartupException("The policy does not load: " + string.Join("; ", problems));
@@ -59,7 +66,19 @@ internal sealed class PolicyFolder
             return;
         }
 
-        var outcome = await activations.ActivateAsync(Recipient.Process("server-start"), new PolicyProposal(files, []), default, stop);
+        await ActivateAsync(activations, "server-start", print, stop);
+    }
+
+    /// <summary>Proposes what somebody saved, also if it was in force before: an edit that is taken back is taken back.</summary>
+    public async Task ProposeSavedAsync(PolicyActivations activations, Action<string> print, CancellationToken stop)
+    {
+        var newest = (await activations.ListAsync(1, null, stop)).Items;
+        if (newest.Count > 0 && newest[0].Version != Policy?.Version) await ActivateAsync(activations, "policy-folder", print, stop);
+    }
+
+    private async Task ActivateAsync(PolicyActivations activations, string process, Action<string> print, CancellationToken stop)
+    {
+        var outcome = await activations.ActivateAsync(Recipient.Process(process), new PolicyProposal(files, []), default, stop);
         foreach (var problem in outcome.Problems) print($"The policy of {name} is refused: {problem}");
         print(outcome.Problems.Count > 0 ? $"In force stays {outcome.Previous}." : $"The policy {outcome.Version} takes the place of {outcome.Previous}.");
         foreach (var note in outcome.Notes) print(note);

@@ -78,6 +78,14 @@ internal sealed class ServerSettings
     /// <summary>A proxy in front ends TLS and is the only way in.</summary>
     public bool BehindTlsProxy => _configuration.GetValue("Vault:BehindTlsProxy", false);
 
+    /// <summary>What is saved in the folder of policies is proposed at once.</summary>
+    /// <exception cref="StartupException">Outside Development, where putting a version in force is an act of somebody.</exception>
+    public bool WatchesPolicies => _configuration.GetValue("Vault:WatchPolicies", Development) switch
+    {
+        true when !Development => throw new StartupException("Vault__WatchPolicies is for Development: elsewhere a version comes into force by datavault policy activate, or by a start."),
+        var watches => watches,
+    };
+
     /// <summary>Customers of the sample; 0 for none.</summary>
     public TimeSpan IndexEpochLength => _configuration.GetValue("Vault:IndexEpochLength", TimeSpan.FromDays(90));
 
@@ -146,7 +154,7 @@ internal sealed class ServerSettings
             return;
         RequiredConnection("Vault");
         RequiredConnection("Keys");
-        _ = (RootKey, PreviousRootKey);
+        _ = (RootKey, PreviousRootKey, WatchesPolicies);
         if (Identity.ConsoleProvider(ConsoleSecret) is null && ConsoleSecret is not { Length: >= 32 })
             throw new StartupException("Set Console__ClientSecret, or Console__ClientSecretFile, to at least 32 random characters.");
         if (!Address.StartsWith("https://", StringComparison.Ordinal))

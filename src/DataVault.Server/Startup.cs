@@ -68,6 +68,9 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         await WriteKeyFileAsync(app.Services.GetRequiredService<SignerCare>(), stop);
         await EnsureSignInsAsync(app.Services, home, stop);
         await folder.ProposeAsync(app.Services.GetRequiredService<PolicyActivations>(), print, stop);
+        using var watch = settings.WatchesPolicies ? WatchFolder(app.Services) : null;
+        if (watch is not null)
+            await watch.StartAsync(stop);
         if (fill)
             await firstRun.FillAsync(postgres, stop);
         app.Services.GetRequiredService<Health>().IsFilled = true;
@@ -253,6 +256,9 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
             ConsoleSecret(home),
             stop);
 
+    private PolicyFolderWatch WatchFolder(IServiceProvider services) => new(
+        folder, services.GetRequiredService<PolicyActivations>(), print, services.GetRequiredService<TimeProvider>(), services.GetRequiredService<ILogger<PolicyFolderWatch>>());
+
     private async Task WaitAsync(WebApplication app, EmbeddedPostgres? postgres, CancellationToken stop)
     {
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop, app.Lifetime.ApplicationStopping);
@@ -411,6 +417,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         AuditReportEndpoints.Map(app);
         PolicyEndpoints.Map(app);
         PolicyVersionEndpoints.Map(app);
+        PolicyFindingEndpoints.Map(app);
         AnalyticsEndpoints.Map(app);
         AdministrationEndpoints.Map(app);
         OutsideAccountEndpoints.Map(app);

@@ -11,7 +11,7 @@ public sealed class PolicyStartTests
     {
         var folder = Directory.CreateTempSubdirectory("datavault-policies-").FullName;
         Write(folder, Repository.ChangedFiles());
-        await using var process = await ServerProcess.StartAsync(new Dictionary<string, string> { ["Vault__Policies"] = folder, ["Vault__SampleCustomers"] = "1" });
+        await using var process = await ServerProcess.StartAsync(new Dictionary<string, string> { ["Vault__Policies"] = folder, ["Vault__SampleCustomers"] = "1", ["Vault__WatchPolicies"] = "false" });
         var server = new RunningServer();
         server.Attach(process);
         Assert.Equal(Repository.Policy.Version, await InForceAsync(server));
@@ -36,6 +36,54 @@ public sealed class PolicyStartTests
         var listed = (await server.JsonAsync("compliance-officer", HttpMethod.Get, "/v1/policy/versions")).GetProperty("items").EnumerateArray();
         Assert.Equal([version, Repository.Policy.Version], listed.Select(item => item.GetProperty("version").GetString()!));
         Directory.Delete(folder, recursive: true);
+    }
+
+    [Fact]
+    public async Task In_development_what_is_saved_comes_into_force_or_is_refused_with_file_and_line_and_an_edit_can_be_taken_back()
+    {
+        var folder = Directory.CreateTempSubdirectory("datavault-policies-").FullName;
+        Write(folder, Repository.ChangedFiles());
+        await using var process = await ServerProcess.StartAsync(new Dictionary<string, string> { ["Vault__Policies"] = folder, ["Vault__SampleCustomers"] = "1" });
+        var server = new RunningServer();
+        server.Attach(process);
+        var next = Repository.ChangedFiles(("roles.yaml", "title: Analyst,", "title: Analysts,"));
+        Write(folder, next);
+        await Waiting.UntilAsync("the saved version is in force", async () => await InForceAsync(server) == PolicySet.Load(next).Version);
+        await File.WriteAllTextAsync(Path.Combine(folder, "roles.yaml"), "roles: [\n");
+        await Waiting.UntilAsync("the broken file is refused", () => process.Output.Contains("is refused: roles.yaml:", StringComparison.Ordinal));
+        Assert.Equal(PolicySet.Load(next).Version, await InForceAsync(server));
+        Write(folder, Repository.ChangedFiles());
+        await Waiting.UntilAsync("the edit is taken back", async () => await InForceAsync(server) == Repository.Policy.Version);
+        Directory.Delete(folder, recursive: true);
+    }
+
+    [Fact]
+    public async Task An_officer_sees_in_the_console_what_a_pasted_draft_would_release_and_what_it_would_have_made_of_past_reads()
+    {
+        await using var process = await ServerProcess.StartAsync(new Dictionary<string, string> { ["Vault__SampleCustomers"] = "1" });
+        var server = new RunningServer();
+        server.Attach(process);
+        var customer = await server.CreateCustomerAsync("drafted@example.com");
+        await server.JsonAsync("support-desk", HttpMethod.Get, $"/v1/customers/{customer}?purpose=customer-support&fields=email");
+        using var officer = new ConsoleVisitor(process.Address);
+        await officer.SignInAsync(await server.StaffAsync("compliance-officer"));
+        await officer.OpenAsync("/console/policy/draft?file=access%2Fcustomer-support.yaml");
+        Assert.Contains("id: support-reads-contact-masked", officer.Page, StringComparison.Ordinal);
+        const string path = "access/customer-support.yaml";
+        var wider = Repository.ChangedFiles()[path].Replace("    fields: [\"class:contact\"]\n    actions: [read]\n    form: masked", "    fields: [\"class:contact\"]\n    actions: [read]\n    form: plain", StringComparison.Ordinal);
+        await officer.SubmitAsync("/console/policy/draft", ("file", path), ("text", wider), ("step", "compare"));
+        Assert.Contains("Newly released", officer.Page, StringComparison.Ordinal);
+        Assert.Contains("support-reads-contact-masked", officer.Page, StringComparison.Ordinal);
+        Assert.Contains("It could not come into force", officer.Page, StringComparison.Ordinal);
+        Assert.Contains("In the draft so far: " + path, officer.Page, StringComparison.Ordinal);
+
+        var narrower = wider.Replace("fields: [\"class:contact\"]\n    actions: [read]", "fields: [additionalPhones]\n    actions: [read]", StringComparison.Ordinal);
+        await officer.SubmitAsync("/console/policy/draft", ("file", path), ("text", narrower), ("step", "replay"), ("days", "1"));
+        Assert.Contains("What the log does not keep", officer.Page, StringComparison.Ordinal);
+        Assert.Contains("refused", officer.Page, StringComparison.Ordinal);
+        var version = (await server.JsonAsync("compliance-officer", HttpMethod.Get, "/v1/policy/versions")).GetProperty("items")[0].GetProperty("version").GetString();
+        await officer.OpenAsync("/console/policy/replay?version=" + version);
+        Assert.Contains("Every recorded decision would come out the same", officer.Page, StringComparison.Ordinal);
     }
 
     private static async Task<string> InForceAsync(RunningServer server) =>

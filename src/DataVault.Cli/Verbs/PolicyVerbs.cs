@@ -18,16 +18,29 @@ internal static class PolicyVerbs
             .With([.. PolicyVersionVerbs.Build(context)]);
     }
 
-    private static Verb Lint(VerbContext context, Option<DirectoryInfo?> folder) =>
-        new Verb("lint", "Find errors, and rules that can never matter.", "datavault policy lint", "datavault policy lint --policies ../next/policies --json")
-            .Does(context, (session, _) =>
+    private static Verb Lint(VerbContext context, Option<DirectoryInfo?> folder)
+    {
+        var vault = new Option<bool>("--vault") { Description = "Of the version in force, with what only the server knows: roles that nobody has, and credentials with roles or purposes that it does not declare." };
+        return new Verb("lint", "Find errors, and rules that can never matter.", "datavault policy lint", "datavault policy lint --policies ../next/policies --json", "datavault policy lint --vault")
+            .With(vault)
+            .Does(context, async (session, cancellation) =>
             {
+                if (session.Parsed.GetValue(vault))
+                {
+                    var found = await session.Open(["compliance-officer"]).PolicyFindingsAsync(cancellation);
+                    session.Report.Show(found, () => found.Items.Count == 0
+                        ? new Text($"Nothing found. Policy version {found.PolicyVersion}\n")
+                        : new Rows(found.Items.Select(f => new Text($"{f.File}{(f.Line > 0 ? $":{f.Line}" : "")}: {f.Message}\n"))));
+                    return found.Items.Count == 0 ? ExitCode.Ok : ExitCode.Failed;
+                }
+
                 var findings = Findings(session, folder, out var version);
                 session.Report.Show(new { ok = findings.Count == 0, version, findings }, () => findings.Count == 0
                     ? new Text($"Nothing found. Policy version {version}\n")
                     : new Rows(findings.Select(f => new Text($"{f}\n"))));
-                return Task.FromResult(findings.Count == 0 ? ExitCode.Ok : ExitCode.Failed);
+                return findings.Count == 0 ? ExitCode.Ok : ExitCode.Failed;
             });
+    }
 
     private static Verb Test(VerbContext context, Option<DirectoryInfo?> folder) =>
         new Verb("test", "Run the policy's cases, and say which rules none of them determines.", "datavault policy test")

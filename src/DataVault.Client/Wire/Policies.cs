@@ -30,6 +30,11 @@ public sealed record ActivatePolicy(
 /// <summary>Something wrong with a policy; line 0 speaks of the whole file.</summary>
 public sealed record PolicyProblemView(string File, int Line, string Message);
 
+/// <summary>Answer to <c>GET /v1/policy/findings</c>: what is well formed, in force, and surely not meant.</summary>
+/// <param name="PolicyVersion">The version in force.</param>
+/// <param name="Items">What the lint finds, and what only the server knows.</param>
+public sealed record PolicyFindings(string PolicyVersion, IReadOnlyList<PolicyProblemView> Items);
+
 /// <summary>Answer to <see cref="ActivatePolicy"/>. Once it is here, no process begins a decision by an earlier version.</summary>
 /// <param name="Version">The version proposed; null when a dry run found that it does not load.</param>
 /// <param name="Previous">The version that was in force before.</param>
