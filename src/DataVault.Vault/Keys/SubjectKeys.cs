@@ -101,6 +101,32 @@ internal sealed class SubjectKeys : IDisposable
     /// <exception cref="StaleKeyException">The version is not at hand.</exception>
     public void NoteKey(int version, Span<byte> key) => At(version).Key.Expand("note", default, key);
 
+    /// <summary>Seals words that are kept with the person and are no field of the record: notes on requests, messages.</summary>
+    /// <param name="about">What they are and to which row they belong: bound to what is sealed.</param>
+    /// <param name="content">The words; the caller erases them.</param>
+    /// <param name="random">For the nonce.</param>
+    public byte[] SealWords(in WordsContext about, ReadOnlySpan<byte> content, IRandomBytes random)
+    {
+        Span<byte> key = stackalloc byte[KeyDerivation.KeySize];
+        NoteKey(key);
+        var value = SealedValue.Seal(key, (uint)KeyVersion, 0, content, about.Of(Subject, stackalloc byte[AssociatedData.Limit]), random);
+        CryptographicOperations.ZeroMemory(key);
+        return value;
+    }
+
+    /// <summary>Opens such words under the version that they name. The caller erases them.</summary>
+    /// <exception cref="StaleKeyException">The version is not at hand.</exception>
+    /// <exception cref="CryptographicException">They are not what was sealed for this row.</exception>
+    public byte[] OpenWords(in WordsContext about, ReadOnlySpan<byte> value)
+    {
+        Span<byte> key = stackalloc byte[KeyDerivation.KeySize];
+        NoteKey(SealedValue.KeyVersionOf(value), key);
+        var content = new byte[SealedValue.OpenedLength(value.Length)];
+        SealedValue.Open(key, value, about.Of(Subject, stackalloc byte[AssociatedData.Limit]), content);
+        CryptographicOperations.ZeroMemory(key);
+        return content;
+    }
+
     /// <summary>Key under which the key that will take the place of this one is kept until then: of the version in force, whichever is selected.</summary>
     public void SuccessorKey(Span<byte> key) => At(Wrapped.KeyVersion).Key.Expand("successor", default, key);
 
@@ -179,6 +205,15 @@ internal sealed class SubjectKeys : IDisposable
             secrets.Dispose();
         }
     }
+}
+
+/// <summary>Which row words belong to that are sealed under a person's key.</summary>
+/// <param name="Kind">What they are.</param>
+/// <param name="VaultId">The vault.</param>
+/// <param name="Row">The id of the row.</param>
+internal readonly record struct WordsContext(string Kind, Guid VaultId, Guid Row)
+{
+    public ReadOnlySpan<byte> Of(SubjectId subject, Span<byte> buffer) => new AssociatedData(buffer, Kind).Add(VaultId).Add(subject.Value).Add(Row).Bytes;
 }
 
 /// <summary>A person's keys as the keys database holds them: of no use without the page key.</summary>

@@ -49,7 +49,7 @@ internal sealed class SubjectInbox(VaultDatabase database, KeyRegistry keys, Out
         var body = JsonSerializer.SerializeToUtf8Bytes(content);
         batch.BatchCommands.Add(new("insert into vault.message (subject_id, message_id, created_at, sealed) values ($1, $2, $3, $4)")
         {
-            Parameters = { new() { Value = held.Subject.Value }, new() { Value = id }, new() { Value = clock.Now.UtcDateTime }, new() { Value = Seal(held, id, body) } },
+            Parameters = { new() { Value = held.Subject.Value }, new() { Value = id }, new() { Value = clock.Now.UtcDateTime }, new() { Value = held.SealWords(Of(id), body, clock.Random) } },
         });
         CryptographicOperations.ZeroMemory(body);
         if (options.MessageChannel is not { } channel) return;
@@ -108,10 +108,10 @@ internal sealed class SubjectInbox(VaultDatabase database, KeyRegistry keys, Out
         await using var batch = new NpgsqlBatch(work.Connection, work.Transaction);
         foreach (var (id, value) in rows.Where(row => SealedValue.KeyVersionOf(row.Sealed) != held.KeyVersion))
         {
-            var content = OpenBytes(held, id, value);
+            var content = held.OpenWords(Of(id), value);
             batch.BatchCommands.Add(new("update vault.message set sealed = $3 where subject_id = $1 and message_id = $2")
             {
-                Parameters = { new() { Value = person.Value }, new() { Value = id }, new() { Value = Seal(held, id, content) } },
+                Parameters = { new() { Value = person.Value }, new() { Value = id }, new() { Value = held.SealWords(Of(id), content, clock.Random) } },
             });
             CryptographicOperations.ZeroMemory(content);
         }
@@ -120,18 +120,9 @@ internal sealed class SubjectInbox(VaultDatabase database, KeyRegistry keys, Out
         return true;
     }
 
-    private byte[] Seal(SubjectKeys held, Guid id, ReadOnlySpan<byte> content)
-    {
-        Span<byte> key = stackalloc byte[KeyDerivation.KeySize];
-        held.NoteKey(key);
-        var value = SealedValue.Seal(key, (uint)held.KeyVersion, 0, content, Context(held.Subject, id, stackalloc byte[AssociatedData.Limit]), clock.Random);
-        CryptographicOperations.ZeroMemory(key);
-        return value;
-    }
-
     private MessageContent Open(SubjectKeys held, Guid id, byte[] value)
     {
-        var content = OpenBytes(held, id, value);
+        var content = held.OpenWords(Of(id), value);
         var message = JsonSerializer.Deserialize<MessageContent>(content) ?? throw new CryptographicException("The message is empty.");
         CryptographicOperations.ZeroMemory(content);
         return message;
@@ -149,18 +140,7 @@ internal sealed class SubjectInbox(VaultDatabase database, KeyRegistry keys, Out
         }
     }
 
-    private byte[] OpenBytes(SubjectKeys held, Guid id, ReadOnlySpan<byte> value)
-    {
-        Span<byte> key = stackalloc byte[KeyDerivation.KeySize];
-        held.NoteKey(SealedValue.KeyVersionOf(value), key);
-        var content = new byte[SealedValue.OpenedLength(value.Length)];
-        SealedValue.Open(key, value, Context(held.Subject, id, stackalloc byte[AssociatedData.Limit]), content);
-        CryptographicOperations.ZeroMemory(key);
-        return content;
-    }
-
-    private ReadOnlySpan<byte> Context(SubjectId subject, Guid id, Span<byte> buffer) =>
-        new AssociatedData(buffer, "message").Add(keys.VaultId).Add(subject.Value).Add(id).Bytes;
+    private WordsContext Of(Guid message) => new("message", keys.VaultId, message);
 }
 
 /// <summary>A message as its person reads it.</summary>

@@ -19,7 +19,7 @@ internal sealed class RequestNotes(KeyRegistry keys, VaultClock clock)
         if (text is null || row.Subject is not { } subject) return null;
         using var held = await keys.GetFreshAsync(subject, cancellation);
         var content = JsonSerializer.SerializeToUtf8Bytes(new RequestNote(clock.Now, by, text));
-        var note = Seal(held, row.Id, content);
+        var note = held.SealWords(Of(row.Id), content, clock.Random);
         CryptographicOperations.ZeroMemory(content);
         return Framed(note);
     }
@@ -31,7 +31,7 @@ internal sealed class RequestNotes(KeyRegistry keys, VaultClock clock)
         var notes = new List<RequestNote>();
         foreach (var framed in Frames(row.Notes))
         {
-            var content = Open(held, row.Id, framed.Span);
+            var content = held.OpenWords(Of(row.Id), framed.Span);
             notes.Add(JsonSerializer.Deserialize<RequestNote>(content)!);
             CryptographicOperations.ZeroMemory(content);
         }
@@ -45,8 +45,8 @@ internal sealed class RequestNotes(KeyRegistry keys, VaultClock clock)
         byte[] renewed = [];
         foreach (var note in Frames(notes))
         {
-            var content = Open(held, requestId, note.Span);
-            renewed = [.. renewed, .. Framed(Seal(held, requestId, content))];
+            var content = held.OpenWords(Of(requestId), note.Span);
+            renewed = [.. renewed, .. Framed(held.SealWords(Of(requestId), content, clock.Random))];
             CryptographicOperations.ZeroMemory(content);
         }
         return renewed;
@@ -72,25 +72,5 @@ internal sealed class RequestNotes(KeyRegistry keys, VaultClock clock)
         }
     }
 
-    private byte[] Seal(SubjectKeys held, Guid requestId, ReadOnlySpan<byte> content)
-    {
-        Span<byte> key = stackalloc byte[KeyDerivation.KeySize];
-        held.NoteKey(key);
-        var value = SealedValue.Seal(key, (uint)held.KeyVersion, 0, content, Context(held.Subject, requestId, stackalloc byte[AssociatedData.Limit]), clock.Random);
-        CryptographicOperations.ZeroMemory(key);
-        return value;
-    }
-
-    private byte[] Open(SubjectKeys held, Guid requestId, ReadOnlySpan<byte> value)
-    {
-        Span<byte> key = stackalloc byte[KeyDerivation.KeySize];
-        held.NoteKey(SealedValue.KeyVersionOf(value), key);
-        var content = new byte[SealedValue.OpenedLength(value.Length)];
-        SealedValue.Open(key, value, Context(held.Subject, requestId, stackalloc byte[AssociatedData.Limit]), content);
-        CryptographicOperations.ZeroMemory(key);
-        return content;
-    }
-
-    private ReadOnlySpan<byte> Context(SubjectId subject, Guid requestId, Span<byte> buffer) =>
-        new AssociatedData(buffer, "note").Add(keys.VaultId).Add(subject.Value).Add(requestId).Bytes;
+    private WordsContext Of(Guid request) => new("note", keys.VaultId, request);
 }
