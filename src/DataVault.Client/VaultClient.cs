@@ -230,6 +230,9 @@ public sealed partial class VaultClient(HttpClient http, TokenSource? tokens = n
         GetAsync<Page<LegalHold>>(
             new Query("/v1/holds").Add("state", state).Add("overdue", overdue ? "true" : null).Add("customer", customer?.ToString()).Page(limit, cursor), cancellation);
 
+    /// <summary>One legal hold.</summary>
+    public Task<LegalHold> HoldAsync(Guid id, CancellationToken cancellation = default) => GetAsync<LegalHold>(new Query($"/v1/holds/{id}"), cancellation);
+
     /// <summary>Ends a legal hold; erasures that waited for it go on by themselves.</summary>
     public Task<LegalHold> ReleaseHoldAsync(Guid id, string? reason = null, CancellationToken cancellation = default) =>
         PostAsync<ReleaseHold, LegalHold>($"/v1/holds/{id}/release", new ReleaseHold(reason), null, cancellation);

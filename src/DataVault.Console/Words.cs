@@ -115,6 +115,14 @@ internal static class Words
         _ => $"{Number((long)age.TotalDays)} days",
     };
 
+    /// <summary>What is wrong with what is stored of a hold.</summary>
+    public static string OfHoldDamage(string damage) => damage switch
+    {
+        "changed" => "Somebody changed it in the database; it stays in force.",
+        "deleted" => "Its row is gone from the database. This is what the log knows; it stays in force until it is released.",
+        _ => "The case or the reason cannot be read.",
+    };
+
     public static string Problem(string slug) => slug switch
     {
         "forbidden" => "This is not yours to see",

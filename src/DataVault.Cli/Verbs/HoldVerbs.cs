@@ -10,7 +10,7 @@ internal static class HoldVerbs
     private const string Officer = "compliance-officer";
 
     public static Verb Build(VerbContext context) =>
-        new Verb("holds", "Legal holds: what may not be erased, for whom and why.").With(Place(context), List(context), Release(context));
+        new Verb("holds", "Legal holds: what may not be erased, for whom and why.").With(Place(context), List(context), Get(context), Release(context));
 
     private static Verb Place(VerbContext context)
     {
@@ -49,6 +49,14 @@ internal static class HoldVerbs
                 session.Report.Show(page, () => page.Items.Count == 0 ? new Text("No holds.\n") : Show(page.Items));
                 return ExitCode.Ok;
             });
+    }
+
+    private static Verb Get(VerbContext context)
+    {
+        var id = new Argument<Guid>("hold") { Description = "The hold's id." };
+        return new Verb("get", "One legal hold, with the people it is about.", "datavault holds get 0198c3f2-6c1a-7000-8000-2f1f1c1d1e1f")
+            .With(id)
+            .Does(context, async (session, cancellation) => Show(session, await session.OpenAsPerson(Officer).HoldAsync(session.Parsed.GetRequiredValue(id), cancellation)));
     }
 
     private static Verb Release(VerbContext context)

@@ -34,7 +34,7 @@ public sealed record LegalHold(
     /// <summary>Why it was released, in words; null when nothing was said, and once all its people are erased.</summary>
     public string? ReleaseReason { get; init; }
 
-    /// <summary><c>changed</c>: its row is not what the vault wrote, so it stays in force. <c>unreadable</c>: the case or the reason does not open. Else null.</summary>
+    /// <summary><c>changed</c>: its row is not what the vault wrote, so it stays in force. <c>deleted</c>: it has none, and this is what the log knows. <c>unreadable</c>: the case or the reason does not open. Else null.</summary>
     public string? Damage { get; init; }
 
     /// <summary>Approved erasure requests that wait for it, or for another hold about the same person.</summary>

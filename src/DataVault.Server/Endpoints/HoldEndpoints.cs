@@ -37,10 +37,16 @@ internal static class HoldEndpoints
                 ],
             },
             manage);
+        routes.MapGet("/v1/holds/{id}", GetAsync).Gives<LegalHold>().As(
+            new("getHold", Tag, "One legal hold")
+            {
+                Description = "`damage` says what is wrong with what is stored of it: `changed`, `deleted` (then the rest is what the log knows), `unreadable`.", Problems = ["not-found"],
+            },
+            manage);
         routes.MapPost("/v1/holds/{id}/release", ReleaseAsync).Takes<ReleaseHold>().Gives<LegalHold>().As(
             new("releaseHold", Tag, "End a hold; erasures that waited for it go on by themselves")
             {
-                Description = "The body may be left out. The reason is kept sealed beside the case.",
+                Description = "The body may be left out. The reason is kept sealed beside the case. A hold whose row somebody deleted is ended too, as the log knows it.",
                 RequestExample = JsonNode.Parse("""{ "reason": "The claim was settled." }"""),
                 Problems = ["not-found", "invalid-fields", "invalid-state"],
             },
@@ -64,6 +70,12 @@ internal static class HoldEndpoints
         var filter = new HoldFilter(open, query.Flag("overdue"), query.Id("customer") is { } id ? new SubjectId(id) : null);
         var page = await holds.ListAsync(call.Caller, filter, query.Limit(50, LargestPage), query.Text("cursor"), call.RequestId, call.Cancellation);
         await Answer.JsonAsync(context, new Page<LegalHold>([.. page.Items.Select(View)], page.Next));
+    }
+
+    private static async Task GetAsync(HttpContext context, LegalHolds holds, PolicySet policy)
+    {
+        var call = new CallReader(context, policy);
+        await Answer.JsonAsync(context, View(await holds.GetAsync(call.Caller, call.RouteId(), call.RequestId, call.Cancellation)));
     }
 
     private static async Task ReleaseAsync(HttpContext context, LegalHolds holds, PolicySet policy)

@@ -29,6 +29,9 @@ internal sealed record HoldRow(Guid Id, string Authority, HoldFact Scope, string
     public byte[]? Seal { get; init; }
 
     public long LogIndex { get; init; }
+
+    /// <summary>There is no such row: somebody deleted it, or a restore is older than it. This is what the log says.</summary>
+    public bool IsMissing { get; init; }
 }
 
 /// <summary>
@@ -75,15 +78,16 @@ internal sealed class HoldStore(RequestStore requests, KeyRegistry keys, Subject
 
     /// <summary>
     /// Ends a hold, once; who comes second finds it ended. One whose row is not what was written ends by nobody's clock: an officer may end it, while the row says what
-    /// the log does.
+    /// the log does. A row that was deleted is made anew of what the log says, and ended.
     /// </summary>
     public async Task<(HoldRow Row, IReadOnlyList<SubjectId> Subjects)> ReleaseAsync(
         Recipient recipient, Guid id, string? reason, Guid requestId, CancellationToken cancellation)
     {
-        var subjects = (await SubjectsAsync([id], cancellation))[id].ToList();
+        var missing = await TryMissingAsync(recipient, id, cancellation);
+        var subjects = missing is null ? (await SubjectsAsync([id], cancellation))[id].ToList() : await NamedAsync(id, cancellation);
         var row = await WithKeysAsync(subjects, allOfThem: false, async (held, damaged, connection, transaction) =>
         {
-            var current = await LockAsync(connection, id, cancellation) ?? throw VaultException.NotFound();
+            var current = await LockAsync(connection, id, cancellation) ?? await PutBackAsync(connection, missing, subjects, cancellation);
             var changed = !seals.Matches(current);
             if (current.ReleasedAt is not null && !changed) throw VaultException.InvalidState("The hold has ended already.");
             var members = (await MembersAsync(connection, id, cancellation)).ToDictionary(member => member.Subject);
@@ -104,6 +108,65 @@ internal sealed class HoldStore(RequestStore requests, KeyRegistry keys, Subject
             return current with { LogIndex = first };
         }, cancellation);
         return (row, subjects);
+    }
+
+    /// <summary>The holds that the log has in force and that have no row.</summary>
+    public async Task<IReadOnlyList<HoldRow>> MissingAsync(CancellationToken cancellation)
+    {
+        var told = await requests.HoldsInForceAsync(cancellation);
+        if (told.Count == 0) return [];
+        await using var command = database.Source.CreateCommand("select hold_id from vault.hold where hold_id = any($1)");
+        command.Parameters.Add(new() { Value = told.Select(hold => hold.Key).ToArray() });
+        var there = (await Rows.ReadAsync(command, row => row.GetGuid(0), cancellation)).ToHashSet();
+        return [.. told.Where(hold => !there.Contains(hold.Key)).Select(hold => hold.Value.Missing(hold.Key)).OrderByDescending(row => row.Id)];
+    }
+
+    /// <summary>One hold by its id, or what the log knows of it when its row is gone.</summary>
+    public async Task<HoldRow?> FindAsync(Guid id, CancellationToken cancellation)
+    {
+        await using var command = database.Source.CreateCommand($"select {Columns} from vault.hold where hold_id = $1");
+        command.Parameters.Add(new() { Value = id });
+        return (await Rows.ReadAsync(command, Row, cancellation)).FirstOrDefault() ?? (await MissingAsync(cancellation)).FirstOrDefault(row => row.Id == id);
+    }
+
+    /// <summary>Whom a hold without a row is about, as far as anybody can tell: people's facts name it, or rows of its people are left.</summary>
+    public async Task<List<SubjectId>> NamedAsync(Guid id, CancellationToken cancellation)
+    {
+        await using var command = database.Source.CreateCommand(
+            "select subject_id from vault.subject where position($2 in facts) > 0 union select m.subject_id from vault.hold_subject m join vault.subject s using (subject_id) where m.hold_id = $1 order by 1");
+        command.Parameters.Add(new() { Value = id });
+        command.Parameters.Add(new() { Value = id.ToByteArray(bigEndian: true) });
+        return await Rows.ReadAsync(command, row => new SubjectId(row.GetGuid(0)), cancellation);
+    }
+
+    // The whole log is asked once its tables say that there is such a hold: whoever acts by the clock ends none without a row.
+    private async Task<HoldRow?> TryMissingAsync(Recipient recipient, Guid id, CancellationToken cancellation)
+    {
+        if (recipient == Keeper || await FindAsync(id, cancellation) is not { IsMissing: true }) return null;
+        return (await requests.ToldHoldsAsync(cancellation)).All.GetValueOrDefault(id) is { ReleasedAt: null } told ? told.Missing(id) : null;
+    }
+
+    private async Task<HoldRow> PutBackAsync(NpgsqlConnection connection, HoldRow? missing, IReadOnlyList<SubjectId> subjects, CancellationToken cancellation)
+    {
+        if (missing is null) throw VaultException.NotFound();
+        await InsertAsync(connection, missing, cancellation);
+        foreach (var member in subjects.Select(subject => new HoldMember(missing.Id, subject, Behind: false, null)))
+        {
+            await ExecuteAsync(
+                connection, "insert into vault.hold_subject (subject_id, hold_id, seal) values ($1, $2, $3) on conflict (subject_id, hold_id) do update set behind = false, seal = excluded.seal",
+                cancellation, member.Subject.Value, member.Hold, seals.Of(member, HoldSeals.Placed));
+        }
+
+        return missing with { Seal = seals.Of(missing, HoldSeals.Placed), IsMissing = false };
+    }
+
+    /// <summary>Tells, once, of each hold whose row is gone.</summary>
+    public async Task ReportMissingAsync(CancellationToken cancellation)
+    {
+        foreach (var missing in await MissingAsync(cancellation))
+        {
+            if (reported.TryAdd(missing.Id, true)) requests.Logger.LogCritical("The row of hold {Hold} is gone, and the log has it in force. It stays in force until an officer releases it.", missing.Id);
+        }
     }
 
     /// <summary>Ends the holds whose own end has come. A review date ends nothing.</summary>
@@ -347,7 +410,7 @@ internal sealed class HoldStore(RequestStore requests, KeyRegistry keys, Subject
             Parameters =
             {
                 new() { Value = row.Id }, new() { Value = row.Authority }, new() { Value = row.Scope.Items.ToArray() }, new() { Value = row.Scope.Classes.ToArray() },
-                new() { Value = row.Scope.Purposes.ToArray() }, new() { Value = row.CaseRef! }, new() { Value = row.People }, new() { Value = row.PlacedBy },
+                new() { Value = row.Scope.Purposes.ToArray() }, Optional(row.CaseRef, NpgsqlDbType.Bytea), new() { Value = row.People }, new() { Value = row.PlacedBy },
                 new() { Value = row.PlacedAt.UtcDateTime }, new() { Value = row.ReviewAt.UtcDateTime }, Optional(row.ExpiresAt?.UtcDateTime, NpgsqlDbType.TimestampTz),
                 new() { Value = seals.Of(row, HoldSeals.Placed) },
             },

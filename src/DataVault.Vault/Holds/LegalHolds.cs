@@ -33,7 +33,7 @@ public sealed record HoldView(
     /// <summary>Why it was released; null once all its people are erased.</summary>
     public string? ReleaseReason { get; init; }
 
-    /// <summary>What is wrong with what is stored of it: <c>changed</c>, the row is not what the vault wrote, <c>unreadable</c>, the case or the reason does not open; else null.</summary>
+    /// <summary>What is wrong with what is stored of it: <c>changed</c>, the row is not what the vault wrote, <c>deleted</c>, it is gone and the log has the hold in force, <c>unreadable</c>, the case or the reason does not open; else null.</summary>
     public string? Damage { get; init; }
 
     /// <summary>Approved erasures that wait for it, or for another hold about the same person.</summary>
@@ -97,11 +97,30 @@ public sealed class LegalHolds
         ArgumentNullException.ThrowIfNull(filter);
         var page = NewestFirst.Read(limit, cursor);
         await AuthoriseAsync(recipient, requestId, cancellation);
-        var (shown, next) = page.Cut(await ListReachedAsync(recipient, filter, page.Sought, page.Before, cancellation), row => row.Id);
-        var subjects = await store.SubjectsAsync([.. shown.Select(row => row.Id)], cancellation);
+        var rows = (await ListReachedAsync(recipient, filter, page.Sought, page.Before, cancellation)).Concat(await MissingAsync(recipient, filter, page.Before, cancellation));
+        var (shown, next) = page.Cut([.. rows.OrderByDescending(row => row.Id).Take(page.Sought)], row => row.Id);
+        var subjects = await SubjectsAsync(shown, cancellation);
         await store.RecordLookAsync(recipient, requestId, cancellation);
         var waiting = await WaitingAsync(shown, subjects, cancellation);
         return new HoldPage([.. shown.Select(row => View(row, [.. subjects[row.Id]], waiting))], next);
+    }
+
+    /// <summary>One hold. The look is an entry of the log.</summary>
+    /// <exception cref="VaultException">not-found.</exception>
+    public async Task<HoldView> GetAsync(Recipient recipient, Guid id, Guid requestId, CancellationToken cancellation)
+    {
+        ArgumentNullException.ThrowIfNull(recipient);
+        await AuthoriseAsync(recipient, requestId, cancellation);
+        var row = await store.FindAsync(id, cancellation);
+        var subjects = row is null ? Array.Empty<SubjectId>().ToLookup(_ => id) : await SubjectsAsync([row], cancellation);
+        if (row is null || !await ReachesAllAsync(recipient, [.. subjects[id]], cancellation))
+        {
+            await store.DeniedAsync(recipient, requestId, cancellation);
+            throw VaultException.NotFound();
+        }
+
+        await store.RecordLookAsync(recipient, requestId, cancellation);
+        return await ViewAsync(row, [.. subjects[id]], cancellation);
     }
 
     /// <summary>Ends a hold. What only it kept of people who have been erased otherwise is erased too, by itself.</summary>
@@ -129,6 +148,24 @@ public sealed class LegalHolds
             await store.DeniedAsync(recipient, requestId, cancellation);
             throw;
         }
+    }
+
+    // Of whom such a hold is about nobody can be sure: whoever reaches everybody sees it.
+    private async Task<IEnumerable<HoldRow>> MissingAsync(Recipient recipient, HoldFilter filter, Guid? before, CancellationToken cancellation)
+    {
+        if (filter.Open == false || filter.Overdue || !reach.IsEverybody(recipient)) return [];
+        var missing = (await store.MissingAsync(cancellation)).Where(row => before is null || row.Id.CompareTo(before.Value) < 0).ToList();
+        if (filter.Subject is not { } subject || missing.Count == 0) return missing;
+        var named = await SubjectsAsync(missing, cancellation);
+        return missing.Where(row => named[row.Id].Contains(subject));
+    }
+
+    private async Task<ILookup<Guid, SubjectId>> SubjectsAsync(IReadOnlyList<HoldRow> rows, CancellationToken cancellation)
+    {
+        var stored = await store.SubjectsAsync([.. rows.Where(row => !row.IsMissing).Select(row => row.Id)], cancellation);
+        var named = new List<(Guid Hold, SubjectId Subject)>();
+        foreach (var row in rows.Where(row => row.IsMissing)) named.AddRange((await store.NamedAsync(row.Id, cancellation)).Select(subject => (row.Id, subject)));
+        return stored.SelectMany(of => of.Select(subject => (Hold: of.Key, Subject: subject))).Concat(named).ToLookup(pair => pair.Hold, pair => pair.Subject);
     }
 
     /// <summary>A hold is one act about all its people: whoever does not reach them all does not see it.</summary>
@@ -205,10 +242,10 @@ public sealed class LegalHolds
         ],
         [.. row.Scope.Purposes.Select(id => reach.Policy.Purposes.ById(id)?.Name ?? "?")],
         row.Authority, store.CaseOf(row), row.PlacedAt, row.PlacedBy, row.ReviewAt, row.ExpiresAt, row.ReleasedAt, row.ReleasedBy,
-        row.ReleasedAt is null && row.ReviewAt <= clock.Now, row.LogIndex)
+        row is { ReleasedAt: null, IsMissing: false } && row.ReviewAt <= clock.Now, row.LogIndex)
     {
         ReleaseReason = store.ReleaseOf(row),
-        Damage = store.IsChanged(row) ? "changed" : store.IsUnreadable(row) ? "unreadable" : null,
+        Damage = row.IsMissing ? "deleted" : store.IsChanged(row) ? "changed" : store.IsUnreadable(row) ? "unreadable" : null,
         Deferred = row.ReleasedAt is null ? [.. subjects.SelectMany(subject => waiting[subject])] : [],
     };
 }

@@ -1,3 +1,5 @@
+using System.Globalization;
+using DataVault.Policy;
 using DataVault.Transparency;
 
 namespace DataVault.Vault;
@@ -21,6 +23,18 @@ internal sealed class ToldHold
         Entry.Rules.Contains("authority:" + row.Authority) && Entry.Items.Order().SequenceEqual(row.Scope.Items.Order())
         && Entry.Rules.Where(rule => rule.StartsWith("class:", StringComparison.Ordinal)).Order(StringComparer.Ordinal)
             .SequenceEqual(row.Scope.Classes.Select(id => $"class:{id}").Order(StringComparer.Ordinal));
+
+    /// <summary>What the log knows of a hold whose row is gone. Who placed it, the case, its dates and purposes went with the row.</summary>
+    public HoldRow Missing(Guid id) => new(id, After("authority:").FirstOrDefault() ?? "", new HoldFact(Entry.Items, [.. After("class:").Select(Number)], []), "unknown", At, At)
+    {
+        People = People.Count, LogIndex = Index, IsMissing = true,
+    };
+
+    private DateTimeOffset At => DateTimeOffset.FromUnixTimeMilliseconds(Entry.Time);
+
+    private IEnumerable<string> After(string prefix) => Entry.Rules.Where(rule => rule.StartsWith(prefix, StringComparison.Ordinal)).Select(rule => rule[prefix.Length..]);
+
+    private static int Number(string text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 0;
 }
 
 /// <summary>The holds of the whole log, read from its entries: neither rows nor the index of the log are believed here.</summary>
@@ -76,4 +90,49 @@ internal sealed class ToldHolds
         var person = Convert.ToHexString(tag);
         return holds.Values.Any(hold => hold.ReleasedAt is null && hold.People.Contains(person));
     }
+}
+
+/// <summary>
+/// The holds that the log has in force, found by its look-up tables: for showing, at little cost. Whoever writes to the database can leave entries out of these;
+/// what is decided is asked of the whole log (<see cref="ToldHolds.ReadAsync"/>).
+/// </summary>
+internal sealed class IndexedHolds(LogStore store, LogIndexer indexer, LogSearch search)
+{
+    private const int Step = 1_000;
+
+    private static readonly EntryFilter OfHolds = new() { Types = [(int)EntryType.HoldChange] };
+
+    private Known known = new([], 0, new ToldHolds());
+
+    public async Task<IReadOnlyList<KeyValuePair<Guid, ToldHold>>> InForceAsync(CancellationToken ct)
+    {
+        await indexer.CatchUpAsync(ct);
+        var before = Volatile.Read(ref known);
+        var after = await search.ReadAsync(connection => GoOnAsync(connection, before, ct), ct);
+        Volatile.Write(ref known, after);
+        return [.. after.Told.All.Where(hold => hold.Value.ReleasedAt is null)];
+    }
+
+    // Whoever reads at the same time has what was known before; nothing of that is changed.
+    private async Task<Known> GoOnAsync(Npgsql.NpgsqlConnection connection, Known before, CancellationToken ct)
+    {
+        var range = await LogSearch.RangeAsync(connection, null, null, ct);
+        var news = new List<(long Index, LogEntry Entry)>();
+        for (var rest = range with { Low = Math.Max(range.Low, before.Next) }; !rest.IsEmpty;)
+        {
+            var indexes = await LogSearch.FindAsync(connection, OfHolds, rest, oldestFirst: true, Step, ct);
+            var found = await store.EntriesAtAsync(indexes, ct);
+            news.AddRange(indexes.Where(found.ContainsKey).Select(index => (index, LogEntry.Decode(found[index]))));
+            if (indexes.Count < Step) break;
+            rest = rest with { Low = indexes[^1] + 1 };
+        }
+
+        if (news.Count == 0) return before with { Next = Math.Max(before.Next, range.High) };
+        var told = new ToldHolds();
+        var entries = before.Entries.Concat(news).ToList();
+        foreach (var (index, entry) in entries) told.Read(index, entry);
+        return new Known(entries, range.High, told);
+    }
+
+    private sealed record Known(IReadOnlyList<(long Index, LogEntry Entry)> Entries, long Next, ToldHolds Told);
 }

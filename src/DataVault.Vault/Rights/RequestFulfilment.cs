@@ -61,6 +61,7 @@ internal sealed class RequestFulfilment(
     /// <summary>One round over everything unfinished. False when a part of it failed.</summary>
     public async Task<bool> ResumeAsync(CancellationToken cancellation) =>
         await TryAsync("the end of holds", holds.ExpireAsync, cancellation)
+        & await TryAsync("holds without a row", holds.ReportMissingAsync, cancellation)
         & await TryAsync("unfinished requests", CarryOutUnfinishedAsync, cancellation)
         & await TryAsync("old packages", export.SweepAsync, cancellation)
         & await TryAsync("the finality of erasures", finality.RunAsync, cancellation);

@@ -234,6 +234,14 @@ internal sealed class RequestStore(
         return await FindAsync(row.Id, cancellation) is { HasCertificate: true } ? false : throw PutBack(row.Id);
     }
 
+    // Requests of the person that stand as the vault wrote them.
+    private async Task<IReadOnlyList<RequestRow>> GenuineOfAsync(SubjectId subject, CancellationToken cancellation)
+    {
+        await using var command = database.Source.CreateCommand($"{Open} WHERE subject_id = $1 ORDER BY request_id");
+        command.Parameters.Add(new() { Value = subject.Value });
+        return [.. (await ReadAsync(command, cancellation)).Where(Seals.Fits)];
+    }
+
     /// <summary>The work of an erasure, noted down with the row as it was just saved.</summary>
     public Task<RequestRow> NoteWorkAsync(NpgsqlConnection connection, RequestRow row, CancellationToken cancellation) => Seals.WriteAsync(connection, row, cancellation);
 
@@ -363,13 +371,16 @@ internal sealed class RequestStore(
             Rules = [mark ?? $"request:{row.Kind}:{row.State}", $"request:{row.Id:D}"],
         };
 
-    public Task<byte[]> TagAsync(SubjectId subject, CancellationToken cancellation) => tags.OfAsync(subject, cancellation);
+    public Task<byte[]> TagAsync(SubjectId subject, CancellationToken cancellation) => tags.OfAsync(subject, () => GenuineOfAsync(subject, cancellation), cancellation);
 
     /// <inheritdoc cref="SubjectTags.HoldsAsync"/>
     public Task<ToldHolds> ToldHoldsAsync(CancellationToken cancellation) => tags.HoldsAsync(cancellation);
 
+    /// <inheritdoc cref="IndexedHolds.InForceAsync"/>
+    public Task<IReadOnlyList<KeyValuePair<Guid, ToldHold>>> HoldsInForceAsync(CancellationToken cancellation) => tags.HoldsInForceAsync(cancellation);
+
     /// <inheritdoc cref="SubjectTags.LoggedAsync"/>
-    public Task<LoggedKey> LoggedAsync(SubjectId subject, CancellationToken cancellation) => tags.LoggedAsync(subject, cancellation);
+    public Task<LoggedKey> LoggedAsync(SubjectId subject, CancellationToken cancellation) => tags.LoggedAsync(subject, () => GenuineOfAsync(subject, cancellation), cancellation);
 
     // INVARIANT: the log's head row is locked last, and nothing but this row's own index and seal is written after it.
     private async Task<RequestRow> LoggedAsync(

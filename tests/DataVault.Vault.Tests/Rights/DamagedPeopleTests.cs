@@ -70,6 +70,42 @@ public sealed class DamagedPeopleTests : IAsyncLifetime
         await world.Vault.AssertSoundAsync();
     }
 
+    [Theory]
+    [InlineData(true, "events")]
+    [InlineData(false, "a request")]
+    public async Task A_person_whose_key_and_record_are_damaged_is_erased_by_what_the_log_knows_of_their_events_or_requests(bool hasEvents, string evidence)
+    {
+        if (!hasEvents) await world.OpenAsync(RightsWorld.Customer(bob), RequestKinds.Rectification, bob);
+        var person = hasEvents ? ada : bob;
+        byte[] tag;
+        using (var held = await world.Vault.Get<KeyRegistry>().GetFreshAsync(person)) tag = held.Tag.ToArray();
+        await DamageBothAsync(person);
+        var opened = await world.OpenAsync(RightsWorld.Officer, RequestKinds.Erasure, person);
+        await world.Requests.VerifyAsync(RightsWorld.Officer, opened.Id, null, Guid.NewGuid(), default);
+        var request = await world.ApproveAsync(opened.Id);
+        Assert.True(request.Reason == RequestReasons.Damaged, evidence);
+        Assert.Equal(RequestStates.Completed, (await OrderAsync(request.Id)).State);
+        var said = (await CertificateAsync(request.Id)).Statement;
+        Assert.Equal(Convert.ToHexString(tag), Convert.ToHexString(said.SubjectTag.Span));
+        Assert.Contains(new KeyValuePair<string, long>("key-unreadable", 1), said.Residuals);
+        Assert.Contains(new KeyValuePair<string, long>("record-unreadable", 1), said.Residuals);
+        Assert.Empty(await world.TablesNamingAsync(person.ToString()));
+        Assert.NotEmpty((await ReadAsync(hasEvents ? bob : ada)).Fields);
+        await world.FeedAsync();
+        await world.Vault.AssertSoundAsync();
+    }
+
+    [Theory]
+    [InlineData("update vault.request set subject_id = '{1}' where subject_id = '{0}'")]
+    [InlineData("update vault.event set subject_id = '{1}' where subject_id = '{0}'")]
+    public async Task Nobody_is_taken_for_another_by_rows_that_were_moved_to_them(string attack)
+    {
+        await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Rectification, ada);
+        await world.VaultSqlAsync(attack.Replace("{0}", ada.ToString(), StringComparison.Ordinal).Replace("{1}", bob.ToString(), StringComparison.Ordinal));
+        await DamageBothAsync(bob);
+        Assert.Equal("invalid-state", (await Assert.ThrowsAsync<VaultException>(() => world.OpenAsync(RightsWorld.Officer, RequestKinds.Erasure, bob))).Slug);
+    }
+
     [Fact]
     public async Task A_key_that_is_damaged_in_the_middle_of_an_erasure_does_not_stop_it()
     {
@@ -131,6 +167,13 @@ public sealed class DamagedPeopleTests : IAsyncLifetime
         Assert.Empty((await FactsAsync(ada)).Holds);
         Assert.Equal(["after"], await world.ListAsync($"select case when behind then 'behind' else 'after' end from vault.hold_subject where subject_id = '{ada}'"));
         await world.Vault.AssertSoundAsync();
+    }
+
+    private async Task DamageBothAsync(SubjectId person)
+    {
+        await world.KeysListAsync($"update keys.subject_key set wrapped = set_byte(wrapped, 40, 255 - get_byte(wrapped, 40)) where subject_id = '{person}'");
+        await world.VaultSqlAsync($"update vault.subject set record = {Flip.Replace("{0}", "record", StringComparison.Ordinal)} where subject_id = '{person}'");
+        await world.RestartAsync();
     }
 
     // Done twice, it is as it was.

@@ -68,6 +68,43 @@ public sealed class HoldSealTests : IAsyncLifetime
         await world.Vault.AssertSoundAsync();
     }
 
+    [Theory]
+    [InlineData("delete from vault.hold_subject; delete from vault.hold")]
+    [InlineData("alter table vault.hold disable trigger all; delete from vault.hold")]
+    public async Task A_hold_whose_row_was_deleted_is_shown_as_the_log_knows_it_and_ends_when_an_officer_ends_it(string attack)
+    {
+        var hold = await PlaceAsync("email");
+        world.Clock.Advance(TimeSpan.FromSeconds(1));
+        var sound = await PlaceAsync("phone");
+        var request = await EraseAsync();
+        await world.VaultSqlAsync($"{attack} where hold_id = '{hold.Id}'".Replace("vault.hold_subject;", $"vault.hold_subject where hold_id = '{hold.Id}';", StringComparison.Ordinal));
+        await ResumeAsync();
+        Assert.Equal("partial", (await world.GetAsync(request.Id)).Erasure!.State);
+        Assert.Equal(1, (await world.Vault.Get<RightsWatch>().LookAsync(default)).ChangedHolds);
+        Assert.Equal([sound.Id, hold.Id], (await ListAsync()).Items.Select(item => item.Id));
+        var shown = (await Holds.ListAsync(RightsWorld.Officer, new HoldFilter(Open: true, Subject: ada), 10, sound.Id.ToString("N"), Guid.NewGuid(), default)).Items.Single();
+        Assert.Equal((hold.Id, "deleted", "legal-claim", hold.LogIndex), (shown.Id, shown.Damage, shown.Authority, shown.LogIndex));
+        Assert.Equal([ada], shown.Subjects);
+        Assert.Equal(["email"], shown.Items);
+        Assert.Equal("deleted", (await GetAsync(hold.Id)).Damage);
+        Assert.Null((await GetAsync(sound.Id)).Damage);
+        Assert.Equal("not-found", (await Assert.ThrowsAsync<VaultException>(() => GetAsync(Guid.NewGuid()))).Slug);
+
+        var released = await Holds.ReleaseAsync(RightsWorld.Officer, hold.Id, "settled", Guid.NewGuid(), default);
+        Assert.Equal(("settled", null), (released.ReleaseReason, released.Damage));
+        Assert.Equal([ada], released.Subjects);
+        Assert.Equal("invalid-state", (await Assert.ThrowsAsync<VaultException>(() => Holds.ReleaseAsync(RightsWorld.Officer, hold.Id, null, Guid.NewGuid(), default))).Slug);
+        Assert.Equal([sound.Id], (await FactsAsync()).Holds.Select(fact => fact.Id));
+        Assert.Equal(0, (await world.Vault.Get<RightsWatch>().LookAsync(default)).ChangedHolds);
+        await ResumeAsync();
+        Assert.Equal(["phone"], (await world.GetAsync(request.Id)).Erasure!.Deferred);
+        await world.Vault.AssertSoundAsync();
+        await Holds.ReleaseAsync(RightsWorld.Officer, sound.Id, null, Guid.NewGuid(), default);
+        await ResumeAsync();
+        Assert.Equal(RequestStates.Completed, (await world.GetAsync(request.Id)).State);
+        await world.Vault.AssertSoundAsync();
+    }
+
     [Fact]
     public async Task A_hold_that_ended_and_whose_old_row_is_put_back_takes_no_other_that_is_alike_with_it()
     {
@@ -125,6 +162,8 @@ public sealed class HoldSealTests : IAsyncLifetime
         RightsWorld.Officer, new NewHold([ada], items, ["customer-support"], "legal-claim", "a case", world.Clock.GetUtcNow().AddDays(30), until), Guid.NewGuid(), default);
 
     private Task<HoldPage> ListAsync() => Holds.ListAsync(RightsWorld.Officer, new HoldFilter(), 10, null, Guid.NewGuid(), default);
+
+    private Task<HoldView> GetAsync(Guid id) => Holds.GetAsync(RightsWorld.Officer, id, Guid.NewGuid(), default);
 
     private async Task<RequestView> EraseAsync() => await world.ApproveAsync((await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Erasure, ada)).Id);
 

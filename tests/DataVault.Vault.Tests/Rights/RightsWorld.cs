@@ -33,9 +33,10 @@ internal sealed class RightsWorld : IAsyncDisposable
 
     public DatabasePerClass Databases => databases;
 
-    public static async Task<RightsWorld> CreateAsync()
+    /// <param name="cluster">One that only this test uses; null for that of all tests.</param>
+    public static async Task<RightsWorld> CreateAsync(PostgresCluster? cluster = null)
     {
-        var world = new RightsWorld(await DatabasePerClass.CreateAsync());
+        var world = new RightsWorld(cluster is null ? await DatabasePerClass.CreateAsync() : await DatabasePerClass.CreateOnAsync(cluster));
         await world.RestartAsync();
         return world;
     }
