@@ -5,6 +5,7 @@ COPY global.json Directory.Build.props Directory.Packages.props ./
 COPY eng/ eng/
 COPY src/ src/
 COPY policies/ policies/
+COPY docs/configuration.md docs/
 RUN dotnet publish src/DataVault.Server -c Release -o /app --self-contained false \
     && cp -r policies /app/policies
 

@@ -68,6 +68,7 @@ public static class IssuerModule
                 .AddInterceptors(new AccountSealing(provider.GetRequiredService<IssuerSecrets>())));
         services.AddSingleton<IssuerSecrets>().AddSingleton<SigningKeys>();
         services.AddHostedService<FirstSealing>().AddSingleton<ChangeLedger>().AddHostedService<ChangeRelay>();
+        services.AddSingleton(p => new IssuerWatch(p.GetRequiredService<IssuerDatabase>()));
         services.AddSingleton(p => new IssuerCheck(p.GetRequiredService<IssuerDatabase>(), p.GetRequiredService<IssuerSecrets>(), p.GetRequiredService<ISealingMark>()));
         services.AddDataProtection().SetApplicationName("DataVault");
         services.AddSingleton<IConfigureOptions<KeyManagementOptions>, KeyRingOptions>();

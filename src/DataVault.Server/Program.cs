@@ -18,6 +18,12 @@ using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
 using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
 try
 {
+    if (Help.IsAsked(args))
+    {
+        Console.WriteLine(Help.Text());
+        return 0;
+    }
+
     // What is not a command of ours is configuration (--Vault:Home=…).
     string[] command = args.TakeWhile(argument => argument == "-" || !argument.StartsWith('-')).ToArray();
     // Their streams may pass through standard output, and what was cut off is a failure.
@@ -37,6 +43,7 @@ try
         ["check"] => CheckAsync(deep: false),
         ["check", "deep"] => CheckAsync(deep: true),
         ["backup", "verify", var file] => Backups().VerifyAsync(file, stop.Token),
+        ["backup", "drilled"] => Backups().DrilledAsync(stop.Token),
         ["backup", "list", var folder] => Task.Run(() => Backups().List(folder)),
         ["backup", var part, var to] => Backups().BackUpAsync(PartOf(part), to, stop.Token),
         ["restore", "accepted"] => Restores().ListAsync(stop.Token),
@@ -47,8 +54,7 @@ try
         ["restore", var part, var from] => RestoreAsync(PartOf(part), from, null, OtherPart.Stays),
         ["restore", var part, var from, "replacing", var name] => RestoreAsync(PartOf(part), from, name, OtherPart.Stays),
         ["restore", "data", var from, "replacing", var name, "keys-follow"] => RestoreAsync(BackupPart.Data, from, name, OtherPart.Follows),
-        _ => throw new StartupException(
-            "Commands: none to serve; migrate; administrator EMAIL; signer keys|rotate|retire|adopt FILE; check [deep]; prune-log before DAY [dry-run]; reindex-log; backup data|keys TO; backup verify FILE; backup list FOLDER; restore data|keys FROM [replacing NAME [keys-follow]]; restore discard data|keys; restore accepted; restore accept ENTRY|losses|versions PERSON…."),
+        _ => throw new StartupException($"There is no such command. These there are; --help says which settings.\n{Help.Commands()}"),
     });
     return unsound ? 1 : 0;
 

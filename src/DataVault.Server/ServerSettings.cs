@@ -100,6 +100,11 @@ internal sealed class ServerSettings
     public TimeSpan RenewalGrace => _configuration.GetValue("Vault:RenewalGrace", TimeSpan.FromMinutes(10));
 
     /// <summary>Ages from which a rotation is said to be due.</summary>
+    /// <summary>Outside Development backups are to be made and tried; zero: nobody is reminded.</summary>
+    public TimeSpan? BackupsDueAfter => Reminder("Backup:DueAfter", TimeSpan.FromDays(2));
+
+    public TimeSpan? DrillsDueAfter => Reminder("Backup:DrillDueAfter", TimeSpan.FromDays(100));
+
     public KeyAges KeyAges => new()
     {
         Root = _configuration.GetValue("Vault:KeyAges:Root", new KeyAges().Root),
@@ -179,6 +184,12 @@ internal sealed class ServerSettings
         if (Secret($"{at}:Secret") is not { Length: >= 32 } secret || !RecipientCalls.IsSecret(secret))
             throw new StartupException($"Set {at}:Secret, or {at}:SecretFile, to at least 32 random characters, or to whsec_ and at least 24 random bytes in base64.");
         return new RecipientSetting(new ErasureRecipient(name, Text($"{at}:Reference") ?? ErasureRecipient.CustomerReference, Text($"{at}:Client")), url, secret);
+    }
+
+    private TimeSpan? Reminder(string name, TimeSpan outsideDevelopment)
+    {
+        var after = _configuration.GetValue(name, Development ? TimeSpan.Zero : outsideDevelopment);
+        return after > TimeSpan.Zero ? after : null;
     }
 
     private string? Text(string name) => _configuration[name] is { Length: > 0 } text ? text : null;

@@ -329,6 +329,8 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
                 RotationShare = settings.RotationShare,
                 RenewalGrace = settings.RenewalGrace,
                 KeyAges = settings.KeyAges,
+                BackupsDueAfter = settings.BackupsDueAfter,
+                DrillsDueAfter = settings.DrillsDueAfter,
                 SearchCandidates = settings.SearchCandidates,
                 Recipients = [.. recipients.Select(one => one.Recipient)],
                 MessageChannel = channel?.Recipient.Name,

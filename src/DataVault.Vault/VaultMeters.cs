@@ -27,6 +27,14 @@ internal static class VaultMeters
         OutboxDead.Record(dead);
     }
 
+    private static readonly Gauge<long> BackupsDue = Meter.CreateGauge<long>("datavault.backups.due", "{backup}", "1 when a backup of that part, or a drill, is due; else 0");
+
+    public static void Backups(BackupState state)
+    {
+        foreach (var backup in state.Backups) BackupsDue.Record(backup.IsDue ? 1 : 0, new KeyValuePair<string, object?>("of", BackupFacts.NameOf(backup.Part)));
+        BackupsDue.Record(state.Drill.IsDue ? 1 : 0, new KeyValuePair<string, object?>("of", BackupHistory.DrillRule));
+    }
+
     private static readonly Counter<long> Older = Meter.CreateCounter<long>("datavault.records.older", "{record}", "Records refused because a newer version of them was known: rolled back in the database");
 
     private static readonly Counter<long> WorkFailed = Meter.CreateCounter<long>("datavault.worker.failures", "{round}", "Rounds of background work that failed, by worker");

@@ -129,7 +129,8 @@ public static class VaultModule
         services.AddSingleton(p => new AuditReader(
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<LogStore>(), p.GetRequiredService<LogIndexer>(),
             p.GetRequiredService<CheckpointSigner>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<ReaderNames>()));
-        services.AddSingleton(p => new BackupHistory(p.GetRequiredService<AuditReader>(), p.GetRequiredService<RotationStore>()));
+        services.AddSingleton(p => new BackupHistory(
+            p.GetRequiredService<AuditReader>(), p.GetRequiredService<RotationStore>(), p.GetRequiredService<VaultOptions>(), p.GetRequiredService<TimeProvider>()));
         services.AddSingleton<SignedProofs>();
         services.AddSingleton(p => new ProcessingRecords(
             p.GetRequiredService<AuditReader>(), p.GetRequiredService<SignedProofs>(), p.GetRequiredService<ActivePolicy>(), p.GetRequiredService<VaultClock>()));
@@ -159,5 +160,6 @@ public static class VaultModule
         services.AddHostedService(p => p.GetRequiredService<KeyWorker>());
         services.AddHostedService<KeyListener>();
         services.AddHostedService(p => p.GetRequiredService<RotationRunner>());
+        services.AddHostedService<BackupReminder>();
     }
 }

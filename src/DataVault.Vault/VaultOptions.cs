@@ -75,6 +75,12 @@ public sealed class VaultOptions
 
     public KeyAges KeyAges { get; init; } = new();
 
+    /// <summary>Age at which the newest backup of a database counts as too old; null where backups are made by other means, or none are wanted.</summary>
+    public TimeSpan? BackupsDueAfter { get; init; }
+
+    /// <summary>Time after which backups are to be tried again; null where nobody keeps it in this log.</summary>
+    public TimeSpan? DrillsDueAfter { get; init; }
+
     /// <summary>How a new version of the policy gets the tables of its analytics domains; null where only the command <c>migrate</c> may make them.</summary>
     public DomainProvision? ProvideDomains { get; init; }
 }

@@ -45,6 +45,21 @@ internal sealed class BackupCommands(VaultVisit visit, ServerSettings settings, 
         }, stop);
     }
 
+    /// <summary>The command <c>backup drilled</c>: an operator says that the newest backups were restored elsewhere and are sound.</summary>
+    public Task DrilledAsync(CancellationToken stop) => visit.BesideServersAsync(async databases =>
+    {
+        await using var app = visit.Assemble(databases.Logins);
+        try
+        {
+            var entry = await app.Services.GetRequiredService<BackupLedger>().DrilledAsync(stop);
+            print(string.Create(CultureInfo.InvariantCulture, $"Entry {entry} says that the backups were tried."));
+        }
+        catch (VaultException e)
+        {
+            throw new StartupException(e.Message);
+        }
+    }, stop);
+
     /// <summary>Reads a backup from end to end, and what is in it with PostgreSQL's own tool.</summary>
     public async Task VerifyAsync(string file, CancellationToken stop)
     {

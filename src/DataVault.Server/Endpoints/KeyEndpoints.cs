@@ -39,7 +39,7 @@ internal static class KeyEndpoints
     {
         await LookAsync(context, trail);
         var state = await keys.StatusAsync(context.RequestAborted);
-        var made = await backups.LastAsync(context.RequestAborted);
+        var made = (await backups.LookAsync(context.RequestAborted)).Backups;
         await Answer.JsonAsync(context, new KeysView(
             state.RootKey, state.FormerRootKeys, state.CurrentEpoch, state.EpochsAlive, state.OldestUsableBackup,
             [.. state.Levels.Select(l => new KeyLevelView(l.Level, l.Version, l.Count, l.Since, l.DueAt, l.IsDue))], [.. state.Running.Select(View)])

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using DataVault.Client.Wire;
+using DataVault.Issuer;
 using DataVault.Policy;
 using DataVault.Server.Outbound;
 using DataVault.Vault;
@@ -38,6 +39,11 @@ internal sealed class StatusReport(
         parts["requests"] = backlog.ForgedRequests == 0 ? Health.Good : string.Create(CultureInfo.InvariantCulture, $"{backlog.ForgedRequests} not written by the vault");
         if (policy.IsDisputed)
             parts["policy"] = "named otherwise by the database";
+        var unconfirmed = await sources.Issuer.UnconfirmedAsync(cancellation);
+        parts["changes"] = unconfirmed == 0 ? Health.Good : string.Create(CultureInfo.InvariantCulture, $"{unconfirmed} of accounts or applications not confirmed in the log");
+        var backups = await sources.Backups.LookAsync(cancellation);
+        parts["backups"] = Describe([.. backups.Backups.Where(backup => backup.IsDue)]);
+        parts["drill"] = Describe(backups.Drill);
         var oversight = await sources.Alerts.LookAsync(cancellation);
         parts["alerts"] = oversight.OpenAlerts == 0 ? Health.Good : string.Create(CultureInfo.InvariantCulture, $"{oversight.OpenAlerts} not acknowledged");
         parts["reviews"] = oversight.OverdueReviews == 0 ? Health.Good : string.Create(CultureInfo.InvariantCulture, $"{oversight.OverdueReviews} overdue, {oversight.OpenReviews} open");
@@ -53,6 +59,13 @@ internal sealed class StatusReport(
         _ => Health.Good,
     };
 
+    private static string Describe(IReadOnlyList<LastBackup> due) =>
+        due.Count == 0 ? Health.Good : "due: " + string.Join(", ", due.Select(backup => $"{BackupFacts.NameOf(backup.Part)}{Since(backup.At)}"));
+
+    private static string Describe(LastDrill drill) => drill.IsDue ? "due" + Since(drill.At) : Health.Good;
+
+    private static string Since(DateTimeOffset? last) => last is { } at ? string.Create(CultureInfo.InvariantCulture, $" (last {at:yyyy-MM-dd})") : " (none in the log)";
+
     private static string Describe(OutboxState outbox) => outbox switch
     {
         { Dead: > 0 } => string.Create(CultureInfo.InvariantCulture, $"{outbox.Dead} dead, {outbox.Waiting} waiting"),
@@ -62,4 +75,4 @@ internal sealed class StatusReport(
 }
 
 /// <summary>Who knows something that only the status tells.</summary>
-internal sealed record StatusSources(OutboundState Outbound, RightsWatch Rights, Alerts Alerts);
+internal sealed record StatusSources(OutboundState Outbound, RightsWatch Rights, Alerts Alerts, IssuerWatch Issuer, BackupHistory Backups);

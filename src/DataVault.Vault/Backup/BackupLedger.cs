@@ -34,6 +34,18 @@ public sealed class BackupLedger : IAsyncDisposable
     public Task<long> EndAsync(BackupPart part, long begun, bool made) =>
         log.AppendAsync(Entry(part, made ? EntryResult.Ok : EntryResult.Error) with { Reference = begun }, null, CancellationToken.None);
 
+    /// <summary>Enters that an operator has restored the newest backups elsewhere and found everything in them.</summary>
+    /// <returns>Index of the entry.</returns>
+    /// <exception cref="VaultStartException">The databases are not fit to be served, and so not to be appended to.</exception>
+    /// <exception cref="VaultException">The log cannot be written.</exception>
+    public async Task<long> DrilledAsync(CancellationToken ct = default)
+    {
+        await startup.StartAsync(ct);
+        await log.StartAsync(ct);
+        started = true;
+        return await log.AppendAsync(log.Entry(EntryType.BackupMade, LogWorker.Keeper, default, "", EntryResult.Ok, []) with { Rules = [BackupHistory.DrillRule] }, null, ct);
+    }
+
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
