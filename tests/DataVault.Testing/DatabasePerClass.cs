@@ -81,6 +81,16 @@ public class DatabasePerClass : IAsyncDisposable
         return await RunningVault.StartAsync(services.BuildServiceProvider(), workers);
     }
 
+    /// <summary>The log as a command has it that backs these databases up beside the servers, and goes.</summary>
+    public BackupLedger BackupLedger(TimeProvider clock)
+    {
+        var services = new ServiceCollection();
+        services.AddLogging(logging => logging.SetMinimumLevel(LogLevel.Warning));
+        services.AddSingleton(clock);
+        services.AddVault(Options(), Repository.Policy);
+        return services.BuildServiceProvider().GetRequiredService<BackupLedger>();
+    }
+
     public async ValueTask DisposeAsync()
     {
         NpgsqlConnection.ClearAllPools();

@@ -29,10 +29,12 @@ public sealed class ServerProcess : IAsyncDisposable
     private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web);
     private readonly IReadOnlyDictionary<string, string> _settings;
     private readonly StringBuilder _output = new();
+    private readonly bool _limitable;
     private Process? _process;
 
-    private ServerProcess(string home, int port, IReadOnlyDictionary<string, string> settings)
+    private ServerProcess(string home, int port, IReadOnlyDictionary<string, string> settings, bool limitable = false)
     {
+        _limitable = limitable;
         Home = home;
         Address = new Uri($"http://127.0.0.1:{port}");
         _settings = settings;
@@ -62,24 +64,29 @@ public sealed class ServerProcess : IAsyncDisposable
     /// <summary>Starts a server on a new home and waits until it is ready.</summary>
     /// <param name="settings">What it is told beside.</param>
     /// <param name="port">Where it listens, when somebody must know before; a free one otherwise.</param>
-    public static async Task<ServerProcess> StartAsync(IReadOnlyDictionary<string, string>? settings = null, int? port = null)
+    /// <param name="limitable">Whether <see cref="LimitFilesAsync"/> is asked of it.</param>
+    public static async Task<ServerProcess> StartAsync(IReadOnlyDictionary<string, string>? settings = null, int? port = null, bool limitable = false)
     {
         // Readable for the account that the database runs as.
         var home = Directory.CreateTempSubdirectory("datavault-test-").FullName;
         if (!OperatingSystem.IsWindows())
             File.SetUnixFileMode(home, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);
-        var server = new ServerProcess(Path.Combine(home, ".vault"), port ?? FreePort(), settings ?? new Dictionary<string, string>());
+        var server = new ServerProcess(Path.Combine(home, ".vault"), port ?? FreePort(), settings ?? new Dictionary<string, string>(), limitable);
         server.Launch();
         await server.WaitUntilReadyAsync();
         return server;
     }
 
     /// <summary>Runs the server's command <c>migrate</c> and gives its exit code and output.</summary>
-    public static async Task<(int ExitCode, string Output)> MigrateAsync(IReadOnlyDictionary<string, string> settings)
+    public static Task<(int ExitCode, string Output)> MigrateAsync(IReadOnlyDictionary<string, string> settings) => RunOnceAsync(settings, "migrate");
+
+    /// <summary>Runs the program where there is no vault, and gives its exit code and output.</summary>
+    public static async Task<(int ExitCode, string Output)> RunOnceAsync(IReadOnlyDictionary<string, string> settings, params string[] arguments)
     {
         var once = new ServerProcess(Path.Combine(Path.GetTempPath(), "datavault-migrate", ".vault"), FreePort(), settings);
         var start = once.StartInfo();
-        start.ArgumentList.Add("migrate");
+        foreach (var argument in arguments)
+            start.ArgumentList.Add(argument);
         return await RunAsync(start);
     }
 
@@ -103,15 +110,27 @@ public sealed class ServerProcess : IAsyncDisposable
     }
 
     /// <summary>The same through a shell, for what stands around a command: pipes and limits. <c>"$@"</c> is the command.</summary>
-    public Task<(int ExitCode, string Output)> ShellAsync(string script, params string[] arguments)
+    public Task<(int ExitCode, string Output)> ShellAsync(string script, params string[] arguments) => RunAsync(InShell(StartInfo(), script, arguments));
+
+    /// <summary>
+    /// No file of this process may grow beyond so many bytes, as on a full disk; null lifts the limit. Of its database nothing is asked: that is another process.
+    /// </summary>
+    public async Task LimitFilesAsync(long? bytes)
     {
-        var start = StartInfo();
+        using var limit = Process.Start("prlimit", ["--pid", $"{ProcessId}", $"--fsize={(bytes is { } most ? most : "unlimited")}:unlimited"]);
+        await limit.WaitForExitAsync();
+        if (limit.ExitCode != 0)
+            throw new InvalidOperationException("prlimit failed.");
+    }
+
+    private static ProcessStartInfo InShell(ProcessStartInfo start, string script, params string[] arguments)
+    {
         string[] command = [start.FileName, .. start.ArgumentList, .. arguments];
         start.ArgumentList.Clear();
         start.FileName = "bash";
         foreach (var argument in new[] { "-c", script, "bash" }.Concat(command))
             start.ArgumentList.Add(argument);
-        return RunAsync(start);
+        return start;
     }
 
     /// <summary>Starts the process again on the same home after it has ended.</summary>
@@ -232,7 +251,8 @@ public sealed class ServerProcess : IAsyncDisposable
 
     private void Launch()
     {
-        _process = new Process { StartInfo = StartInfo() };
+        // .NET would keep what it compiles in a file of its own, which the limit is not about.
+        _process = new Process { StartInfo = _limitable ? InShell(StartInfo(), "trap '' XFSZ; export DOTNET_EnableWriteXorExecute=0; exec \"$@\"") : StartInfo() };
         _process.OutputDataReceived += (_, line) => Keep(line.Data);
         _process.ErrorDataReceived += (_, line) => Keep(line.Data);
         _process.Start();

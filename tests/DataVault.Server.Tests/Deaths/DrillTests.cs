@@ -146,6 +146,27 @@ public sealed class DrillTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_restore_without_room_for_the_data_leaves_what_was_there_and_is_done_again()
+    {
+        var kept = await _server.CreateCustomerAsync("kept@example.com", "Kept");
+        // More than any file may have below, and the log of changes has its files already.
+        await Process.DatabaseAsync("vault", "create table public.ballast as select string_agg(sha256(format('%s-%s', i, j)::bytea), ''::bytea) from generate_series(1, 3000) i, generate_series(1, 250) j group by i");
+        var data = await BackUpAsync("data");
+        var later = await _server.CreateCustomerAsync("later@example.com", "Later");
+        await Process.StopAsync();
+        var (full, said) = await Process.ShellAsync("trap '' XFSZ; export DOTNET_EnableWriteXorExecute=0; ulimit -f 16384; exec \"$@\"", "restore", "data", data, "replacing", "vault");
+        Assert.True(full == 2 && said.Contains("pg_restore failed", StringComparison.Ordinal), $"{full}: {said}");
+        await Process.RestartAsync();
+        Assert.Equal("Kept", await NameAsync(kept));
+        Assert.Equal("Later", await NameAsync(later));
+        await Process.StopAsync();
+        await RestoreAsync("data", data, "vault");
+        await Process.RestartAsync();
+        Assert.Equal("Kept", await NameAsync(kept));
+        Assert.Equal(0, (await Process.CommandAsync("check", "deep")).ExitCode);
+    }
+
+    [Fact]
     public async Task A_backup_of_keys_from_before_a_renewal_is_refused_and_the_backups_are_said_to_be_due()
     {
         var kept = await _server.CreateCustomerAsync("kept@example.com", "Kept");
