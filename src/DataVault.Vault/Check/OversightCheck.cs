@@ -1,7 +1,7 @@
 namespace DataVault.Vault;
 
-/// <summary>Approvals, reviews and alerts against their seals and against the log.</summary>
-internal sealed class OversightCheck(CheckRun run, OversightSeals seals) : IToldCheck
+/// <summary>Approvals, reviews and alerts against their seals and against the log; brakes, planted people and how far the alarms have read against what is kept of them.</summary>
+internal sealed class OversightCheck(CheckRun run, OversightSeals seals, OversightMemory memory, HoneyBook honey, VaultDatabase database) : IToldCheck
 {
     private const string Name = "oversight";
 
@@ -10,6 +10,24 @@ internal sealed class OversightCheck(CheckRun run, OversightSeals seals) : ITold
         Approvals(log, await run.Snapshot.ListAsync($"select {ApprovalBook.Columns} from vault.approval", ApprovalBook.Row, ct));
         Reviews(log, await run.Snapshot.ListAsync($"select {ReviewBook.Columns} from vault.review", ReviewBook.Row, ct));
         Alerts(log, await run.Snapshot.ListAsync($"select {AlertBook.OwnColumns} from vault.alert", AlertBook.Own, ct));
+        foreach (var one in await MissingAsync(OversightMemory.Brake, "select uuid_send(actor_tag) || convert_to(purpose, 'UTF8') from vault.brake", ct))
+            run.Wrong(Name, $"the brake of the alert {new Guid(one.Value, bigEndian: true)} is gone; it holds");
+        foreach (var one in await MissingAsync(OversightMemory.Honey, "select uuid_send(honey_id) from vault.honey", ct))
+            run.Wrong(Name, $"the mark {new Guid(one.Id, bigEndian: true)} of somebody planted is gone; it holds");
+        foreach (var (id, value) in await run.Snapshot.ListAsync("select honey_id, sealed from vault.honey", row => (row.GetGuid(0), row.GetFieldValue<byte[]>(1)), ct))
+        {
+            if (honey.TryOpen(id, value) is null) run.Wrong(Name, $"the mark {id} of somebody planted does not open");
+        }
+    }
+
+    // What came or went since the state that is looked at is looked for again, in this order.
+    private async Task<IReadOnlyList<Kept>> MissingAsync(string kind, string ids, CancellationToken ct)
+    {
+        var there = (await run.Snapshot.ListAsync(ids, row => Convert.ToHexString(row.GetFieldValue<byte[]>(0)), ct)).ToHashSet();
+        if ((await memory.ReadAsync(kind, ct)).All(one => there.Contains(Convert.ToHexString(one.Id)))) return [];
+        await using var command = database.Source.CreateCommand(ids);
+        there.UnionWith(await Rows.ReadAsync(command, row => Convert.ToHexString(row.GetFieldValue<byte[]>(0)), ct));
+        return [.. (await memory.ReadAsync(kind, ct)).Where(one => !there.Contains(Convert.ToHexString(one.Id)))];
     }
 
     private void Approvals(LogCheck log, List<ApprovalRow> rows)

@@ -16,11 +16,17 @@ internal static class RowSeal
     /// <param name="write">Writes what is sealed; two rows that differ must not write the same.</param>
     public static byte[] Of(IServiceKeys keys, string label, Action<BinaryWriter> write)
     {
+        using var key = keys.Derive(label);
+        return Of(key, write);
+    }
+
+    /// <inheritdoc cref="Of(IServiceKeys, string, Action{BinaryWriter})"/>
+    public static byte[] Of(SecretBytes key, Action<BinaryWriter> write)
+    {
         using var bytes = new MemoryStream();
         using var writer = new BinaryWriter(bytes);
         write(writer);
         writer.Flush();
-        using var key = keys.Derive(label);
         return HMACSHA256.HashData(key.Span, bytes.ToArray());
     }
 

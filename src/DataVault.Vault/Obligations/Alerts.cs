@@ -77,6 +77,13 @@ internal sealed class AlertBook(VaultDatabase database, AuditLog log, OversightS
         return index;
     }
 
+    /// <summary>The same, of a budget that was used up.</summary>
+    public Task<long> RaiseExhaustedAsync(DutyWork work, NewAlert alert, (Recipient Recipient, string Span, Guid Request) by) => RaiseAsync(
+        work, alert, log.Entry(EntryType.Alert, by.Recipient, default, alert.Purpose, EntryResult.Denied, [], by.Request) with { Rules = [AlertKinds.BudgetExhausted, "window:" + by.Span] });
+
+    /// <summary>As alerts name a credential.</summary>
+    public Guid TagOf(Recipient recipient) => EntryShape.TagOf(log.TagOf(recipient));
+
     /// <summary>Of these entries those of which there is an alert.</summary>
     public static async Task<HashSet<long>> ToldAsync(DutyWork work, string kind, long[] entries)
     {
@@ -149,13 +156,14 @@ public sealed class Alerts
 {
     private readonly VaultDatabase database;
     private readonly AlertBook book;
+    private readonly Brakes brakes;
     private readonly ReviewBook reviews;
     private readonly AuditLog log;
     private readonly OversightDoor door;
 
-    internal Alerts(VaultDatabase database, AlertBook book, ReviewBook reviews, AuditLog log, Decider decider)
+    internal Alerts(VaultDatabase database, AlertBook book, Brakes brakes, ReviewBook reviews, AuditLog log, Decider decider)
     {
-        (this.database, this.book, this.reviews, this.log) = (database, book, reviews, log);
+        (this.database, this.book, this.brakes, this.reviews, this.log) = (database, book, brakes, reviews, log);
         door = new OversightDoor(log, decider, Capabilities.AlertsManage, "alerts");
     }
 
@@ -199,7 +207,7 @@ public sealed class Alerts
             async (connection, transaction) =>
             {
                 var work = new DutyWork(connection, transaction, cancellation);
-                if (!await (act == "released" ? Brakes.ReleaseAsync(work, id) : book.AcknowledgeAsync(work, id, recipient.Id))) return false;
+                if (!await (act == "released" ? brakes.ReleaseAsync(work, id) : book.AcknowledgeAsync(work, id, recipient.Id))) return false;
                 await log.AppendWithinAsync(connection, transaction, [entry], cancellation);
                 return true;
             },

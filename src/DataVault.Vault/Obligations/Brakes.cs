@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using System.Text;
 using DataVault.Policy;
 using Npgsql;
 
@@ -10,6 +11,9 @@ namespace DataVault.Vault;
 /// </summary>
 internal sealed class Brakes(VaultDatabase database, AuditLog log, OversightMemory memory, VaultClock clock)
 {
+    private const int GuidSize = 16;
+    private const string Whose = "(actor_tag, purpose) in (select * from unnest($1, $2))";
+
     private readonly Lock gate = new();
     private FrozenDictionary<(Guid Actor, string Purpose), DateTimeOffset> stops = FrozenDictionary<(Guid, string), DateTimeOffset>.Empty;
 
@@ -27,10 +31,11 @@ internal sealed class Brakes(VaultDatabase database, AuditLog log, OversightMemo
     /// <inheritdoc cref="OversightMemory.TidyAsync"/>
     public Task TidyAsync(CancellationToken ct) => memory.TidyAsync(ct);
 
-    /// <summary>What this process has found out itself.</summary>
-    public void Know(Guid actor, string purpose, DateTimeOffset until)
+    /// <summary>What this process has found out itself, once it is committed: it is kept, so that nobody lifts it in the vault database.</summary>
+    public async Task KnowAsync(Guid actor, string purpose, Guid alert, DateTimeOffset until, CancellationToken ct)
     {
-        lock (gate) Volatile.Write(ref stops, stops.Append(new((actor, purpose), until)).GroupBy(stop => stop.Key).ToFrozenDictionary(group => group.Key, group => group.Max(stop => stop.Value)));
+        lock (gate) Volatile.Write(ref stops, Latest(stops.Append(new((actor, purpose), until))));
+        await memory.KeepAsync([new Kept(OversightMemory.Brake, IdOf(actor, purpose)) { Value = alert.ToByteArray(bigEndian: true), Until = until }], ct);
     }
 
     /// <summary>Reads what all processes know. Returns those that are stopped no longer.</summary>
@@ -39,12 +44,13 @@ internal sealed class Brakes(VaultDatabase database, AuditLog log, OversightMemo
         await using var command = database.Source.CreateCommand("select actor_tag, purpose, until from vault.brake where until > $1");
         command.Parameters.Add(new() { Value = clock.Now.UtcDateTime });
         var before = Volatile.Read(ref stops);
-        var rows = await Rows.ReadAsync(command, row => (Key: (row.GetGuid(0), row.GetString(1)), Until: row.GetFieldValue<DateTimeOffset>(2)), ct);
+        var rows = await Rows.ReadAsync(command, row => KeyValuePair.Create((row.GetGuid(0), row.GetString(1)), row.GetFieldValue<DateTimeOffset>(2)), ct);
+        rows.AddRange(await KeptAsync(before, ct));
         lock (gate)
         {
             // What became known here while the rows were read stays.
             var own = ReferenceEquals(before, stops) ? [] : stops.Where(stop => !before.ContainsKey(stop.Key));
-            var after = rows.Select(row => KeyValuePair.Create(row.Key, row.Until)).Concat(own).GroupBy(stop => stop.Key).ToFrozenDictionary(group => group.Key, group => group.Max(stop => stop.Value));
+            var after = Latest(rows.Concat(own));
             List<(Guid, string)> lifted = [.. stops.Keys.Where(key => !after.ContainsKey(key))];
             Volatile.Write(ref stops, after);
             return lifted;
@@ -69,29 +75,52 @@ internal sealed class Brakes(VaultDatabase database, AuditLog log, OversightMemo
     }
 
     /// <summary>Lets the credential go on, with its budget whole again; false when the alert stops nobody.</summary>
-    public static async Task<bool> ReleaseAsync(DutyWork work, Guid alert)
+    public async Task<bool> ReleaseAsync(DutyWork work, Guid alert)
     {
+        var whom = await StoppedByAsync(work, alert);
+        if (whom.Count == 0) return false;
+        var (actors, purposes) = (whom.Select(one => one.Actor).ToArray(), whom.Select(one => one.Purpose).ToArray());
         // In the order in which those who count lock them.
-        await using (var locked = new NpgsqlCommand(
-            """
-            select 1 from vault.budget b join vault.brake k on k.alert_id = $1 and b.actor_tag = k.actor_tag and b.purpose = k.purpose
-            order by b.starts_at desc, b.span desc for update of b
-            """, work.Connection, work.Transaction)
-        { Parameters = { new() { Value = alert } } })
-        {
-            await locked.ExecuteNonQueryAsync(work.Cancellation);
-        }
+        await ExecuteAsync(work, $"select 1 from vault.budget where {Whose} order by starts_at desc, span desc for update", actors, purposes);
+        await memory.ForgetAsync(OversightMemory.Brake, [.. whom.Select(one => IdOf(one.Actor, one.Purpose))], work.Cancellation);
+        await memory.ForgetAsync(OversightMemory.Budget, [.. whom.SelectMany(one => DisclosureBudgets.IdsAt(one.Actor, one.Purpose, clock.Now))], work.Cancellation);
+        foreach (var table in (string[])["vault.brake", "vault.budget", "vault.budget_mark"]) await ExecuteAsync(work, $"delete from {table} where {Whose}", actors, purposes);
+        return true;
+    }
 
-        await using var command = new NpgsqlCommand(
-            """
-            with released as (delete from vault.brake where alert_id = $1 returning actor_tag, purpose),
-            fresh as (delete from vault.budget b using released r where b.actor_tag = r.actor_tag and b.purpose = r.purpose),
-            forgotten as (delete from vault.budget_mark m using released r where m.actor_tag = r.actor_tag and m.purpose = r.purpose)
-            select count(*) from released
-            """, work.Connection, work.Transaction)
+    /// <summary>Whom a kept brake stops.</summary>
+    public static (Guid Actor, string Purpose) WhomOf(Kept kept) => (new Guid(kept.Id.AsSpan(0, GuidSize), bigEndian: true), Encoding.UTF8.GetString(kept.Id.AsSpan(GuidSize)));
+
+    private static byte[] IdOf(Guid actor, string purpose) => [.. actor.ToByteArray(bigEndian: true), .. Encoding.UTF8.GetBytes(purpose)];
+
+    private static FrozenDictionary<(Guid, string), DateTimeOffset> Latest(IEnumerable<KeyValuePair<(Guid, string), DateTimeOffset>> stops) =>
+        stops.GroupBy(stop => stop.Key).ToFrozenDictionary(group => group.Key, group => group.Max(stop => stop.Value));
+
+    // While the keys are away nobody is let go.
+    private async Task<IEnumerable<KeyValuePair<(Guid, string), DateTimeOffset>>> KeptAsync(FrozenDictionary<(Guid, string), DateTimeOffset> before, CancellationToken ct)
+    {
+        try
         {
-            Parameters = { new() { Value = alert } },
-        };
-        return await command.ExecuteScalarAsync(work.Cancellation) is > 0L;
+            return (await memory.ReadAsync(OversightMemory.Brake, ct)).Select(kept => KeyValuePair.Create(WhomOf(kept), kept.Until!.Value));
+        }
+        catch (Exception e) when (DatabaseFailure.IsOutage(e))
+        {
+            return before;
+        }
+    }
+
+    // By what is kept too: an officer lets go whom nobody can find in the rows any more.
+    private async Task<IReadOnlyList<(Guid Actor, string Purpose)>> StoppedByAsync(DutyWork work, Guid alert)
+    {
+        await using var command = new NpgsqlCommand("select actor_tag, purpose from vault.brake where alert_id = $1", work.Connection, work.Transaction) { Parameters = { new() { Value = alert } } };
+        var rows = await Rows.ReadAsync(command, row => (row.GetGuid(0), row.GetString(1)), work.Cancellation);
+        var kept = (await memory.ReadAsync(OversightMemory.Brake, work.Cancellation)).Where(one => one.Value.AsSpan().SequenceEqual(alert.ToByteArray(bigEndian: true)));
+        return [.. rows.Concat(kept.Select(WhomOf)).Distinct()];
+    }
+
+    private static async Task ExecuteAsync(DutyWork work, string sql, Guid[] actors, string[] purposes)
+    {
+        await using var command = new NpgsqlCommand(sql, work.Connection, work.Transaction) { Parameters = { new() { Value = actors }, new() { Value = purposes } } };
+        await command.ExecuteNonQueryAsync(work.Cancellation);
     }
 }

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Security.Cryptography;
 using System.Text;
 using DataVault.Cryptography;
 using DataVault.Policy;
@@ -15,11 +16,13 @@ namespace DataVault.Vault;
 /// <remarks>
 /// INVARIANT: never more pairs than the budget are released in a window, over all processes and restarts: each pair was covered by room that was taken, under a
 /// row lock, from the one budget. It may be found exhausted early, by no more than one block (1/16 of the budget, or what one call needs) for each process
-/// that served the credential in the window: what it has taken and not used, and pairs that others released too, until it next takes room and learns of them.
+/// that served the credential in the window, and for each taking that failed to commit: what it has taken and not used, and pairs that others released too, until it next takes room and learns of them.
 /// </remarks>
-internal sealed class DisclosureBudgets(VaultDatabase database, AuditLog log, AlertBook alerts, Brakes brakes, IServiceKeys keys, VaultClock clock) : IDisposable
+internal sealed class DisclosureBudgets(VaultDatabase database, AlertBook alerts, Brakes brakes, OversightMemory memory, IServiceKeys keys, VaultClock clock) : IDisposable
 {
     public const int Blocks = 16;
+
+    private static readonly TimeSpan Forgotten = TimeSpan.FromDays(2);
 
     private static readonly (string Name, TimeSpan Length)[] Spans = [("hour", TimeSpan.FromHours(1)), ("day", TimeSpan.FromDays(1))];
     private readonly ConcurrentDictionary<(Guid Actor, string Purpose), Account> accounts = new();
@@ -28,7 +31,7 @@ internal sealed class DisclosureBudgets(VaultDatabase database, AuditLog log, Al
     /// <summary>Takes what is shown out of the budget. Null when there was room, else how long the credential is stopped.</summary>
     public ValueTask<TimeSpan?> TakeAsync(Recipient recipient, Purpose purpose, IEnumerable<(SubjectId Subject, CatalogueItem Item)> shown, Guid requestId, CancellationToken ct)
     {
-        var actor = EntryShape.TagOf(log.TagOf(recipient));
+        var actor = alerts.TagOf(recipient);
         HashSet<Guid> marks = [.. shown.Where(one => one.Item.Class.IsSensitive).Select(one => MarkOf(actor, purpose.Name, one.Subject, one.Item))];
         if (marks.Count == 0) return new((TimeSpan?)null);
         var account = accounts.GetOrAdd((actor, purpose.Name), _ => new Account());
@@ -40,6 +43,9 @@ internal sealed class DisclosureBudgets(VaultDatabase database, AuditLog log, Al
     {
         foreach (var key in released) accounts.TryRemove(key, out _);
     }
+
+    /// <summary>By which what was taken of a budget in the windows of this moment is kept.</summary>
+    public static IEnumerable<byte[]> IdsAt(Guid actor, string purpose, DateTimeOffset now) => Spans.Select(span => IdOf(actor, purpose, (span.Name, StartOf(now, span.Length))));
 
     public void Dispose()
     {
@@ -76,7 +82,7 @@ internal sealed class DisclosureBudgets(VaultDatabase database, AuditLog log, Al
                 // INVARIANT: only what is committed is given out.
                 foreach (var change in reserved.Changes) change.Apply();
                 if (reserved.StoppedUntil is not { } until) continue;
-                brakes.Know(demand.Actor, demand.Purpose.Name, until);
+                if (reserved.Alert is { } alert) await brakes.KnowAsync(demand.Actor, demand.Purpose.Name, alert, until, ct);
                 return until - clock.Now;
             }
 
@@ -89,7 +95,7 @@ internal sealed class DisclosureBudgets(VaultDatabase database, AuditLog log, Al
     }
 
     /// <summary>Room that was taken, or until when the credential is stopped; the alert is in the log then.</summary>
-    private sealed record Reservation(DateTimeOffset? StoppedUntil, IReadOnlyList<Change> Changes);
+    private sealed record Reservation(DateTimeOffset? StoppedUntil, IReadOnlyList<Change> Changes, Guid? Alert = null);
 
     private async Task<Reservation> ReserveAsync(DutyWork work, Demand demand, List<Window> windows)
     {
@@ -98,45 +104,62 @@ internal sealed class DisclosureBudgets(VaultDatabase database, AuditLog log, Al
         foreach (var window in windows)
         {
             var limit = limits[window.Span];
-            var (taken, known, saved) = await ExchangeAsync(work, demand, window);
+            var (counted, known, saved, twice) = await ExchangeAsync(work, demand, window);
+            // INVARIANT: asked under the row's lock. What is kept is what the row had: more where somebody put the row back, or where a taking failed to commit.
+            var taken = Math.Max(counted, (await memory.NumbersAsync(OversightMemory.Budget, [IdOf(demand, window)], work.Cancellation))[0]) - twice;
             var need = window.Missing(demand.Marks, known);
             var room = limit - taken;
-            if (need > room) return new Reservation(await StopAsync(work, demand, window), []);
+            if (need > room) return await StopAsync(work, demand, window);
             // Ahead only where this call uses up what is left, so that no process ever holds more than one block.
             changes.Add(new Change(window, known, saved, need == 0 ? 0 : Math.Max(need, Math.Min(limit / Blocks, room / 2)), taken));
         }
 
+        await memory.KeepAsync(
+            [.. changes.Select(change => new Kept(OversightMemory.Budget, IdOf(demand, change.Window)) { Number = change.Taken + change.Granted, Until = change.Window.EndsAt + Forgotten })],
+            work.Cancellation);
         foreach (var change in changes) await SaveAsync(work, demand, change);
         return new Reservation(null, changes);
     }
 
     /// <summary>Tells the database what this process has released since last time, and learns what all have.</summary>
-    private static async Task<(long Taken, HashSet<Guid> Known, int Saved)> ExchangeAsync(DutyWork work, Demand demand, Window window)
+    private async Task<(long Counted, HashSet<Guid> Known, int Saved, int Twice)> ExchangeAsync(DutyWork work, Demand demand, Window window)
     {
         var unsaved = window.Unsaved();
         await using var batch = new NpgsqlBatch(work.Connection, work.Transaction);
         batch.BatchCommands.Add(Command("insert into vault.budget (actor_tag, purpose, span, starts_at, taken) values ($1, $2, $3, $4, 0) on conflict do nothing", demand, window));
         batch.BatchCommands.Add(Command("select taken from vault.budget where actor_tag = $1 and purpose = $2 and span = $3 and starts_at = $4 for update", demand, window));
-        batch.BatchCommands.Add(Command("select mark from vault.budget_mark where actor_tag = $1 and purpose = $2 and span = $3 and starts_at = $4", demand, window));
+        batch.BatchCommands.Add(Command("select mark, seal from vault.budget_mark where actor_tag = $1 and purpose = $2 and span = $3 and starts_at = $4", demand, window));
         await using (var reader = await batch.ExecuteReaderAsync(work.Cancellation))
         {
             await reader.ReadAsync(work.Cancellation);
             var taken = reader.GetInt64(0);
             await reader.NextResultAsync(work.Cancellation);
             var known = new HashSet<Guid>();
-            while (await reader.ReadAsync(work.Cancellation)) known.Add(reader.GetGuid(0));
+            while (await reader.ReadAsync(work.Cancellation))
+            {
+                // What was counted in another window, or by nobody, is not counted here.
+                var mark = reader.GetGuid(0);
+                if (RowSeal.Is(reader.IsDBNull(1) ? null : reader.GetFieldValue<byte[]>(1), SealOf(demand, window, mark))) known.Add(mark);
+            }
+
             // What others have released too was taken twice.
             var twice = unsaved.Count(known.Contains);
             known.UnionWith(unsaved);
-            return (taken - twice, known, unsaved.Count);
+            return (taken, known, unsaved.Count, twice);
         }
     }
 
-    private static async Task SaveAsync(DutyWork work, Demand demand, Change change)
+    private async Task SaveAsync(DutyWork work, Demand demand, Change change)
     {
         await using var batch = new NpgsqlBatch(work.Connection, work.Transaction);
-        var save = Command("insert into vault.budget_mark (actor_tag, purpose, span, starts_at, mark) select $1, $2, $3, $4, m from unnest($5) as m on conflict do nothing", demand, change.Window);
-        save.Parameters.Add(new() { Value = change.Window.Unsaved().Take(change.Saved).ToArray() });
+        var marks = change.Window.Unsaved().Take(change.Saved).ToArray();
+        var save = Command(
+            """
+            insert into vault.budget_mark (actor_tag, purpose, span, starts_at, mark, seal) select $1, $2, $3, $4, m, s from unnest($5, $6) as u (m, s)
+            on conflict (actor_tag, purpose, span, starts_at, mark) do update set seal = excluded.seal
+            """, demand, change.Window);
+        save.Parameters.Add(new() { Value = marks });
+        save.Parameters.Add(new() { Value = marks.Select(mark => SealOf(demand, change.Window, mark)).ToArray() });
         batch.BatchCommands.Add(save);
         var take = Command("update vault.budget set taken = $5 where actor_tag = $1 and purpose = $2 and span = $3 and starts_at = $4", demand, change.Window);
         take.Parameters.Add(new() { Value = change.Taken + change.Granted });
@@ -144,20 +167,29 @@ internal sealed class DisclosureBudgets(VaultDatabase database, AuditLog log, Al
         await batch.ExecuteNonQueryAsync(work.Cancellation);
     }
 
-    private async Task<DateTimeOffset> StopAsync(DutyWork work, Demand demand, Window window)
+    private async Task<Reservation> StopAsync(DutyWork work, Demand demand, Window window)
     {
         var alert = clock.NewId();
-        if (await brakes.PullAsync(work, (demand.Actor, demand.Purpose.Name), alert, window.EndsAt))
-        {
-            var entry = log.Entry(EntryType.Alert, demand.Recipient, default, demand.Purpose.Name, EntryResult.Denied, [], demand.RequestId) with
-            {
-                Rules = [AlertKinds.BudgetExhausted, "window:" + window.Span],
-            };
-            await alerts.RaiseAsync(work, new NewAlert(alert, AlertKinds.BudgetExhausted, demand.Actor, demand.Purpose.Name, null), entry);
-        }
-
-        return window.EndsAt;
+        if (!await brakes.PullAsync(work, (demand.Actor, demand.Purpose.Name), alert, window.EndsAt)) return new Reservation(window.EndsAt, []);
+        await alerts.RaiseExhaustedAsync(work, new NewAlert(alert, AlertKinds.BudgetExhausted, demand.Actor, demand.Purpose.Name, null), (demand.Recipient, window.Span, demand.RequestId));
+        return new Reservation(window.EndsAt, [], alert);
     }
+
+    private static byte[] IdOf(Demand demand, Window window) => IdOf(demand.Actor, demand.Purpose.Name, (window.Span, window.StartsAt));
+
+    private static byte[] IdOf(Guid actor, string purpose, (string Span, DateTimeOffset StartsAt) window) =>
+        SHA256.HashData(Encoding.UTF8.GetBytes($"{actor:D} {window.Span} {window.StartsAt.UtcTicks} {purpose}"));
+
+    private static DateTimeOffset StartOf(DateTimeOffset at, TimeSpan length) => new(at.UtcTicks - (at.UtcTicks % length.Ticks), TimeSpan.Zero);
+
+    private byte[] SealOf(Demand demand, Window window, Guid mark) => RowSeal.Of(markKey.Value, writer =>
+    {
+        writer.Add(demand.Actor);
+        writer.Write(demand.Purpose.Name);
+        writer.Write(window.Span);
+        writer.Add(window.StartsAt);
+        writer.Add(mark);
+    });
 
     private static async Task<Dictionary<string, long>> LimitsAsync(DutyWork work, Demand demand)
     {
@@ -230,7 +262,7 @@ internal sealed class DisclosureBudgets(VaultDatabase database, AuditLog log, Al
 
         public string Span => span;
 
-        public DateTimeOffset StartsAt { get; } = new(now.UtcTicks - (now.UtcTicks % length.Ticks), TimeSpan.Zero);
+        public DateTimeOffset StartsAt { get; } = StartOf(now, length);
 
         public DateTimeOffset EndsAt => StartsAt + length;
 

@@ -1,4 +1,6 @@
 using System.Collections.Frozen;
+using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json;
 using DataVault.Cryptography;
 using DataVault.Policy;
@@ -24,11 +26,12 @@ public sealed record HoneyView(Guid Id, SubjectId Subject, bool Brake, string? N
 /// Rows of planted people. Who they are is sealed under a key of the vault and kept in memory by every process; the table tells how many there are, and nobody
 /// who may only read and search is told even that.
 /// </summary>
-internal sealed class HoneyBook(VaultDatabase database, IServiceKeys keys, VaultClock clock)
+internal sealed class HoneyBook(VaultDatabase database, OversightMemory memory, IServiceKeys keys, VaultClock clock)
 {
     private const string Label = "honey";
     private const string Select = "select honey_id, planted_at, sealed from vault.honey order by honey_id desc";
     private FrozenSet<Guid> subjects = FrozenSet<Guid>.Empty;
+    private IReadOnlyList<Kept> kept = [];
 
     /// <summary>Costs a look into memory, the same for everybody.</summary>
     public bool Contains(SubjectId subject) => Volatile.Read(ref subjects).Contains(subject.Value);
@@ -39,9 +42,11 @@ internal sealed class HoneyBook(VaultDatabase database, IServiceKeys keys, Vault
     public async Task<IReadOnlyList<(Guid Id, DateTimeOffset PlantedAt, HoneyMark Mark)>> ReadAsync(CancellationToken ct)
     {
         await using var command = database.Source.CreateCommand(Select);
+        kept = await memory.ReadAsync(OversightMemory.Honey, ct);
         return await ReadAsync(command, ct);
     }
 
+    /// <summary>The same within a transaction; what is kept is as of the last look.</summary>
     public async Task<IReadOnlyList<(Guid Id, DateTimeOffset PlantedAt, HoneyMark Mark)>> ReadAsync(DutyWork work)
     {
         await using var command = new NpgsqlCommand(Select, work.Connection, work.Transaction);
@@ -51,10 +56,22 @@ internal sealed class HoneyBook(VaultDatabase database, IServiceKeys keys, Vault
     private async Task<IReadOnlyList<(Guid Id, DateTimeOffset PlantedAt, HoneyMark Mark)>> ReadAsync(NpgsqlCommand command, CancellationToken ct)
     {
         var rows = await Rows.ReadAsync(command, row => (Id: row.GetGuid(0), At: row.GetFieldValue<DateTimeOffset>(1), Sealed: row.GetFieldValue<byte[]>(2)), ct);
-        List<(Guid Id, DateTimeOffset PlantedAt, HoneyMark Mark)> marks = [.. rows.Select(row => (row.Id, row.At, Open(row.Id, row.Sealed)))];
+        // Whoever deletes or spoils a row here has nobody forgotten; what does not open was planted by nobody, and keeps no other from being watched.
+        rows.AddRange(kept.Select(one => (Id: new Guid(one.Id, bigEndian: true), At: new DateTimeOffset(one.Number, TimeSpan.Zero), Sealed: one.Value)));
+        List<(Guid Id, DateTimeOffset PlantedAt, HoneyMark Mark)> marks = [];
+        foreach (var row in rows.Where(row => !marks.Exists(mark => mark.Id == row.Id)))
+        {
+            if (TryOpen(row.Id, row.Sealed) is { } mark) marks.Add((row.Id, row.At, mark));
+        }
+
         if (marks.Count > 0 || subjects.Count > 0) Volatile.Write(ref subjects, marks.Select(one => one.Mark.Subject).ToFrozenSet());
         return marks;
     }
+
+    /// <summary>How far the log was looked at, as far as is kept.</summary>
+    public async Task<long?> SeenAsync(CancellationToken ct) => await memory.ReadAsync(OversightMemory.Watch, ct) is [var watch] ? watch.Number : null;
+
+    public Task SawAsync(long size, CancellationToken ct) => memory.KeepAsync([new Kept(OversightMemory.Watch, Encoding.UTF8.GetBytes(Label)) { Number = size }], ct);
 
     public async Task InsertAsync(DutyWork work, Guid id, HoneyMark mark)
     {
@@ -65,10 +82,20 @@ internal sealed class HoneyBook(VaultDatabase database, IServiceKeys keys, Vault
         await command.ExecuteNonQueryAsync(work.Cancellation);
     }
 
-    public static async Task<bool> DeleteAsync(DutyWork work, Guid id)
+    /// <summary>From the commit on, what is in the rows is kept as well.</summary>
+    public async Task KeepAsync(CancellationToken ct)
     {
+        await using var command = database.Source.CreateCommand(Select);
+        var rows = await Rows.ReadAsync(command, row => new Kept(OversightMemory.Honey, row.GetGuid(0).ToByteArray(bigEndian: true)) { Number = row.GetFieldValue<DateTimeOffset>(1).UtcTicks, Value = row.GetFieldValue<byte[]>(2) }, ct);
+        await memory.KeepAsync([.. rows.Where(row => TryOpen(new Guid(row.Id, bigEndian: true), row.Value) is not null)], ct);
+    }
+
+    public async Task<bool> DeleteAsync(DutyWork work, Guid id)
+    {
+        var wasKept = kept.Any(one => new Guid(one.Id, bigEndian: true) == id);
+        await memory.ForgetAsync(OversightMemory.Honey, [id.ToByteArray(bigEndian: true)], work.Cancellation);
         await using var command = new NpgsqlCommand("delete from vault.honey where honey_id = $1", work.Connection, work.Transaction) { Parameters = { new() { Value = id } } };
-        return await command.ExecuteNonQueryAsync(work.Cancellation) == 1;
+        return await command.ExecuteNonQueryAsync(work.Cancellation) == 1 || wasKept;
     }
 
     private byte[] Seal(Guid id, HoneyMark mark)
@@ -77,11 +104,19 @@ internal sealed class HoneyBook(VaultDatabase database, IServiceKeys keys, Vault
         return SealedValue.Seal(key.Span, 1, 0, JsonSerializer.SerializeToUtf8Bytes(mark), Context(id, stackalloc byte[AssociatedData.Limit]), clock.Random);
     }
 
-    private HoneyMark Open(Guid id, byte[] value)
+    /// <summary>Null when it does not open.</summary>
+    public HoneyMark? TryOpen(Guid id, byte[] value)
     {
         using var key = keys.Derive(Label);
-        using var opened = SealedValue.OpenSecret(key.Span, value, Context(id, stackalloc byte[AssociatedData.Limit]));
-        return JsonSerializer.Deserialize<HoneyMark>(opened.Span)!;
+        try
+        {
+            using var opened = SealedValue.OpenSecret(key.Span, value, Context(id, stackalloc byte[AssociatedData.Limit]));
+            return JsonSerializer.Deserialize<HoneyMark>(opened.Span);
+        }
+        catch (CryptographicException)
+        {
+            return null;
+        }
     }
 
     private static ReadOnlySpan<byte> Context(Guid id, Span<byte> buffer) => new AssociatedData(buffer, Label).Add(id).Bytes;
@@ -102,11 +137,15 @@ internal sealed class HoneyWatch(VaultDatabase database, HoneyBook honey, AuditL
         await honey.ReadAsync(ct);
         if (honey.IsEmpty) return 0;
         await reader.CatchUpAsync(ct);
-        return await database.RunAsync(
+        // Whoever moves the row ahead has nothing passed over; what is looked at twice is told of once.
+        var seen = await honey.SeenAsync(ct);
+        var stops = new List<(Guid Actor, string Purpose, Guid Alert, DateTimeOffset Until)>();
+        var (found, reached) = await database.RunAsync(
             async (connection, transaction) =>
             {
                 var work = new DutyWork(connection, transaction, ct);
-                if (await PositionAsync(work) is not { } position) return 0;
+                if (await PositionAsync(work) is not { } row) return (0, (long?)null);
+                var position = Math.Min(row, seen ?? row);
                 // INVARIANT: first the range, then the marks: whoever was planted before an entry of the range is among them.
                 var range = await LogSearch.RangeAsync(connection, null, null, ct);
                 var marks = await honey.ReadAsync(work);
@@ -118,10 +157,13 @@ internal sealed class HoneyWatch(VaultDatabase database, HoneyBook honey, AuditL
 
                 var told = await AlertBook.ToldAsync(work, AlertKinds.HoneyTouched, [.. touches.Select(touch => touch.Entry.Index)]);
                 touches.RemoveAll(touch => told.Contains(touch.Entry.Index));
-                foreach (var (entry, brake) in touches) await RaiseAsync(work, entry, brake, clock);
-                return touches.Count;
+                foreach (var (entry, brake) in touches) stops.AddRange(await RaiseAsync(work, entry, brake, clock));
+                return (touches.Count, Math.Max(position, until));
             },
             ct);
+        if (reached is { } size && size != seen) await honey.SawAsync(size, ct);
+        foreach (var (actor, purpose, alert, until) in stops) await brakes.KnowAsync(actor, purpose, alert, until, ct);
+        return found;
     }
 
     // An entry about several planted people is one touch. Of more than can be looked at in one round, the rest is looked at in the next.
@@ -155,13 +197,14 @@ internal sealed class HoneyWatch(VaultDatabase database, HoneyBook honey, AuditL
     }
 
     // What was tried while the credential was stopped got nothing and stops it no further: else whoever is let go would at once be stopped for what they tried before.
-    private async Task RaiseAsync(DutyWork work, AuditRecord touch, bool brake, VaultClock clock)
+    private async Task<IEnumerable<(Guid Actor, string Purpose, Guid Alert, DateTimeOffset Until)>> RaiseAsync(DutyWork work, AuditRecord touch, bool brake, VaultClock clock)
     {
+        var isStopped = false;
+        var until = clock.Now + StopFor;
         var (id, actor) = (clock.NewId(), EntryShape.TagOf(touch.Entry.Actor.Span));
         if (brake && touch.Entry.Purpose.Length > 0 && !touch.Entry.Rules.Contains(ReleaseTerms.StoppedRule))
         {
-            var until = clock.Now + StopFor;
-            if (await brakes.PullAsync(work, (actor, touch.Entry.Purpose), id, until)) brakes.Know(actor, touch.Entry.Purpose, until);
+            isStopped = await brakes.PullAsync(work, (actor, touch.Entry.Purpose), id, until);
         }
 
         // The person is not named: who may read the log finds the entry that this one refers to.
@@ -172,6 +215,7 @@ internal sealed class HoneyWatch(VaultDatabase database, HoneyBook honey, AuditL
             Rules = [AlertKinds.HoneyTouched],
         };
         await alerts.RaiseAsync(work, new NewAlert(id, AlertKinds.HoneyTouched, actor, touch.Entry.Purpose, touch.Index), entry);
+        return isStopped ? [(actor, touch.Entry.Purpose, id, until)] : [];
     }
 }
 
@@ -209,6 +253,7 @@ public sealed class HoneySubjects
             await book.InsertAsync(work, id, mark with { From = index });
             return true;
         }, cancellation);
+        await book.KeepAsync(cancellation);
         await book.ReadAsync(cancellation);
         return new HoneyView(id, subject, brake, note, decider.Clock.Now, recipient.Id);
     }
@@ -230,7 +275,7 @@ public sealed class HoneySubjects
         ArgumentNullException.ThrowIfNull(recipient);
         await door.AuthoriseAsync(recipient, requestId, cancellation);
         var row = (await book.ReadAsync(cancellation)).FirstOrDefault(one => one.Id == id);
-        var gone = row.Mark is not null && await ChangeAsync(recipient, "withdrawn", requestId, new SubjectId(row.Mark.Subject), (work, _) => HoneyBook.DeleteAsync(work, id), cancellation);
+        var gone = row.Mark is not null && await ChangeAsync(recipient, "withdrawn", requestId, new SubjectId(row.Mark.Subject), (work, _) => book.DeleteAsync(work, id), cancellation);
         if (!gone) throw await door.RefusedAsync(recipient, VaultException.NotFound(), requestId, cancellation);
         await book.ReadAsync(cancellation);
     }

@@ -39,6 +39,7 @@ internal static class ObligationsModule
         services.AddSingleton(p => new HoneySubjects(
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<HoneyBook>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<Decider>()));
         services.AddSingleton(p => new Alerts(
-            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<AlertBook>(), p.GetRequiredService<ReviewBook>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<Decider>()));
+            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<AlertBook>(), p.GetRequiredService<Brakes>(), p.GetRequiredService<ReviewBook>(), p.GetRequiredService<AuditLog>(),
+            p.GetRequiredService<Decider>()));
     }
 }

@@ -61,10 +61,30 @@ internal sealed class OversightSeals(IServiceKeys keys)
     });
 }
 
-/// <summary>What oversight relies on, kept in the keys database.</summary>
+/// <summary>Something that is kept.</summary>
+/// <param name="Kind">One of the constants of <see cref="OversightMemory"/>.</param>
+/// <param name="Id">Of its kind.</param>
+internal sealed record Kept(string Kind, byte[] Id)
+{
+    public long Number { get; init; }
+
+    public byte[] Value { get; init; } = [];
+
+    /// <summary>When it is of no use any more; null: until it is forgotten.</summary>
+    public DateTimeOffset? Until { get; init; }
+}
+
+/// <summary>
+/// What oversight relies on, kept in the keys database as well, so that nobody undoes it in the vault database: what is there and not here counts, what is here and
+/// not there counts too.
+/// </summary>
 internal sealed class OversightMemory(KeysDatabase keys, TimeProvider clock)
 {
     public const string Approval = "approval";
+    public const string Brake = "brake";
+    public const string Budget = "budget";
+    public const string Honey = "honey";
+    public const string Watch = "watch";
 
     /// <summary>Uses something up that can be used once. False when it was.</summary>
     public async Task<bool> SpendAsync(string kind, Guid id, DateTimeOffset until, CancellationToken ct)
@@ -74,6 +94,57 @@ internal sealed class OversightMemory(KeysDatabase keys, TimeProvider clock)
         command.Parameters.Add(new() { Value = id.ToByteArray(bigEndian: true) });
         command.Parameters.Add(new() { Value = until.UtcDateTime });
         return await command.ExecuteNonQueryAsync(ct) == 1;
+    }
+
+    public async Task<IReadOnlyList<Kept>> ReadAsync(string kind, CancellationToken ct)
+    {
+        await using var command = keys.Source.CreateCommand("select id, number, value, until from keys.kept where kind = $1 and (until is null or until > $2)");
+        command.Parameters.Add(new() { Value = kind });
+        command.Parameters.Add(new() { Value = clock.GetUtcNow().UtcDateTime });
+        return await Rows.ReadAsync(
+            command, row => new Kept(kind, row.GetFieldValue<byte[]>(0)) { Number = row.GetInt64(1), Value = row.GetFieldValue<byte[]>(2), Until = row.IsDBNull(3) ? null : row.GetFieldValue<DateTimeOffset>(3) }, ct);
+    }
+
+    /// <summary>The numbers of these, in their order; 0 of what is not kept.</summary>
+    public async Task<long[]> NumbersAsync(string kind, IReadOnlyList<byte[]> ids, CancellationToken ct)
+    {
+        await using var command = keys.Source.CreateCommand(
+            "select coalesce(k.number, 0) from unnest($2) with ordinality as u (id, n) left join keys.kept k on k.kind = $1 and k.id = u.id order by u.n");
+        command.Parameters.Add(new() { Value = kind });
+        command.Parameters.Add(new NpgsqlParameter<byte[][]> { TypedValue = [.. ids] });
+        return [.. await Rows.ReadAsync(command, row => row.GetInt64(0), ct)];
+    }
+
+    /// <summary>Keeps these as they are now.</summary>
+    public async Task KeepAsync(IReadOnlyList<Kept> all, CancellationToken ct)
+    {
+        if (all.Count == 0) return;
+        await using var batch = keys.Source.CreateBatch();
+        foreach (var one in all)
+        {
+            batch.BatchCommands.Add(new(
+                """
+                insert into keys.kept (kind, id, number, value, until) values ($1, $2, $3, $4, $5)
+                on conflict (kind, id) do update set number = excluded.number, value = excluded.value, until = excluded.until
+                """)
+            {
+                Parameters =
+                {
+                    new() { Value = one.Kind }, new() { Value = one.Id }, new() { Value = one.Number }, new() { Value = one.Value },
+                    new() { Value = (object?)one.Until?.UtcDateTime ?? DBNull.Value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.TimestampTz },
+                },
+            });
+        }
+
+        await batch.ExecuteNonQueryAsync(ct);
+    }
+
+    public async Task ForgetAsync(string kind, IReadOnlyList<byte[]> ids, CancellationToken ct)
+    {
+        await using var command = keys.Source.CreateCommand("delete from keys.kept where kind = $1 and id = any($2)");
+        command.Parameters.Add(new() { Value = kind });
+        command.Parameters.Add(new NpgsqlParameter<byte[][]> { TypedValue = [.. ids] });
+        await command.ExecuteNonQueryAsync(ct);
     }
 
     /// <summary>Forgets what is of no use any more.</summary>
@@ -86,12 +157,14 @@ internal sealed class OversightMemory(KeysDatabase keys, TimeProvider clock)
 }
 
 /// <summary>Seals what stands there from before there were seals, once. That it was done is kept in the keys database: who empties a seal later is not helped.</summary>
-internal sealed class OversightAdoption(VaultDatabase database, OversightSeals seals, OnceBook once) : IHostedService
+internal sealed class OversightAdoption(VaultDatabase database, OversightSeals seals, HoneyBook honey, OnceBook once) : IHostedService
 {
     private const string Sealed = "oversight-sealed";
 
     public async Task StartAsync(CancellationToken cancellationToken)
     {
+        // At every start: a process may have ended between planting somebody and keeping the mark.
+        await honey.KeepAsync(cancellationToken);
         if (await once.IsDoneAsync(Sealed, cancellationToken)) return;
         await database.RunAsync(async (connection, _) =>
         {

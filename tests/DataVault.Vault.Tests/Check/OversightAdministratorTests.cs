@@ -1,4 +1,5 @@
 using DataVault.Policy;
+using DataVault.Testing;
 using DataVault.Vault.Tests.Gate;
 using Xunit;
 using static DataVault.Vault.Tests.Gate.ObligationVault;
@@ -95,6 +96,78 @@ public sealed class OversightAdministratorTests(ObligationVault store) : IClassF
         Assert.Contains(await FindingsAsync(), finding => finding == $"the alert that entry {alert.LogIndex} raised is gone");
     }
 
+    [Theory]
+    [InlineData("update vault.budget set taken = 0")]
+    [InlineData("delete from vault.budget")]
+    public async Task A_budget_that_they_make_whole_is_no_larger_in_the_next_process(string attack)
+    {
+        var desk = Desk("reset-" + Guid.NewGuid().ToString("N"));
+        Assert.Equal(PerHour, await ReadUntilStoppedAsync(store.Vault, desk));
+        await store.ExecuteAsync($"{attack}; delete from vault.budget_mark; delete from vault.brake");
+        await using var next = await store.StartVaultAsync(clock: store.Clock, configure: store.Configure);
+        Assert.Equal(0, await ReadUntilStoppedAsync(next, desk));
+        store.Clock.Advance(TimeSpan.FromHours(1));
+        Assert.InRange(await ReadUntilStoppedAsync(next, desk), PerDay - PerHour - PerDay / DisclosureBudgets.Blocks, PerDay - PerHour);
+    }
+
+    [Fact]
+    public async Task What_was_counted_on_another_day_is_counted_again_whatever_they_copy()
+    {
+        var desk = Desk("copied-" + Guid.NewGuid().ToString("N"));
+        var people = new List<SubjectId>();
+        Assert.Equal(PerHour, await ReadUntilStoppedAsync(store.Vault, desk, people));
+        store.Clock.Advance(TimeSpan.FromDays(1));
+        await store.ExecuteAsync("insert into vault.budget_mark (actor_tag, purpose, span, starts_at, mark, seal) select actor_tag, purpose, span, starts_at + interval '1 day', mark, seal from vault.budget_mark where span = 'day'");
+        await using var next = await store.StartVaultAsync(clock: store.Clock, configure: store.Configure);
+        var others = new List<SubjectId>();
+        while (others.Count < 2) others.Add(await store.AddAllergicAsync());
+        var read = 0;
+        foreach (var person in people.Concat(others))
+        {
+            if (await TryReadAsync(next, desk, person)) read++;
+        }
+
+        Assert.Equal(PerHour, read);
+    }
+
+    [Fact]
+    public async Task A_brake_that_they_lift_holds_until_an_officer_lifts_it()
+    {
+        var desk = Desk("braked-" + Guid.NewGuid().ToString("N"));
+        var other = await store.AddAllergicAsync();
+        var alert = await TouchAsync(desk, brake: true);
+        Assert.NotNull(alert.StoppedUntil);
+        await store.ExecuteAsync($"delete from vault.brake where alert_id = '{alert.Id}'");
+        await store.Vault.Get<WatchKeeper>().RoundAsync(default);
+        await using var next = await store.StartVaultAsync(clock: store.Clock, configure: store.Configure);
+        await next.Get<WatchKeeper>().RoundAsync(default);
+        foreach (var vault in new[] { store.Vault, next }) Assert.False(await TryReadAsync(vault, desk, other));
+        Assert.Contains(await FindingsAsync(), finding => finding == $"the brake of the alert {alert.Id} is gone; it holds");
+
+        await next.Get<Alerts>().ReleaseAsync(Officer, alert.Id, Guid.NewGuid(), default);
+        foreach (var vault in new[] { store.Vault, next })
+        {
+            await vault.Get<WatchKeeper>().RoundAsync(default);
+            Assert.True(await TryReadAsync(vault, desk, other));
+        }
+
+        Assert.DoesNotContain(await FindingsAsync(), finding => finding.StartsWith("the brake", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("delete from vault.honey")]
+    [InlineData("update vault.honey set sealed = '\\x00'")]
+    [InlineData("insert into vault.honey values (gen_random_uuid(), now(), '\\x0102')")]
+    [InlineData("update vault.watch set position = position + 1000000")]
+    public async Task Whoever_touches_somebody_planted_is_found_whatever_they_do_to_marks_and_watch(string attack)
+    {
+        await TouchAsync(Support, brake: false, attack);
+        var honey = store.Vault.Get<HoneySubjects>();
+        foreach (var planted in await honey.ListAsync(Officer, Guid.NewGuid(), default)) await honey.WithdrawAsync(Officer, planted.Id, Guid.NewGuid(), default);
+        Assert.Empty(await honey.ListAsync(Officer, Guid.NewGuid(), default));
+        await store.ExecuteAsync("delete from vault.honey");
+    }
+
     [Fact]
     public async Task What_stands_there_at_the_upgrade_to_seals_is_sealed_once()
     {
@@ -114,6 +187,37 @@ public sealed class OversightAdministratorTests(ObligationVault store) : IClassF
     {
         var subject = await store.AddAsync("""{"iban":"DE89370400440532013000"}""");
         return (subject, await Approvals.AskAsync(Clerk, subject, "billing", Items("iban"), "Bank asks", Guid.NewGuid(), default));
+    }
+
+    private async Task<AlertView> TouchAsync(Recipient recipient, bool brake, string attack = "select 1")
+    {
+        var planted = await store.AddAsync();
+        await store.Vault.Get<HoneySubjects>().PlantAsync(Officer, planted, brake, null, Guid.NewGuid(), default);
+        await store.Vault.Get<HoneyWatch>().FollowAsync(store.Vault.Get<VaultClock>(), default);
+        await store.ExecuteAsync(attack);
+        var read = await store.ReadAsync(recipient, planted, recipient.Purposes.Contains("wellbeing") ? "wellbeing" : "customer-support", null, null, "preferredName");
+        await store.Vault.Get<HoneyWatch>().FollowAsync(store.Vault.Get<VaultClock>(), default);
+        return (await store.Vault.Get<Alerts>().ListAsync(Officer, null, 50, null, Guid.NewGuid(), default)).Items.Single(one => one.About == read.LogIndex);
+    }
+
+    private async Task<int> ReadUntilStoppedAsync(RunningVault vault, Recipient desk, List<SubjectId>? people = null)
+    {
+        var read = 0;
+        for (var person = await store.AddAllergicAsync(); await TryReadAsync(vault, desk, person); person = await store.AddAllergicAsync(), read++) people?.Add(person);
+        return read;
+    }
+
+    private static async Task<bool> TryReadAsync(RunningVault vault, Recipient desk, SubjectId person)
+    {
+        try
+        {
+            await vault.Get<DisclosureGate>().ReadAsync(new ReadQuery(desk, person, "wellbeing", Items("dietaryRequirements"), false, Guid.NewGuid()), default);
+            return true;
+        }
+        catch (VaultException e) when (e.Slug == "budget-exhausted")
+        {
+            return false;
+        }
     }
 
     private async Task<string> RefusalAsync(SubjectId subject, Guid approval) =>
