@@ -69,6 +69,7 @@ public static class ConsoleModule
         PolicyPages.Map(map);
         PolicyDraftPages.Map(map);
         HoldPages.Map(map);
+        RetentionPages.Map(map);
         OversightPages.Map(map);
         KeyPages.Map(map);
         AnalystPages.Map(map);

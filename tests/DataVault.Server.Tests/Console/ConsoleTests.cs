@@ -309,6 +309,32 @@ public sealed partial class ConsoleTests : IAsyncLifetime
     }
 
     [Theory]
+    [InlineData("count", "The count begins within a minute", """{"dry":true}""")]
+    [InlineData("sweep", "The sweep begins within a minute", """{"dry":false}""")]
+    public async Task An_officer_sees_how_long_what_is_kept_and_counts_or_deletes_what_is_due(string act, string said, string body)
+    {
+        _vault.Role = "compliance-officer";
+        var html = await _browser.GetStringAsync("/console/officer/retention");
+        foreach (var shown in new[] { "Visits and clicks", "14 months", "from when it happened", "1,200 events", "only counted", "under way" }) Assert.Contains(shown, html, StringComparison.Ordinal);
+        Assert.DoesNotContain(_vault.Told, t => t.StartsWith("POST /v1/retention", StringComparison.Ordinal));
+
+        var answer = await _browser.PostAsync($"/console/officer/retention/{act}", Form(html));
+
+        Assert.Contains(said, await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        Assert.Contains("POST /v1/retention/runs " + body, _vault.Told);
+    }
+
+    [Fact]
+    public async Task The_record_of_processing_marks_what_is_not_declared_and_what_is_not_used()
+    {
+        _vault.Role = "compliance-officer";
+        var html = await _browser.GetStringAsync("/console/officer/processing");
+        foreach (var shown in new[] { "Helping when you call or write", "pd:EmailAddress", "support-desk (412)", "declared by no rule in force", "Prize draw (3)" }) Assert.Contains(shown, html, StringComparison.Ordinal);
+        _vault.Empty = true;
+        Assert.Contains("declared, not used", await _browser.GetStringAsync("/console/officer/processing"), StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData("root", "The vault key is wrapped under the root key that is configured now")]
     [InlineData("subjects", "Afterwards back up data and keys both")]
     [InlineData("index", "<option value=\"family-name-start\">")]

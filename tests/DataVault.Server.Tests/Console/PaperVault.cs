@@ -162,6 +162,10 @@ public sealed class PaperVault : IAsyncDisposable
         "/v1/keys" => Keys(),
         "/v1/keys/rotations" when method == "GET" => new Page<KeyRotationView>(Empty ? [] : Rotations(), null),
         "/v1/indexes" => new { indexes = new[] { new { name = "family-name-start", on = new[] { "familyName" }, state = "ready", searchable = true } }, people = 9, truncatedBits = 1.5, populationBits = 3.2 },
+        "/v1/retention" => Retention(),
+        "/v1/retention/runs" when method == "GET" => new Page<RetentionRunView>(Empty ? [] : [Sweep(false), Sweep(true)], null),
+        "/v1/retention/runs" => Sweep(true),
+        "/v1/audit/processing" => Processing(),
         "/v1/holds" when method == "GET" => new Page<LegalHold>(Empty ? [] : Holds(), Empty ? null : "more"),
         "/v1/holds" => Holds()[0],
         _ when path.StartsWith("/v1/holds/", StringComparison.Ordinal) => Holds()[0],
@@ -281,6 +285,22 @@ public sealed class PaperVault : IAsyncDisposable
     {
         Backups = [new("data", Empty ? null : s_then.AddHours(-5), true), new("keys", Empty ? null : s_then.AddDays(-9))],
     };
+
+    private RetentionView Retention() => new(
+        [new("behaviour", "Visits and clicks", "occurred", 14, "Need for the purpose", ["event:page_view"]), new("identity-check", "Proof of identity", "recorded", 3, "Need for the check only", ["nationalId"])],
+        Empty ? null : Sweep(false), Empty ? null : s_then.AddDays(1), Empty ? 0 : 12);
+
+    private static RetentionRunView Sweep(bool dry) => new(
+        s_request, dry, s_then, dry ? null : s_then.AddMinutes(2), 4372, 30, 41, 1200, 2, 5, dry ? 0 : 1, new Dictionary<string, long> { ["behaviour"] = 1200, ["identity-check"] = 41 });
+
+    private ProcessingRecordView Processing() => new(
+        new("Example Trading Company", "1 Example Street", "privacy@example.com"), "7d3dba45cbcd250888607bf2e0c6cc2a", s_then, s_then.AddDays(-90),
+        [
+            new(
+                "customer-support", "Helping when you call or write", "contract", null, "dpv:CustomerCare", "2026-01", [new("pd:EmailAddress", false, ["email"], ["While you are a customer: 36 months"])],
+                [new("customer-support", "Customer service", ["read", "search"], ["masked"])], Empty ? 0 : 412, Empty ? [] : [new("support-desk", 412)], Empty ? [] : ["healthNotes"]),
+        ],
+        Empty ? [] : [new("prize-draw", 3)], "checkpoint");
 
     private static KeyRotationView[] Rotations() =>
     [
