@@ -1,5 +1,6 @@
 using DataVault.Cryptography;
 using DataVault.Issuer.Accounts;
+using DataVault.Issuer.Clients;
 using DataVault.Issuer.Keys;
 using DataVault.Issuer.Outside;
 using DataVault.Issuer.Pages;
@@ -44,7 +45,7 @@ public static class IssuerModule
         AddStorage(services, options);
         AddAccounts(services, options);
         AddTokens(services);
-        services.AddScoped<AuthorisationEndpoint>().AddScoped<TokenEndpoint>().AddScoped<SignOutEndpoint>().AddScoped<AccountPages>().AddScoped<FactorPages>().AddScoped<Visits>();
+        services.AddScoped<AuthorisationEndpoint>().AddScoped<TokenEndpoint>().AddScoped<SignOutEndpoint>().AddScoped<AccountPages>().AddScoped<FactorPages>().AddScoped<Visits>().AddScoped<ConsentPage>().AddSingleton<ClientConsents>();
         services.AddSingleton<MetadataEndpoints>().AddSingleton<ClientAuthentication>().AddSingleton<ClientAssertions>().AddSingleton<UsedAssertions>();
         services.AddSingleton<TokenStatusEndpoint>().AddSingleton<TokenProofs>();
         services.AddHostedService<IssuerUpkeep>();
@@ -129,6 +130,8 @@ public static class IssuerModule
     {
         signIn.MapGet("/account/login", (HttpContext c, AccountPages p) => p.ShowLoginAsync(c));
         signIn.MapPost("/account/login", (HttpContext c, AccountPages p) => p.LoginAsync(c));
+        signIn.MapGet(ConsentPage.Path, (HttpContext c, ConsentPage p) => p.ShowAsync(c));
+        signIn.MapPost(ConsentPage.Path, (HttpContext c, ConsentPage p) => p.DecideAsync(c));
         signIn.MapGet("/account/password", (HttpContext c, AccountPages p) => p.ShowPasswordAsync(c));
         signIn.MapPost("/account/password", (HttpContext c, AccountPages p) => p.ChangePasswordAsync(c));
         signIn.MapGet("/account/factor", (HttpContext c, FactorPages p) => p.ShowAsync(c));

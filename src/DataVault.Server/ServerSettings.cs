@@ -115,6 +115,12 @@ internal sealed class ServerSettings
     /// <summary>How old a sign-in may be for approvals, keys and the policy.</summary>
     public TimeSpan StepUpAge => _configuration.GetValue("Vault:StepUpAge", TimeSpan.FromMinutes(15));
 
+    /// <summary>In <see cref="BoundClasses"/>: all that the catalogue calls so.</summary>
+    public const string SensitiveClasses = "sensitive";
+
+    /// <summary>Classes of fields that no application reads in plain without a key of its own (RFC 9449).</summary>
+    public IReadOnlyList<string> BoundClasses => (Text("Vault:BoundClasses") ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+
     public double IndexShare => _configuration.GetValue("Vault:IndexShare", 0.5);
 
     public int SearchCandidates => _configuration.GetValue("Vault:SearchCandidates", 2_000);

@@ -44,6 +44,17 @@ public sealed class BoundTokenTests(RunningServer server)
             Assert.Equal("invalid_client", answer.GetProperty("error").GetString());
     }
 
+    [Fact]
+    public async Task An_application_of_somebody_else_is_registered_with_its_addresses_and_has_no_roles()
+    {
+        object Body(string[] roles) => new { id = "partner-shop", name = "Partner shop", roles, purposes = Array.Empty<string>(), redirectUris = new[] { "https://partner.example/cb" } };
+
+        using var powerful = await server.SendAsync("administrator", HttpMethod.Post, "/v1/clients", Body(["customer-support"]));
+        Assert.Equal("invalid-request", await RunningServer.SlugAsync(powerful));
+        var made = await server.JsonAsync("administrator", HttpMethod.Post, "/v1/clients", Body([]), HttpStatusCode.Created);
+        Assert.Equal(43, made.GetProperty("secret").GetString()!.Length);
+    }
+
     private static (object Private, object Public) Jwk(ECDsa key)
     {
         var p = key.ExportParameters(true);

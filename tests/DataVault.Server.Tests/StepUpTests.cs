@@ -3,13 +3,13 @@ using DataVault.Testing;
 
 namespace DataVault.Server.Tests;
 
-/// <summary>Acts that want a sign-in that is not old (RFC 9470).</summary>
+/// <summary>Acts that want a sign-in that is not old (RFC 9470), and applications that must have a key.</summary>
 public sealed class StepUpTests : IAsyncLifetime
 {
     private readonly RunningServer _server = new();
 
     public async ValueTask InitializeAsync() =>
-        _server.Attach(await ServerProcess.StartAsync(new Dictionary<string, string> { ["Vault__StepUpAge"] = "00:00:20", ["Vault__SampleCustomers"] = "0" }));
+        _server.Attach(await ServerProcess.StartAsync(new Dictionary<string, string> { ["Vault__StepUpAge"] = "00:00:20", ["Vault__SampleCustomers"] = "0", ["Vault__BoundClasses"] = "contact, health" }));
 
     public ValueTask DisposeAsync() => _server.DisposeAsync();
 
@@ -40,6 +40,17 @@ public sealed class StepUpTests : IAsyncLifetime
 
         using var read = await _server.SendAsync("administrator", HttpMethod.Get, "/v1/keys");
         Assert.Equal(HttpStatusCode.OK, read.StatusCode);
+    }
+
+    [Fact]
+    public async Task An_application_that_reads_classes_for_which_a_key_is_demanded_is_registered_with_one_alone()
+    {
+        object Body(string id, bool bound, string role, string purpose) => new { id, name = id, roles = new[] { role }, purposes = new[] { purpose }, dpopBound = bound };
+
+        using var without = await _server.SendAsync("administrator", HttpMethod.Post, "/v1/clients", Body("desk-one", false, "customer-support", "customer-support"));
+        Assert.Equal("invalid-request", await RunningServer.SlugAsync(without));
+        await _server.JsonAsync("administrator", HttpMethod.Post, "/v1/clients", Body("desk-two", true, "customer-support", "customer-support"), HttpStatusCode.Created);
+        await _server.JsonAsync("administrator", HttpMethod.Post, "/v1/clients", Body("loader", false, "ingest", "service-delivery"), HttpStatusCode.Created);
     }
 
     private Task<HttpResponseMessage> ActAsync(string who, string path) => _server.SendAsync(who, HttpMethod.Post, path, "{ \"level\": ");

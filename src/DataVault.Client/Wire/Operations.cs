@@ -92,6 +92,12 @@ public sealed record RegisterClient(string Id, string Name, IReadOnlyList<string
 
     /// <summary>Services other than the vault that its tokens may be for (RFC 8707).</summary>
     public IReadOnlyList<string>? Resources { get; init; }
+
+    /// <summary>A web application of somebody else in which people sign in, and where they come back to: it has no roles and purposes of its own, and people are asked first.</summary>
+    public IReadOnlyList<string>? RedirectUris { get; init; }
+
+    /// <summary>Where people may be sent who sign out there.</summary>
+    public IReadOnlyList<string>? SignOutUris { get; init; }
 }
 
 /// <summary>Body of <c>PUT /v1/clients/{id}/keys</c>: all public keys that it signs with from now on.</summary>

@@ -43,6 +43,9 @@ internal sealed record Client(RegisteredClient Public, byte[]? SecretHash, byte[
         };
     }
 
+    /// <summary>Somebody else's, which people are asked about.</summary>
+    public bool IsThirdParty => Public.Registration.IsThirdParty;
+
     public bool Allows(string grantType) => Public.Registration.GrantTypes.Contains(grantType);
 
     // RFC 9700 §2.1: exact string comparison, no patterns; only the port on which a program listens on this machine is its own affair (RFC 8252 §7.3).

@@ -53,6 +53,8 @@ internal sealed class RowSeals(Lazy<SecretBytes> key, ILogger<RowSeals> logger)
 
     public byte[] Of(OutsideLink link) => Seal("outside_link", link.Id, link.Customer, link.CreatedAt);
 
+    public byte[] OfConsent(Guid account, string client, string scope, DateTimeOffset givenAt) => Seal("client_consent", account, client, scope, givenAt);
+
     public byte[] OfKeyRing(string xml) => Seal("data_protection_key", xml);
 
     /// <summary>Whether a row is as the vault wrote it. One that is not is as good as absent.</summary>

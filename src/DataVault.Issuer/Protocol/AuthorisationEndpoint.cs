@@ -8,18 +8,18 @@ using Microsoft.AspNetCore.WebUtilities;
 namespace DataVault.Issuer.Protocol;
 
 /// <summary>
-/// <c>/connect/authorize</c>: authorization code with PKCE S256 and nothing else (OAuth 2.1, OpenID Connect Core 1.0 §3.1.2). Clients are the
-/// vault's own and registered by its administrators, so nobody is asked for consent. <c>acr_values=realm:staff</c> (or <c>realm:customer</c>) says
+/// <c>/connect/authorize</c>: authorization code with PKCE S256 and nothing else (OAuth 2.1, OpenID Connect Core 1.0 §3.1.2). People are
+/// asked before anything is told to a client that is somebody else's (<see cref="ConsentPage"/>). <c>acr_values=realm:staff</c> (or <c>realm:customer</c>) says
 /// whose sign-in is wanted; a session of the other realm then does not do. Neither does an old session for a program on somebody's machine: which
 /// program it is nobody can prove, so nothing is given to it that the person did not sign in for just now (RFC 8252 §8.6).
 /// </summary>
-internal sealed class AuthorisationEndpoint(ClientRegistry clients, Sessions sessions, Authorisations authorisations, SignInFlow flow, IssuerOptions options)
+internal sealed class AuthorisationEndpoint(ClientRegistry clients, ClientConsents consents, Sessions sessions, Authorisations authorisations, SignInFlow flow, IssuerOptions options)
 {
     public const string Path = "/connect/authorize";
     private const int LongestState = 1024;
     private const int FreshSeconds = 60;
     /// <summary>Values of <c>prompt</c>.</summary>
-    public static readonly string[] Prompts = ["none", "login"];
+    public static readonly string[] Prompts = ["none", "login", "consent"];
 
     /// <summary>Values of <c>acr_values</c> that say how well somebody is to be known; <c>realm:staff</c> and <c>realm:customer</c> beside them say who.</summary>
     public static readonly string[] Assurances = ["1", "2"];
@@ -44,8 +44,16 @@ internal sealed class AuthorisationEndpoint(ClientRegistry clients, Sessions ses
         if (flow.Missing(session, demand) is { } step)
             return request["prompt"] == "none" ? answer.Error(step.Refusal) : Results.LocalRedirect(step.Address(WayBack(request)));
         if (session!.Assurance < demand.Assurance) return answer.Error("unmet_authentication_requirements");
+        if (await NeedsConsentAsync(request, client, session, context.RequestAborted))
+            return request["prompt"] == "none" ? answer.Error("consent_required") : Results.LocalRedirect(QueryHelpers.AddQueryString(ConsentPage.Path, "returnUrl", WayBack(request)));
         return answer.Code(await authorisations.StartAsync(session, Asked(request, client), context.RequestAborted));
     }
+
+    /// <summary>What is allowed by whoever allows this request: its scopes, and the service that tokens are for.</summary>
+    public static string Allowing(OAuthRequest request) => request["resource"] is { } resource ? $"{Scope(request)} resource:{resource}".Trim() : Scope(request);
+
+    private async Task<bool> NeedsConsentAsync(OAuthRequest request, Client client, Session session, CancellationToken cancellationToken) =>
+        request["prompt"] == "consent" || (client.IsThirdParty && !await consents.CoverAsync(session.Account, client, Allowing(request), cancellationToken));
 
     private CodeRequest Asked(OAuthRequest request, Client client)
     {
@@ -72,7 +80,7 @@ internal sealed class AuthorisationEndpoint(ClientRegistry clients, Sessions ses
         if (request["code_challenge_method"] != Pkce.Method || !Pkce.IsChallenge(request["code_challenge"])) return "invalid_request";
         if (request["state"]?.Length > LongestState || request["nonce"]?.Length > LongestState) return "invalid_request";
         if (request["dpop_jkt"] is { } thumbprint && !Pkce.IsChallenge(thumbprint)) return "invalid_request";
-        if (request["prompt"] is not (null or "none" or "login")) return "invalid_request";
+        if (request["prompt"] is { } prompt && !Prompts.Contains(prompt)) return "invalid_request";
         if (request["max_age"] is { } age && !int.TryParse(age, NumberStyles.None, CultureInfo.InvariantCulture, out _)) return "invalid_request";
         return client.TryFindResource(request["resource"], options.Issuer, out _) ? null : "invalid_target";
     }

@@ -22,7 +22,7 @@ internal static class AdministrationEndpoints
             new("registerClient", Tag, "Register an application; its secret is shown this once")
             {
                 RequestExample = JsonNode.Parse("""{ "id": "webshop", "name": "Web shop", "roles": ["ingest"], "purposes": ["service-delivery"] }"""),
-                Description = "With jwks it signs with keys of its own and gets no secret; with dpopBound its tokens are worth nothing without a proof of its key.",
+                Description = "With jwks it signs with keys of its own and gets no secret; with dpopBound its tokens are worth nothing without a proof of its key. With redirectUris it is a web application of somebody else in which people sign in, after they were asked.",
                 Problems = ["conflict", "invalid-fields", "unknown-purpose"],
             },
             AccessRule.With("clients.manage"));
@@ -51,17 +51,37 @@ internal static class AdministrationEndpoints
         await Answer.JsonAsync(context, new Page<ClientView>([.. clients.Select(c => View(c.Registration, c.CreatedAt))], null));
     }
 
-    private static async Task RegisterClientAsync(HttpContext context, ClientRegistry registry, PolicySet policy, TimeProvider clock)
+    private static async Task RegisterClientAsync(HttpContext context, ClientRegistry registry, PolicySet policy, ServerSettings settings, TimeProvider clock)
     {
         var body = await RequestBody.ReadAsync<RegisterClient>(context, RequestBody.Small);
+        if (body.DpopBound != true && ReadsOf(body, policy, settings.BoundClasses))
+            throw ProblemException.Member("/dpopBound", "required", "Its roles read classes of fields that are read with a key of one's own alone: register it with dpopBound.");
+        var registration = (body.RedirectUris is null ? Application(body, policy) : PartnerOf(body)) with { IsKeyBound = body.DpopBound ?? false, Resources = body.Resources ?? [] };
+        if (body.Jwks is { } keys) registration = registration with { AuthenticationMethod = AuthenticationMethods.PrivateKeyJwt, KeySet = keys.GetRawText() };
+        var secret = await RegisterAsync(registry, registration, Caller.PartyOf(context), context.RequestAborted);
+        await Answer.JsonAsync(context, new ClientRegistered(View(registration, clock.GetUtcNow()), secret), StatusCodes.Status201Created);
+    }
+
+    private static bool ReadsOf(RegisterClient body, PolicySet policy, IReadOnlyList<string> classes) =>
+        classes.Count > 0 && policy.Questions.WhatCan(body.Roles, body.Purposes).Any(
+            grant => grant.Action == AccessAction.Read && grant.Form == Form.Plain
+                && (classes.Contains(grant.Item.Class.Name) || (grant.Item.Class.IsSensitive && classes.Contains(ServerSettings.SensitiveClasses))));
+
+    private static ClientRegistration Application(RegisterClient body, PolicySet policy)
+    {
         if (body.Roles.Count == 0 || body.Roles.Any(role => role == IssuerOptions.CustomerRole || IdentitySettings.ProcessRoles.Contains(role) || policy.Roles.Find(role) is null))
             throw ProblemException.Member("/roles", "unknown-word", "Name at least one role of the policy; customer is for people, and some roles are the vault's own.");
         if (body.Purposes.Any(purpose => policy.Purposes.Find(purpose) is null))
             throw new ProblemException("unknown-purpose");
-        var registration = ClientRegistration.Application(body.Id, body.Name, body.Roles, body.Purposes) with { IsKeyBound = body.DpopBound ?? false, Resources = body.Resources ?? [] };
-        if (body.Jwks is { } keys) registration = registration with { AuthenticationMethod = AuthenticationMethods.PrivateKeyJwt, KeySet = keys.GetRawText() };
-        var secret = await RegisterAsync(registry, registration, Caller.PartyOf(context), context.RequestAborted);
-        await Answer.JsonAsync(context, new ClientRegistered(View(registration, clock.GetUtcNow()), secret), StatusCodes.Status201Created);
+        return ClientRegistration.Application(body.Id, body.Name, body.Roles, body.Purposes);
+    }
+
+    // Whoever registers one by the API cannot make the vault's own sign-in of it: people are always asked.
+    private static ClientRegistration PartnerOf(RegisterClient body)
+    {
+        if (body.Roles.Count + body.Purposes.Count > 0)
+            throw ProblemException.Member("/roles", "not-allowed", "An application in which people sign in acts for them, and has no roles and purposes of its own.");
+        return ClientRegistration.SignIn(body.Id, body.Name, body.RedirectUris ?? [], body.SignOutUris ?? []) with { IsThirdParty = true };
     }
 
     private static async Task<string?> RegisterAsync(ClientRegistry registry, ClientRegistration registration, IssuerParty actor, CancellationToken cancellationToken)
