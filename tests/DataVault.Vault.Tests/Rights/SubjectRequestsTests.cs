@@ -221,6 +221,20 @@ public sealed class SubjectRequestsTests : IAsyncLifetime
         Assert.Contains(after.Withheld, w => w.Reason == reason);
     }
 
+    [Fact]
+    public async Task What_an_objection_covers_the_policy_says_and_no_purpose_is_known_by_its_name()
+    {
+        world.Vault.Get<ActivePolicy>().Swap(Testing.Repository.ChangedPolicy(
+            ("purposes.yaml", "    directMarketing: true\n", "    directMarketing: false\n"),
+            ("purposes.yaml", "    title: Fitting our offers to you\n", "    title: Fitting our offers to you\n    directMarketing: true\n")));
+        var request = await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Objection, ada);
+        Assert.Equal(RequestStates.Completed, (await world.ApproveAsync(request.Id)).State);
+        var record = await SubjectRows.FindAsync(world.Vault.Get<VaultDatabase>(), ada, default);
+        Assert.True(FactsCodec.TryDecode(record!.Facts, out var facts));
+        var policy = world.Vault.Get<ActivePolicy>().Current;
+        Assert.Equal(["personalisation", "fraud-prevention", "complaints"], facts.ObjectedPurposes.Order().Select(id => policy.Purposes.ById(id)!.Name));
+    }
+
     private Func<Task>[] Looks(Recipient recipient, Guid id) =>
     [
         () => world.Requests.GetAsync(recipient, id, Guid.NewGuid(), default),
