@@ -133,7 +133,9 @@ internal sealed class BackupCommands(VaultVisit visit, ServerSettings settings, 
         var (bytes, hash) = await MeasureAsync(Unfinished(file), stop);
         BackupFile.Keep(Unfinished(file), file);
         var manifest = new BackupManifest(Path.GetFileName(file), bytes, hash, clock.GetUtcNow(), facts);
-        await File.WriteAllTextAsync(file + ".json", JsonSerializer.Serialize(manifest, Json), stop);
+        // Whole, or not there: a listing reads it.
+        await File.WriteAllTextAsync(Unfinished(ManifestFile(file)), JsonSerializer.Serialize(manifest, Json), stop);
+        File.Move(Unfinished(ManifestFile(file)), ManifestFile(file), overwrite: true);
         print($"{file}: {bytes:N0} bytes, read again and whole.");
     }
 
@@ -171,8 +173,10 @@ internal sealed class BackupCommands(VaultVisit visit, ServerSettings settings, 
 
     private static string Unfinished(string file) => file + ".unfinished";
 
+    private static string ManifestFile(string file) => file + ".json";
+
     private static BackupManifest? ManifestOf(string file) =>
-        File.Exists(file + ".json") ? JsonSerializer.Deserialize<BackupManifest>(File.ReadAllText(file + ".json"), Json) : null;
+        File.Exists(ManifestFile(file)) ? JsonSerializer.Deserialize<BackupManifest>(File.ReadAllText(ManifestFile(file)), Json) : null;
 
     private static async Task<(long Bytes, string Sha256)> MeasureAsync(string file, CancellationToken stop)
     {
