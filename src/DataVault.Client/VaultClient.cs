@@ -424,6 +424,17 @@ public sealed partial class VaultClient(HttpClient http, TokenSource? tokens = n
     public async Task UnlinkOutsideAccountAsync(Guid customer, CancellationToken cancellation = default) =>
         (await _wire.SendAsync(new VaultCall(HttpMethod.Delete, $"/v1/outside-accounts/{customer:D}", Repeatable: false), cancellation)).Dispose();
 
+    /// <summary>The accounts of the staff.</summary>
+    public Task<IReadOnlyList<StaffAccount>> AccountsAsync(CancellationToken cancellation = default) => ListAsync<StaffAccount>(new Query("/v1/accounts"), cancellation);
+
+    /// <summary>The account of the staff that has this address.</summary>
+    public Task<StaffAccount> FindAccountAsync(string email, CancellationToken cancellation = default) =>
+        PostAsync<FindAccount, StaffAccount>("/v1/accounts/find", new FindAccount(email), null, cancellation);
+
+    /// <summary>Does something with an account: <c>password-reset</c>, <c>second-factor-reset</c>, <c>disable</c>, <c>enable</c> or <c>sign-out</c>.</summary>
+    public Task<AccountActed> ActOnAccountAsync(Guid id, string act, CancellationToken cancellation = default) =>
+        PostAsync<object, AccountActed>($"/v1/accounts/{id:D}/{Uri.EscapeDataString(act)}", new { }, null, cancellation);
+
     /// <summary>True when the vault can serve (database, keys, log and policy at hand).</summary>
     public async Task<bool> IsReadyAsync(CancellationToken cancellation = default)
     {

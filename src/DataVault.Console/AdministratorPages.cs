@@ -14,6 +14,7 @@ internal static class AdministratorPages
         map.Post("/console/admin/clients", RegisterAsync);
         map.Get("/console/admin/accounts", AccountsAsync);
         map.Post("/console/admin/accounts", InviteAsync);
+        map.Post("/console/admin/accounts/act", ActAsync);
     }
 
     private static async Task<IResult> StatusAsync(Visit visit) => visit.Page<StatusPage>(("Status", await visit.Vault.StatusAsync(visit.Cancellation)));
@@ -35,7 +36,18 @@ internal static class AdministratorPages
     }
 
     private static async Task<IResult> AccountsAsync(Visit visit) =>
-        visit.Page<AccountsPage>(("Policy", await visit.Vault.PolicyAsync(visit.Cancellation)));
+        visit.Page<AccountsPage>(("Policy", await visit.Vault.PolicyAsync(visit.Cancellation)), ("Accounts", await visit.Vault.AccountsAsync(visit.Cancellation)));
+
+    // By the button of a row, or by an address.
+    private static async Task<IResult> ActAsync(Visit visit)
+    {
+        var id = Guid.TryParse(visit.Form("account"), out var given) ? given : (await visit.Vault.FindAccountAsync(visit.Form("email") ?? "", visit.Cancellation)).Id;
+        if (visit.Form("act") is not ("password-reset" or "second-factor-reset" or "disable" or "enable" or "sign-out")) return Results.BadRequest();
+        var done = await visit.Vault.ActOnAccountAsync(id, visit.Form("act")!, visit.Cancellation);
+        return done.OneTimePassword is { } once
+            ? visit.Page<OncePage>(("Title", "Another password"), ("Name", done.Id.ToString("D")), ("Label", "One-time password"), ("Secret", once), ("Back", "/console/admin/accounts"))
+            : Results.LocalRedirect("/console/admin/accounts?said=decided");
+    }
 
     private static async Task<IResult> InviteAsync(Visit visit)
     {

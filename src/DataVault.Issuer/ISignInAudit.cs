@@ -37,6 +37,9 @@ public static class SignInKinds
     /// <summary>The second factor, from the list for the day on which the app is lost.</summary>
     public const string RecoveryCode = "recovery-code";
 
+    /// <summary>Both factors in one.</summary>
+    public const string Passkey = "passkey";
+
     public const string SignOut = "sign-out";
     public const string ClientSecret = "client-secret";
     public const string TokenIssued = "token-issued";

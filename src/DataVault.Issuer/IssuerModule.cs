@@ -45,7 +45,7 @@ public static class IssuerModule
         AddStorage(services, options);
         AddAccounts(services, options);
         AddTokens(services);
-        services.AddScoped<AuthorisationEndpoint>().AddScoped<TokenEndpoint>().AddScoped<SignOutEndpoint>().AddScoped<AccountPages>().AddScoped<FactorPages>().AddScoped<Visits>().AddScoped<ConsentPage>().AddSingleton<ClientConsents>();
+        services.AddScoped<AuthorisationEndpoint>().AddScoped<TokenEndpoint>().AddScoped<SignOutEndpoint>().AddScoped<AccountPages>().AddScoped<FactorPages>().AddScoped<PasskeyPages>().AddScoped<SessionPages>().AddScoped<Visits>().AddScoped<ConsentPage>().AddSingleton<ClientConsents>();
         services.AddSingleton<MetadataEndpoints>().AddSingleton<ClientAuthentication>().AddSingleton<ClientAssertions>().AddSingleton<UsedAssertions>();
         services.AddSingleton<TokenStatusEndpoint>().AddSingleton<TokenProofs>();
         services.AddHostedService<IssuerUpkeep>();
@@ -87,11 +87,13 @@ public static class IssuerModule
             identity.Password.RequiredUniqueChars = 5;
             identity.Password.RequireDigit = identity.Password.RequireLowercase = false;
             identity.Password.RequireUppercase = identity.Password.RequireNonAlphanumeric = false;
-        }).AddEntityFrameworkStores<IssuerDbContext>();
+        }).AddEntityFrameworkStores<IssuerDbContext>().AddPasswordValidator<CommonPasswords>();
         services.Configure<PasswordHasherOptions>(hasher => hasher.IterationCount = options.PasswordIterations);
         services.AddSingleton<PasswordWork>(p => new PasswordWork(
             new PasswordHasher<Account>(p.GetRequiredService<IOptions<PasswordHasherOptions>>()), options, p.GetRequiredService<IRandomBytes>()));
         services.AddSingleton<SignInAttempts>().AddScoped<PasswordSignIn>().AddSingleton<Sessions>().AddSingleton<SignInFlow>().AddSingleton<SecondFactors>();
+        services.AddScoped<IPasskeyHandler<Account>, PasskeyHandler<Account>>().AddScoped<Passkeys>().AddSingleton<PasskeyCeremonies>();
+        services.AddSingleton<IConfigureOptions<IdentityPasskeyOptions>, PasskeyRules>();
         services.AddSingleton(p => new AccountRegistry(
             p.GetRequiredService<IServiceScopeFactory>(), p.GetRequiredService<IssuerSecrets>(), p.GetRequiredService<ChangeLedger>(), options,
             p.GetRequiredService<TimeProvider>(), p.GetRequiredService<IRandomBytes>()));
@@ -140,6 +142,14 @@ public static class IssuerModule
         signIn.MapPost("/account/factor/new", (HttpContext c, FactorPages p) => p.EnrolAsync(c));
         signIn.MapGet("/account/factor/recovery", (HttpContext c, FactorPages p) => p.ShowRecoveryAsync(c));
         signIn.MapPost("/account/factor/recovery", (HttpContext c, FactorPages p) => p.RenewRecoveryAsync(c));
+        signIn.MapGet("/account/passkey", (HttpContext c, PasskeyPages p) => p.ShowSignInAsync(c));
+        signIn.MapPost("/account/passkey", (HttpContext c, PasskeyPages p) => p.CheckAsync(c));
+        signIn.MapGet(PasskeyPages.Own, (HttpContext c, PasskeyPages p) => p.ShowOwnAsync(c));
+        signIn.MapPost(PasskeyPages.Own, (HttpContext c, PasskeyPages p) => p.AddAsync(c));
+        signIn.MapPost("/account/passkeys/remove", (HttpContext c, PasskeyPages p) => p.RemoveAsync(c));
+        browser.MapGet(PasskeyScript.Path, () => PasskeyScript.Result);
+        browser.MapGet(SessionPages.Own, (HttpContext c, SessionPages p) => p.ShowAsync(c));
+        browser.MapPost(SessionPages.Own, (HttpContext c, SessionPages p) => p.EndAsync(c));
         browser.MapGet("/account", (HttpContext c, AccountPages p) => p.ShowSignedInAsync(c));
         browser.MapGet("/account/logout", (HttpContext c, AccountPages p) => p.ShowLogoutAsync(c));
         browser.MapPost("/account/logout", (HttpContext c, AccountPages p) => p.LogoutAsync(c));

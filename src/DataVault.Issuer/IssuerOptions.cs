@@ -45,6 +45,9 @@ public sealed class IssuerOptions
     /// <summary>PBKDF2-HMAC-SHA512 iterations. 600,000 costs about half a second of one core; only tests go lower.</summary>
     public int PasswordIterations { get; init; } = 600_000;
 
+    /// <summary>File of breached passwords by their SHA-1, as Have I Been Pwned's downloader writes it; null for the built-in rules alone.</summary>
+    public string? BreachedPasswords { get; init; }
+
     /// <summary>Wrong passwords for one address before it is locked for <see cref="LockoutPeriod"/>.</summary>
     public int SignInAttempts { get; init; } = 5;
 

@@ -127,6 +127,14 @@ internal sealed class ServerSettings
 
     public int SampleCustomers => _configuration.GetValue("Vault:SampleCustomers", SampleData.DefaultCustomers);
 
+    /// <summary>File of breached passwords by their SHA-1, in order.</summary>
+    public string? BreachedPasswords => _configuration["Issuer:BreachedPasswords"] switch
+    {
+        null or "" => null,
+        var file when File.Exists(file) => file,
+        _ => throw new StartupException("Issuer:BreachedPasswords names no file."),
+    };
+
     public int PasswordIterations => _configuration.GetValue("Issuer:PasswordIterations", 600_000);
 
     /// <summary>A private PostgreSQL is run beside the server when none is named.</summary>

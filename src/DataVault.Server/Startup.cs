@@ -349,6 +349,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
             PasswordIterations = settings.PasswordIterations,
             Authorities = settings.Identity.Authorities(),
             OwnTokens = settings.Identity.OwnIssuer,
+            BreachedPasswords = settings.BreachedPasswords,
         });
         services.AddAnalytics(connections.Analytics);
         services.AddConsole(new ConsoleOptions { Address = settings.Address, ClientId = "console", ClientSecret = consoleSecret, Provider = settings.Identity.ConsoleProvider(settings.ConsoleSecret) });
@@ -423,6 +424,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         AnalyticsEndpoints.Map(app);
         AdministrationEndpoints.Map(app);
         OutsideAccountEndpoints.Map(app);
+        AccountEndpoints.Map(app);
         IndexEndpoints.Map(app);
         KeyEndpoints.Map(app);
         if (settings.Identity.OwnIssuer)

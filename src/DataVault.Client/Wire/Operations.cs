@@ -118,6 +118,15 @@ public sealed record LinkOutsideAccount(string Authority, string Subject, Guid C
 /// <summary>What the log calls that person.</summary>
 public sealed record OutsideAccountLinked(Guid Id);
 
+/// <summary>An account of the staff: <c>GET /v1/accounts</c> (administrator). Its address is sealed, and not in any list.</summary>
+public sealed record StaffAccount(Guid Id, IReadOnlyList<string> Roles, bool Disabled, bool MustChangePassword, bool HasSecondFactor, DateTimeOffset CreatedAt);
+
+/// <summary>Body of <c>POST /v1/accounts/find</c>.</summary>
+public sealed record FindAccount(string Email);
+
+/// <summary>What was done with an account; the one-time password, if there is a new one, is shown this once.</summary>
+public sealed record AccountActed(Guid Id, string Act, string? OneTimePassword = null);
+
 /// <summary>RFC 6749 5.1 token answer.</summary>
 public sealed record TokenAnswer(
     [property: System.Text.Json.Serialization.JsonPropertyName("access_token")] string AccessToken,

@@ -36,5 +36,8 @@ internal sealed class Account : IdentityUser<Guid>
     /// <summary>What tokens and the log call this person: the role, never a name.</summary>
     public string DisplayName => string.Join(", ", Roles);
 
+    /// <summary>What <see cref="EmailSealed"/> is sealed under.</summary>
+    public static string EmailContext(Guid id) => $"account/{id:N}/email";
+
     public bool IsDisabled(DateTimeOffset now) => LockoutEnd > now;
 }

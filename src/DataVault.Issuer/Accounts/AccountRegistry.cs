@@ -64,7 +64,7 @@ public sealed class AccountRegistry
             Roles = [role],
             SubjectId = subject,
             UserName = secrets.Handle(realm, email),
-            EmailSealed = secrets.Seal(EmailContext(id), Encoding.UTF8.GetBytes(email.Trim())),
+            EmailSealed = secrets.Seal(Account.EmailContext(id), Encoding.UTF8.GetBytes(email.Trim())),
             CreatedAt = clock.GetUtcNow(),
             OneTimeUntil = lasting ? null : clock.GetUtcNow() + options.OneTimePasswordLifetime,
         };
@@ -79,9 +79,15 @@ public sealed class AccountRegistry
     public async Task<IReadOnlyList<AccountView>> ListAsync(Realm realm, CancellationToken cancellationToken = default)
     {
         await using var work = new Work(scopes);
-        var now = clock.GetUtcNow();
         var accounts = await work.Users.Users.AsNoTracking().Where(a => a.Realm == realm).OrderBy(a => a.Id).ToListAsync(cancellationToken);
-        return [.. accounts.Select(a => new AccountView(a.Id, a.Realm, a.Roles, a.SubjectId, a.IsDisabled(now), a.OneTimeUntil is not null, a.TwoFactorEnabled, a.CreatedAt))];
+        return [.. accounts.Select(View)];
+    }
+
+    /// <summary>The account of this address in this realm, or null.</summary>
+    public async Task<AccountView?> FindAsync(Realm realm, string email, CancellationToken cancellationToken = default)
+    {
+        await using var work = new Work(scopes);
+        return await work.Users.FindByNameAsync(secrets.Handle(realm, email)) is { } account ? View(account) : null;
     }
 
     /// <summary>The account of a customer, or null.</summary>
@@ -160,6 +166,42 @@ public sealed class AccountRegistry
         return shown;
     }
 
+    /// <summary>Adds a passkey, which is a second factor and a first in one; every session of the account ends.</summary>
+    /// <returns>Recovery codes, shown this once, if there were none left.</returns>
+    internal async Task<IReadOnlyList<string>> AddPasskeyAsync(Guid id, UserPasskeyInfo passkey, CancellationToken cancellationToken)
+    {
+        await using var work = new Work(scopes);
+        var account = await work.RequireAsync(id);
+        IReadOnlyList<string> shown = [];
+        if (RecoveryCode.CountIn(account.RecoveryHashes) == 0) (shown, account.RecoveryHashes) = RecoveryCode.Make(random);
+        account.TwoFactorEnabled = true;
+        await ChangeAsync(
+            work,
+            account,
+            Party(account),
+            "passkey-added",
+            async transaction =>
+            {
+                Expect(await work.Users.AddOrUpdatePasskeyAsync(account, passkey));
+                await work.RenewAsync(transaction, account, cancellationToken);
+            },
+            cancellationToken);
+        return shown;
+    }
+
+    /// <summary>Removes a passkey, unless it is the last second factor.</summary>
+    /// <exception cref="IssuerException">not-found, conflict.</exception>
+    internal async Task RemovePasskeyAsync(Guid id, string credential, CancellationToken cancellationToken)
+    {
+        await using var work = new Work(scopes);
+        var account = await work.RequireAsync(id);
+        var held = await work.Users.GetPasskeysAsync(account);
+        if (held.FirstOrDefault(one => Convert.ToHexString(one.CredentialId) == credential) is not { } passkey) throw IssuerException.NotFound("passkey");
+        if (held.Count == 1 && account.CodeSecretSealed is null) throw new IssuerException("conflict", "This is your only second factor. Set up another before you remove it.");
+        await ChangeAsync(
+            work, account, Party(account), "passkey-removed", async _ => Expect(await work.Users.RemovePasskeyAsync(account, passkey.CredentialId)), cancellationToken);
+    }
+
     /// <summary>Ten new recovery codes; those of before work no more.</summary>
     internal async Task<IReadOnlyList<string>> RenewRecoveryCodesAsync(Guid id, CancellationToken cancellationToken)
     {
@@ -171,9 +213,19 @@ public sealed class AccountRegistry
         return shown;
     }
 
+    /// <summary>Signs somebody out everywhere: every session ends, and what was signed in to through it.</summary>
+    public async Task EndSessionsAsync(Guid id, IssuerParty actor, CancellationToken cancellationToken = default)
+    {
+        await using var work = new Work(scopes);
+        var account = await work.RequireAsync(id);
+        await ChangeAsync(work, account, actor, "signed-out", transaction => work.RenewAsync(transaction, account, cancellationToken), cancellationToken);
+    }
+
     /// <summary>Switches an account off or on; off ends its sessions and tokens.</summary>
+    /// <exception cref="IssuerException">not-found; forbidden for one's own.</exception>
     public async Task SetDisabledAsync(Guid id, bool disabled, IssuerParty actor, CancellationToken cancellationToken = default)
     {
+        if (actor.Id == id.ToString("D")) throw IssuerException.Forbidden("Nobody switches their own account off or on.");
         await using var work = new Work(scopes);
         var account = await work.RequireAsync(id);
         account.LockoutEnd = disabled ? DateTimeOffset.MaxValue : null;
@@ -232,7 +284,7 @@ public sealed class AccountRegistry
     private async Task<bool> IsGoodAsync(Work work, Account account, string password)
     {
         if (password.Length > PasswordSignIn.LongestPassword) return false;
-        using var email = secrets.Open(EmailContext(account.Id), account.EmailSealed);
+        using var email = secrets.Open(Account.EmailContext(account.Id), account.EmailSealed);
         var mailbox = Encoding.UTF8.GetString(email.Span).Split('@')[0];
         if (mailbox.Length > 3 && password.Contains(mailbox, StringComparison.OrdinalIgnoreCase)) return false;
         foreach (var validator in work.Users.PasswordValidators)
@@ -259,6 +311,9 @@ public sealed class AccountRegistry
         return $"{text[..5]}-{text[5..10]}-{text[10..15]}-{text[15..20]}";
     }
 
+    private AccountView View(Account a) =>
+        new(a.Id, a.Realm, a.Roles, a.SubjectId, a.IsDisabled(clock.GetUtcNow()), a.OneTimeUntil is not null, a.TwoFactorEnabled, a.CreatedAt);
+
     private string GiveCodes(Account account)
     {
         Span<byte> secret = stackalloc byte[TimeCodes.SecretLength];
@@ -267,8 +322,6 @@ public sealed class AccountRegistry
         account.CodeSecretSealed = secrets.Seal(SecondFactors.SecretContext(account.Id), secret);
         return Base32.Encode(secret);
     }
-
-    private static string EmailContext(Guid id) => $"account/{id:N}/email";
 
     private async Task ChangeAsync(
         Work work, Account account, IssuerParty actor, string what, Func<IssuerTransaction, Task> make, CancellationToken cancellationToken)

@@ -17,6 +17,9 @@ namespace DataVault.Issuer.Accounts;
 /// <param name="ExpiresAt">Its end, whatever happens.</param>
 internal sealed record Session(Guid Id, AccountFacts Account, int Assurance, string[] Amr, DateTimeOffset AuthTime, string Device, DateTimeOffset ExpiresAt);
 
+/// <summary>A session as its owner sees it.</summary>
+internal sealed record OpenSession(Guid Id, string Device, DateTimeOffset AuthTime, DateTimeOffset SeenAt);
+
 /// <summary>
 /// Sessions live in the database, found by the hash of a random cookie, so that they can be ended from here. A session dies when it is idle, when its
 /// time is up, when its account is switched off, and when the account's security stamp changes (a new password).
@@ -56,7 +59,7 @@ internal sealed class Sessions(
     /// <summary>A new session with a new cookie, whatever the browser brought along (session fixation).</summary>
     public async Task<Session> StartAsync(HttpContext context, AccountFacts account, SignInProof proof)
     {
-        if (await CurrentAsync(context) is { } former) await RemoveAsync(former, context.RequestAborted);
+        if (await CurrentAsync(context) is { } former) await RemoveAsync(former.Id, context.RequestAborted);
         var value = BearerValue.New(secrets.Random);
         var now = clock.GetUtcNow();
         var hash = BearerValue.Hash(value);
@@ -83,16 +86,32 @@ internal sealed class Sessions(
         return session;
     }
 
+    /// <summary>Where an account is signed in, the last used first. Idle ones are among them: applications in which they were used may go on.</summary>
+    public Task<List<OpenSession>> ListAsync(Guid account, CancellationToken cancellationToken) => database.ListAsync(
+        "SELECT id, device, auth_time, seen_at FROM issuer.session WHERE account_id = $1 AND expires_at > $2 ORDER BY seen_at DESC, id",
+        r => new OpenSession(r.GetGuid(0), r.GetString(1), r.Time(2), r.Time(3)),
+        cancellationToken,
+        account,
+        clock.GetUtcNow());
+
+    /// <summary>Ends one of an account's sessions, and what was signed in to through it; false when it has no such.</summary>
+    public async Task<bool> EndAsync(Guid session, Guid account, CancellationToken cancellationToken)
+    {
+        if ((await ListAsync(account, cancellationToken)).All(one => one.Id != session)) return false;
+        await RemoveAsync(session, cancellationToken);
+        return true;
+    }
+
     public async Task EndAsync(HttpContext context, Session session)
     {
-        await RemoveAsync(session, context.RequestAborted);
+        await RemoveAsync(session.Id, context.RequestAborted);
         context.Response.Cookies.Delete(CookieName, Cookie());
     }
 
-    private async Task RemoveAsync(Session session, CancellationToken cancellationToken)
+    private async Task RemoveAsync(Guid session, CancellationToken cancellationToken)
     {
-        await authorisations.RevokeSessionAsync(session.Id, cancellationToken);
-        await database.ExecuteAsync("DELETE FROM issuer.session WHERE id = $1", cancellationToken, session.Id);
+        await authorisations.RevokeSessionAsync(session, cancellationToken);
+        await database.ExecuteAsync("DELETE FROM issuer.session WHERE id = $1", cancellationToken, session);
     }
 
     private Task<int> TouchAsync(Session session, DateTimeOffset now, CancellationToken cancellationToken) =>

@@ -17,6 +17,9 @@ internal sealed record SignInProof(int Assurance, string[] Amr)
     // RFC 8176 has no name for a list of codes on paper.
     public static SignInProof PasswordAndRecoveryCode { get; } = new(TwoFactors, ["pwd", "mfa"]);
 
+    // Whether the key is in hardware, nobody attests.
+    public static SignInProof Passkey { get; } = new(TwoFactors, ["swk", "user", "mfa"]);
+
     /// <summary>What a session was started with.</summary>
     public static SignInProof Of(Session session) => new(session.Assurance, session.Amr);
 }

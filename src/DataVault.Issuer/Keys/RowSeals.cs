@@ -6,6 +6,7 @@ using DataVault.Issuer.Accounts;
 using DataVault.Issuer.Clients;
 using DataVault.Issuer.Outside;
 using DataVault.Issuer.Protocol;
+using Microsoft.AspNetCore.Identity;
 using Microsoft.Extensions.Logging;
 
 namespace DataVault.Issuer.Keys;
@@ -36,6 +37,10 @@ internal sealed class RowSeals(Lazy<SecretBytes> key, ILogger<RowSeals> logger)
         "account", a.Id, a.UserName, a.NormalizedUserName, RealmNames.Of(a.Realm), a.Roles, a.SubjectId, a.PasswordHash, a.OneTimeUntil, a.SecurityStamp,
         a.LockoutEnd, a.EmailSealed, new Later("two_factor_enabled", a.TwoFactorEnabled), new Later("code_secret_sealed", a.CodeSecretSealed),
         new Later("code_step", a.CodeStep), new Later("recovery_hashes", a.RecoveryHashes));
+
+    public byte[] Of(IdentityUserPasskey<Guid> p) => Seal(
+        "account_passkey", p.CredentialId, p.UserId, p.Data.PublicKey, p.Data.Name, p.Data.CreatedAt, (long)p.Data.SignCount, p.Data.Transports, p.Data.IsUserVerified,
+        p.Data.IsBackupEligible, p.Data.IsBackedUp);
 
     /// <param name="session">Who is signed in, and since when.</param>
     /// <param name="tokenHash">What it is found by.</param>

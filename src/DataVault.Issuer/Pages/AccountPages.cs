@@ -53,7 +53,7 @@ internal sealed class AccountPages(
         {
             PasswordChange.Changed => await SignInAgainAsync(context, session, back),
             PasswordChange.NotConfirmed => Password(context, session, back, "The present password is not right, or there were too many attempts."),
-            _ => Password(context, session, back, "Choose another password: at least 12 characters, not the present one, not your address, not one letter repeated."),
+            _ => Password(context, session, back, "Choose another password: at least 12 characters, not the present one, not your address, and none that others use: common words, rows of keys and repetitions are tried first."),
         };
     }
 
@@ -91,7 +91,9 @@ internal sealed class AccountPages(
             <li><a href="/">Go to the vault</a></li>
             <li><a href="/account/password">Change the password</a></li>
             <li><a href="/account/factor/new">{(account.HasCodes ? "Set up another authenticator app" : "Set up an authenticator app, as a second factor")}</a></li>
+            <li><a href="/account/passkeys">Passkeys</a></li>
             {RecoveryLink(account)}
+            <li><a href="/account/sessions">Where you are signed in</a></li>
             <li><a href="/account/logout">Sign out</a></li>
             </ul>
             """));
@@ -132,6 +134,7 @@ internal sealed class AccountPages(
             <input id="password" name="password" type="password" autocomplete="current-password" maxlength="128" required>
             <button type="submit">Sign in</button>
             </form>
+            <p><a href="{QueryHelpers.AddQueryString("/account/passkey", "returnUrl", back.Path)}">Sign in with a passkey</a></p>
             """), formTarget: back.FormTarget);
 
     private IResult Password(HttpContext context, Session session, ReturnAddress back, string? problem) =>

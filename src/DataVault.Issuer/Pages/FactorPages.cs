@@ -2,6 +2,7 @@ using System.Globalization;
 using DataVault.Cryptography;
 using DataVault.Issuer.Accounts;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.WebUtilities;
 
 namespace DataVault.Issuer.Pages;
 
@@ -12,7 +13,7 @@ internal sealed class FactorPages(SecondFactors factors, Sessions sessions, Sign
     private const int SecretGroup = 4;
 
     /// <summary>What changes a sign-in needs one that is younger than this.</summary>
-    private static readonly TimeSpan Fresh = TimeSpan.FromMinutes(15);
+    public static readonly TimeSpan Fresh = TimeSpan.FromMinutes(15);
 
     public async Task<IResult> ShowAsync(HttpContext context)
     {
@@ -101,6 +102,7 @@ internal sealed class FactorPages(SecondFactors factors, Sessions sessions, Sign
             <p class="hint" id="lost">Or one of your recovery codes. Without either, an administrator can let you set up another factor.</p>
             <button type="submit">Go on</button>
             </form>
+            <p><a href="{QueryHelpers.AddQueryString("/account/passkey", "returnUrl", back.Path)}">Use a passkey</a></p>
             """), formTarget: back.FormTarget);
 
     private IResult New(HttpContext context, CodeEnrolment enrolment, ReturnAddress back, string? problem)
@@ -122,6 +124,7 @@ internal sealed class FactorPages(SecondFactors factors, Sessions sessions, Sign
             <input id="code" name="code" inputmode="numeric" autocomplete="one-time-code" maxlength="10" required autofocus>
             <button type="submit">Set up</button>
             </form>
+            <p><a href="{QueryHelpers.AddQueryString(PasskeyPages.Own, "returnUrl", back.Path)}">Use a passkey instead</a>, with your finger, face or PIN.</p>
             """), formTarget: back.FormTarget);
     }
 
@@ -135,7 +138,7 @@ internal sealed class FactorPages(SecondFactors factors, Sessions sessions, Sign
             <p><a href="/account">Back</a></p>
             """));
 
-    private static IResult Codes(HttpContext context, IReadOnlyList<string> codes, ReturnAddress back)
+    public static IResult Codes(HttpContext context, IReadOnlyList<string> codes, ReturnAddress back)
     {
         var items = new Markup(string.Concat(codes.Select(code => Markup.Of($"<li><code>{code}</code></li>").Text)));
         return Page.Show(context, "Recovery codes", Markup.Of($"""

@@ -28,8 +28,8 @@ internal readonly record struct Markup(string Text)
 }
 
 /// <summary>
-/// The frame of the issuer's pages: plain HTML that works without script, under a content security policy that allows none, and that no other
-/// page can frame.
+/// The frame of the issuer's pages: plain HTML that works without script, under a content security policy that allows none (but that of passkeys,
+/// on their pages), and that no other page can frame.
 /// </summary>
 internal static class Page
 {
@@ -38,9 +38,12 @@ internal static class Page
     /// <param name="body">Content of the page.</param>
     /// <param name="status">HTTP status.</param>
     /// <param name="formTarget">Origin that a form of this page may lead on to besides our own (browsers check redirects too).</param>
-    public static IResult Show(HttpContext context, string title, Markup body, int status = StatusCodes.Status200OK, string? formTarget = null)
+    /// <param name="script">Address of the page's script, if it has one.</param>
+    public static IResult Show(
+        HttpContext context, string title, Markup body, int status = StatusCodes.Status200OK, string? formTarget = null, string? script = null)
     {
-        SetHeaders(context, formTarget);
+        SetHeaders(context, formTarget, script is not null);
+        var module = script is null ? Markup.None : Markup.Of($"<script type=\"module\" src=\"{script}\"></script>");
         var page = Markup.Of($"""
             <!DOCTYPE html>
             <html lang="en">
@@ -49,6 +52,7 @@ internal static class Page
             <meta name="viewport" content="width=device-width, initial-scale=1">
             <title>{title} - DataVault</title>
             <link rel="stylesheet" href="/account/style.css">
+            {module}
             </head>
             <body>
             <main>
@@ -65,12 +69,12 @@ internal static class Page
     public static IResult Problem(HttpContext context, string message, int status = StatusCodes.Status400BadRequest) =>
         Show(context, "This did not work", Markup.Of($"<p role=\"alert\" class=\"problem\">{message}</p><p>Go back to the application and try again.</p>"), status);
 
-    private static void SetHeaders(HttpContext context, string? formTarget)
+    private static void SetHeaders(HttpContext context, string? formTarget, bool scripted)
     {
         var headers = context.Response.Headers;
         var target = formTarget is null ? "" : " " + formTarget;
         headers.ContentSecurityPolicy =
-            $"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'{target}; frame-ancestors 'none'; base-uri 'none'";
+            $"default-src 'none'; {(scripted ? "script-src 'self'; " : "")}style-src 'self'; img-src 'self'; form-action 'self'{target}; frame-ancestors 'none'; base-uri 'none'";
         headers.XFrameOptions = "DENY";
         headers.XContentTypeOptions = "nosniff";
         headers["Referrer-Policy"] = "no-referrer";
@@ -95,6 +99,9 @@ internal static class Stylesheet
         h1 { margin: .25rem 0 1rem; font-size: 1.5rem; }
         ul, ol { padding-left: 1.25rem; }
         code { font: 1rem/1.6 ui-monospace, monospace; overflow-wrap: anywhere; }
+        .rows { padding: 0; list-style: none; }
+        .rows li { display: flex; flex-wrap: wrap; gap: .5rem; align-items: center; justify-content: space-between; padding: .5rem 0; border-bottom: 1px solid var(--line); }
+        [hidden] { display: none; }
         .codes { padding: 0; list-style: none; columns: 2 11rem; }
         nav { display: flex; gap: .5rem; margin-bottom: 1rem; }
         nav a { flex: 1; padding: .5rem; text-align: center; border: 1px solid var(--line); border-radius: .25rem; color: inherit; text-decoration: none; }
@@ -103,6 +110,8 @@ internal static class Stylesheet
         input { width: 100%; padding: .6rem; font: inherit; color: inherit; background: transparent; border: 1px solid var(--line); border-radius: .25rem; }
         .button { display: block; text-align: center; text-decoration: none; }
         button, .button { width: 100%; margin-top: 1.25rem; padding: .7rem; font: inherit; font-weight: 600; color: var(--card); background: var(--accent); border: 0; border-radius: .25rem; cursor: pointer; }
+        .rows button { width: auto; margin: 0; padding: .4rem .7rem; }
+        button.quiet { color: var(--accent); background: transparent; border: 1px solid var(--line); }
         input:focus-visible, button:focus-visible, a:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
         a { color: var(--accent); }
         .problem { padding: .6rem; border-left: 4px solid var(--alert); color: var(--alert); }

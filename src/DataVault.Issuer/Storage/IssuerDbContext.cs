@@ -37,6 +37,7 @@ internal sealed class IssuerDbContext(DbContextOptions<IssuerDbContext> options)
         {
             passkey.ToTable("account_passkey").HasKey(p => p.CredentialId);
             passkey.OwnsOne(p => p.Data).ToJson("data");
+            passkey.Property<byte[]>(PasskeyRow.Seal).IsRequired();
         });
         NameColumns(builder);
         builder.Entity<Account>().Property(a => a.NormalizedUserName).HasColumnName("handle");
@@ -63,4 +64,10 @@ internal sealed class IssuerDbContext(DbContextOptions<IssuerDbContext> options)
 
         return text.ToString();
     }
+}
+
+/// <summary>What Identity's entity of a passkey has no property for.</summary>
+internal static class PasskeyRow
+{
+    public const string Seal = "Seal";
 }

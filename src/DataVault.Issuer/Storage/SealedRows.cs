@@ -1,7 +1,9 @@
 using DataVault.Issuer.Accounts;
 using DataVault.Issuer.Clients;
 using DataVault.Issuer.Keys;
+using Microsoft.AspNetCore.Identity;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.ChangeTracking;
 using Microsoft.EntityFrameworkCore.Diagnostics;
 using Microsoft.EntityFrameworkCore.Infrastructure;
 using Microsoft.EntityFrameworkCore.Migrations;
@@ -32,7 +34,7 @@ internal sealed class SealedRows : Migration
         """);
 }
 
-/// <summary>Seals each account that Identity saves.</summary>
+/// <summary>Seals each account and passkey that Identity saves.</summary>
 internal sealed class AccountSealing(IssuerSecrets secrets) : SaveChangesInterceptor
 {
     public override InterceptionResult<int> SavingChanges(DbContextEventData eventData, InterceptionResult<int> result)
@@ -48,10 +50,16 @@ internal sealed class AccountSealing(IssuerSecrets secrets) : SaveChangesInterce
         return ValueTask.FromResult(result);
     }
 
+    // INVARIANT: what was only read is not sealed again. What it says is in one column, an entry of its own.
+    private static bool IsWritten(EntityEntry<IdentityUserPasskey<Guid>> entry) =>
+        entry.State is EntityState.Added or EntityState.Modified || entry.Reference(row => row.Data).TargetEntry?.State is EntityState.Added or EntityState.Modified;
+
     private void Seal(DbContext context)
     {
         foreach (var entry in context.ChangeTracker.Entries<Account>().Where(e => e.State is EntityState.Added or EntityState.Modified))
             entry.Entity.Seal = secrets.Rows.Of(entry.Entity);
+        foreach (var entry in context.ChangeTracker.Entries<IdentityUserPasskey<Guid>>().Where(IsWritten).ToList())
+            entry.Property<byte[]>(PasskeyRow.Seal).CurrentValue = secrets.Rows.Of(entry.Entity);
     }
 }
 

@@ -34,13 +34,6 @@ internal static class AdministrationEndpoints
                 Problems = ["not-found", "conflict", "invalid-fields"],
             },
             AccessRule.With("clients.manage"));
-        routes.MapPost("/v1/accounts", CreateAccountAsync).Takes<CreateAccount>().Gives<AccountCreated>(201).As(
-            new("createAccount", Tag, "Make an account for a person; its one-time password is shown this once")
-            {
-                RequestExample = JsonNode.Parse("""{ "email": "officer.two@vault.example", "role": "compliance-officer" }"""),
-                Problems = ["conflict", "invalid-fields"],
-            },
-            AccessRule.With("accounts.manage"));
         routes.MapGet("/v1/status", StatusAsync).Gives<VaultStatus>().As(
             new("getStatus", Tag, "How the vault does, without personal data"), AccessRule.With("status.read"));
     }
@@ -105,13 +98,6 @@ internal static class AdministrationEndpoints
             DpopBound = registration.IsKeyBound,
             Resources = registration.Resources.Count == 0 ? null : registration.Resources,
         };
-
-    private static async Task CreateAccountAsync(HttpContext context, AccountRegistry registry)
-    {
-        var body = await RequestBody.ReadAsync<CreateAccount>(context, RequestBody.Small);
-        var issued = await registry.CreateAsync(body.Email, body.Role, Caller.PartyOf(context), body.Customer, lasting: false, context.RequestAborted);
-        await Answer.JsonAsync(context, new AccountCreated(issued.Id, body.Role, issued.OneTimePassword), StatusCodes.Status201Created);
-    }
 
     private static async Task StatusAsync(HttpContext context, StatusReport report, AuditTrail trail)
     {

@@ -191,6 +191,27 @@ internal sealed class Tab(DevTools browser, string session)
             """);
     }
 
+    /// <summary>A passkey authenticator within this machine (WebAuthn's virtual one), touched by itself.</summary>
+    public async Task AddAuthenticatorAsync(bool verifies)
+    {
+        await browser.CallAsync(session, "WebAuthn.enable");
+        await browser.CallAsync(session, "WebAuthn.addVirtualAuthenticator", new()
+        {
+            ["options"] = new JsonObject
+            {
+                ["protocol"] = "ctap2", ["transport"] = "internal", ["hasResidentKey"] = true, ["hasUserVerification"] = true, ["isUserVerified"] = verifies, ["automaticPresenceSimulation"] = true,
+            },
+        });
+    }
+
+    /// <summary>Writes what a window of this width shows into a file, for whoever wants to look at it.</summary>
+    public async Task PhotographAsync(string file, int width)
+    {
+        await OverflowAsync(width);
+        var taken = await browser.CallAsync(session, "Page.captureScreenshot", new() { ["format"] = "png" });
+        await File.WriteAllBytesAsync(file, taken.GetProperty("data").GetBytesFromBase64());
+    }
+
     /// <summary>The cookies of this profile, as a request header.</summary>
     public async Task<string> CookiesAsync()
     {

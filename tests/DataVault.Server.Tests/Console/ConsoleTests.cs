@@ -284,6 +284,7 @@ public sealed partial class ConsoleTests : IAsyncLifetime
     [InlineData("/console/keys/rotations/0198c3f2-6c1a-7000-8000-0000000000dd/pause")]
     [InlineData("/console/admin/clients")]
     [InlineData("/console/admin/accounts")]
+    [InlineData("/console/admin/accounts/act")]
     public async Task A_form_without_its_token_changes_nothing(string path)
     {
         await _browser.GetAsync("/console/me");

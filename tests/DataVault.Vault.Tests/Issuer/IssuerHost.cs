@@ -27,7 +27,7 @@ public class IssuerHost : IAsyncLifetime
     internal static readonly IssuerParty Administrator = new(Realm.Staff, "0b7f36c2-54c0-4b0a-9a52-6d1f5f0c3e11", "administrator");
 
     private static readonly DateTimeOffset Start = new(2030, 1, 1, 12, 0, 0, TimeSpan.Zero);
-
+    private readonly string breached = Path.Combine(Path.GetTempPath(), $"breached-{Guid.NewGuid():N}");
     private WebApplication? application;
     private string console = "";
 
@@ -48,6 +48,12 @@ public class IssuerHost : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
+        // As the downloader writes it: in order, and in lines of different lengths.
+        var words = Enumerable.Range(0, 500).Select(n => "another " + n).Append("in the breach file");
+#pragma warning disable CA5350 // What such files are ordered by.
+        var lines = words.Select((word, n) => $"{Convert.ToHexString(SHA1.HashData(Encoding.UTF8.GetBytes(word)))}:{n * n}");
+#pragma warning restore CA5350
+        await File.WriteAllLinesAsync(breached, lines.Order(StringComparer.Ordinal));
         await MakeDatabaseAsync();
         await StartAsync();
         console = await Clients.RegisterAsync(ClientRegistration.SignIn("console", "Console", [Callback], [SignOutAddress]), Administrator);
@@ -56,6 +62,7 @@ public class IssuerHost : IAsyncLifetime
     public async ValueTask DisposeAsync()
     {
         if (application is not null) await application.DisposeAsync();
+        File.Delete(breached);
         GC.SuppressFinalize(this);
     }
 
@@ -65,6 +72,7 @@ public class IssuerHost : IAsyncLifetime
         Issuer = Address,
         Development = true,
         PasswordIterations = 1000,
+        BreachedPasswords = breached,
     };
 
     internal async Task<Person> PersonAsync(string role)

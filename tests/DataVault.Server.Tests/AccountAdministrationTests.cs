@@ -1,0 +1,81 @@
+using System.Net;
+using System.Net.Http.Headers;
+using DataVault.Testing;
+
+namespace DataVault.Server.Tests;
+
+/// <summary>Staff: invited, switched off, signed out, let in again; by whom, the log says.</summary>
+public sealed class AccountAdministrationTests(RunningServer server)
+{
+    [Fact]
+    public async Task An_administrator_switches_a_member_of_staff_off_and_on_and_signs_them_out()
+    {
+        var person = await server.StaffAsync("analyst");
+        var token = await server.SignInAsync(person);
+        var id = (await server.JsonAsync("administrator", HttpMethod.Post, "/v1/accounts/find", new { email = person.Email })).GetProperty("id").GetGuid();
+        Assert.Contains((await server.JsonAsync("administrator", HttpMethod.Get, "/v1/accounts")).GetProperty("items").EnumerateArray(), one => one.GetProperty("id").GetGuid() == id);
+
+        await server.JsonAsync("administrator", HttpMethod.Post, $"/v1/accounts/{id}/disable");
+        Assert.Equal(HttpStatusCode.Unauthorized, await MeAsync(token));
+        await Assert.ThrowsAnyAsync<Exception>(() => server.SignInAsync(person));
+        await server.JsonAsync("administrator", HttpMethod.Post, $"/v1/accounts/{id}/enable");
+        token = await server.SignInAsync(person);
+        Assert.Equal(HttpStatusCode.OK, await MeAsync(token));
+        await server.JsonAsync("administrator", HttpMethod.Post, $"/v1/accounts/{id}/sign-out");
+        Assert.Equal(HttpStatusCode.Unauthorized, await MeAsync(token));
+
+        var acts = (await server.JsonAsync("compliance-officer", HttpMethod.Get, "/v1/audit/entries?type=account.change&limit=50")).GetProperty("items").EnumerateArray()
+            .Where(entry => entry.ToString().Contains(id.ToString("D"), StringComparison.Ordinal)).Select(entry => entry.ToString()).ToList();
+        Assert.All(new[] { "disabled", "enabled", "signed-out" }, what => Assert.Contains(acts, act => act.Contains(what, StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task A_lost_second_factor_is_taken_away_by_an_administrator_in_the_console_and_never_by_an_application()
+    {
+        var person = await server.StaffAsync("analyst");
+        var id = (await server.JsonAsync("operations", HttpMethod.Post, "/v1/accounts/find", new { email = person.Email })).GetProperty("id").GetGuid();
+        using (var refused = await server.SendAsync("operations", HttpMethod.Post, $"/v1/accounts/{id}/second-factor-reset"))
+            Assert.Equal("forbidden", await RunningServer.SlugAsync(refused));
+
+        using var administrator = new ConsoleVisitor(server.Process.Address);
+        await administrator.SignInAsync(await server.StaffAsync("administrator"));
+        await administrator.OpenAsync("/console/admin/accounts");
+        await administrator.SubmitAsync("/console/admin/accounts/act", ("account", ""), ("email", person.Email), ("act", "second-factor-reset"));
+        Assert.Contains("Done. The log has an entry of it.", administrator.Page, StringComparison.Ordinal);
+
+        using var again = new ConsoleVisitor(server.Process.Address);
+        await again.SignInAsync("staff", person.Email, person.Password);
+        Assert.Equal("/account/factor/new", again.Place);
+    }
+
+    [Fact]
+    public async Task Another_password_leaves_the_second_factor()
+    {
+        var person = await server.StaffAsync("analyst");
+        var id = (await server.JsonAsync("administrator", HttpMethod.Post, "/v1/accounts/find", new { email = person.Email })).GetProperty("id").GetGuid();
+        var once = (await server.JsonAsync("administrator", HttpMethod.Post, $"/v1/accounts/{id}/password-reset")).GetProperty("oneTimePassword").GetString()!;
+
+        using var visitor = new ConsoleVisitor(server.Process.Address);
+        await visitor.SignInAsync("staff", person.Email, once);
+        Assert.Equal("/account/factor", visitor.Place);
+        await visitor.SubmitAsync("/account/factor", ("code", await Authenticator.Of(person.CodeSecret!).NextAsync()));
+        Assert.Equal("/account/password", visitor.Place);
+    }
+
+    [Fact]
+    public async Task An_address_that_nobody_has_and_an_account_that_is_not_there_are_not_found()
+    {
+        using var unknown = await server.SendAsync("administrator", HttpMethod.Post, "/v1/accounts/find", new { email = "nobody@vault.example" });
+        Assert.Equal("not-found", await RunningServer.SlugAsync(unknown));
+        using var absent = await server.SendAsync("administrator", HttpMethod.Post, $"/v1/accounts/{Guid.NewGuid()}/disable");
+        Assert.Equal("not-found", await RunningServer.SlugAsync(absent));
+    }
+
+    private async Task<HttpStatusCode> MeAsync(string token)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/v1/me");
+        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
+        using var answer = await server.Http.SendAsync(request);
+        return answer.StatusCode;
+    }
+}
