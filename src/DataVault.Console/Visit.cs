@@ -36,6 +36,9 @@ public sealed class Visit
     /// <summary>What was done before this page, said once at its top.</summary>
     public string? Said => Query("said");
 
+    /// <summary>Whether the person's account is the vault's own, and not an outside provider's.</summary>
+    public bool HasAccountPages { get; init; }
+
     internal HttpContext Http { get; }
 
     internal SessionTicket? Ticket { get; }
@@ -106,7 +109,7 @@ internal sealed class Visits(SessionKeeper sessions, Backchannel backchannel, IA
             return HttpMethods.IsGet(context.Request.Method) ? ToSignIn(context) : Results.LocalRedirect("/console");
         // Antiforgery binds its tokens to this name: a token of one person is none for the next.
         if (ticket is not null) context.User = new ClaimsPrincipal(new ClaimsIdentity([new Claim(ClaimTypes.Name, $"{ticket.Realm}/{ticket.Name}/{ticket.Customer}")], "console"));
-        var visit = new Visit(context, ticket, Client(ticket, context.Request.Headers["Sec-GPC"].ToString()), antiforgery, time);
+        var visit = new Visit(context, ticket, Client(ticket, context.Request.Headers["Sec-GPC"].ToString()), antiforgery, time) { HasAccountPages = options.Provider is null };
         if (!HttpMethods.IsGet(context.Request.Method) && !await antiforgery.IsRequestValidAsync(context))
             return visit.Fail(400, "This form has expired", "Please go back, reload the page and try again.");
         return await GuardAsync(visit, page, way);
