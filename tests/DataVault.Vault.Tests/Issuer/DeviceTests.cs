@@ -16,6 +16,7 @@ public sealed partial class DeviceTests(IssuerHost host) : IClassFixture<IssuerH
         using Browser here = new(host.Address), there = new(host.Address);
         var back = await there.AuthorizeAsync(attempt.Address(), person);
         var token = (await host.ExchangeAsync(attempt, back["code"])).Body.GetProperty("access_token").GetString()!;
+        host.Clock.Advance(TimeSpan.FromSeconds(1));
         await here.SignInAsync("customer", person.Email, person.Password);
         var page = await here.ReadAsync("/account/sessions");
         var ids = Ids().Matches(page).Select(m => m.Groups[1].Value).ToList();
