@@ -10,10 +10,11 @@ namespace DataVault.Server.Endpoints;
 internal static class AccountEndpoints
 {
     private const string Tag = "administration";
+    private const string Capability = "accounts.manage";
 
     public static void Map(IEndpointRouteBuilder routes)
     {
-        var manage = AccessRule.With("accounts.manage");
+        var manage = AccessRule.With(Capability);
         routes.MapPost("/v1/accounts", CreateAsync).Takes<CreateAccount>().Gives<AccountCreated>(201).As(
             new("createAccount", Tag, "Make an account for a person; its one-time password is shown this once")
             {
@@ -30,22 +31,24 @@ internal static class AccountEndpoints
                 Problems = ["not-found"],
             },
             manage);
-        MapAct(routes, "password-reset", "resetPassword", "Give somebody another one-time password, shown this once; the second factor stays, every session ends", ResetPasswordAsync);
-        MapAct(routes, "second-factor-reset", "resetSecondFactor", "Take a lost second factor away: by another person's own sign-in, never by an application", ResetSecondFactorAsync);
-        MapAct(routes, "disable", "disableAccount", "Switch an account off; its sessions and tokens end", (accounts, id, actor, stop) => SwitchAsync(accounts, id, true, actor, stop));
-        MapAct(routes, "enable", "enableAccount", "Switch an account on again", (accounts, id, actor, stop) => SwitchAsync(accounts, id, false, actor, stop));
-        MapAct(routes, "sign-out", "signOutAccount", "Sign somebody out everywhere", SignOutAsync);
+        // Whoever may let somebody in with another factor shows that it is they who sit there.
+        var fresh = manage.WithFreshSignIn();
+        MapAct(routes, fresh, "password-reset", "resetPassword", "Give somebody another one-time password, shown this once; the second factor stays, every session ends", ResetPasswordAsync);
+        MapAct(routes, fresh, "second-factor-reset", "resetSecondFactor", "Take a lost second factor away: by another person's own sign-in, never by an application", ResetSecondFactorAsync);
+        MapAct(routes, manage, "disable", "disableAccount", "Switch an account off; its sessions and tokens end", (accounts, id, actor, stop) => SwitchAsync(accounts, id, true, actor, stop));
+        MapAct(routes, manage, "enable", "enableAccount", "Switch an account on again", (accounts, id, actor, stop) => SwitchAsync(accounts, id, false, actor, stop));
+        MapAct(routes, manage, "sign-out", "signOutAccount", "Sign somebody out everywhere", SignOutAsync);
     }
 
     private static void MapAct(
-        IEndpointRouteBuilder routes, string act, string name, string what, Func<AccountRegistry, Guid, IssuerParty, CancellationToken, Task<string?>> make) =>
+        IEndpointRouteBuilder routes, AccessRule rule, string act, string name, string what, Func<AccountRegistry, Guid, IssuerParty, CancellationToken, Task<string?>> make) =>
         routes.MapPost(
             "/v1/accounts/{id}/" + act,
             async (HttpContext context, AccountRegistry accounts) =>
             {
                 var id = Guid.TryParseExact((string?)context.Request.RouteValues["id"], "D", out var given) ? given : throw new ProblemException("not-found");
                 await Answer.JsonAsync(context, new AccountActed(id, act, await make(accounts, id, Caller.PartyOf(context), context.RequestAborted)));
-            }).Gives<AccountActed>().As(new(name, Tag, what) { Problems = ["not-found", "forbidden"] }, AccessRule.With("accounts.manage"));
+            }).Gives<AccountActed>().As(new(name, Tag, what) { Problems = ["not-found", "forbidden"] }, rule);
 
     private static async Task CreateAsync(HttpContext context, AccountRegistry registry)
     {
