@@ -126,14 +126,14 @@ internal sealed class RestoreDeclarations(AuditLog log, LogStore store, SignerKe
 /// <summary>An act upon an application or an account that a restored database has not seen.</summary>
 /// <param name="Index">Entry of the log.</param>
 /// <param name="What">Such as <c>removed</c>, <c>secret-rotated</c> or <c>disabled</c>.</param>
-/// <param name="Object">The application, or the tag of the account, as the log names it; empty for a customer's.</param>
+/// <param name="Object">The application, or the tag of the account, as the log names it; of a customer it names neither; empty in entries of before objects were named.</param>
 public sealed record LostAct(long Index, string What, string Object)
 {
     // SPEC log-entry §15
     internal static LostAct? Of(long index, LogEntry entry) => entry switch
     {
         { Type: not (EntryType.ClientChange or EntryType.AccountChange) } => null,
-        { Rules: ["done", var what] } => new LostAct(index, what, ""),
+        { Rules: ["done", var what] } => new LostAct(index, what, "the account of a customer"),
         { Rules: ["done", var what, var of] } => new LostAct(index, what, of),
         { Rules.Count: 0 } => new LostAct(index, "changed", ""),
         _ => null,
