@@ -273,7 +273,8 @@ public sealed class Approvals
 
     private ApprovalView View(ApprovalRow row) => new(row.Id, row.Subject, row.Purpose, [.. row.Items.Select(NameOf)], book.IsChanged(row) ? ApprovalBook.Changed : row.State, row.AskedAt, row.ExpiresAt)
     {
-        Forms = row.Items.Zip(row.Forms).GroupBy(pair => NameOf(pair.First), pair => (Form)pair.Second).ToDictionary(group => group.Key, group => FormNames.Of(group.Max())),
+        // What somebody wrote into a row need not be a form.
+        Forms = row.Items.Zip(row.Forms).Where(pair => Enum.IsDefined((Form)pair.Second)).GroupBy(pair => NameOf(pair.First), pair => (Form)pair.Second).ToDictionary(group => group.Key, group => FormNames.Of(group.Max())),
         AskedBy = row.AskedBy, DecidedBy = row.DecidedBy, DecidedAt = row.DecidedAt, UsedAt = row.UsedAt, LogIndex = row.LogIndex,
     };
 
