@@ -404,14 +404,6 @@ public sealed partial class VaultClient(HttpClient http, TokenSource? tokens = n
     public Task<IReadOnlyList<ClientView>> ClientsAsync(CancellationToken cancellation = default) =>
         ListAsync<ClientView>(new Query("/v1/clients"), cancellation);
 
-    /// <summary>Registers an application; the answer holds its secret, this once.</summary>
-    public Task<ClientRegistered> RegisterClientAsync(RegisterClient client, CancellationToken cancellation = default) =>
-        PostAsync<RegisterClient, ClientRegistered>("/v1/clients", client, null, cancellation);
-
-    /// <summary>Other public keys for an application that signs with them; those that are left out are refused from now on.</summary>
-    public async Task ReplaceClientKeysAsync(string id, ReplaceClientKeys keys, CancellationToken cancellation = default) =>
-        (await _wire.SendAsync(VaultCall.Send(HttpMethod.Put, $"/v1/clients/{Uri.EscapeDataString(id)}/keys", keys, repeatable: true), cancellation)).Dispose();
-
     /// <summary>Makes an account for a person; the answer holds its one-time password, this once.</summary>
     public Task<AccountCreated> CreateAccountAsync(CreateAccount account, CancellationToken cancellation = default) =>
         PostAsync<CreateAccount, AccountCreated>("/v1/accounts", account, null, cancellation);

@@ -1,3 +1,4 @@
+using System.Globalization;
 using DataVault.Client.Wire;
 using DataVault.Console.Pages;
 using Microsoft.AspNetCore.Http;
@@ -12,6 +13,8 @@ internal static class AdministratorPages
         map.Get("/console/admin", StatusAsync);
         map.Get("/console/admin/clients", ClientsAsync);
         map.Post("/console/admin/clients", RegisterAsync);
+        map.Post("/console/admin/clients/{id}/secret", RotateAsync);
+        map.Post("/console/admin/clients/{id}/remove", RemoveAsync);
         map.Get("/console/admin/accounts", AccountsAsync);
         map.Post("/console/admin/accounts", InviteAsync);
         map.Post("/console/admin/accounts/act", ActAsync);
@@ -29,11 +32,33 @@ internal static class AdministratorPages
     // The secret is in this one answer and nowhere else, so the answer is a page and not a redirect.
     private static async Task<IResult> RegisterAsync(Visit visit)
     {
-        var wanted = new RegisterClient(visit.Form("id") ?? "", visit.Form("name") ?? "", visit.FormValues("roles"), visit.FormValues("purposes"));
+        var wanted = new RegisterClient(visit.Form("id") ?? "", visit.Form("name") ?? "", visit.FormValues("roles"), visit.FormValues("purposes"))
+        {
+            AllowedNetworks = visit.Form("networks")?.Split([' ', ','], StringSplitOptions.RemoveEmptyEntries),
+            ExpiresAt = Expiry(visit.Form("expires")),
+            Contact = visit.Form("contact"),
+        };
         var made = await visit.Vault.RegisterClientAsync(wanted, visit.Cancellation);
         return visit.Page<OncePage>(
-            ("Title", "Application registered"), ("Name", made.Client.Id), ("Label", "Client secret"), ("Secret", made.Secret), ("Back", "/console/admin/clients"));
+            ("Title", "Application registered"), ("Name", made.Client.Id), ("Label", "Client secret"), ("Secret", made.Secret!), ("Back", "/console/admin/clients"));
     }
+
+    private static async Task<IResult> RotateAsync(Visit visit)
+    {
+        var id = visit.RouteText("id");
+        var made = await visit.Vault.RotateClientSecretAsync(id, visit.Cancellation);
+        return visit.Page<OncePage>(
+            ("Title", "Another secret; the former one works for another day"), ("Name", id), ("Label", "Client secret"), ("Secret", made.Secret), ("Back", "/console/admin/clients"));
+    }
+
+    private static async Task<IResult> RemoveAsync(Visit visit)
+    {
+        await visit.Vault.RemoveClientAsync(visit.RouteText("id"), visit.Cancellation);
+        return Results.LocalRedirect("/console/admin/clients");
+    }
+
+    private static DateTimeOffset? Expiry(string? day) =>
+        DateTimeOffset.TryParseExact(day, "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at) ? at : null;
 
     private static async Task<IResult> AccountsAsync(Visit visit) =>
         visit.Page<AccountsPage>(("Policy", await visit.Vault.PolicyAsync(visit.Cancellation)), ("Accounts", await visit.Vault.AccountsAsync(visit.Cancellation)));

@@ -63,6 +63,8 @@ public sealed class Visit
         .. Http.Request.GetTypedHeaders().AcceptLanguage.Where(one => one.Quality != 0).OrderByDescending(one => one.Quality ?? 1).Select(one => one.Value.ToString()),
     ];
 
+    internal string RouteText(string name) => Http.Request.RouteValues[name] as string ?? "";
+
     internal Guid Id(string name) => Guid.TryParse(Http.Request.RouteValues[name] as string, out var id) ? id : Guid.Empty;
 
     /// <summary>Renders a page.</summary>

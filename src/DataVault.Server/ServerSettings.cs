@@ -86,6 +86,13 @@ internal sealed class ServerSettings
         var watches => watches,
     };
 
+    /// <summary>Proxies whose X-Forwarded-For is believed.</summary>
+    /// <exception cref="StartupException">One is not written as a network.</exception>
+    public IReadOnlyList<System.Net.IPNetwork> TrustedProxies =>
+        [.. (Text("Vault:TrustedProxies") ?? "").Split([' ', ','], StringSplitOptions.RemoveEmptyEntries).Select(text => System.Net.IPNetwork.TryParse(text, out var network)
+            ? network
+            : throw new StartupException($"Vault__TrustedProxies names {text}: a network is address/bits, such as 10.0.0.5/32."))];
+
     /// <summary>Customers of the sample; 0 for none.</summary>
     public TimeSpan IndexEpochLength => _configuration.GetValue("Vault:IndexEpochLength", TimeSpan.FromDays(90));
 
@@ -173,7 +180,7 @@ internal sealed class ServerSettings
             return;
         RequiredConnection("Vault");
         RequiredConnection("Keys");
-        _ = (RootKey, PreviousRootKey, WatchesPolicies);
+        _ = (RootKey, PreviousRootKey, WatchesPolicies, TrustedProxies);
         if (Identity.ConsoleProvider(ConsoleSecret) is null && ConsoleSecret is not { Length: >= 32 })
             throw new StartupException("Set Console__ClientSecret, or Console__ClientSecretFile, to at least 32 random characters.");
         if (!Address.StartsWith("https://", StringComparison.Ordinal))

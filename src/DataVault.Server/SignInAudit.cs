@@ -1,14 +1,23 @@
 using DataVault.Issuer;
 using DataVault.Policy;
+using DataVault.Server.Http;
 using DataVault.Transparency;
 using DataVault.Vault;
 
 namespace DataVault.Server;
 
 /// <summary>Writes what happens at the issuer's door into the transparency log; the issuer answers only after the entry is durable.</summary>
-internal sealed class SignInAudit(AuditTrail trail) : ISignInAudit
+internal sealed class SignInAudit(AuditTrail trail, SignInBrake brake, IHttpContextAccessor http) : ISignInAudit
 {
-    public Task RecordAsync(SignInEvent signIn, CancellationToken cancellationToken)
+    public async Task RecordAsync(SignInEvent signIn, CancellationToken cancellationToken)
+    {
+        await WriteAsync(signIn, cancellationToken);
+        // One entry for each wait: what is refused during it is refused before anything is looked at.
+        if (!signIn.Success && http.HttpContext is { } call && brake.Failed(call.Connection.RemoteIpAddress))
+            await WriteAsync(new SignInEvent(false, "network", "unknown", Realm.Application, "unknown", Reason: "too-many-failures"), cancellationToken);
+    }
+
+    private Task<long> WriteAsync(SignInEvent signIn, CancellationToken cancellationToken)
     {
         var subject = signIn.Subject is { } customer ? new SubjectId(customer) : (SubjectId?)null;
         var actor = new Recipient(KindOf(signIn.Realm), signIn.ActorId, signIn.ActorName, [], [], subject);

@@ -41,6 +41,9 @@ internal sealed record DatabaseConnections(string Vault, string Keys, string Iss
 /// <summary>The composition root: reads the settings, brings the databases up, wires the parts, serves until told to stop.</summary>
 internal sealed class Startup(WebApplicationBuilder builder, ServerSettings settings, PolicyFolder folder, Action<string> print)
 {
+    /// <summary>The console's id at the vault's own issuer.</summary>
+    public const string ConsoleClient = "console";
+
     private PolicySet? begun;
     private DomainProvision? provideDomains;
 
@@ -252,7 +255,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
 
     private Task EnsureConsoleAsync(ClientRegistry registry, VaultHome home, CancellationToken stop) =>
         registry.EnsureAsync(
-            ClientRegistration.SignIn("console", "Console", [settings.Address + "/console/callback"], [settings.Address + "/console/signed-out"]),
+            ClientRegistration.SignIn(ConsoleClient, "Console", [settings.Address + "/console/callback"], [settings.Address + "/console/signed-out"]),
             ConsoleSecret(home),
             stop);
 
@@ -337,6 +340,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
                 ProvideDomains = provideDomains,
             },
             begun ?? folder.Required());
+        services.AddHttpContextAccessor().AddSingleton(p => new SignInBrake(settings.Limits, p.GetRequiredService<TimeProvider>()));
         services.AddSingleton<ISignInAudit, SignInAudit>();
         services.AddSingleton<ISubjectAccounts, SubjectAccounts>();
         services.AddSingleton<ISealingMark, SealingMark>();
@@ -352,7 +356,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
             BreachedPasswords = settings.BreachedPasswords,
         });
         services.AddAnalytics(connections.Analytics);
-        services.AddConsole(new ConsoleOptions { Address = settings.Address, ClientId = "console", ClientSecret = consoleSecret, Provider = settings.Identity.ConsoleProvider(settings.ConsoleSecret) });
+        services.AddConsole(new ConsoleOptions { Address = settings.Address, ClientId = ConsoleClient, ClientSecret = consoleSecret, Provider = settings.Identity.ConsoleProvider(settings.ConsoleSecret) });
         services.AddSingleton<SampleData>();
     }
 
@@ -367,8 +371,10 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         services.ConfigureHttpJsonOptions(json => json.SerializerOptions.PropertyNamingPolicy = System.Text.Json.JsonNamingPolicy.CamelCase);
     }
 
-    private static void UseHttp(WebApplication app)
+    private void UseHttp(WebApplication app)
     {
+        if (settings.TrustedProxies is { Count: > 0 } proxies)
+            app.UseForwardedHeaders(Limits.Forwarded(proxies));
         app.Use((context, next) =>
         {
             ResponseHeaders.Apply(context);
@@ -387,6 +393,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         });
         app.Use(Caller.RecogniseAsync);
         app.UseRateLimiter();
+        app.Use((context, next) => context.RequestServices.GetRequiredService<SignInBrake>().GuardAsync(context, next));
         app.UseRequestTimeouts();
         app.Use(Authorisation.CheckAsync);
         app.Use(GlobalPrivacyControl.HonourAsync);
@@ -423,6 +430,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         PolicyFindingEndpoints.Map(app);
         AnalyticsEndpoints.Map(app);
         AdministrationEndpoints.Map(app);
+        ClientEndpoints.Map(app);
         OutsideAccountEndpoints.Map(app);
         AccountEndpoints.Map(app);
         IndexEndpoints.Map(app);

@@ -21,7 +21,7 @@ public sealed record FirstRunLogin(string Domain, string Host, int Port, string 
 
 /// <summary>
 /// The built server as a process of its own, on a free port, with a home of its own (and so with its own database). What it is told
-/// differs from a plain start only in the size of the sample, the cost of password hashes and the rate limit of strangers.
+/// differs from a plain start only in the size of the sample, the cost of password hashes, the rate limit of strangers and how many of them may fail to sign in.
 /// </summary>
 public sealed class ServerProcess : IAsyncDisposable
 {
@@ -275,6 +275,7 @@ public sealed class ServerProcess : IAsyncDisposable
         start.Environment["Vault__SampleCustomers"] = "25";
         start.Environment["Issuer__PasswordIterations"] = "1000";
         start.Environment["Limits__AnonymousRequestsPerSecond"] = "5000";
+        start.Environment["Limits__FailedSignIns"] = "100000";
         start.Environment["TMPDIR"] = Directory.CreateDirectory(TemporaryFolder).FullName;
         foreach (var (name, value) in _settings)
             start.Environment[name] = value;

@@ -79,6 +79,15 @@ public sealed record ClientView(string Id, string Name, IReadOnlyList<string> Ro
 
     /// <summary>Services other than the vault that its tokens may be for (RFC 8707).</summary>
     public IReadOnlyList<string>? Resources { get; init; }
+
+    /// <summary>Networks from which it may come; none for any.</summary>
+    public IReadOnlyList<string> AllowedNetworks { get; init; } = [];
+
+    /// <summary>From when on it is refused.</summary>
+    public DateTimeOffset? ExpiresAt { get; init; }
+
+    /// <summary>Whom to ask about it.</summary>
+    public string? Contact { get; init; }
 }
 
 /// <summary>Body of <c>POST /v1/clients</c>.</summary>
@@ -98,6 +107,15 @@ public sealed record RegisterClient(string Id, string Name, IReadOnlyList<string
 
     /// <summary>Where people may be sent who sign out there.</summary>
     public IReadOnlyList<string>? SignOutUris { get; init; }
+
+    /// <summary>Networks (CIDR) from which it may come; none for any.</summary>
+    public IReadOnlyList<string>? AllowedNetworks { get; init; }
+
+    /// <summary>From when on it is refused.</summary>
+    public DateTimeOffset? ExpiresAt { get; init; }
+
+    /// <summary>Whom to ask about it; kept sealed.</summary>
+    public string? Contact { get; init; }
 }
 
 /// <summary>Body of <c>PUT /v1/clients/{id}/keys</c>: all public keys that it signs with from now on.</summary>
@@ -105,6 +123,13 @@ public sealed record ReplaceClientKeys(System.Text.Json.JsonElement Jwks);
 
 /// <summary>The secret is shown this once; there is none for a client that signs with keys of its own.</summary>
 public sealed record ClientRegistered(ClientView Client, string? Secret);
+
+/// <summary>Body of <c>PUT /v1/clients/{id}</c>: all of it is as given.</summary>
+public sealed record ChangeClient(
+    string Name, IReadOnlyList<string> Roles, IReadOnlyList<string> Purposes, IReadOnlyList<string> AllowedNetworks, DateTimeOffset? ExpiresAt = null, string? Contact = null);
+
+/// <summary>The secret is shown this once.</summary>
+public sealed record ClientSecret(string Secret);
 
 /// <summary>Body of <c>POST /v1/accounts</c> (administrator): invites a person. Role <c>customer</c> needs <see cref="Customer"/>.</summary>
 public sealed record CreateAccount(string Email, string Role, Guid? Customer = null);

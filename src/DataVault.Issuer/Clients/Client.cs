@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 using System.Security.Cryptography;
 using DataVault.Issuer.Keys;
 using DataVault.Issuer.Storage;
@@ -11,9 +12,12 @@ internal sealed record Client(RegisteredClient Public, byte[]? SecretHash, byte[
 {
     public const string Columns =
         "client_id, name, roles, purposes, grant_types, redirect_uris, sign_out_uris, created_at, secret_hash, former_secret_hash, former_secret_until, seal, "
-        + "token_endpoint_auth_method, jwks, dpop_bound, resources, third_party";
+        + "token_endpoint_auth_method, jwks, dpop_bound, resources, third_party, allowed_networks, expires_at, contact_sealed";
 
     private static readonly byte[] NoHash = new byte[32];
+
+    /// <summary><see cref="ClientRegistration.Contact"/>, for the row's seal and for whoever may read it.</summary>
+    public byte[]? ContactSealed { get; init; }
 
     public string Id => Public.Registration.Id;
     public string Name => Public.Registration.Name;
@@ -26,7 +30,8 @@ internal sealed record Client(RegisteredClient Public, byte[]? SecretHash, byte[
         r.OptionalReference<byte[]>(8),
         r.OptionalReference<byte[]>(9),
         r.Optional<DateTimeOffset>(10),
-        r.OptionalReference<byte[]>(11));
+        r.OptionalReference<byte[]>(11))
+    { ContactSealed = r.OptionalReference<byte[]>(19) };
 
     private static ClientRegistration ReadRegistration(NpgsqlDataReader r)
     {
@@ -40,11 +45,22 @@ internal sealed record Client(RegisteredClient Public, byte[]? SecretHash, byte[
             IsKeyBound = r.GetBoolean(14),
             Resources = (string[])r[15],
             IsThirdParty = r.GetBoolean(16),
+            AllowedNetworks = (string[])r[17],
+            ExpiresAt = r.Optional<DateTimeOffset>(18),
         };
     }
 
     /// <summary>Somebody else's, which people are asked about.</summary>
     public bool IsThirdParty => Public.Registration.IsThirdParty;
+
+    /// <summary>Why it gets nothing now from there, though it showed who it is; null when it does.</summary>
+    public string? RefusalAt(DateTimeOffset now, IPAddress? from)
+    {
+        if (IsExpired(now)) return "expired";
+        return ClientNetworks.Contain(Public.Registration.AllowedNetworks, from) ? null : "out-of-network";
+    }
+
+    public bool IsExpired(DateTimeOffset now) => Public.Registration.ExpiresAt <= now;
 
     public bool Allows(string grantType) => Public.Registration.GrantTypes.Contains(grantType);
 
@@ -71,6 +87,7 @@ internal sealed record Client(RegisteredClient Public, byte[]? SecretHash, byte[
             && known.SignOutUris.SequenceEqual(given.SignOutUris) && FormerSecretHash is null
             && known.AuthenticationMethod == given.AuthenticationMethod && known.KeySet == given.KeySet && known.IsKeyBound == given.IsKeyBound
             && known.Resources.SequenceEqual(given.Resources) && known.IsThirdParty == given.IsThirdParty
+            && known.AllowedNetworks.SequenceEqual(given.AllowedNetworks) && known.ExpiresAt == given.ExpiresAt && (ContactSealed is null) == (given.Contact is null)
             && (secret is null ? SecretHash is null : CryptographicOperations.FixedTimeEquals(SecretHash ?? NoHash, BearerValue.Hash(secret)));
     }
 

@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.RegularExpressions;
 using DataVault.Issuer.Clients;
 using DataVault.Issuer.Keys;
@@ -49,6 +50,15 @@ public sealed record ClientRegistration(
 
     /// <summary>Somebody else's: whoever signs in there is asked first what it may be told.</summary>
     public bool IsThirdParty { get; init; }
+
+    /// <summary>Networks (CIDR) from which it may ask for tokens and use its own; none for any.</summary>
+    public IReadOnlyList<string> AllowedNetworks { get; init; } = [];
+
+    /// <summary>From when on it is refused; null for never.</summary>
+    public DateTimeOffset? ExpiresAt { get; init; }
+
+    /// <summary>Whom to ask about it. Kept sealed, and in no entry of the log; there in what <see cref="ClientRegistry.ListAsync"/> gives.</summary>
+    public string? Contact { get; init; }
 
     public static ClientRegistration Application(string id, string name, IReadOnlyList<string> roles, IReadOnlyList<string> purposes) =>
         new(id, name, roles, purposes, [Issuer.GrantTypes.ClientCredentials], [], []);
@@ -127,14 +137,59 @@ public sealed partial class ClientRegistry
                 """
                 ON CONFLICT (client_id) DO UPDATE SET name = $2, roles = $3, purposes = $4, grant_types = $5, redirect_uris = $6, sign_out_uris = $7,
                     secret_hash = $9, former_secret_hash = NULL, former_secret_until = NULL, seal = $10,
-                    token_endpoint_auth_method = $11, jwks = $12, dpop_bound = $13, resources = $14, third_party = $15
+                    token_endpoint_auth_method = $11, jwks = $12, dpop_bound = $13, resources = $14, third_party = $15,
+                    allowed_networks = $16, expires_at = $17, contact_sealed = $18
                 """,
                 cancellationToken),
             cancellationToken);
     }
 
     public async Task<IReadOnlyList<RegisteredClient>> ListAsync(CancellationToken cancellationToken = default) =>
-        [.. (await database.ListAsync($"SELECT {Client.Columns} FROM issuer.client ORDER BY client_id", Client.Read, cancellationToken)).Select(c => c.Public)];
+        [.. (await database.ListAsync($"SELECT {Client.Columns} FROM issuer.client ORDER BY client_id", Client.Read, cancellationToken)).Select(WithContact)];
+
+    /// <summary>How many applications have expired, and how many will within a time.</summary>
+    public async Task<(int Expired, int Soon)> ExpiryAsync(TimeSpan within, CancellationToken cancellationToken = default)
+    {
+        var now = clock.GetUtcNow();
+        var ends = await database.ListAsync("SELECT expires_at FROM issuer.client WHERE expires_at <= $1", r => r.Time(0), cancellationToken, now + within);
+        return (ends.Count(end => end <= now), ends.Count(end => end > now));
+    }
+
+    /// <summary>
+    /// Another name, other roles, purposes, networks, another expiry or contact, all of them as given. Tokens that it holds stay as they are for the minutes that they live.
+    /// </summary>
+    /// <exception cref="IssuerException">not-found, invalid-fields, conflict.</exception>
+    public async Task ChangeAsync(string id, Func<ClientRegistration, ClientRegistration> change, IssuerParty actor, CancellationToken cancellationToken = default)
+    {
+        var client = await FindAsync(id, cancellationToken) ?? throw IssuerException.NotFound("client");
+        var r = change(client.Public.Registration) with { Id = id };
+        Check(r, options);
+        var next = client with { Public = client.Public with { Registration = r }, ContactSealed = SealContact(r) };
+        await ChangeAsync(
+            r,
+            actor,
+            "changed",
+            async transaction =>
+            {
+                var changed = await transaction.ExecuteAsync(
+                    """
+                    UPDATE issuer.client SET name = $2, roles = $3, purposes = $4, allowed_networks = $5, expires_at = $6, contact_sealed = $7, seal = $8
+                    WHERE client_id = $1 AND seal = $9
+                    """,
+                    cancellationToken,
+                    id,
+                    r.Name,
+                    r.Roles.ToArray(),
+                    r.Purposes.ToArray(),
+                    r.AllowedNetworks.ToArray(),
+                    r.ExpiresAt,
+                    next.ContactSealed,
+                    secrets.Rows.Of(next),
+                    client.Seal);
+                if (changed == 0) throw IssuerException.Conflict("a newer registration");
+            },
+            cancellationToken);
+    }
 
     /// <summary>A new secret; the former one works for <see cref="IssuerOptions.SecretOverlap"/>, so that the application can change over.</summary>
     public async Task<string> RotateSecretAsync(string id, IssuerParty actor, CancellationToken cancellationToken = default)
@@ -197,6 +252,8 @@ public sealed partial class ClientRegistry
     internal async Task<Client?> FindAsync(string id, CancellationToken cancellationToken) =>
         await AnyAsync(id, cancellationToken) is { } client && secrets.Rows.Hold(client) ? client : null;
 
+    internal bool IsExpired(Client client) => client.IsExpired(clock.GetUtcNow());
+
     private Task<Client?> AnyAsync(string id, CancellationToken cancellationToken) =>
         database.FirstAsync($"SELECT {Client.Columns} FROM issuer.client WHERE client_id = $1", Client.Read, cancellationToken, id);
 
@@ -236,12 +293,12 @@ public sealed partial class ClientRegistry
         IssuerTransaction transaction, ClientRegistration r, DateTimeOffset now, string? secret, string onConflict, CancellationToken cancellationToken)
     {
         await Revocations.LiftAsync(transaction, Revocations.OfClient(r.Id), cancellationToken);
-        var client = new Client(new RegisteredClient(r, now), secret is null ? null : BearerValue.Hash(secret), null, null, null);
+        var client = new Client(new RegisteredClient(r, now), secret is null ? null : BearerValue.Hash(secret), null, null, null) { ContactSealed = SealContact(r) };
         return await transaction.ExecuteAsync(
             $"""
             INSERT INTO issuer.client (client_id, name, roles, purposes, grant_types, redirect_uris, sign_out_uris, created_at, secret_hash, seal,
-                token_endpoint_auth_method, jwks, dpop_bound, resources, third_party)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) {onConflict}
+                token_endpoint_auth_method, jwks, dpop_bound, resources, third_party, allowed_networks, expires_at, contact_sealed)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) {onConflict}
             """,
             cancellationToken,
             r.Id,
@@ -258,8 +315,23 @@ public sealed partial class ClientRegistry
             r.KeySet,
             r.IsKeyBound,
             r.Resources.ToArray(),
-            r.IsThirdParty);
+            r.IsThirdParty,
+            r.AllowedNetworks.ToArray(),
+            r.ExpiresAt,
+            client.ContactSealed);
     }
+
+    private byte[]? SealContact(ClientRegistration r) => r.Contact is { } contact ? secrets.Seal(ContactContext(r.Id), Encoding.UTF8.GetBytes(contact)) : null;
+
+    // One that is not as the vault wrote it is listed, so that it can be removed, without what somebody put there.
+    private RegisteredClient WithContact(Client client)
+    {
+        if (client.ContactSealed is not { } held || !secrets.Rows.Hold(client)) return client.Public;
+        using var opened = secrets.Open(ContactContext(client.Id), held);
+        return client.Public with { Registration = client.Public.Registration with { Contact = Encoding.UTF8.GetString(opened.Span) } };
+    }
+
+    private static string ContactContext(string id) => $"client/{id}/contact";
 
     private async Task ChangeAsync(
         ClientRegistration r, IssuerParty actor, string what, Func<IssuerTransaction, Task> work, CancellationToken cancellationToken)
@@ -279,6 +351,9 @@ public sealed partial class ClientRegistry
         if (r.IsProgram && (r.GrantTypes.Contains(GrantTypes.ClientCredentials) || r.Roles.Count + r.Purposes.Count > 0 || r.RedirectUris.Any(uri => !uri.StartsWith("http://127.0.0.1/", StringComparison.Ordinal))))
             throw IssuerException.Invalid("A program acts for the person who signs in alone, on 127.0.0.1.");
         if (r.Roles.Contains(IssuerOptions.CustomerRole)) throw IssuerException.Invalid("An application cannot have the role of a customer.");
+        if (r.AllowedNetworks.Count > 64 || r.AllowedNetworks.Any(network => !ClientNetworks.IsNetwork(network)))
+            throw IssuerException.Invalid("A network is written as address/bits (198.51.100.0/24, 2001:db8::/32), with no bits set behind them; at most 64.");
+        if (r.Contact is { Length: 0 or > 254 }) throw IssuerException.Invalid("A contact has at most 254 characters.");
         CheckAuthentication(r);
         if (r.Resources.Any(text => !Uri.TryCreate(text, UriKind.Absolute, out var uri) || uri.Fragment.Length > 0 || text.Contains(' ', StringComparison.Ordinal)))
             throw IssuerException.Invalid("A resource is an absolute address without a fragment.");

@@ -30,7 +30,8 @@ internal sealed class RowSeals(Lazy<SecretBytes> key, ILogger<RowSeals> logger)
         return Seal(
             "client", r.Id, r.Name, r.Roles.ToArray(), r.Purposes.ToArray(), r.GrantTypes.ToArray(), r.RedirectUris.ToArray(), r.SignOutUris.ToArray(),
             client.SecretHash, client.FormerSecretHash, client.FormerSecretUntil, new Later("token_endpoint_auth_method", r.AuthenticationMethod),
-            new Later("jwks", r.KeySet), new Later("dpop_bound", r.IsKeyBound), new Later("resources", r.Resources.ToArray()), new Later("third_party", r.IsThirdParty));
+            new Later("jwks", r.KeySet), new Later("dpop_bound", r.IsKeyBound), new Later("resources", r.Resources.ToArray()), new Later("third_party", r.IsThirdParty),
+            new Later("allowed_networks", r.AllowedNetworks.ToArray()), new Later("expires_at", r.ExpiresAt), new Later("contact_sealed", client.ContactSealed));
     }
 
     public byte[] Of(Account a) => Seal(

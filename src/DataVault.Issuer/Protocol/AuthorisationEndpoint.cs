@@ -36,7 +36,7 @@ internal sealed class AuthorisationEndpoint(ClientRegistry clients, ClientConsen
         var answer = new AuthorisationAnswer(request["redirect_uri"]!, request["state"], options.Issuer);
         var session = await sessions.CurrentAsync(context);
         // RFC 9700 §4.11.2: nobody is sent on by a link alone. Who is not signed in signs in first, and hears then that the request was wrong.
-        if (Refusal(request, client) is { } error)
+        if ((clients.IsExpired(client) ? "unauthorized_client" : Refusal(request, client)) is { } error)
             return session is not null || request["prompt"] == "none"
                 ? answer.Error(error)
                 : Results.LocalRedirect(SignInStep.SignIn(WantedRealm(request)).Address(request.ToLocalAddress(Path)));

@@ -12,8 +12,20 @@ internal sealed class ClientAuthentication(ClientRegistry clients, ClientAsserti
 {
     private const int LongestCredential = 256;
 
-    /// <summary>Null when the client did not show who it is. An unknown client and a wrong secret look and cost the same.</summary>
+    /// <summary>
+    /// Null when the client did not show who it is, or may not come now or from there: who showed it is told why (<see cref="ClientRefusal"/>), and nobody else.
+    /// An unknown client and a wrong secret look and cost the same.
+    /// </summary>
     public async Task<Client?> AuthenticateAsync(HttpContext context, OAuthRequest request)
+    {
+        if (await ShownAsync(context, request) is not { } client) return null;
+        if (client.RefusalAt(clock.GetUtcNow(), context.Connection.RemoteIpAddress) is not { } refusal) return client;
+        context.Features.Set(new ClientRefusal(refusal));
+        await RecordAsync(client, refusal, context.RequestAborted);
+        return null;
+    }
+
+    private async Task<Client?> ShownAsync(HttpContext context, OAuthRequest request)
     {
         if (request["client_assertion"] is not null || request["client_assertion_type"] is not null) return await ByAssertionAsync(context, request);
         if (NamedOnly(context, request) is { } named) return await clients.FindAsync(named, context.RequestAborted) is { IsProgram: true } program ? program : null;
@@ -66,4 +78,11 @@ internal sealed class ClientAuthentication(ClientRegistry clients, ClientAsserti
     }
 
     private static string Decode(string text) => Uri.UnescapeDataString(text.Replace('+', ' '));
+}
+
+/// <summary>Why a client that showed who it is gets nothing.</summary>
+/// <param name="Reason">As the log has it.</param>
+internal sealed record ClientRefusal(string Reason)
+{
+    public string Description => Reason == "expired" ? "The registration of this client has expired." : "This client is not registered for the network that it calls from.";
 }

@@ -117,7 +117,9 @@ internal sealed class TokenEndpoint(
     {
         // RFC 6749 §5.2: in the scheme that the client tried.
         if (context.Request.Headers.Authorization.Count > 0) context.Response.Headers.WWWAuthenticate = "Basic realm=\"issuer\"";
-        return Results.Json(new { error = "invalid_client" }, statusCode: StatusCodes.Status401Unauthorized);
+        return context.Features.Get<ClientRefusal>() is { } refusal
+            ? Results.Json(new { error = "invalid_client", error_description = refusal.Description }, statusCode: StatusCodes.Status401Unauthorized)
+            : Results.Json(new { error = "invalid_client" }, statusCode: StatusCodes.Status401Unauthorized);
     }
 
     public static IResult Error(string error) => Results.Json(new { error }, statusCode: StatusCodes.Status400BadRequest);

@@ -129,6 +129,7 @@ public sealed class AccessTokenValidator : IAccessTokenValidator
         {
             Authorisation = Guid.TryParseExact(Text(token, "authorisation"), "N", out var authorisation) ? authorisation : null,
             KeyThumbprint = thumbprint,
+            Networks = List(token, "networks"),
             Audience = token.Audiences.FirstOrDefault() ?? "",
         };
     }

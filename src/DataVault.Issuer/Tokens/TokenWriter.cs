@@ -28,7 +28,8 @@ internal sealed class TokenWriter(SigningKeys keys, IssuerOptions options, TimeP
         var claims = Claims(client.Id, client.Id, Realm.Application, client.Name, 1, "");
         claims["roles"] = client.Public.Registration.Roles.ToArray();
         claims["purposes"] = client.Public.Registration.Purposes.ToArray();
-        return AccessTokenAsync(claims, terms, cancellationToken);
+        if (client.Public.Registration.AllowedNetworks is { Count: > 0 } networks) claims["networks"] = networks.ToArray();
+        return AccessTokenAsync(claims, terms, cancellationToken, client.Public.Registration.ExpiresAt);
     }
 
     public Task<string> ForPersonAsync(AccountFacts account, Authorisation authorisation, TokenTerms terms, CancellationToken cancellationToken)
@@ -79,22 +80,23 @@ internal sealed class TokenWriter(SigningKeys keys, IssuerOptions options, TimeP
         return claims;
     }
 
-    private Task<string> AccessTokenAsync(Dictionary<string, object> claims, TokenTerms terms, CancellationToken cancellationToken)
+    private Task<string> AccessTokenAsync(Dictionary<string, object> claims, TokenTerms terms, CancellationToken cancellationToken, DateTimeOffset? latest = null)
     {
         if (terms.KeyThumbprint is { } thumbprint) claims["cnf"] = new Dictionary<string, object> { ["jkt"] = thumbprint };
-        return WriteAsync(AccessTokenValidator.TokenType, terms.Resource ?? IssuerOptions.Audience, claims, cancellationToken);
+        return WriteAsync(AccessTokenValidator.TokenType, terms.Resource ?? IssuerOptions.Audience, claims, cancellationToken, latest);
     }
 
-    private async Task<string> WriteAsync(string type, string audience, Dictionary<string, object> claims, CancellationToken cancellationToken)
+    private async Task<string> WriteAsync(string type, string audience, Dictionary<string, object> claims, CancellationToken cancellationToken, DateTimeOffset? latest = null)
     {
         var now = clock.GetUtcNow().UtcDateTime;
+        var end = now + options.AccessTokenLifetime;
         return handler.CreateToken(new SecurityTokenDescriptor
         {
             TokenType = type,
             Issuer = options.Issuer,
             Audience = audience,
             IssuedAt = now,
-            Expires = now + options.AccessTokenLifetime,
+            Expires = latest?.UtcDateTime < end ? latest.Value.UtcDateTime : end,
             Claims = claims,
             SigningCredentials = await keys.SignerAsync(cancellationToken),
         });

@@ -1,3 +1,6 @@
+using System.Net;
+using DataVault.Issuer.Clients;
+
 namespace DataVault.Issuer;
 
 /// <summary>What an accepted access token says.</summary>
@@ -19,6 +22,12 @@ public sealed record ValidatedToken(
 {
     /// <summary><c>cnf.jkt</c> (RFC 9449): the key without whose proof the token is worth nothing; null for a bearer token.</summary>
     public string? KeyThumbprint { get; init; }
+
+    /// <summary><c>networks</c>: from where alone it may be used; none for anywhere.</summary>
+    public IReadOnlyList<string> Networks { get; init; } = [];
+
+    /// <summary>Whether it may be used in a call from there.</summary>
+    public bool IsGoodFrom(IPAddress? from) => ClientNetworks.Contain(Networks, from);
 
     internal string Audience { get; init; } = IssuerOptions.Audience;
 

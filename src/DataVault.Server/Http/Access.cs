@@ -99,6 +99,11 @@ internal static class Authorisation
         {
             var caller = Caller.Of(context);
             var endpoint = context.GetEndpoint();
+            if (Caller.TokenOf(context) is { } token && !token.IsGoodFrom(context.Connection.RemoteIpAddress))
+            {
+                await RecordDenialAsync(context, caller, null);
+                throw new ProblemException("forbidden", "The application is not registered for the network that it calls from. The refusal is in the audit log.");
+            }
             if (endpoint is RouteEndpoint && !IsPermitted(context, endpoint.Metadata.GetMetadata<AccessRule>(), caller))
             {
                 await RecordDenialAsync(context, caller, null);

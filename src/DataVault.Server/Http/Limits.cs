@@ -1,5 +1,6 @@
 using System.Threading.RateLimiting;
 using Microsoft.AspNetCore.Http.Timeouts;
+using Microsoft.AspNetCore.HttpOverrides;
 using Microsoft.AspNetCore.RateLimiting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 
@@ -13,6 +14,12 @@ internal sealed class LimitOptions
 
     /// <summary>The same for one address that shows no valid credential.</summary>
     public int AnonymousRequestsPerSecond { get; init; } = 100;
+
+    /// <summary>Sign-ins and client secrets that may fail from one network within ten minutes before it has to wait, longer each time.</summary>
+    public int FailedSignIns { get; init; } = 50;
+
+    /// <summary>The same from everywhere together: from then on a network that fails at all has a tenth of the room.</summary>
+    public int FailedSignInsOverall { get; init; } = 1_000;
 
     public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
@@ -40,6 +47,17 @@ internal static class Limits
         limits.RequestHeadersTimeout = TimeSpan.FromSeconds(15);
         limits.KeepAliveTimeout = TimeSpan.FromMinutes(2);
         limits.MaxConcurrentConnections = 4_096;
+    }
+
+    /// <summary>Whose word about where a call comes from is taken: only these proxies', one after the other from the nearest.</summary>
+    public static ForwardedHeadersOptions Forwarded(IReadOnlyList<System.Net.IPNetwork> proxies)
+    {
+        var forwarded = new ForwardedHeadersOptions { ForwardedHeaders = ForwardedHeaders.XForwardedFor, ForwardLimit = null };
+        forwarded.KnownProxies.Clear();
+        forwarded.KnownIPNetworks.Clear();
+        foreach (var proxy in proxies)
+            forwarded.KnownIPNetworks.Add(proxy);
+        return forwarded;
     }
 
     public static void Apply(RequestTimeoutOptions timeouts, LimitOptions options)

@@ -14,6 +14,11 @@ internal static class ResponseHeaders
     private const string Documentation =
         "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'";
 
+    // Passkeys are the only thing of a person's device that a page of ours may ask for.
+    private const string NoDevices =
+        "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), magnetometer=(), microphone=(), midi=(), payment=(), "
+        + "publickey-credentials-get=(self), publickey-credentials-create=(self), screen-wake-lock=(), usb=(), xr-spatial-tracking=()";
+
     private static (long Size, string Text) s_checkpoint = (-1, "");
 
     public static void Apply(HttpContext context)
@@ -24,15 +29,21 @@ internal static class ResponseHeaders
         headers.XFrameOptions = "DENY";
         headers["Referrer-Policy"] = "no-referrer";
         headers["Cross-Origin-Resource-Policy"] = "same-origin";
+        headers["Cross-Origin-Opener-Policy"] = "same-origin";
+        headers["Permissions-Policy"] = NoDevices;
         headers["X-Request-Id"] = RequestIdentity.Of(context).ToString("D");
         headers.ContentSecurityPolicy = PolicyOf(path);
-        if (context.Request.IsHttps)
+        // Behind a proxy that ends TLS the call itself is plain, and the address that people use is not.
+        if (context.Request.IsHttps || IsSecure(context))
             headers.StrictTransportSecurity = "max-age=31536000; includeSubDomains";
         if (IsApi(path) || path.StartsWithSegments("/connect"))
             headers.CacheControl = "no-store";
         if (CheckpointOf(context) is { } checkpoint)
             headers["Audit-Checkpoint"] = checkpoint;
     }
+
+    private static bool IsSecure(HttpContext context) =>
+        context.RequestServices.GetRequiredService<ServerSettings>().Address.StartsWith("https://", StringComparison.Ordinal);
 
     public static bool IsApi(PathString path) => path.StartsWithSegments("/v1");
 

@@ -13,6 +13,8 @@ namespace DataVault.Server.Operations;
 internal sealed class StatusReport(
     [FromKeyedServices("vault")] NpgsqlDataSource vault, AuditReader log, Health health, ServerSettings settings, ActivePolicy policy, StatusSources sources)
 {
+    private static readonly TimeSpan ExpirySoon = TimeSpan.FromDays(30);
+
     private const string Counts = "SELECT (SELECT count(*) FROM vault.subject), (SELECT count(*) FROM vault.event)";
     private static readonly string ProgramVersion = typeof(StatusReport).Assembly.GetName().Version?.ToString(3) ?? "0";
     private static readonly DateTimeOffset StartedAt = Process.GetCurrentProcess().StartTime.ToUniversalTime();
@@ -47,6 +49,11 @@ internal sealed class StatusReport(
         var oversight = await sources.Alerts.LookAsync(cancellation);
         parts["alerts"] = oversight.OpenAlerts == 0 ? Health.Good : string.Create(CultureInfo.InvariantCulture, $"{oversight.OpenAlerts} not acknowledged");
         parts["reviews"] = oversight.OverdueReviews == 0 ? Health.Good : string.Create(CultureInfo.InvariantCulture, $"{oversight.OverdueReviews} overdue, {oversight.OpenReviews} open");
+        parts["clients"] = await sources.Clients.ExpiryAsync(ExpirySoon, cancellation) switch
+        {
+            (0, 0) => Health.Good,
+            var (expired, soon) => string.Create(CultureInfo.InvariantCulture, $"{expired} expired, {soon} expire within {ExpirySoon.TotalDays} days"),
+        };
         if (log.SignerRefusal is { } refusal)
             parts["log"] = refusal;
         return parts;
@@ -75,4 +82,4 @@ internal sealed class StatusReport(
 }
 
 /// <summary>Who knows something that only the status tells.</summary>
-internal sealed record StatusSources(OutboundState Outbound, RightsWatch Rights, Alerts Alerts, IssuerWatch Issuer, BackupHistory Backups);
+internal sealed record StatusSources(OutboundState Outbound, RightsWatch Rights, Alerts Alerts, IssuerWatch Issuer, BackupHistory Backups, ClientRegistry Clients);

@@ -297,6 +297,23 @@ public sealed partial class ConsoleTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task No_form_of_the_console_whichever_there_will_be_is_taken_without_its_token_or_from_another_site()
+    {
+        Assert.True(_vault.Forms.Count >= 20, $"{_vault.Forms.Count} forms");
+        await _browser.GetAsync("/console/me");
+        _vault.Told.Clear();
+        foreach (var path in _vault.Forms)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = new FormUrlEncodedContent([new("__RequestVerificationToken", "CfDJ8Made-up"), new("understood", "yes")]) };
+            request.Headers.Add("Origin", "https://evil.example");
+            using var answer = await _browser.SendAsync(request);
+            Assert.True(answer.StatusCode == HttpStatusCode.BadRequest, $"{path}: {answer.StatusCode}");
+        }
+
+        Assert.Empty(_vault.Told);
+    }
+
+    [Fact]
     public async Task An_erasure_needs_the_confirmation()
     {
         var html = await _browser.GetStringAsync("/console/me/erase");

@@ -9,6 +9,7 @@ using DataVault.Console;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.Extensions.Logging;
 using DataVault.Testing;
@@ -68,6 +69,12 @@ public sealed class PaperVault : IAsyncDisposable
         await app.StartAsync();
         return vault;
     }
+
+    /// <summary>Every address under which the console takes a form, with ids in the place of its parts.</summary>
+    public IReadOnlyList<string> Forms =>
+        [.. ((IEndpointRouteBuilder)_app).DataSources.SelectMany(source => source.Endpoints).OfType<RouteEndpoint>()
+            .Where(route => route.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods.Contains("POST") == true && route.RoutePattern.RawText!.StartsWith("/console", StringComparison.Ordinal))
+            .Select(route => System.Text.RegularExpressions.Regex.Replace(route.RoutePattern.RawText!, @"\{[^}]*\}", s_hold.ToString("D"))).Distinct()];
 
     public ValueTask DisposeAsync() => _app.DisposeAsync();
 
