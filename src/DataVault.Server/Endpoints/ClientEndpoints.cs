@@ -64,7 +64,7 @@ internal static class ClientEndpoints
             AllowedNetworks = body.AllowedNetworks ?? [], ExpiresAt = body.ExpiresAt, Contact = body.Contact, IsKeyBound = body.DpopBound ?? false, Resources = body.Resources ?? [],
         };
         if (body.Jwks is { } keys) registration = registration with { AuthenticationMethod = AuthenticationMethods.PrivateKeyJwt, KeySet = keys.GetRawText() };
-        var secret = await RegisterAsync(registry, registration, Caller.PartyOf(context), context.RequestAborted);
+        var secret = await SecretOfAsync(registry, registration, Caller.PartyOf(context), context.RequestAborted);
         await Answer.JsonAsync(context, new ClientRegistered(View(registration, clock.GetUtcNow()), secret), StatusCodes.Status201Created);
     }
 
@@ -81,7 +81,7 @@ internal static class ClientEndpoints
         return ClientRegistration.SignIn(body.Id, body.Name, body.RedirectUris ?? [], body.SignOutUris ?? []) with { IsThirdParty = true };
     }
 
-    private static async Task<string?> RegisterAsync(ClientRegistry registry, ClientRegistration registration, IssuerParty actor, CancellationToken cancellationToken)
+    private static async Task<string?> SecretOfAsync(ClientRegistry registry, ClientRegistration registration, IssuerParty actor, CancellationToken cancellationToken)
     {
         if (registration.KeySet is null) return await registry.RegisterAsync(registration, actor, cancellationToken);
         await registry.RegisterKeyHolderAsync(registration, actor, cancellationToken);
