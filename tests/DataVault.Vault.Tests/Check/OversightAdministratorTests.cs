@@ -151,7 +151,7 @@ public sealed class OversightAdministratorTests(ObligationVault store) : IClassF
             Assert.True(await TryReadAsync(vault, desk, other));
         }
 
-        Assert.DoesNotContain(await FindingsAsync(), finding => finding.StartsWith("the brake", StringComparison.Ordinal));
+        Assert.DoesNotContain(await FindingsAsync(), finding => finding.StartsWith($"the brake of the alert {alert.Id}", StringComparison.Ordinal));
     }
 
     [Theory]
