@@ -61,7 +61,11 @@ internal static class ClientEndpoints
         RequireFuture(body.ExpiresAt, clock);
         var registration = (body.RedirectUris is null ? Application(body, policy) : PartnerOf(body)) with
         {
-            AllowedNetworks = body.AllowedNetworks ?? [], ExpiresAt = body.ExpiresAt, Contact = body.Contact, IsKeyBound = body.DpopBound ?? false, Resources = body.Resources ?? [],
+            AllowedNetworks = body.AllowedNetworks ?? [],
+            ExpiresAt = body.ExpiresAt,
+            Contact = body.Contact,
+            IsKeyBound = body.DpopBound ?? false,
+            Resources = body.Resources ?? [],
         };
         if (body.Jwks is { } keys) registration = registration with { AuthenticationMethod = AuthenticationMethods.PrivateKeyJwt, KeySet = keys.GetRawText() };
         var secret = await SecretOfAsync(registry, registration, Caller.PartyOf(context), context.RequestAborted);
@@ -104,7 +108,12 @@ internal static class ClientEndpoints
         if (!known.IsKeyBound) RequireUnbound(body.Roles, body.Purposes, policy, settings);
         return known with
         {
-            Name = body.Name, Roles = body.Roles, Purposes = body.Purposes, AllowedNetworks = body.AllowedNetworks, ExpiresAt = body.ExpiresAt, Contact = body.Contact,
+            Name = body.Name,
+            Roles = body.Roles,
+            Purposes = body.Purposes,
+            AllowedNetworks = body.AllowedNetworks,
+            ExpiresAt = body.ExpiresAt,
+            Contact = body.Contact,
         };
     }
 
