@@ -51,6 +51,8 @@ internal static class Words
         "consent.change" => "Changed a consent",
         "consent.receipt" => "Took a receipt of a consent",
         "request.change" => "Handled a request",
+        "restriction.lift" => "Ended a restriction",
+        "objection.lift" => "Ended an objection",
         "analytics.feed" => "Passed on, pseudonymised",
         "denied" => "Was refused",
         "audit.read" => "Read the log",
@@ -60,6 +62,14 @@ internal static class Words
         "token.issued" => "Session begun or renewed",
         "account.change" => "Changed the account",
         _ => Of(entryType),
+    };
+
+    /// <summary>What a message says that is about the end of a limit; null of other messages.</summary>
+    public static string? Lifted(string kind) => kind switch
+    {
+        "restriction.lift" => "The restriction of what is done with your data ends. If you do not agree, ask for one again.",
+        "objection.lift" => "Your objection to this purpose ends. If you do not agree, object again.",
+        _ => null,
     };
 
     private static readonly Dictionary<string, string> s_tongues =

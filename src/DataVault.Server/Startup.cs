@@ -419,6 +419,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         ConsentEndpoints.Map(app);
         StandingEndpoints.Map(app);
         RequestEndpoints.Map(app);
+        LimitEndpoints.Map(app);
         HoldEndpoints.Map(app);
         RetentionEndpoints.Map(app);
         OversightEndpoints.Map(app);

@@ -14,7 +14,7 @@ public enum EntryType : ushort
     SignerRotate = 49, Timestamp = 52, SignerAdopt = 54,
     RestoreDeclared = 47, BackupMade = 51, ConsentReceipt = 56,
     Alert = 57, ReviewChange = 58, ApprovalChange = 59,
-    PolicyRefused = 55, RetentionSwept = 67,
+    PolicyRefused = 55, RetentionSwept = 67, RestrictionLift = 70, ObjectionLift = 71,
 #pragma warning restore CS1591
 }
 
@@ -82,6 +82,8 @@ public static class EntryTypes
         [EntryType.ApprovalChange] = "approval.change",
         [EntryType.PolicyRefused] = "policy.refused",
         [EntryType.RetentionSwept] = "retention.swept",
+        [EntryType.RestrictionLift] = "restriction.lift",
+        [EntryType.ObjectionLift] = "objection.lift",
     }.ToFrozenDictionary();
 
     private static readonly FrozenDictionary<string, EntryType> ByName =

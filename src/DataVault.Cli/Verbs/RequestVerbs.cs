@@ -20,7 +20,7 @@ internal static class RequestVerbs
             Step(context, "refuse", RequestStep.Refuse, "Refuse a request; needs a reason.", needsReason: true),
             Step(context, "complete", RequestStep.Complete, "Close a request that was carried out by hand."),
             Step(context, "erase-damaged", RequestStep.EraseDamaged, "Order the erasure of a record that does not open; needs a reason (no-sound-copy, repair-refused, time-limit).", needsReason: true),
-            Package(context), Certificate(context));
+            Package(context), Certificate(context), LiftRestriction(context), LiftObjection(context));
 
     private static Verb Open(VerbContext context)
     {
@@ -120,6 +120,51 @@ internal static class RequestVerbs
                 else session.Host.Output.Write(certificate);
                 return ExitCode.Ok;
             });
+    }
+
+    private static Verb LiftRestriction(VerbContext context)
+    {
+        var id = new Argument<Guid>("customer") { Description = "The customer's id." };
+        var reason = LiftReason("person-asked", "accuracy-settled", "claims-settled", "objection-decided");
+        return new Verb(
+            "lift-restriction", "End a customer's restriction of processing, who is told before. In force everywhere when the command ends.",
+            "datavault request lift-restriction 0198c3f2-6c1a-7000-8000-2f1f1c1d1e1f --reason accuracy-settled")
+            .With(id, reason)
+            .Does(context, async (session, cancellation) =>
+            {
+                var parsed = session.Parsed;
+                return Show(session, await session.Open(s_officer).LiftRestrictionAsync(parsed.GetRequiredValue(id), parsed.GetRequiredValue(reason), cancellation));
+            });
+    }
+
+    private static Verb LiftObjection(VerbContext context)
+    {
+        var id = new Argument<Guid>("customer") { Description = "The customer's id." };
+        var purpose = new Argument<string>("purpose") { Description = "The purpose objected to, such as marketing." };
+        var reason = LiftReason("person-asked", "compelling-grounds", "legal-claim");
+        return new Verb(
+            "lift-objection", "End a customer's objection to a purpose, who is told before; to direct marketing only if they asked. In force everywhere when the command ends.",
+            "datavault request lift-objection 0198c3f2-6c1a-7000-8000-2f1f1c1d1e1f marketing --reason person-asked")
+            .With(id, purpose, reason)
+            .Does(context, async (session, cancellation) =>
+            {
+                var parsed = session.Parsed;
+                return Show(session, await session.Open(s_officer).LiftObjectionAsync(
+                    parsed.GetRequiredValue(id), parsed.GetRequiredValue(purpose), parsed.GetRequiredValue(reason), cancellation));
+            });
+    }
+
+    private static Option<string> LiftReason(params string[] reasons)
+    {
+        var reason = new Option<string>("--reason") { Description = string.Join(", ", reasons), Required = true };
+        reason.AcceptOnlyFromAmong(reasons);
+        return reason;
+    }
+
+    private static int Show(Session session, LimitLifted lifted)
+    {
+        session.Report.Show(lifted, () => new Text($"Ended at {lifted.At:u}; entry {lifted.Receipt.Index} of the log.\n"));
+        return ExitCode.Ok;
     }
 
     private static int Show(Session session, RightsRequest request)

@@ -72,7 +72,7 @@ public sealed record Alert(
 /// <summary>A message to a person about their data.</summary>
 /// <param name="Id">Of the message.</param>
 /// <param name="At">When.</param>
-/// <param name="Kind">What happened: <c>disclosure</c>.</param>
+/// <param name="Kind">What happened: <c>disclosure</c>, or what is about to end: <c>restriction.lift</c>, <c>objection.lift</c>.</param>
 /// <param name="Purpose">For what.</param>
 /// <param name="Fields">Which fields.</param>
 /// <param name="Who">Roles of staff, or name of the application.</param>

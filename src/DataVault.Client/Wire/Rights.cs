@@ -150,6 +150,15 @@ public sealed record RequestRemark(DateTimeOffset At, string By, string Text);
 /// <summary>Body of <c>POST /v1/requests/{id}/{verify,extend,approve,refuse,complete}</c>.</summary>
 public sealed record DecideRequest(string? Reason = null, string? Note = null);
 
+/// <summary>Body of the calls that end a restriction or an objection. The reason is an officer's: <c>person-asked</c>, <c>accuracy-settled</c>, ...</summary>
+public sealed record LiftLimit(string? Reason = null);
+
+/// <summary>A restriction or an objection that counts no longer.</summary>
+/// <param name="Id">The customer.</param>
+/// <param name="At">Since when.</param>
+/// <param name="Receipt">The log entry that says so.</param>
+public sealed record LimitLifted(Guid Id, DateTimeOffset At, Receipt Receipt);
+
 /// <summary>The signed erasure certificate: a C2SP signed note and the proofs to check it with, offline.</summary>
 /// <param name="Certificate">The signed note as text (docs/formats/erasure-certificate.md).</param>
 public sealed record ErasureCertificate(string Certificate);

@@ -24,16 +24,10 @@ internal sealed class ConsentPast(VaultDatabase database, AuditReader log, Index
     {
         var stored = acts.Select(owned => owned.Act.LogIndex).ToHashSet();
         var missing = new List<string>();
-        var query = new AuditQuery
+        foreach (var one in await EntriesAsync(opened, EntryType.ConsentChange, purpose.Name, ct))
         {
-            Subject = opened.Keys.Subject, Type = EntryType.ConsentChange, Purpose = purpose.Name, Result = EntryResult.Ok, OldestFirst = true, Limit = AuditQuery.MaxLimit,
-        };
-        for (AuditPage? page = null; page is null || query.Cursor is not null;)
-        {
-            page = await log.SearchAsync(query, ct);
-            missing.AddRange(page.Entries.Where(one => one.Entry.Time <= until.ToUnixTimeMilliseconds() && !one.Entry.DetailHash.IsEmpty && !stored.Contains(one.Index))
-                .Select(one => string.Create(CultureInfo.InvariantCulture, $"entry {one.Index} tells of an act that is not stored")));
-            query = query with { Cursor = page.Next };
+            if (one.Entry.Time <= until.ToUnixTimeMilliseconds() && !one.Entry.DetailHash.IsEmpty && !stored.Contains(one.Index))
+                missing.Add(string.Create(CultureInfo.InvariantCulture, $"entry {one.Index} tells of an act that is not stored"));
         }
 
         var (told, folded) = (StateOf(opened.Facts, purpose, Now), ConsentFold.StateAt(acts.Select(owned => owned.Act), Now));
@@ -45,9 +39,10 @@ internal sealed class ConsentPast(VaultDatabase database, AuditReader log, Index
     public async Task<List<string>> StopsAsync(OpenedConsents opened, Purpose purpose, List<OwnedAct> acts, DateTimeOffset at, CancellationToken ct)
     {
         var limits = await LimitsAsync(opened, ct);
+        var lifts = at >= Now ? [] : await LiftsAsync(opened, purpose, ct);
         var stops = new List<string>();
-        if (purpose.StopsOnRestriction && IsRestricted(opened, limits, at)) stops.Add(Reasons.Restricted);
-        if (purpose.StopsOnObjection && IsObjected(opened, purpose, acts, limits, at)) stops.Add(Reasons.Objected);
+        if (purpose.StopsOnRestriction && IsRestricted(opened, [.. limits, .. lifts], at)) stops.Add(Reasons.Restricted);
+        if (purpose.StopsOnObjection && IsObjected(opened, purpose, acts, [.. limits, .. lifts], at)) stops.Add(Reasons.Objected);
         if (MayBeAChilds(opened, purpose, acts, at)) stops.Add("child");
         return stops;
     }
@@ -60,22 +55,54 @@ internal sealed class ConsentPast(VaultDatabase database, AuditReader log, Index
 
     private static string Counted(string state) => state == "renewed" ? "given" : state;
 
-    private async Task<List<(string Kind, DateTimeOffset At)>> LimitsAsync(OpenedConsents opened, CancellationToken ct)
+    private async Task<List<AuditRecord>> EntriesAsync(OpenedConsents opened, EntryType type, string purpose, CancellationToken ct)
+    {
+        var query = new AuditQuery { Subject = opened.Keys.Subject, Type = type, Purpose = purpose, Result = EntryResult.Ok, OldestFirst = true, Limit = AuditQuery.MaxLimit };
+        var entries = new List<AuditRecord>();
+        for (AuditPage? page = null; page is null || query.Cursor is not null;)
+        {
+            page = await log.SearchAsync(query, ct);
+            entries.AddRange(page.Entries);
+            query = query with { Cursor = page.Next };
+        }
+
+        return entries;
+    }
+
+    /// <summary>That a limit began or ended.</summary>
+    private sealed record Turn(string Kind, DateTimeOffset At, bool Begins);
+
+    private async Task<List<Turn>> LimitsAsync(OpenedConsents opened, CancellationToken ct)
     {
         await using var command = database.Reads.CreateCommand(LimitsSql);
         command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = opened.Keys.Subject.Value });
-        return await Rows.ReadAsync(command, row => (row.GetString(0), new DateTimeOffset(row.GetDateTime(1))), ct);
+        return await Rows.ReadAsync(command, row => new Turn(row.GetString(0), new DateTimeOffset(row.GetDateTime(1)), Begins: true), ct);
     }
 
-    // A restriction is never lifted; one that no request explains is taken to have been there always.
-    private bool IsRestricted(OpenedConsents opened, List<(string Kind, DateTimeOffset At)> limits, DateTimeOffset at) =>
-        opened.Facts.Restricted && (at >= Now || !limits.Exists(one => one.Kind == RequestKinds.Restriction) || limits.Exists(one => one.Kind == RequestKinds.Restriction && one.At <= at));
+    private async Task<List<Turn>> LiftsAsync(OpenedConsents opened, Purpose purpose, CancellationToken ct)
+    {
+        var restrictions = await EntriesAsync(opened, EntryType.RestrictionLift, SubjectRequests.Purpose, ct);
+        var objections = await EntriesAsync(opened, EntryType.ObjectionLift, purpose.Name, ct);
+        return [.. restrictions.Select(one => Lifted(RequestKinds.Restriction, one)).Concat(objections.Select(one => Lifted(RequestKinds.Objection, one))).OfType<Turn>()];
+    }
 
-    private bool IsObjected(OpenedConsents opened, Purpose purpose, List<OwnedAct> acts, List<(string Kind, DateTimeOffset At)> limits, DateTimeOffset at)
+    private static Turn? Lifted(string kind, AuditRecord record) =>
+        record.Entry.Rules.Contains(LimitLifting.Done) ? new Turn(kind, DateTimeOffset.FromUnixTimeMilliseconds(record.Entry.Time), Begins: false) : null;
+
+    // A restriction that no request explains is taken to have been there always.
+    private bool IsRestricted(OpenedConsents opened, List<Turn> limits, DateTimeOffset at)
+    {
+        if (at >= Now) return opened.Facts.Restricted;
+        List<Turn> turns = [.. limits.Where(one => one.Kind == RequestKinds.Restriction).OrderBy(one => one.At)];
+        if (turns.LastOrDefault(one => one.At <= at) is { } last) return last.Begins;
+        return turns is [] ? opened.Facts.Restricted : !turns[0].Begins;
+    }
+
+    private bool IsObjected(OpenedConsents opened, Purpose purpose, List<OwnedAct> acts, List<Turn> limits, DateTimeOffset at)
     {
         if (at >= Now) return opened.Facts.ObjectedPurposes.Contains(purpose.Id);
         var said = acts.Where(owned => owned.Act.State == "objected" || owned.Act.LiftsObjection).Select(owned => (owned.Act.At, Objects: !owned.Act.LiftsObjection));
-        var asked = limits.Where(one => one.Kind == RequestKinds.Objection && SubjectLimits.IsObjectedTo(purpose)).Select(one => (one.At, Objects: true));
+        var asked = limits.Where(one => one.Kind == RequestKinds.Objection && (!one.Begins || SubjectLimits.IsObjectedTo(purpose))).Select(one => (one.At, Objects: one.Begins));
         return said.Concat(asked).Where(one => one.At <= at).OrderBy(one => one.At).LastOrDefault().Objects;
     }
 

@@ -9,7 +9,7 @@ using Npgsql;
 namespace DataVault.Vault;
 
 /// <summary>What a message to a person says.</summary>
-/// <param name="Kind">Code of what happened: <c>disclosure</c>.</param>
+/// <param name="Kind">Code of what happened: <c>disclosure</c>, or of what is about to end: <c>restriction.lift</c>, <c>objection.lift</c>.</param>
 /// <param name="Purpose">For what.</param>
 /// <param name="Items">Fields and event types.</param>
 /// <param name="Who">Roles of staff, or name of the application; no person's name.</param>

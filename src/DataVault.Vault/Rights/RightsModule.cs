@@ -1,4 +1,5 @@
 using DataVault.Policy;
+using DataVault.Vault.Keys;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace DataVault.Vault;
@@ -44,6 +45,9 @@ internal static class RightsModule
         services.AddSingleton<OutboxWorker>();
         services.AddHostedService(p => p.GetRequiredService<OutboxWorker>());
         AddRetention(services);
+        services.AddSingleton(p => new LimitLifting(
+            p.GetRequiredService<RequestStore>(), p.GetRequiredService<SubjectFacts>(), p.GetRequiredService<SubjectInbox>(),
+            p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<SubjectReach>(), p.GetRequiredService<AuditLog>()));
         services.AddSingleton(p => new SubjectRequests(
             p.GetRequiredService<RequestStore>(), p.GetRequiredService<RequestNotes>(), p.GetRequiredService<RequestFulfilment>(),
             p.GetRequiredService<RequestViews>(), p.GetRequiredService<SubjectReach>(), p.GetRequiredService<VaultClock>()));

@@ -28,6 +28,7 @@ internal sealed class SubjectTags(VaultDatabase database, KeyRegistry keys, Reco
     private static readonly int[] OfRecords =
     [
         (int)EntryType.RecordWrite, (int)EntryType.ConsentChange, (int)EntryType.HoldChange, (int)EntryType.RequestChange, (int)EntryType.KeyRotate, (int)EntryType.RetentionSwept,
+        (int)EntryType.RestrictionLift, (int)EntryType.ObjectionLift,
     ];
 
     private readonly LogSearch search = new(database);

@@ -78,6 +78,28 @@ public sealed class ConsentProofTests(StoreVault store) : IClassFixture<StoreVau
             Outcome(await ProveAsync(subject, start.AddHours(1))), Outcome(await ProveAsync(subject, start.AddHours(25))), Outcome(await ProveAsync(subject))]);
     }
 
+    [Theory]
+    [InlineData("restriction", "restricted")]
+    [InlineData("objection", "objected")]
+    public async Task What_was_lifted_counts_for_the_time_that_it_stood_and_not_after(string kind, string stop)
+    {
+        var subject = await store.AddAsync(consents: Given());
+        var start = store.Clock.GetUtcNow();
+        store.Clock.Advance(TimeSpan.FromDays(1));
+        var requests = store.Vault.Get<SubjectRequests>();
+        var opened = await requests.OpenAsync(Officer, kind, subject, null, null, Guid.NewGuid(), default);
+        await requests.VerifyAsync(Officer, opened.Id, null, Guid.NewGuid(), default);
+        await requests.ApproveAsync(Officer, opened.Id, null, Guid.NewGuid(), default);
+        store.Clock.Advance(TimeSpan.FromDays(1));
+        var limits = store.Vault.Get<LimitLifting>();
+        await (kind == "restriction" ? limits.LiftRestrictionAsync(Officer, subject, "person-asked", Guid.NewGuid(), default)
+            : limits.LiftObjectionAsync(Officer, subject, "marketing", "person-asked", Guid.NewGuid(), default));
+        store.Clock.Advance(TimeSpan.FromDays(1));
+        Assert.Equal([(true, ""), (false, stop), (true, ""), (true, "")], [
+            Outcome(await ProveAsync(subject, start.AddHours(1))), Outcome(await ProveAsync(subject, start.AddHours(25))), Outcome(await ProveAsync(subject, start.AddHours(49))),
+            Outcome(await ProveAsync(subject))]);
+    }
+
     [Fact]
     public async Task A_childs_own_word_is_not_valid_and_a_guardians_is()
     {
