@@ -29,13 +29,14 @@ internal static class RequestVerbs
         var customer = new Option<Guid?>("--customer") { Description = "The customer's id (left out by customers themselves)." };
         var note = new Option<string?>("--note") { Description = "What the person said; kept sealed." };
         var jurisdiction = new Option<string?>("--jurisdiction") { Description = "Whose law sets the due date, such as eu." };
+        var key = new Option<string?>("--idempotency-key") { Description = "Makes repeating the same command harmless." };
         return new Verb("open", "Open a request for a customer.", "datavault request open erasure --customer 0198c3f2-6c1a-7000-8000-2f1f1c1d1e1f")
-            .With(kind, customer, note, jurisdiction)
+            .With(kind, customer, note, jurisdiction, key)
             .Does(context, async (session, cancellation) =>
             {
                 var parsed = session.Parsed;
                 var request = new OpenRequest(parsed.GetRequiredValue(kind), parsed.GetValue(customer), parsed.GetValue(note), parsed.GetValue(jurisdiction));
-                return Show(session, await session.Open(s_officer).OpenRequestAsync(request, null, cancellation));
+                return Show(session, await session.Open(s_officer).OpenRequestAsync(request, parsed.GetValue(key), cancellation));
             });
     }
 

@@ -44,7 +44,12 @@ internal static class MeEndpoints
             },
             AccessRule.Customers);
         routes.MapPost("/v1/me/requests", RequestEndpoints.OpenAsync).Takes<OpenRequest>().Gives<RightsRequest>(201).As(
-            new("openMyRequest", Tag, "Ask for a right") { RequestExample = JsonNode.Parse("""{ "kind": "erasure" }"""), Problems = ["invalid-fields"] },
+            new("openMyRequest", Tag, "Ask for a right")
+            {
+                Headers = ["Idempotency-Key"],
+                RequestExample = JsonNode.Parse("""{ "kind": "erasure" }"""),
+                Problems = ["invalid-fields", "idempotency-mismatch"],
+            },
             AccessRule.Customers);
     }
 

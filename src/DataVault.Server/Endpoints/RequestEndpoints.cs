@@ -21,7 +21,8 @@ internal static class RequestEndpoints
             new("openRequest", Tag, "Ask for a right: access, portability, rectification, erasure, restriction, objection")
             {
                 RequestExample = JsonNode.Parse("""{ "kind": "access", "note": "Please send me everything." }"""),
-                Problems = ["not-found", "invalid-fields"],
+                Headers = ["Idempotency-Key"],
+                Problems = ["not-found", "invalid-fields", "idempotency-mismatch"],
             },
             AccessRule.OwnOr("requests.decide"));
         routes.MapGet("/v1/requests", ListAsync).Gives<Page<RightsRequest>>().As(
@@ -75,7 +76,7 @@ internal static class RequestEndpoints
         var call = new CallReader(context, policy);
         var subject = body.Customer is { } customer ? new SubjectId(customer)
             : call.Caller.Subject ?? throw ProblemException.Member("/customer", "missing-member", "Whom is the request about?");
-        var opened = await requests.OpenAsync(call.Caller, body.Kind, subject, body.Note, body.Jurisdiction, call.RequestId, call.Cancellation);
+        var opened = await requests.OpenAsync(call.Caller, body.Kind, subject, body.Note, body.Jurisdiction, call.RequestId, call.Cancellation, call.Idempotency(body));
         context.Response.Headers.Location = $"/v1/requests/{opened.Id}";
         await Answer.JsonAsync(context, View(opened), StatusCodes.Status201Created);
     }

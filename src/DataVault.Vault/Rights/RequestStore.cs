@@ -94,22 +94,42 @@ internal sealed class RequestStore(
     /// <summary>Stores a new request that went through the given states; each is an entry.</summary>
     public async Task<RequestRow> InsertAsync(Recipient recipient, RequestRow row, IReadOnlyList<string> states, Guid requestId, CancellationToken cancellation)
     {
-        var tag = await TagAsync(row.Subject!.Value, cancellation);
-        var entries = states.Select(state => Entry(EntryType.RequestChange, recipient, row with { State = state }, tag, requestId)).ToList();
+        var entries = await EntriesAsync(recipient, row, states, requestId, cancellation);
         row = row with { State = states[^1] };
-        return await TransactAsync(async (connection, transaction) =>
+        return await TransactAsync((connection, transaction) => InsertAsync(connection, transaction, recipient, row, entries, cancellation), cancellation);
+    }
+
+    /// <summary>The same once for a key; null when another call has it.</summary>
+    public async Task<RequestRow?> InsertAsync(
+        Recipient recipient, RequestRow row, IReadOnlyList<string> states, Guid requestId, RequestClaim claim, CancellationToken cancellation)
+    {
+        var entries = await EntriesAsync(recipient, row, states, requestId, cancellation);
+        row = row with { State = states[^1] };
+        return await TransactAsync(
+            async (connection, transaction) => await claim.TryTakeAsync(connection, transaction, cancellation)
+                ? await InsertAsync(connection, transaction, recipient, row, entries, cancellation) : null,
+            cancellation);
+    }
+
+    private async Task<List<LogEntry>> EntriesAsync(Recipient recipient, RequestRow row, IReadOnlyList<string> states, Guid requestId, CancellationToken cancellation)
+    {
+        var tag = await TagAsync(row.Subject!.Value, cancellation);
+        return [.. states.Select(state => Entry(EntryType.RequestChange, recipient, row with { State = state }, tag, requestId))];
+    }
+
+    private async Task<RequestRow> InsertAsync(
+        NpgsqlConnection connection, NpgsqlTransaction transaction, Recipient recipient, RequestRow row, List<LogEntry> entries, CancellationToken cancellation)
+    {
+        // INVARIANT: nothing is written behind an erasure, which deletes the person's row first.
+        if (recipient.Kind == RecipientKind.Customer) await LimitAsync(connection, transaction, row.Subject!.Value, cancellation);
+        else if ((await SubjectRows.KeepAsync(connection, transaction, [row.Subject!.Value], cancellation)).Count == 0) throw VaultException.NotFound();
+        row = await secrets.InForceAsync(connection, transaction, row, cancellation);
+        await using (var insert = new NpgsqlCommand($"INSERT INTO vault.request ({Columns}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)", connection))
         {
-            // INVARIANT: nothing is written behind an erasure, which deletes the person's row first.
-            if (recipient.Kind == RecipientKind.Customer) await LimitAsync(connection, transaction, row.Subject!.Value, cancellation);
-            else if ((await SubjectRows.KeepAsync(connection, transaction, [row.Subject!.Value], cancellation)).Count == 0) throw VaultException.NotFound();
-            row = await secrets.InForceAsync(connection, transaction, row, cancellation);
-            await using (var insert = new NpgsqlCommand($"INSERT INTO vault.request ({Columns}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)", connection))
-            {
-                AddValues(insert.Parameters, row);
-                await insert.ExecuteNonQueryAsync(cancellation);
-            }
-            return await LoggedAsync(connection, transaction, row, entries, cancellation);
-        }, cancellation);
+            AddValues(insert.Parameters, row);
+            await insert.ExecuteNonQueryAsync(cancellation);
+        }
+        return await LoggedAsync(connection, transaction, row, entries, cancellation);
     }
 
     /// <summary>Customers open a few requests a day, each of which may build a package. Counted under the lock on the person's row, so that calls at once do not pass together.</summary>

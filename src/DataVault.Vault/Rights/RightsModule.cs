@@ -16,6 +16,7 @@ internal static class RightsModule
         services.AddSingleton<RequestStore>();
         services.AddSingleton<RequestNotes>();
         services.AddSingleton<RequestSecrets>();
+        services.AddSingleton<RequestIntake>();
         services.AddSingleton<PackageFolder>();
         services.AddSingleton<ExportSource>();
         services.AddSingleton<PackageContents>();
@@ -49,8 +50,8 @@ internal static class RightsModule
             p.GetRequiredService<RequestStore>(), p.GetRequiredService<SubjectFacts>(), p.GetRequiredService<SubjectInbox>(),
             p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<SubjectReach>(), p.GetRequiredService<AuditLog>()));
         services.AddSingleton(p => new SubjectRequests(
-            p.GetRequiredService<RequestStore>(), p.GetRequiredService<RequestNotes>(), p.GetRequiredService<RequestFulfilment>(),
-            p.GetRequiredService<RequestViews>(), p.GetRequiredService<SubjectReach>(), p.GetRequiredService<VaultClock>()));
+            p.GetRequiredService<RequestStore>(), p.GetRequiredService<RequestNotes>(), p.GetRequiredService<RequestIntake>(),
+            p.GetRequiredService<RequestFulfilment>(), p.GetRequiredService<RequestViews>(), p.GetRequiredService<SubjectReach>()));
     }
 
     private static void AddRetention(IServiceCollection services)

@@ -60,37 +60,36 @@ public sealed class SubjectRequests
 
     private readonly RequestStore store;
     private readonly RequestNotes notes;
+    private readonly RequestIntake intake;
     private readonly RequestFulfilment fulfilment;
     private readonly RequestViews views;
     private readonly SubjectReach reach;
-    private readonly VaultClock clock;
 
     internal SubjectRequests(
-        RequestStore store, RequestNotes notes, RequestFulfilment fulfilment, RequestViews views, SubjectReach reach, VaultClock clock) =>
-        (this.store, this.notes, this.fulfilment, this.views, this.reach, this.clock) = (store, notes, fulfilment, views, reach, clock);
+        RequestStore store, RequestNotes notes, RequestIntake intake, RequestFulfilment fulfilment, RequestViews views, SubjectReach reach) =>
+        (this.store, this.notes, this.intake, this.fulfilment, this.views, this.reach) = (store, notes, intake, fulfilment, views, reach);
 
     /// <summary>
     /// Opens a request. A customer's own is verified at once, and one that ends in a package is carried out without an officer.
-    /// A second open request of the same kind keeps the first one's clock.
+    /// A second open request of the same kind keeps the first one's clock. A key that was used before gives the request that it opened.
     /// </summary>
     public async Task<RequestView> OpenAsync(
-        Recipient recipient, string kind, SubjectId subject, string? note, string? jurisdiction, Guid requestId, CancellationToken cancellation)
+        Recipient recipient, string kind, SubjectId subject, string? note, string? jurisdiction, Guid requestId, CancellationToken cancellation, IdempotencyKey? key = null)
     {
         var own = recipient.Kind == RecipientKind.Customer;
         if (own ? recipient.Subject != subject : !MayDecide(recipient))
             throw await store.DeniedAsync(recipient, subject, own ? VaultException.NotFound() : VaultException.Forbidden(), requestId, cancellation);
         if (!await reach.IncludesAsync(recipient, subject, cancellation)) throw await store.DeniedAsync(recipient, subject, VaultException.NotFound(), requestId, cancellation);
-        var row = await NewRowAsync(kind, subject, jurisdiction, own ? "customer" : OpenedBy(recipient), cancellation);
-        row = row with { Notes = await notes.AddAsync(row, row.OpenedBy, Checked(note), cancellation) };
+        var draft = await intake.DraftAsync(recipient, kind, subject, jurisdiction, cancellation);
         try
         {
-            row = await store.InsertAsync(recipient, row, own ? StatesWithoutOfficer(kind) : [RequestStates.Received], requestId, cancellation);
+            var row = await intake.OpenAsync(recipient, draft, Checked(note), requestId, key, cancellation);
+            return await views.OfAsync(await fulfilment.PromptlyAsync(row, cancellation), cancellation);
         }
         catch (VaultException e) when (e.Slug == "rate-limited")
         {
             throw await store.DeniedAsync(recipient, subject, e, requestId, cancellation);
         }
-        return await views.OfAsync(await fulfilment.PromptlyAsync(row, cancellation), cancellation);
     }
 
     /// <summary>One request. A look by anyone but the person is an entry of the log.</summary>
@@ -203,30 +202,14 @@ public sealed class SubjectRequests
 
     private RequestRow Decided(RequestRow row, RequestAct act, string? reason)
     {
-        var now = clock.Now;
+        var now = store.Now;
         var state = RequestLifecycle.Next(row.State, act) ?? throw NotNow(row.State);
         return act switch
         {
             RequestAct.Extend when row.ExtendedAt is not null || now > row.DueAt => throw NotNow(row.State),
-            RequestAct.Extend => row with { ExtendedAt = now, DueAt = Law(row.Jurisdiction).ExtendedDueAt(row.OpenedAt), Reason = reason },
+            RequestAct.Extend => row with { ExtendedAt = now, DueAt = intake.Law(row.Jurisdiction).ExtendedDueAt(row.OpenedAt), Reason = reason },
             RequestAct.Refuse or RequestAct.Complete => row with { State = state, CompletedAt = now, Reason = reason ?? row.Reason },
             _ => row with { State = state },
-        };
-    }
-
-    private async Task<RequestRow> NewRowAsync(string kind, SubjectId subject, string? jurisdiction, string openedBy, CancellationToken cancellation)
-    {
-        if (!RequestKinds.All.Contains(kind))
-            throw Invalid("/kind", "unknown", $"The kind is one of {string.Join(", ", RequestKinds.All)}.");
-        if (jurisdiction is not null && reach.Policy.Jurisdictions.Find(jurisdiction) is null)
-            throw Invalid("/jurisdiction", "unknown", "The policy knows no such jurisdiction.");
-        var (regime, earlierDue) = await store.SituationAsync(subject, kind, cancellation);
-        var law = Law(jurisdiction ?? regime);
-        var now = clock.Now;
-        var due = law.DueAt(now);
-        return new RequestRow(clock.NewId(), subject, kind, RequestStates.Received, law.Name)
-        {
-            OpenedAt = now, DueAt = earlierDue < due ? earlierDue.Value : due, OpenedBy = openedBy,
         };
     }
 
@@ -263,15 +246,7 @@ public sealed class SubjectRequests
         return [.. reached.Take(limit)];
     }
 
-    private Jurisdiction Law(string? name) => (name is null ? null : reach.Policy.Jurisdictions.Find(name)) ?? reach.Policy.Jurisdictions.Default;
-
     private bool MayDecide(Recipient recipient) => reach.Policy.Decisions.HasCapability(recipient.Roles, Capabilities.RequestsDecide);
-
-    private static string OpenedBy(Recipient recipient) => recipient.Kind == RecipientKind.Staff ? "officer" : "application";
-
-    private static IReadOnlyList<string> StatesWithoutOfficer(string kind) => RequestKinds.EndInPackage(kind)
-        ? [RequestStates.Received, RequestStates.Verified, RequestStates.Approved]
-        : [RequestStates.Received, RequestStates.Verified];
 
     private static Guid? ParseCursor(string? cursor)
     {

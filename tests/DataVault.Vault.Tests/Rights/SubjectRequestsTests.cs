@@ -197,6 +197,19 @@ public sealed class SubjectRequestsTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Calls_with_one_key_open_one_request_and_another_body_under_it_is_refused()
+    {
+        var calls = await Task.WhenAll(Enumerable.Range(0, 6).Select(_ => KeyedAsync(1)));
+        var request = Assert.Single(calls.Select(call => call.Id).Distinct());
+        await world.Requests.RefuseAsync(RightsWorld.Customer(ada), request, "withdrawn-by-customer", null, Guid.NewGuid(), default);
+        Assert.Equal((request, RequestStates.Refused), ((await KeyedAsync(1)).Id, (await KeyedAsync(1)).State));
+        await RefusedAsync("idempotency-mismatch", () => KeyedAsync(2));
+        Assert.Single((await world.Requests.ListAsync(RightsWorld.Customer(ada), new RequestFilter(), 10, null, Guid.NewGuid(), default)).Items);
+        var bob = await world.PersonAsync("bob");
+        await RefusedAsync("not-found", () => world.Requests.OpenAsync(RightsWorld.Customer(bob), RequestKinds.Restriction, ada, null, null, Guid.NewGuid(), default, Key(1)));
+    }
+
+    [Fact]
     public async Task A_note_on_a_completion_that_the_vault_carries_out_is_kept()
     {
         var request = await world.OpenAsync(RightsWorld.Officer, RequestKinds.Access, ada);
@@ -234,6 +247,11 @@ public sealed class SubjectRequestsTests : IAsyncLifetime
         var policy = world.Vault.Get<ActivePolicy>().Current;
         Assert.Equal(["personalisation", "fraud-prevention", "complaints"], facts.ObjectedPurposes.Order().Select(id => policy.Purposes.ById(id)!.Name));
     }
+
+    private Task<RequestView> KeyedAsync(byte body) =>
+        world.Requests.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Restriction, ada, null, null, Guid.NewGuid(), default, Key(body));
+
+    private static IdempotencyKey Key(byte body) => new("customer", "once", new byte[] { body });
 
     private Func<Task>[] Looks(Recipient recipient, Guid id) =>
     [

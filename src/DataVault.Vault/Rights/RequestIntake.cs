@@ -1,0 +1,75 @@
+using System.Text.Json;
+using DataVault.Policy;
+using Npgsql;
+
+namespace DataVault.Vault;
+
+/// <summary>
+/// Takes requests in. A keyed call that is repeated opens nothing: it finds the request that the first one opened, which is remembered in the transaction of
+/// its row (<see cref="IdempotencyStore"/>). What is remembered is the request's number.
+/// </summary>
+internal sealed class RequestIntake(RequestStore store, RequestNotes notes, SubjectReach reach, IdempotencyStore idempotency)
+{
+    /// <returns>The request; where the key was used for it before, as it stands now.</returns>
+    public async Task<RequestRow> OpenAsync(Recipient recipient, RequestRow row, string? note, Guid requestId, IdempotencyKey? key, CancellationToken ct)
+    {
+        if (key is not null && await EarlierAsync(key, ct) is { } earlier) return earlier;
+        row = row with { Notes = await notes.AddAsync(row, row.OpenedBy, note, ct) };
+        var states = recipient.Kind == RecipientKind.Customer ? StatesWithoutOfficer(row.Kind) : [RequestStates.Received];
+        if (key is null) return await store.InsertAsync(recipient, row, states, requestId, ct);
+        return await store.InsertAsync(recipient, row, states, requestId, new RequestClaim(idempotency, key, row.Id), ct)
+            ?? await EarlierAsync(key, ct) ?? throw VaultException.Unavailable();
+    }
+
+    /// <summary>A new request as it will stand: under which law, and due when.</summary>
+    public async Task<RequestRow> DraftAsync(Recipient recipient, string kind, SubjectId subject, string? jurisdiction, CancellationToken ct)
+    {
+        if (!RequestKinds.All.Contains(kind))
+            throw Invalid("/kind", $"The kind is one of {string.Join(", ", RequestKinds.All)}.");
+        if (jurisdiction is not null && reach.Policy.Jurisdictions.Find(jurisdiction) is null)
+            throw Invalid("/jurisdiction", "The policy knows no such jurisdiction.");
+        var (regime, earlierDue) = await store.SituationAsync(subject, kind, ct);
+        var law = Law(jurisdiction ?? regime);
+        var now = store.Now;
+        var due = law.DueAt(now);
+        return new RequestRow(store.Clock.NewId(), subject, kind, RequestStates.Received, law.Name)
+        {
+            OpenedAt = now, DueAt = earlierDue < due ? earlierDue.Value : due, OpenedBy = OpenedBy(recipient),
+        };
+    }
+
+    public Jurisdiction Law(string? name) => (name is null ? null : reach.Policy.Jurisdictions.Find(name)) ?? reach.Policy.Jurisdictions.Default;
+
+    private async Task<RequestRow?> EarlierAsync(IdempotencyKey key, CancellationToken ct) =>
+        await idempotency.FindAsync(key, ct) is not { } answer ? null
+            : await store.FindAsync(RequestClaim.RequestOf(answer), ct) ?? throw VaultException.NotFound();
+
+    private static string OpenedBy(Recipient recipient) => recipient.Kind switch
+    {
+        RecipientKind.Customer => "customer",
+        RecipientKind.Staff => "officer",
+        _ => "application",
+    };
+
+    private static IReadOnlyList<string> StatesWithoutOfficer(string kind) => RequestKinds.EndInPackage(kind)
+        ? [RequestStates.Received, RequestStates.Verified, RequestStates.Approved]
+        : [RequestStates.Received, RequestStates.Verified];
+
+    private static VaultException Invalid(string pointer, string message) => VaultException.Invalid([new FieldProblem(pointer, "unknown", message)]);
+}
+
+/// <summary>A key that a request is opened under.</summary>
+internal sealed record RequestClaim(IdempotencyStore Store, IdempotencyKey Key, Guid Request)
+{
+    private sealed record Opened(Guid Request);
+
+    /// <summary>False: another call with the key was quicker.</summary>
+    public async Task<bool> TryTakeAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, CancellationToken ct)
+    {
+        if (!await Store.TryClaimAsync(connection, transaction, Key, ct)) return false;
+        await IdempotencyStore.AnswerAsync(connection, transaction, Key, new StoredAnswer(201, JsonSerializer.SerializeToUtf8Bytes(new Opened(Request))), ct);
+        return true;
+    }
+
+    public static Guid RequestOf(StoredAnswer answer) => JsonSerializer.Deserialize<Opened>(answer.Body)!.Request;
+}
