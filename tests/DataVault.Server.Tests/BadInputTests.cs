@@ -10,6 +10,11 @@ public sealed class BadInputTests(RunningServer server)
 {
     private const string Canary = "Zyxw-canary-77";
 
+    private static readonly object s_purchase = new
+    {
+        orderId = "A-1001", sku = "LAMP-7", quantity = 1, unitPrice = new { amount = "49.90", currency = "EUR" }, total = new { amount = "49.90", currency = "EUR" },
+    };
+
     public static TheoryData<string, string> Bodies => new()
     {
         { "{ \"fields\": { \"givenName\": \"" + Canary + "\" ", "malformed" },
@@ -47,6 +52,29 @@ public sealed class BadInputTests(RunningServer server)
         using var answer = await server.SendAsync(who, HttpMethod.Post, path, body);
         Assert.Contains("wrong-type", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
         Assert.Equal("invalid-request", await RunningServer.SlugAsync(answer));
+    }
+
+    [Fact]
+    public async Task Of_a_batch_what_names_nobody_is_reported_and_the_rest_is_stored()
+    {
+        var id = await server.CreateCustomerAsync("batch.of.events@example.com");
+        object Happened(object customer, string purpose = "service-delivery") =>
+            new { customer, type = "purchase", occurredAt = "2026-03-01T10:15:00Z", source = "shop", properties = s_purchase, purpose };
+        var events = new[]
+        {
+            Happened(id), Happened(Canary), Happened(new { id = Canary, email = "batch.of.events@example.com" }), Happened(new { }), Happened(new { id, email = "batch.of.events@example.com" }),
+            Happened(id, "nothing"), Happened(new { email = "batch.of.events@example.com" }),
+        };
+        var answer = await server.JsonAsync("crm-ingest", HttpMethod.Post, "/v1/events/batch", new { events });
+        var items = answer.GetProperty("items").EnumerateArray().ToList();
+        Assert.Equal([201, 400, 400, 400, 400, 400, 201], items.Select(item => item.GetProperty("status").GetInt32()));
+        Assert.Equal(Enumerable.Range(0, 7), items.Select(item => item.GetProperty("index").GetInt32()));
+        Assert.DoesNotContain(Canary, answer.GetRawText(), StringComparison.Ordinal);
+        Assert.True(answer.GetProperty("receipt").GetProperty("index").GetInt64() > 0);
+        var none = await server.JsonAsync("crm-ingest", HttpMethod.Post, "/v1/events/batch", new { events = new[] { Happened(Canary) } });
+        Assert.Contains("not-an-id", none.GetRawText(), StringComparison.Ordinal);
+        using var alone = await server.SendAsync("crm-ingest", HttpMethod.Post, "/v1/events", Happened(Canary));
+        Assert.Equal("invalid-request", await RunningServer.SlugAsync(alone));
     }
 
     [Fact]

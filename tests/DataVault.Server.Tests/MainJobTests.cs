@@ -60,6 +60,8 @@ public sealed class MainJobTests(RunningServer server)
         Assert.Equal("version-mismatch", await RunningServer.SlugAsync(stale));
         var changed = await server.JsonAsync("crm-ingest", HttpMethod.Patch, $"/v1/customers/{id}", patch, HttpStatusCode.OK, r => r.Headers.IfMatch.ParseAdd("\"1\""));
         Assert.Equal(2, changed.GetProperty("version").GetInt64());
+        var whatever = await server.JsonAsync("crm-ingest", HttpMethod.Patch, $"/v1/customers/{id}", patch, HttpStatusCode.OK, r => r.Headers.IfMatch.ParseAdd("*"));
+        Assert.Equal(3, whatever.GetProperty("version").GetInt64());
     }
 
     [Fact]

@@ -9,22 +9,24 @@ namespace DataVault.Client.Wire;
 [JsonConverter(typeof(CustomerReferenceConverter))]
 public sealed record CustomerReference(Guid? Id = null, string? Email = null, string? Phone = null, string? CustomerNumber = null);
 
-// Reads "0198…" and { "email": "…" } alike; writes the object.
+// Reads "0198…" and { "email": "…" } alike; writes the object. What is no id names nobody (the id of zeros): of a batch only the event that has it is refused.
 internal sealed class CustomerReferenceConverter : JsonConverter<CustomerReference>
 {
-    private sealed record Members(Guid? Id = null, string? Email = null, string? Phone = null, string? CustomerNumber = null);
+    private sealed record Members(string? Id = null, string? Email = null, string? Phone = null, string? CustomerNumber = null);
 
     public override CustomerReference? Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
     {
         if (reader.TokenType == JsonTokenType.String)
-            return reader.TryGetGuid(out var plain) ? new CustomerReference(plain) : throw new JsonException("The id could not be converted.");
+            return new CustomerReference(IdOf(reader.GetString()!));
         return JsonSerializer.Deserialize<Members>(ref reader, options) is { } members
-            ? new CustomerReference(members.Id, members.Email, members.Phone, members.CustomerNumber)
+            ? new CustomerReference(members.Id is { } id ? IdOf(id) : null, members.Email, members.Phone, members.CustomerNumber)
             : null;
     }
 
     public override void Write(Utf8JsonWriter writer, CustomerReference value, JsonSerializerOptions options) =>
-        JsonSerializer.Serialize(writer, new Members(value.Id, value.Email, value.Phone, value.CustomerNumber), options);
+        JsonSerializer.Serialize(writer, new Members(value.Id?.ToString("D"), value.Email, value.Phone, value.CustomerNumber), options);
+
+    private static Guid IdOf(string text) => Guid.TryParseExact(text, "D", out var id) ? id : Guid.Empty;
 }
 
 /// <summary>Body of <c>POST /v1/events</c>.</summary>

@@ -90,11 +90,38 @@ internal static class EventEndpoints
         var call = new CallReader(context, policy);
         if (body.Events.Count is 0 or > MostInBatch)
             throw ProblemException.Member("/events", "out-of-range", $"1 to {MostInBatch} events.");
-        var outcome = await recorder.AppendAsync(call.Caller, [.. body.Events.Select(e => ToNew(e, call))], call.RequestId, call.Cancellation);
-        var items = outcome.Items.Select((item, index) => item.Error is { } error
-            ? new EventItem(index, Problems.StatusOf(error), Problem: Problems.Of(error))
-            : new EventItem(index, item.Status == EventStatus.Stored ? StatusCodes.Status201Created : StatusCodes.Status200OK, item.Id));
-        await Answer.JsonAsync(context, new EventBatchResult([.. items], outcome.LogIndex is { } at ? new Receipt(at) : null));
+        var items = new EventItem[body.Events.Count];
+        var sound = new List<(int Index, NewEvent Event)>(items.Length);
+        for (var index = 0; index < items.Length; index++)
+        {
+            if (Read(body.Events[index], call, out var happened) is { } problem)
+                items[index] = new EventItem(index, problem.Status, Problem: problem);
+            else
+                sound.Add((index, happened));
+        }
+        var outcome = sound.Count == 0 ? null : await recorder.AppendAsync(call.Caller, [.. sound.Select(one => one.Event)], call.RequestId, call.Cancellation);
+        foreach (var ((index, _), item) in sound.Zip(outcome?.Items ?? []))
+            items[index] = Result(index, item);
+        await Answer.JsonAsync(context, new EventBatchResult(items, outcome?.LogIndex is { } at ? new Receipt(at) : null));
+    }
+
+    private static EventItem Result(int index, EventOutcome item) => item.Error is { } error
+        ? new EventItem(index, Problems.StatusOf(error), Problem: Problems.Of(error))
+        : new EventItem(index, item.Status == EventStatus.Stored ? StatusCodes.Status201Created : StatusCodes.Status200OK, item.Id);
+
+    // Whom it is about and what for: what is wrong with one event of a batch is said of that one.
+    private static Problem? Read(AppendEvent body, CallReader call, out NewEvent happened)
+    {
+        try
+        {
+            happened = ToNew(body, call);
+            return null;
+        }
+        catch (ProblemException e)
+        {
+            happened = null!;
+            return Problems.Of(e);
+        }
     }
 
     private static NewEvent ToNew(AppendEvent body, CallReader call)
@@ -103,6 +130,8 @@ internal static class EventEndpoints
         var named = new object?[] { whom.Id, whom.Email, whom.Phone, whom.CustomerNumber }.Count(member => member is not null);
         if (named != 1)
             throw ProblemException.Member("/customer", "exactly-one", "Name the customer by exactly one of id, email, phone, customerNumber.");
+        if (whom.Id == Guid.Empty)
+            throw ProblemException.Member("/customer", "not-an-id", "The id is a UUID.");
         var lookup = new CustomerLookup(whom.Id is { } id ? new SubjectId(id) : null, whom.Email, whom.Phone, whom.CustomerNumber);
         return new NewEvent(lookup, body.Type, body.OccurredAt, body.Source, body.Properties, body.Id, call.Purpose(body.Purpose));
     }

@@ -25,13 +25,16 @@ internal static class Answer
     // SPEC rfc9110 §8.8.3: a strong validator.
     public static void SetVersion(HttpContext context, long version) => context.Response.Headers.ETag = $"\"{version.ToString(CultureInfo.InvariantCulture)}\"";
 
-    /// <summary>The version that the change is based on.</summary>
-    /// <exception cref="ProblemException">If-Match is absent, or not one strong ETag of this API.</exception>
-    public static long RequiredVersion(HttpContext context)
+    /// <summary>The version that the change is based on; null for <c>*</c>: whatever version there is.</summary>
+    /// <exception cref="ProblemException">If-Match is absent, or neither * nor one strong ETag of this API.</exception>
+    // SPEC rfc9110 §13.1.1
+    public static long? RequiredVersion(HttpContext context)
     {
         var header = context.Request.Headers.IfMatch;
         if (header.Count == 0)
             throw new ProblemException("precondition-required");
+        if (header is ["*"])
+            return null;
         return header is [{ Length: > 2 and < 24 } tag] && tag[0] == '"' && tag[^1] == '"'
             && long.TryParse(tag.AsSpan(1, tag.Length - 2), NumberStyles.None, CultureInfo.InvariantCulture, out var version)
             ? version

@@ -150,7 +150,7 @@ internal static class OpenApi
 
     private static string HeaderText(string header) => header switch
     {
-        "If-Match" => "ETag of the version that the change is based on.",
+        "If-Match" => "ETag of the version that the change is based on; * for whatever version there is.",
         "Access-Reason" => "Why, where the purpose or a rule asks for it: at most 500 characters, percent-encoded UTF-8. Never in the URL.",
         "Access-Approval" => "Id of an approval (POST /v1/approvals), which is used up.",
         "Idempotency-Key" => "1 to 128 characters; the same key with the same body is carried out once.",

@@ -58,7 +58,7 @@ internal static class Problems
         ["invalid-fields"] = (422, "Some values break their field's rules; see errors."),
         ["policy-refused"] = (422, "This version of the policy cannot come into force; see errors. The one in force stays."),
         ["idempotency-mismatch"] = (422, "This Idempotency-Key was used for another request."),
-        ["precondition-required"] = (428, "Send If-Match with the ETag of the version that the change is based on."),
+        ["precondition-required"] = (428, "Send If-Match with the ETag of the version that the change is based on, or * for whatever version there is."),
         ["budget-exhausted"] = (429, "The credential's budget for this purpose is used up, or an officer stopped it; Retry-After says until when. The refusal is in the audit log."),
         ["rate-limited"] = (429, "Too many requests; try again after the time in Retry-After."),
         ["headers-too-large"] = (431, "The request's headers are too large."),
@@ -103,6 +103,9 @@ internal static class Problems
     /// <summary>The problem of one item of a batch.</summary>
     public static Problem Of(VaultException failure) =>
         Make(failure.Slug, Catalogue[failure.Slug].Advice, Members(failure));
+
+    /// <inheritdoc cref="Of(VaultException)"/>
+    public static Problem Of(ProblemException failure) => Make(failure.Slug, failure.Detail ?? Catalogue[failure.Slug].Advice, failure.Errors);
 
     public static int StatusOf(VaultException failure) => Catalogue[failure.Slug].Status;
 

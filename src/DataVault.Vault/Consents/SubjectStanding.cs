@@ -83,9 +83,9 @@ public sealed class SubjectStanding
         }
     }
 
-    /// <summary>Says all of it anew; what is left out is not known any more.</summary>
+    /// <summary>Says all of it anew; what is left out is not known any more. Without <paramref name="ifMatch"/> of whatever version there is.</summary>
     /// <exception cref="VaultException">not-found, forbidden, unknown-purpose, version-mismatch, invalid-fields.</exception>
-    public async Task<StandingView> SetAsync(Recipient recipient, SubjectId subject, long ifMatch, PersonStanding standing, string purpose, Guid requestId, CancellationToken ct)
+    public async Task<StandingView> SetAsync(Recipient recipient, SubjectId subject, long? ifMatch, PersonStanding standing, string purpose, Guid requestId, CancellationToken ct)
     {
         var call = new Call(recipient, purpose, requestId);
         await AuthoriseAsync(call, ct);
@@ -110,12 +110,12 @@ public sealed class SubjectStanding
     private sealed record Call(Recipient Recipient, string Purpose, Guid RequestId);
 
     private async Task<StandingView> ChangeAsync(
-        NpgsqlConnection connection, NpgsqlTransaction transaction, SubjectKeys held, Call call, (long IfMatch, PersonStanding Standing) asked, CancellationToken ct)
+        NpgsqlConnection connection, NpgsqlTransaction transaction, SubjectKeys held, Call call, (long? IfMatch, PersonStanding Standing) asked, CancellationToken ct)
     {
         var changed = await facts.ChangeAsync(connection, transaction, held, (record, before) =>
         {
             if (!reach.Includes(call.Recipient, record)) throw VaultException.NotFound();
-            if (record.RowVersion != asked.IfMatch) throw VaultException.VersionMismatch();
+            if (asked.IfMatch is { } version && version != record.RowVersion) throw VaultException.VersionMismatch();
             return rules.Aged(asked.Standing.In(before), record, held);
         }, ct);
         var after = changed?.After ?? throw VaultException.NotFound();
