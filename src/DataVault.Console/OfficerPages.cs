@@ -17,6 +17,7 @@ internal static class OfficerPages
         map.Get("/console/officer/requests/{id:guid}", RequestAsync);
         map.Post("/console/officer/requests/{id:guid}", DecideAsync);
         map.Get("/console/officer/requests/{id:guid}/certificate", CertificateAsync);
+        map.Post("/console/officer/requests/{id:guid}/package", PackageAsync, visit => $"/console/officer/requests/{visit.Id("id")}");
         map.Get("/console/officer/log", LogAsync);
         map.Get("/console/officer/impact", visit => ImpactAsync(visit, asked: false));
         map.Post("/console/officer/impact", visit => ImpactAsync(visit, asked: true));
@@ -44,6 +45,13 @@ internal static class OfficerPages
         var id = visit.Id("id");
         await visit.Vault.DecideAsync(id, step, new DecideRequest(visit.Form("reason"), visit.Form("note")), visit.Cancellation);
         return Results.LocalRedirect($"/console/officer/requests/{id}?said=decided");
+    }
+
+    // A form that is posted: what comes once is not spent by a browser that looks ahead.
+    private static async Task<IResult> PackageAsync(Visit visit)
+    {
+        var id = visit.Id("id");
+        return Results.Stream(await visit.Vault.PackageAsync(id, visit.Cancellation), "application/zip", $"package-{id}.zip");
     }
 
     private static async Task<IResult> CertificateAsync(Visit visit)

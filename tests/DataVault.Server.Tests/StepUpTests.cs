@@ -43,6 +43,17 @@ public sealed class StepUpTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_persons_package_wants_a_fresh_sign_in()
+    {
+        var path = $"/v1/requests/{Guid.NewGuid()}/package";
+        using var fresh = await _server.SendAsync("compliance-officer", HttpMethod.Get, path);
+        Assert.Equal(HttpStatusCode.NotFound, fresh.StatusCode);
+        await Waiting.UntilAsync(path, async () => (await _server.SendAsync("compliance-officer", HttpMethod.Get, path)).StatusCode == HttpStatusCode.Unauthorized);
+        using var stale = await _server.SendAsync("compliance-officer", HttpMethod.Get, path);
+        Assert.Equal("sign-in-again", await RunningServer.SlugAsync(stale));
+    }
+
+    [Fact]
     public async Task An_application_that_reads_classes_for_which_a_key_is_demanded_is_registered_with_one_alone()
     {
         object Body(string id, bool bound, string role, string purpose) => new { id, name = id, roles = new[] { role }, purposes = new[] { purpose }, dpopBound = bound };

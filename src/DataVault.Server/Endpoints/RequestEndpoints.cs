@@ -43,10 +43,10 @@ internal static class RequestEndpoints
         routes.MapGet("/v1/requests/{id}/package", PackageAsync).Produces(200, contentType: "application/zip").TakesLong().As(
             new("getPackage", Tag, "The export (zip), once")
             {
-                Description = "For the person concerned after a sign-in within the last quarter of an hour, or the officer who opened the request for them.",
+                Description = "For the person concerned after a sign-in within the last quarter of an hour; of a request that an officer opened for somebody without a sign-in, for an officer after a fresh sign-in with two factors.",
                 Problems = ["not-found", "invalid-state"],
             },
-            AccessRule.OwnOr("requests.decide"));
+            AccessRule.OwnOr("requests.decide").WithFreshSignIn());
         routes.MapGet("/v1/requests/{id}/certificate", CertificateAsync).Gives<ErasureCertificate>().As(
             new("getCertificate", Tag, "The signed certificate of an erasure") { Problems = ["not-found"] }, AccessRule.OwnOr("requests.read"));
         routes.MapGet("/certificates/{id:guid}", PublishedCertificateAsync).ExcludeFromDescription();
@@ -133,6 +133,7 @@ internal static class RequestEndpoints
     {
         var call = new CallReader(context, policy);
         var signedInAt = Caller.TokenOf(context)?.AuthenticatedAt;
+        // Of an officer the access rule wants more.
         if (signedInAt is null || clock.GetUtcNow() - signedInAt > FreshSignIn)
         {
             await Authorisation.RecordDenialAsync(context, call.Caller, call.Caller.Subject);
@@ -140,7 +141,7 @@ internal static class RequestEndpoints
         }
         await using var package = await requests.PackageAsync(call.Caller, call.RouteId(), call.RequestId, call.Cancellation);
         context.Response.ContentType = "application/zip";
-        context.Response.Headers.ContentDisposition = "attachment; filename=\"my-data.zip\"";
+        context.Response.Headers.ContentDisposition = call.Caller.Kind == RecipientKind.Customer ? "attachment; filename=\"my-data.zip\"" : $"attachment; filename=\"package-{call.RouteId():D}.zip\"";
         await package.CopyToAsync(context.Response.Body, call.Cancellation);
     }
 

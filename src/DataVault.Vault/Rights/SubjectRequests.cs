@@ -159,13 +159,13 @@ public sealed class SubjectRequests
     }
 
     /// <summary>
-    /// The export as a zip, once; whoever disposes the stream removes it. For the person concerned, or for the officer who opened the request
-    /// on behalf of someone without a sign-in.
+    /// The export as a zip, once; whoever disposes the stream removes it. For the person concerned, or for an officer where one opened the request
+    /// on behalf of somebody without a sign-in: a person, no application.
     /// </summary>
     public async Task<Stream> PackageAsync(Recipient recipient, Guid id, Guid requestId, CancellationToken cancellation)
     {
         var row = await FindAsync(recipient, id, requestId, cancellation);
-        if (recipient.Kind != RecipientKind.Customer && (row.OpenedBy != "officer" || !MayDecide(recipient)))
+        if (recipient.Kind != RecipientKind.Customer && (recipient.Kind != RecipientKind.Staff || row.OpenedBy != "officer" || !MayDecide(recipient)))
             throw await store.DeniedAsync(recipient, row.Subject, VaultException.Forbidden(), requestId, cancellation);
         return await fulfilment.FetchAsync(recipient, row, requestId, cancellation);
     }

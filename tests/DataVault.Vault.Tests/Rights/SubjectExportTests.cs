@@ -117,6 +117,17 @@ public sealed class SubjectExportTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task No_application_fetches_a_package_that_an_officer_ordered()
+    {
+        var letter = await world.OpenAsync(RightsWorld.Officer, RequestKinds.Access, ada);
+        await world.Requests.VerifyAsync(RightsWorld.Officer, letter.Id, null, Guid.NewGuid(), default);
+        await world.ApproveAsync(letter.Id);
+        var desk = new Recipient(RecipientKind.Application, "desk", "Desk", ["compliance-officer"], ["data-subject-rights"]);
+        await RefusedAsync("forbidden", () => FetchAsync(desk, letter.Id));
+        Assert.NotEmpty(await FetchAsync(RightsWorld.Officer, letter.Id));
+    }
+
+    [Fact]
     public async Task A_package_at_rest_holds_nothing_readable_and_expires()
     {
         var request = await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Access, ada);
