@@ -40,6 +40,9 @@ public static class SignInKinds
     /// <summary>Both factors in one.</summary>
     public const string Passkey = "passkey";
 
+    /// <summary>What a new e-mail address is confirmed with.</summary>
+    public const string AddressCode = "address-code";
+
     public const string SignOut = "sign-out";
     public const string ClientSecret = "client-secret";
     public const string TokenIssued = "token-issued";

@@ -23,11 +23,13 @@ public sealed class IssuerCheck
         var clients = await database.ListAsync($"SELECT {Client.Columns} FROM issuer.client ORDER BY client_id", Client.Read, cancellationToken);
         var accounts = await database.ListAsync($"SELECT {AccountFacts.Columns} FROM issuer.account a ORDER BY a.id", r => AccountFacts.Row(r), cancellationToken);
         var links = await database.ListAsync($"SELECT {OutsideLink.Columns} FROM issuer.outside_link ORDER BY id", OutsideLink.Read, cancellationToken);
+        var changes = await database.ListAsync($"SELECT {EmailChange.Columns} FROM issuer.email_change ORDER BY id", EmailChange.Read, cancellationToken);
         return
         [
             .. clients.Where(client => !secrets.Rows.Hold(client)).Select(client => $"the application {client.Id} is not as the vault wrote it, and gets no token"),
             .. accounts.Where(account => !secrets.Rows.Hold(account)).Select(account => $"the account {account.Id} is not as the vault wrote it, and cannot sign in"),
             .. links.Where(link => !secrets.Rows.Hold(link)).Select(link => $"the link of {link.Id} to a customer is not as the vault wrote it, and opens nothing"),
+            .. changes.Where(change => !secrets.Rows.Hold(change)).Select(change => $"the change of address {change.Id} is not as the vault wrote it, and cannot be confirmed or undone"),
         ];
     }
 }

@@ -2,6 +2,7 @@ using DataVault.Cryptography;
 using DataVault.Issuer.Accounts;
 using DataVault.Issuer.Clients;
 using DataVault.Issuer.Keys;
+using DataVault.Issuer.Mailing;
 using DataVault.Issuer.Outside;
 using DataVault.Issuer.Pages;
 using DataVault.Issuer.Protocol;
@@ -45,7 +46,8 @@ public static class IssuerModule
         AddStorage(services, options);
         AddAccounts(services, options);
         AddTokens(services);
-        services.AddScoped<AuthorisationEndpoint>().AddScoped<TokenEndpoint>().AddScoped<SignOutEndpoint>().AddScoped<AccountPages>().AddScoped<FactorPages>().AddScoped<PasskeyPages>().AddScoped<SessionPages>().AddScoped<Visits>().AddScoped<ConsentPage>().AddSingleton<ClientConsents>();
+        AddMail(services, options);
+        services.AddScoped<AuthorisationEndpoint>().AddScoped<TokenEndpoint>().AddScoped<SignOutEndpoint>().AddScoped<AccountPages>().AddScoped<FactorPages>().AddScoped<PasskeyPages>().AddScoped<SessionPages>().AddScoped<EmailPages>().AddScoped<Visits>().AddScoped<ConsentPage>().AddSingleton<ClientConsents>();
         services.AddSingleton<MetadataEndpoints>().AddSingleton<ClientAuthentication>().AddSingleton<ClientAssertions>().AddSingleton<UsedAssertions>();
         services.AddSingleton<TokenStatusEndpoint>().AddSingleton<TokenProofs>();
         services.AddHostedService<IssuerUpkeep>();
@@ -69,7 +71,7 @@ public static class IssuerModule
                 .AddInterceptors(new AccountSealing(provider.GetRequiredService<IssuerSecrets>())));
         services.AddSingleton<IssuerSecrets>().AddSingleton<SigningKeys>();
         services.AddHostedService<FirstSealing>().AddSingleton<ChangeLedger>().AddHostedService<ChangeRelay>();
-        services.AddSingleton(p => new IssuerWatch(p.GetRequiredService<IssuerDatabase>()));
+        services.AddSingleton(p => new IssuerWatch(p.GetRequiredService<IssuerDatabase>(), p.GetRequiredService<LetterQueue>()));
         services.AddSingleton(p => new IssuerCheck(p.GetRequiredService<IssuerDatabase>(), p.GetRequiredService<IssuerSecrets>(), p.GetRequiredService<ISealingMark>()));
         services.AddDataProtection().SetApplicationName("DataVault");
         services.AddSingleton<IConfigureOptions<KeyManagementOptions>, KeyRingOptions>();
@@ -119,6 +121,24 @@ public static class IssuerModule
             : AnyIssuer(p));
     }
 
+    private static void AddMail(IServiceCollection services, IssuerOptions options)
+    {
+        switch (options.Mail)
+        {
+            case MailServer server:
+                services.TryAddSingleton<ILetterCarrier>(new MailServerCarrier(server));
+                break;
+            case MailFolder folder:
+                services.TryAddSingleton<ILetterCarrier>(p => new MailFolderCarrier(folder, p.GetRequiredService<TimeProvider>()));
+                break;
+        }
+
+        services.AddSingleton(p => new LetterQueue(
+            p.GetRequiredService<IssuerDatabase>(), p.GetRequiredService<IssuerSecrets>(), options, p.GetService<ILetterCarrier>(),
+            p.GetRequiredService<TimeProvider>(), p.GetRequiredService<ILogger<LetterQueue>>()));
+        services.AddSingleton<AddressChanges>().AddHostedService<LetterRelay>();
+    }
+
     private static AnyAccessToken AnyIssuer(IServiceProvider p)
     {
         var (options, clock) = (p.GetRequiredService<IssuerOptions>(), p.GetRequiredService<TimeProvider>());
@@ -147,6 +167,12 @@ public static class IssuerModule
         signIn.MapGet(PasskeyPages.Own, (HttpContext c, PasskeyPages p) => p.ShowOwnAsync(c));
         signIn.MapPost(PasskeyPages.Own, (HttpContext c, PasskeyPages p) => p.AddAsync(c));
         signIn.MapPost("/account/passkeys/remove", (HttpContext c, PasskeyPages p) => p.RemoveAsync(c));
+        signIn.MapGet(EmailPages.Own, (HttpContext c, EmailPages p) => p.ShowAsync(c));
+        signIn.MapPost(EmailPages.Own, (HttpContext c, EmailPages p) => p.AskAsync(c));
+        signIn.MapGet(EmailPages.Code, (HttpContext c, EmailPages p) => p.ShowCodeAsync(c));
+        signIn.MapPost(EmailPages.Code, (HttpContext c, EmailPages p) => p.ConfirmAsync(c));
+        signIn.MapGet(AddressChanges.StopPath, (HttpContext c, EmailPages p) => p.ShowStop(c));
+        signIn.MapPost(AddressChanges.StopPath, (HttpContext c, EmailPages p) => p.StopAsync(c));
         browser.MapGet(PasskeyScript.Path, () => PasskeyScript.Result);
         browser.MapGet(SessionPages.Own, (HttpContext c, SessionPages p) => p.ShowAsync(c));
         browser.MapPost(SessionPages.Own, (HttpContext c, SessionPages p) => p.EndAsync(c));

@@ -74,6 +74,9 @@ public sealed class IssuerOptions
         ["administrator"] = [],
     };
 
+    /// <summary>How e-mail leaves the vault; null where it cannot, and people cannot change their address.</summary>
+    public MailRoute? Mail { get; init; }
+
     /// <summary>Providers of others whose access tokens the API accepts.</summary>
     public IReadOnlyList<OutsideAuthority> Authorities { get; init; } = [];
 

@@ -1,3 +1,4 @@
+using DataVault.Issuer;
 using DataVault.Server.Database;
 using DataVault.Server.Http;
 using DataVault.Server.Outbound;
@@ -142,6 +143,21 @@ internal sealed class ServerSettings
         _ => throw new StartupException("Issuer:BreachedPasswords names no file."),
     };
 
+    /// <summary>How e-mail leaves the vault: by a server, in Development without one into a folder of the home, and otherwise not.</summary>
+    /// <exception cref="StartupException">A server is named without an address to send from.</exception>
+    public MailRoute? Mail => Text("Mail:Host") switch
+    {
+        { } host => new MailServer
+        {
+            Host = host,
+            Port = _configuration.GetValue("Mail:Port", 587),
+            From = Text("Mail:From") is { } from && System.Net.Mail.MailAddress.TryCreate(from, out _) ? from : throw new StartupException("Mail__Host needs Mail__From: the address that messages come from."),
+            User = Text("Mail:User"),
+            Password = Secret("Mail:Password"),
+        },
+        null => Development ? new MailFolder { Path = Path.Combine(Home, "mail") } : null,
+    };
+
     public int PasswordIterations => _configuration.GetValue("Issuer:PasswordIterations", 600_000);
 
     /// <summary>A private PostgreSQL is run beside the server when none is named.</summary>
@@ -180,7 +196,7 @@ internal sealed class ServerSettings
             return;
         RequiredConnection("Vault");
         RequiredConnection("Keys");
-        _ = (RootKey, PreviousRootKey, WatchesPolicies, TrustedProxies);
+        _ = (RootKey, PreviousRootKey, WatchesPolicies, TrustedProxies, Mail);
         if (Identity.ConsoleProvider(ConsoleSecret) is null && ConsoleSecret is not { Length: >= 32 })
             throw new StartupException("Set Console__ClientSecret, or Console__ClientSecretFile, to at least 32 random characters.");
         if (!Address.StartsWith("https://", StringComparison.Ordinal))

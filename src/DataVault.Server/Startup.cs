@@ -354,6 +354,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
             Authorities = settings.Identity.Authorities(),
             OwnTokens = settings.Identity.OwnIssuer,
             BreachedPasswords = settings.BreachedPasswords,
+            Mail = settings.Mail,
         });
         services.AddAnalytics(connections.Analytics);
         services.AddConsole(new ConsoleOptions { Address = settings.Address, ClientId = ConsoleClient, ClientSecret = consoleSecret, Provider = settings.Identity.ConsoleProvider(settings.ConsoleSecret) });

@@ -8,6 +8,7 @@ using DataVault.Issuer.Storage;
 using Microsoft.AspNetCore.Identity;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
 
 namespace DataVault.Issuer;
 
@@ -211,6 +212,51 @@ public sealed class AccountRegistry
         account.RecoveryHashes = hashes;
         await ChangeAsync(work, account, Party(account), "recovery-codes-renewed", async _ => Expect(await work.Users.UpdateAsync(account)), cancellationToken);
         return shown;
+    }
+
+    /// <summary>The address that an account signs in with.</summary>
+    internal async Task<string> AddressAsync(Guid id, CancellationToken cancellationToken)
+    {
+        await using var work = new Work(scopes);
+        var account = await work.RequireAsync(id);
+        using var email = secrets.Open(Account.EmailContext(id), account.EmailSealed);
+        return Encoding.UTF8.GetString(email.Span);
+    }
+
+    /// <summary>An act of the account's owner that changes other rows than the account's own.</summary>
+    internal async Task ActAsync(Guid id, string what, Func<IssuerTransaction, Task> make, CancellationToken cancellationToken)
+    {
+        await using var work = new Work(scopes);
+        var account = await work.RequireAsync(id);
+        await ChangeAsync(work, account, Party(account), what, make, cancellationToken);
+    }
+
+    /// <summary>Gives an account an address that was confirmed; every session of the account ends.</summary>
+    /// <exception cref="IssuerException">not-found; conflict (another account has the address).</exception>
+    internal async Task SetAddressAsync(Guid id, string email, string what, Func<IssuerTransaction, Task> also, CancellationToken cancellationToken)
+    {
+        await using var work = new Work(scopes);
+        var account = await work.RequireAsync(id);
+        account.UserName = secrets.Handle(account.Realm, email);
+        account.EmailSealed = secrets.Seal(Account.EmailContext(id), Encoding.UTF8.GetBytes(email));
+        try
+        {
+            await ChangeAsync(
+                work,
+                account,
+                Party(account),
+                what,
+                async transaction =>
+                {
+                    await also(transaction);
+                    await work.RenewAsync(transaction, account, cancellationToken);
+                },
+                cancellationToken);
+        }
+        catch (DbUpdateException e) when (e.InnerException is PostgresException { SqlState: PostgresErrorCodes.UniqueViolation })
+        {
+            throw IssuerException.Conflict("an account");
+        }
     }
 
     /// <summary>Signs somebody out everywhere: every session ends, and what was signed in to through it.</summary>

@@ -61,6 +61,12 @@ internal sealed class RowSeals(Lazy<SecretBytes> key, ILogger<RowSeals> logger)
 
     public byte[] OfConsent(Guid account, string client, string scope, DateTimeOffset givenAt) => Seal("client_consent", account, client, scope, givenAt);
 
+    public byte[] Of(EmailChange c) =>
+        Seal("email_change", c.Id, c.Account, c.NextSealed, c.FormerSealed, c.CodeMac, c.StopHash, c.CodeUntil, c.StopUntil, c.IsMade);
+
+    /// <summary>Under the key, since a code is short enough to be found by its hash.</summary>
+    public byte[] OfAddressCode(Guid change, string code) => Seal("email_change.code", change, code);
+
     public byte[] OfKeyRing(string xml) => Seal("data_protection_key", xml);
 
     /// <summary>Whether a row is as the vault wrote it. One that is not is as good as absent.</summary>
@@ -74,6 +80,8 @@ internal sealed class RowSeals(Lazy<SecretBytes> key, ILogger<RowSeals> logger)
     public bool Hold(Client client) => Hold("client", client.Seal, Of(client));
 
     public bool Hold(OutsideLink link) => Hold("outside_link", link.Seal, Of(link));
+
+    public bool Hold(EmailChange change) => Hold("email_change", change.Seal, Of(change));
 
     public bool Hold(Account account) => Hold("account", account.Seal, Of(account));
 

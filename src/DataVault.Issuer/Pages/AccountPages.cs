@@ -90,6 +90,7 @@ internal sealed class AccountPages(
             <ul>
             <li><a href="/">Go to the vault</a></li>
             <li><a href="/account/password">Change the password</a></li>
+            <li><a href="/account/email">Change the e-mail address</a></li>
             <li><a href="/account/factor/new">{(account.HasCodes ? "Set up another authenticator app" : "Set up an authenticator app, as a second factor")}</a></li>
             <li><a href="/account/passkeys">Passkeys</a></li>
             {RecoveryLink(account)}

@@ -43,6 +43,7 @@ internal sealed class StatusReport(
             parts["policy"] = "named otherwise by the database";
         var unconfirmed = await sources.Issuer.UnconfirmedAsync(cancellation);
         parts["changes"] = unconfirmed == 0 ? Health.Good : string.Create(CultureInfo.InvariantCulture, $"{unconfirmed} of accounts or applications not confirmed in the log");
+        parts["mail"] = Describe(await sources.Issuer.LettersAsync(cancellation));
         var backups = await sources.Backups.LookAsync(cancellation);
         parts["backups"] = Describe([.. backups.Backups.Where(backup => backup.IsDue)]);
         parts["drill"] = Describe(backups.Drill);
@@ -72,6 +73,13 @@ internal sealed class StatusReport(
     private static string Describe(LastDrill drill) => drill.IsDue ? "due" + Since(drill.At) : Health.Good;
 
     private static string Since(DateTimeOffset? last) => last is { } at ? string.Create(CultureInfo.InvariantCulture, $" (last {at:yyyy-MM-dd})") : " (none in the log)";
+
+    private static string Describe((long Waiting, long Dead) letters) => letters switch
+    {
+        { Dead: > 0 } => string.Create(CultureInfo.InvariantCulture, $"{letters.Dead} not sent, {letters.Waiting} waiting"),
+        { Waiting: > 0 } => string.Create(CultureInfo.InvariantCulture, $"{letters.Waiting} waiting"),
+        _ => Health.Good,
+    };
 
     private static string Describe(OutboxState outbox) => outbox switch
     {

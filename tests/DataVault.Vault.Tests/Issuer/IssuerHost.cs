@@ -6,6 +6,7 @@ using System.Text;
 using System.Text.Json;
 using DataVault.Cryptography;
 using DataVault.Issuer;
+using DataVault.Issuer.Mailing;
 using DataVault.Testing;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -34,6 +35,10 @@ public class IssuerHost : IAsyncLifetime
     /// <summary>What the issuer goes by.</summary>
     private protected virtual TimeProvider Time => Clock;
 
+    /// <summary>What takes e-mail out; null for none.</summary>
+    private protected virtual ILetterCarrier? Carrier => Letters;
+
+    internal RecordedLetters Letters { get; } = new();
     internal ManualClock Clock { get; } = new(Start);
     internal RecordedSignIns SignIns { get; } = new();
     internal RememberedMark Mark { get; } = new();
@@ -130,6 +135,7 @@ public class IssuerHost : IAsyncLifetime
         builder.Services.AddSingleton(Time);
         builder.Services.AddSingleton<ISignInAudit>(SignIns);
         builder.Services.AddSingleton<ISealingMark>(Mark);
+        if (Carrier is { } carrier) builder.Services.AddSingleton(carrier);
         builder.Services.AddIssuer(options);
         application = builder.Build();
         application.MapIssuer();
