@@ -1,4 +1,5 @@
 using DataVault.Issuer;
+using DataVault.Server.Database;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.Configuration;
 
@@ -10,8 +11,8 @@ public sealed class MailSettingsTests
     [Fact]
     public void Development_keeps_messages_in_a_folder_of_the_home_until_a_server_is_named()
     {
-        var folder = Assert.IsType<MailFolder>(Read("Development", "--Vault:Home", "/home/of/vault"));
-        Assert.Equal(Path.Combine(Path.GetFullPath("/home/of/vault"), "mail"), folder.Path);
+        var home = Path.Combine(Path.GetTempPath(), "the-home");
+        Assert.Equal(Path.Combine(home, "mail"), Assert.IsType<MailFolder>(Read("Development", "--Vault:Home", home)).Path);
 
         var server = Assert.IsType<MailServer>(Read("Development", "--Mail:Host", "smtp.example", "--Mail:From", "vault@vault.example", "--Mail:User", "vault", "--Mail:Password", "secret"));
         Assert.Equal(("smtp.example", 587, "vault@vault.example", "vault", "secret"), (server.Host, server.Port, server.From, server.User, server.Password));
