@@ -9,16 +9,16 @@ namespace DataVault.Cli.Verbs;
 internal static class RequestVerbs
 {
     private static readonly string[] s_officer = ["compliance-officer"];
-    private static readonly string[] s_kinds = ["access", "portability", "rectification", "erasure", "restriction", "objection"];
+    private static readonly string[] s_kinds = ["access", "portability", "rectification", "erasure", "restriction", "objection", "contest"];
 
     public static Verb Build(VerbContext context) =>
-        new Verb("request", "Requests of customers for their rights: access, portability, rectification, erasure, restriction, objection.").With(
+        new Verb("request", "Requests of customers for their rights: access, portability, rectification, erasure, restriction, objection, contest of an automated decision.").With(
             Open(context), List(context), Notes(context),
             Step(context, "verify", RequestStep.Verify, "Record that the person's identity is established."),
             Step(context, "extend", RequestStep.Extend, "Prolong the due date; needs a reason.", needsReason: true),
             Step(context, "approve", RequestStep.Approve, "Grant a request: the export or the erasure starts."),
             Step(context, "refuse", RequestStep.Refuse, "Refuse a request; needs a reason.", needsReason: true),
-            Step(context, "complete", RequestStep.Complete, "Close a request that was carried out by hand."),
+            Step(context, "complete", RequestStep.Complete, "Close a request that was carried out by hand; a contest with --reason decision-upheld, decision-changed or decision-annulled."),
             Step(context, "erase-damaged", RequestStep.EraseDamaged, "Order the erasure of a record that does not open; needs a reason (no-sound-copy, repair-refused, time-limit).", needsReason: true),
             Package(context), Certificate(context), LiftRestriction(context), LiftObjection(context));
 

@@ -112,7 +112,7 @@ public sealed record Access(
     long Index, DateTimeOffset At, string Type, string Actor, string Purpose, string Result, IReadOnlyList<string> Fields);
 
 /// <summary>
-/// Body of <c>POST /v1/requests</c>. Kind: <c>access</c>, <c>portability</c>, <c>rectification</c>, <c>erasure</c>, <c>restriction</c>, <c>objection</c>.
+/// Body of <c>POST /v1/requests</c>. Kind: <c>access</c>, <c>portability</c>, <c>rectification</c>, <c>erasure</c>, <c>restriction</c>, <c>objection</c>, <c>contest</c>.
 /// A customer may leave <see cref="Customer"/> out.
 /// </summary>
 public sealed record OpenRequest(string Kind, Guid? Customer = null, string? Note = null, string? Jurisdiction = null);
@@ -127,7 +127,7 @@ public sealed record OpenRequest(string Kind, Guid? Customer = null, string? Not
 /// <param name="OpenedAt">When it came in.</param>
 /// <param name="DueAt">Statutory answer date.</param>
 /// <param name="CompletedAt">When it was carried out.</param>
-/// <param name="Reason">Reason code of a refusal or extension.</param>
+/// <param name="Reason">Reason code of a refusal or extension; of a contest that is completed, its outcome.</param>
 /// <param name="Progress">0 to 1 while it is carried out.</param>
 /// <param name="HasPackage">An export can be fetched.</param>
 /// <param name="HasCertificate">An erasure certificate can be fetched.</param>

@@ -18,7 +18,7 @@ internal static class RequestEndpoints
     public static void Map(IEndpointRouteBuilder routes)
     {
         routes.MapPost("/v1/requests", OpenAsync).Takes<OpenRequest>().Gives<RightsRequest>(201).As(
-            new("openRequest", Tag, "Ask for a right: access, portability, rectification, erasure, restriction, objection")
+            new("openRequest", Tag, "Ask for a right: access, portability, rectification, erasure, restriction, objection, contest of an automated decision")
             {
                 RequestExample = JsonNode.Parse("""{ "kind": "access", "note": "Please send me everything." }"""),
                 Headers = ["Idempotency-Key"],
@@ -90,7 +90,9 @@ internal static class RequestEndpoints
         MapStep(
             routes, "refuse", "Refuse it, with a reason; a customer may withdraw their own", AccessRule.OwnOr("requests.decide"),
             (r, c, id, d) => r.RefuseAsync(c.Caller, id, d.Reason, d.Note, c.RequestId, c.Cancellation));
-        MapStep(routes, "complete", "Close what was carried out by hand", decide, (r, c, id, d) => r.CompleteAsync(c.Caller, id, d.Note, c.RequestId, c.Cancellation));
+        MapStep(
+            routes, "complete", "Close what was carried out by hand; a contest with its outcome: decision-upheld, decision-changed or decision-annulled", decide,
+            (r, c, id, d) => r.CompleteAsync(c.Caller, id, d.Note, c.RequestId, c.Cancellation, d.Reason));
         MapStep(
             routes, "erase-damaged", "Order the erasure of a record that does not open, with a reason", decide,
             (r, c, id, d) => r.EraseDamagedAsync(c.Caller, id, d.Reason, d.Note, c.RequestId, c.Cancellation), "eraseDamaged");

@@ -3,7 +3,7 @@ using DataVault.Policy;
 
 namespace DataVault.Vault;
 
-/// <summary>The rights that a request may ask for (GDPR 15 to 21).</summary>
+/// <summary>The rights that a request may ask for (GDPR 15 to 22).</summary>
 public static class RequestKinds
 {
     public const string Access = "access";
@@ -13,13 +13,16 @@ public static class RequestKinds
     public const string Restriction = "restriction";
     public const string Objection = "objection";
 
-    public static IReadOnlyList<string> All { get; } = [Access, Portability, Rectification, Erasure, Restriction, Objection];
+    /// <summary>An automated decision is contested: a person looks at it again (GDPR 22(3)).</summary>
+    public const string Contest = "contest";
+
+    public static IReadOnlyList<string> All { get; } = [Access, Portability, Rectification, Erasure, Restriction, Objection, Contest];
 
     /// <summary>Kinds that end in a package to fetch. A customer who asks for one about themselves needs no officer.</summary>
     public static bool EndInPackage(string kind) => kind is Access or Portability;
 
-    /// <summary>Kinds that the vault carries out by itself once approved; the others an officer completes by hand.</summary>
-    public static bool CarriedOutByVault(string kind) => kind is not Rectification;
+    /// <summary>Kinds that the vault carries out by itself once approved; the others an officer completes by hand, a contest without an approval before.</summary>
+    public static bool CarriedOutByVault(string kind) => kind is not (Rectification or Contest);
 }
 
 /// <summary>Where a request stands.</summary>
@@ -51,6 +54,10 @@ public static class RequestReasons
     // SPEC GDPR 12(3): an extension may rest on the complexity and the number of the requests, on nothing else.
     public static FrozenSet<string> Extensions { get; } = FrozenSet.ToFrozenSet(["complexity", "high-volume"]);
 
+    // SPEC GDPR 22(3): a person decides anew.
+    /// <summary>How an officer's look at a contested decision ended.</summary>
+    public static FrozenSet<string> Outcomes { get; } = FrozenSet.ToFrozenSet(["decision-upheld", "decision-changed", "decision-annulled"]);
+
     /// <summary>Shown while an approved erasure waits for a hold to end.</summary>
     public const string OnHold = "on-hold";
 
@@ -73,12 +80,15 @@ internal enum RequestAct { Verify, Extend, Approve, Refuse, Complete }
 /// <summary>
 /// received -> verified -> approved -> completed
 ///     \------------\---> refused          extend: once, in any open state, before the first due date has passed
+/// of a contest there is nothing to approve: received -> verified -> completed, with an outcome
 /// </summary>
 internal static class RequestLifecycle
 {
     /// <summary>The state after the act, or null where the act is not lawful.</summary>
-    public static string? Next(string state, RequestAct act) => (state, act) switch
+    public static string? Next(string kind, string state, RequestAct act) => (state, act) switch
     {
+        (RequestStates.Verified, RequestAct.Complete) when kind == RequestKinds.Contest => RequestStates.Completed,
+        (RequestStates.Verified, RequestAct.Approve) when kind == RequestKinds.Contest => null,
         (RequestStates.Received, RequestAct.Verify) => RequestStates.Verified,
         (RequestStates.Verified, RequestAct.Approve) => RequestStates.Approved,
         (RequestStates.Received or RequestStates.Verified, RequestAct.Refuse) => RequestStates.Refused,

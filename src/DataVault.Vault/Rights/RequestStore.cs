@@ -46,6 +46,9 @@ internal sealed record RequestRow(Guid Id, SubjectId? Subject, string Kind, stri
     /// <summary>When no copy of the destroyed key could be opened any more, and the certificate said so.</summary>
     public DateTimeOffset? FinalAt { get; init; }
 
+    /// <summary>Of a contest that is over, how it ended.</summary>
+    public string? Outcome => Kind == RequestKinds.Contest && State == RequestStates.Completed ? Reason : null;
+
     public double? Progress => State switch
     {
         RequestStates.Approved when Kind == RequestKinds.Erasure => Subject is null ? 0.9 : Work is null ? 0 : 0.3,
@@ -176,7 +179,7 @@ internal sealed class RequestStore(
     {
         await using var connection = await database.OpenAsync(cancellation);
         await using var command = new NpgsqlCommand(
-            $"{Open} WHERE state = 'approved' AND kind <> 'rectification' UNION ALL {Closed} WHERE state = 'approved' ORDER BY request_id", connection);
+            $"{Open} WHERE state = 'approved' AND kind NOT IN ('rectification', 'contest') UNION ALL {Closed} WHERE state = 'approved' ORDER BY request_id", connection);
         return await ReadAsync(command, cancellation);
     }
 
@@ -388,7 +391,7 @@ internal sealed class RequestStore(
     public LogEntry Entry(EntryType type, Recipient recipient, RequestRow row, ReadOnlyMemory<byte> tag, Guid requestId, string? mark = null) =>
         log.Entry(type, recipient, tag, SubjectRequests.Purpose, EntryResult.Ok, [], requestId) with
         {
-            Rules = [mark ?? $"request:{row.Kind}:{row.State}", $"request:{row.Id:D}"],
+            Rules = [mark ?? $"request:{row.Kind}:{row.State}", $"request:{row.Id:D}", .. row.Outcome is { } outcome && type == EntryType.RequestChange ? ["outcome:" + outcome] : Array.Empty<string>()],
         };
 
     public Task<byte[]> TagAsync(SubjectId subject, CancellationToken cancellation) => tags.OfAsync(subject, () => GenuineOfAsync(subject, cancellation), cancellation);

@@ -130,9 +130,12 @@ public sealed class SubjectRequests
     public Task<RequestView> RefuseAsync(Recipient recipient, Guid id, string? reason, string? note, Guid requestId, CancellationToken cancellation) =>
         DecideAsync(recipient, id, RequestAct.Refuse, Known(reason, RequestReasons.Refusals), note, requestId, cancellation);
 
-    /// <summary>Closes an approved request that was carried out by hand; takes up again what the vault carries out itself.</summary>
-    public Task<RequestView> CompleteAsync(Recipient recipient, Guid id, string? note, Guid requestId, CancellationToken cancellation) =>
-        DecideAsync(recipient, id, RequestAct.Complete, null, note, requestId, cancellation);
+    /// <summary>
+    /// Closes an approved request that was carried out by hand; takes up again what the vault carries out itself. A contest is closed by a person, with one of
+    /// <see cref="RequestReasons.Outcomes"/>; other kinds have no outcome.
+    /// </summary>
+    public Task<RequestView> CompleteAsync(Recipient recipient, Guid id, string? note, Guid requestId, CancellationToken cancellation, string? outcome = null) =>
+        DecideAsync(recipient, id, RequestAct.Complete, outcome, note, requestId, cancellation);
 
     /// <summary>
     /// Orders that an erasure which waits because the record or the key does not open is carried out all the same, for a reason of
@@ -192,6 +195,7 @@ public sealed class SubjectRequests
         var withdraws = act == RequestAct.Refuse && reason == "withdrawn-by-customer" && recipient.Kind == RecipientKind.Customer;
         if (!withdraws && !MayDecide(recipient))
             throw await store.DeniedAsync(recipient, before.Subject, VaultException.Forbidden(), requestId, cancellation);
+        if (act == RequestAct.Complete) reason = await OutcomeAsync(recipient, before, reason, requestId, cancellation);
         var resumes = act == RequestAct.Complete && RequestKinds.CarriedOutByVault(before.Kind);
         if (resumes ? before.State != RequestStates.Approved : before.Subject is null) throw NotNow(before.State);
         var sealedNote = await notes.AddAsync(before, withdraws ? "customer" : "officer", Checked(note), cancellation);
@@ -200,10 +204,18 @@ public sealed class SubjectRequests
         return await views.OfAsync(await fulfilment.PromptlyAsync(after, cancellation), cancellation);
     }
 
+    // SPEC GDPR 22(3): human intervention. No application looks at a decision in a person's stead.
+    private async Task<string?> OutcomeAsync(Recipient recipient, RequestRow row, string? outcome, Guid requestId, CancellationToken cancellation)
+    {
+        if (row.Kind != RequestKinds.Contest) return outcome is null ? null : throw Invalid("/reason", "not-kept", "Only a contest has an outcome.");
+        if (recipient.Kind != RecipientKind.Staff) throw await store.DeniedAsync(recipient, row.Subject, VaultException.Forbidden(), requestId, cancellation);
+        return Known(outcome, RequestReasons.Outcomes);
+    }
+
     private RequestRow Decided(RequestRow row, RequestAct act, string? reason)
     {
         var now = store.Now;
-        var state = RequestLifecycle.Next(row.State, act) ?? throw NotNow(row.State);
+        var state = RequestLifecycle.Next(row.Kind, row.State, act) ?? throw NotNow(row.State);
         return act switch
         {
             RequestAct.Extend when row.ExtendedAt is not null || now > row.DueAt => throw NotNow(row.State),

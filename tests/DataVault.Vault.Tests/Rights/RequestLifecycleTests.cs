@@ -21,7 +21,22 @@ public sealed class RequestLifecycleTests
     {
         foreach (var state in RequestStates.All)
             foreach (var act in Enum.GetValues<RequestAct>())
-                Assert.Equal(Lawful.GetValueOrDefault((state, act)), RequestLifecycle.Next(state, act));
+                Assert.Equal(Lawful.GetValueOrDefault((state, act)), RequestLifecycle.Next(RequestKinds.Rectification, state, act));
+    }
+
+    [Fact]
+    public void A_contest_is_completed_once_it_is_verified_and_never_approved()
+    {
+        foreach (var state in RequestStates.All)
+            foreach (var act in Enum.GetValues<RequestAct>())
+                Assert.Equal(
+                    (state, act) switch
+                    {
+                        (RequestStates.Verified, RequestAct.Complete) => RequestStates.Completed,
+                        (RequestStates.Verified, RequestAct.Approve) => null,
+                        _ => Lawful.GetValueOrDefault((state, act)),
+                    },
+                    RequestLifecycle.Next(RequestKinds.Contest, state, act));
     }
 
     [Fact]
@@ -29,8 +44,8 @@ public sealed class RequestLifecycleTests
     {
         foreach (var act in Enum.GetValues<RequestAct>())
         {
-            Assert.Null(RequestLifecycle.Next(RequestStates.Refused, act));
-            Assert.Null(RequestLifecycle.Next(RequestStates.Completed, act));
+            Assert.Null(RequestLifecycle.Next(RequestKinds.Contest, RequestStates.Refused, act));
+            Assert.Null(RequestLifecycle.Next(RequestKinds.Contest, RequestStates.Completed, act));
         }
     }
 }

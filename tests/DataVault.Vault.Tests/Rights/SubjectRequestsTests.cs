@@ -210,6 +210,32 @@ public sealed class SubjectRequestsTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_contested_decision_is_closed_by_a_person_with_an_outcome_and_the_log_has_it()
+    {
+        var request = await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Contest, ada, "The scoring has my old address.");
+        Assert.Equal(RequestStates.Verified, request.State);
+        await RefusedAsync("invalid-state", () => world.ApproveAsync(request.Id));
+        await RefusedAsync("invalid-fields", () => CompleteAsync(RightsWorld.Officer, request.Id, null));
+        await RefusedAsync("invalid-fields", () => CompleteAsync(RightsWorld.Officer, request.Id, "process-unfounded"));
+        var desk = new Recipient(RecipientKind.Application, "desk", "Desk", ["compliance-officer"], ["data-subject-rights"]);
+        await RefusedAsync("forbidden", () => CompleteAsync(desk, request.Id, "decision-changed"));
+        Assert.Equal((RequestStates.Completed, "decision-changed"), await StateAsync(CompleteAsync(RightsWorld.Officer, request.Id, "decision-changed")));
+        Assert.Equal(["request:contest:completed", $"request:{request.Id:D}", "outcome:decision-changed"], (await LatestAsync()).Entry.Rules);
+        await RefusedAsync("invalid-state", () => CompleteAsync(RightsWorld.Officer, request.Id, "decision-upheld"));
+        Assert.Equal("decision-changed", (await world.Requests.GetAsync(RightsWorld.Customer(ada), request.Id, Guid.NewGuid(), default)).Reason);
+    }
+
+    [Fact]
+    public async Task A_contest_that_nobody_verified_is_not_completed_and_another_kind_has_no_outcome()
+    {
+        var contest = await world.OpenAsync(RightsWorld.Officer, RequestKinds.Contest, ada);
+        await RefusedAsync("invalid-state", () => CompleteAsync(RightsWorld.Officer, contest.Id, "decision-upheld"));
+        var other = await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Rectification, ada);
+        await world.ApproveAsync(other.Id);
+        await RefusedAsync("invalid-fields", () => CompleteAsync(RightsWorld.Officer, other.Id, "decision-upheld"));
+    }
+
+    [Fact]
     public async Task A_note_on_a_completion_that_the_vault_carries_out_is_kept()
     {
         var request = await world.OpenAsync(RightsWorld.Officer, RequestKinds.Access, ada);
@@ -247,6 +273,9 @@ public sealed class SubjectRequestsTests : IAsyncLifetime
         var policy = world.Vault.Get<ActivePolicy>().Current;
         Assert.Equal(["personalisation", "fraud-prevention", "complaints"], facts.ObjectedPurposes.Order().Select(id => policy.Purposes.ById(id)!.Name));
     }
+
+    private Task<RequestView> CompleteAsync(Recipient recipient, Guid id, string? outcome) =>
+        world.Requests.CompleteAsync(recipient, id, null, Guid.NewGuid(), default, outcome);
 
     private Task<RequestView> KeyedAsync(byte body) =>
         world.Requests.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Restriction, ada, null, null, Guid.NewGuid(), default, Key(body));
