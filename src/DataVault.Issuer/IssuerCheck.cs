@@ -12,14 +12,16 @@ public sealed class IssuerCheck
     private readonly IssuerDatabase database;
     private readonly IssuerSecrets secrets;
     private readonly ISealingMark mark;
+    private readonly OlderSignIns older;
 
-    internal IssuerCheck(IssuerDatabase database, IssuerSecrets secrets, ISealingMark mark) => (this.database, this.secrets, this.mark) = (database, secrets, mark);
+    internal IssuerCheck(IssuerDatabase database, IssuerSecrets secrets, ISealingMark mark, OlderSignIns older) =>
+        (this.database, this.secrets, this.mark, this.older) = (database, secrets, mark, older);
 
     /// <returns>A line for each, without personal data.</returns>
     public async Task<IReadOnlyList<string>> RunAsync(CancellationToken cancellationToken)
     {
         // A vault of before seals that has not been started since.
-        if (!await mark.IsSetAsync(cancellationToken)) return [];
+        if (!await mark.IsSetAsync(SealingMarks.Rows, cancellationToken)) return [];
         var clients = await database.ListAsync($"SELECT {Client.Columns} FROM issuer.client ORDER BY client_id", Client.Read, cancellationToken);
         var accounts = await database.ListAsync($"SELECT {AccountFacts.Columns} FROM issuer.account a ORDER BY a.id", r => AccountFacts.Row(r), cancellationToken);
         var links = await database.ListAsync($"SELECT {OutsideLink.Columns} FROM issuer.outside_link ORDER BY id", OutsideLink.Read, cancellationToken);
@@ -30,6 +32,7 @@ public sealed class IssuerCheck
             .. accounts.Where(account => !secrets.Rows.Hold(account)).Select(account => $"the account {account.Id} is not as the vault wrote it, and cannot sign in"),
             .. links.Where(link => !secrets.Rows.Hold(link)).Select(link => $"the link of {link.Id} to a customer is not as the vault wrote it, and opens nothing"),
             .. changes.Where(change => !secrets.Rows.Hold(change)).Select(change => $"the change of address {change.Id} is not as the vault wrote it, and cannot be confirmed or undone"),
+            .. (await older.ListAsync(cancellationToken)).Select(one => $"{one.Name} is older than it was, and gets no token"),
         ];
     }
 }

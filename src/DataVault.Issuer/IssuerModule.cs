@@ -32,7 +32,7 @@ namespace DataVault.Issuer;
 public sealed record IssuerEndpoints(
     IEndpointConventionBuilder SignIn, IEndpointConventionBuilder Token, IEndpointConventionBuilder Browser, IEndpointConventionBuilder Metadata);
 
-/// <summary>Puts the issuer into a host. The host provides <see cref="IServiceKeys"/>, <see cref="ISealingMark"/>, and <see cref="ISignInAudit"/> unless logging is enough.</summary>
+/// <summary>Puts the issuer into a host. The host provides <see cref="IServiceKeys"/>, <see cref="ISealingMark"/>, <see cref="IRowMemory"/>, and <see cref="ISignInAudit"/> unless logging is enough.</summary>
 public static class IssuerModule
 {
     private const int LargestForm = 16 * 1024;
@@ -72,7 +72,9 @@ public static class IssuerModule
         services.AddSingleton<IssuerSecrets>().AddSingleton<SigningKeys>();
         services.AddHostedService<FirstSealing>().AddSingleton<ChangeLedger>().AddHostedService<ChangeRelay>();
         services.AddSingleton(p => new IssuerWatch(p.GetRequiredService<IssuerDatabase>(), p.GetRequiredService<LetterQueue>()));
-        services.AddSingleton(p => new IssuerCheck(p.GetRequiredService<IssuerDatabase>(), p.GetRequiredService<IssuerSecrets>(), p.GetRequiredService<ISealingMark>()));
+        services.AddSingleton(p => new IssuerCheck(p.GetRequiredService<IssuerDatabase>(), p.GetRequiredService<IssuerSecrets>(), p.GetRequiredService<ISealingMark>(), p.GetRequiredService<OlderSignIns>()));
+        services.AddSingleton(p => new OlderSignIns(
+            p.GetRequiredService<IssuerDatabase>(), p.GetRequiredService<IssuerSecrets>(), p.GetRequiredService<ISignInAudit>(), p.GetRequiredService<TimeProvider>()));
         services.AddDataProtection().SetApplicationName("DataVault");
         services.AddSingleton<IConfigureOptions<KeyManagementOptions>, KeyRingOptions>();
         services.AddAntiforgery();

@@ -19,6 +19,9 @@ public static class RealmNames
         _ => throw new ArgumentOutOfRangeException(nameof(realm)),
     };
 
+    /// <summary>Null for the vault itself.</summary>
+    public static string? OfOrNone(Realm? realm) => realm is { } known ? Of(known) : null;
+
     public static bool TryParse(string? text, out Realm realm)
     {
         realm = text switch { "staff" => Realm.Staff, "customer" => Realm.Customer, _ => Realm.Application };

@@ -46,6 +46,8 @@ try
         ["backup", "drilled"] => Backups().DrilledAsync(stop.Token),
         ["backup", "list", var folder] => Task.Run(() => Backups().List(folder)),
         ["backup", var part, var to] => Backups().BackUpAsync(PartOf(part), to, stop.Token),
+        ["restore", "status"] => startup.GoThroughSignInsAsync([], stop.Token),
+        ["restore", "lift", _, ..] => startup.GoThroughSignInsAsync(command[2..], stop.Token),
         ["restore", "accepted"] => Restores().ListAsync(stop.Token),
         ["restore", "accept", "losses"] => Task.Run(Restores().AcceptLosses),
         ["restore", "accept", "versions", _, ..] => Restores().ForgetAsync(command[3..], stop.Token),

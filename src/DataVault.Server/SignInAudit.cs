@@ -37,7 +37,7 @@ internal sealed class SignInAudit(AuditTrail trail, SignInBrake brake, IHttpCont
         change.What,
         change.Subject is { } customer ? new SubjectId(customer) : null);
 
-    private static Recipient PartyOf(IssuerParty party) =>
+    internal static Recipient PartyOf(IssuerParty party) =>
         party.Realm is { } realm ? new Recipient(KindOf(realm), party.Id, party.Name, [], []) : Recipient.Process(party.Id);
 
     private static RecipientKind KindOf(Realm realm) => realm switch

@@ -121,6 +121,23 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         }
     }, stop);
 
+    /// <summary>The commands <c>restore status</c> and, with names, <c>restore lift</c>.</summary>
+    public Task GoThroughSignInsAsync(IReadOnlyList<string> lifted, CancellationToken stop) => WithVaultAsync(async services =>
+    {
+        try
+        {
+            var signIns = services.GetRequiredService<OlderSignIns>();
+            if (lifted.Count > 0)
+                await RestoredSignIns.LiftAsync(signIns, lifted, print, stop);
+            else
+                await RestoredSignIns.ShowAsync(signIns, print, stop);
+        }
+        catch (IssuerException e)
+        {
+            throw new StartupException(e.Message);
+        }
+    }, stop);
+
     // For commands that write to the log: the parts run, on a port that nobody knows, beside whatever servers there are.
     private Task WithVaultAsync(Func<IServiceProvider, Task> work, CancellationToken stop) => Visit().BesideServersAsync(async databases =>
     {
@@ -344,6 +361,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         services.AddSingleton<ISignInAudit, SignInAudit>();
         services.AddSingleton<ISubjectAccounts, SubjectAccounts>();
         services.AddSingleton<ISealingMark, SealingMark>();
+        services.AddSingleton<IRowMemory, IssuerRowMemory>();
         services.AddSingleton<IRecipientCalls>(p => new RecipientCalls(channel is null ? recipients : [.. recipients, channel], p.GetRequiredService<TimeProvider>()));
         services.AddIssuer(new IssuerOptions
         {
@@ -356,6 +374,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
             BreachedPasswords = settings.BreachedPasswords,
             Mail = settings.Mail,
         });
+        services.AddHostedService<RestoredSignIns>();
         services.AddAnalytics(connections.Analytics);
         services.AddConsole(new ConsoleOptions { Address = settings.Address, ClientId = ConsoleClient, ClientSecret = consoleSecret, Provider = settings.Identity.ConsoleProvider(settings.ConsoleSecret) });
         services.AddSingleton<SampleData>();

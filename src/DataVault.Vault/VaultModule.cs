@@ -69,6 +69,7 @@ public static class VaultModule
         services.AddSingleton<KeyRegistry>();
         services.AddSingleton<IServiceKeys>(provider => provider.GetRequiredService<KeyRegistry>());
         services.AddSingleton(p => new OnceBook(p.GetRequiredService<KeysDatabase>(), p.GetRequiredService<TimeProvider>()));
+        services.AddSingleton(p => new RowMemory(p.GetRequiredService<KeysDatabase>()));
         services.AddSingleton<RecordCipher>();
         services.AddSingleton<EpochRotation>();
         AddRotations(services);
@@ -135,6 +136,8 @@ public static class VaultModule
         services.AddSingleton(p => new ProcessingRecords(
             p.GetRequiredService<AuditReader>(), p.GetRequiredService<SignedProofs>(), p.GetRequiredService<ActivePolicy>(), p.GetRequiredService<VaultClock>()));
         services.AddSingleton<TagResolver>();
+        services.AddSingleton(p => new UndoneActs(
+            p.GetRequiredService<RestoreDeclarations>(), p.GetRequiredService<LogStore>(), p.GetRequiredService<RowMemory>(), p.GetRequiredService<TagResolver>(), p.GetRequiredService<AuditTrail>()));
         services.AddSingleton(p => new LogPrune(
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<LogStore>(), p.GetRequiredService<LogMirror>(), p.GetRequiredService<LogIndexer>(),
             p.GetRequiredService<AuditLog>()));

@@ -27,6 +27,9 @@ internal sealed record AccountFacts(
     /// <summary>Least assurance of a session that is more than on its way: two factors for staff, and for whoever has two.</summary>
     public int RequiredAssurance => Realm == Realm.Staff || HasSecondFactor ? SignInProof.TwoFactors : SignInProof.OneFactor;
 
+    /// <summary>What the row has reached (<see cref="RowSeals"/>).</summary>
+    public long Version { get; init; }
+
     public string DisplayName => string.Join(", ", Roles);
 
     public bool IsDisabled(DateTimeOffset now) => LockoutEnd > now;
@@ -34,7 +37,8 @@ internal sealed record AccountFacts(
     public static AccountFacts Of(Account a) =>
         new(
         a.Id, a.Realm, a.Roles, a.SubjectId, a.SecurityStamp!, a.LockoutEnd, a.OneTimeUntil is not null, a.TwoFactorEnabled, a.CodeSecretSealed is not null,
-        RecoveryCode.CountIn(a.RecoveryHashes));
+        RecoveryCode.CountIn(a.RecoveryHashes))
+        { Version = RowSeals.VersionIn(a.Seal) };
 
     /// <summary>Null when the account is not as the vault wrote it.</summary>
     public static AccountFacts? Read(NpgsqlDataReader r, RowSeals seals, int at = 0) => Row(r, at) is var account && seals.Hold(account) ? Of(account) : null;

@@ -305,7 +305,7 @@ public sealed class AccountRegistry
     internal async Task<AccountFacts?> FactsAsync(Guid id, CancellationToken cancellationToken)
     {
         await using var work = new Work(scopes);
-        return await work.Users.Users.AsNoTracking().FirstOrDefaultAsync(a => a.Id == id, cancellationToken) is { } account && secrets.Rows.Hold(account) ? AccountFacts.Of(account) : null;
+        return await work.Users.Users.AsNoTracking().FirstOrDefaultAsync(a => a.Id == id, cancellationToken) is { } account && await secrets.Rows.HoldAsync(account, cancellationToken) ? AccountFacts.Of(account) : null;
     }
 
     // Rows that hang on the account (sessions, authorisations, codes, tokens) go by cascade.
@@ -406,7 +406,7 @@ public sealed class AccountRegistry
 
         /// <summary>An account that is as the vault wrote it; any other is as good as absent.</summary>
         public async Task<Account> RequireAsync(Guid id) =>
-            await AnyAsync(id) is var account && Secrets.Rows.Hold(account) ? account : throw IssuerException.NotFound("account");
+            await AnyAsync(id) is var account && await Secrets.Rows.HoldAsync(account, CancellationToken.None) ? account : throw IssuerException.NotFound("account");
 
         public async Task<Account> AnyAsync(Guid id) =>
             await Users.Users.FirstOrDefaultAsync(a => a.Id == id) ?? throw IssuerException.NotFound("account");

@@ -17,7 +17,7 @@ internal sealed class PasswordSignIn(
     {
         var handle = secrets.Handle(realm, email);
         // Nor is there an account that is not as the vault wrote it.
-        var account = await users.FindByNameAsync(handle) is { } found && secrets.Rows.Hold(found) ? found : null;
+        var account = await users.FindByNameAsync(handle) is { } found && await secrets.Rows.HoldAsync(found, cancellationToken) ? found : null;
         var reason = await RefusalAsync(account, handle, password, cancellationToken);
         await RecordAsync(realm, account, reason, cancellationToken);
         if (reason is not null) return null;

@@ -47,7 +47,7 @@ internal sealed class SecondFactors(IssuerDatabase database, SignInAttempts atte
         var isCode = text.Length == TimeCodes.Digits && text.All(char.IsAsciiDigit);
         var account = await database.FirstAsync(
             $"SELECT {AccountFacts.Columns} FROM issuer.account a WHERE a.id = $1", r => AccountFacts.Row(r), cancellationToken, session.Account.Id);
-        if (account is null || !secrets.Rows.Hold(account)) return null;
+        if (account is null || !await secrets.Rows.HoldAsync(account, cancellationToken)) return null;
         var allowed = await attempts.BeginAsync(Counter(account), cancellationToken);
         var reason = allowed ? await RefusalAsync(account, text, isCode, cancellationToken) : "locked";
         await audit.RecordAsync(
@@ -68,6 +68,7 @@ internal sealed class SecondFactors(IssuerDatabase database, SignInAttempts atte
     {
         var before = account.Seal;
         if (!(isCode ? TakeCode(account, text) : TakeRecoveryCode(account, text))) return isCode ? "wrong-code" : "wrong-recovery-code";
+        var seal = secrets.Rows.Of(account);
         // Another concurrency stamp, so that what Identity has read before this does not write over it.
         var taken = await database.ExecuteAsync(
             "UPDATE issuer.account SET code_step = $3, recovery_hashes = $4, concurrency_stamp = $5, seal = $6 WHERE id = $1 AND seal = $2",
@@ -77,8 +78,10 @@ internal sealed class SecondFactors(IssuerDatabase database, SignInAttempts atte
             account.CodeStep,
             account.RecoveryHashes,
             Uuid.Version7(clock, secrets.Random).ToString("N"),
-            secrets.Rows.Of(account));
-        return taken == 1 ? null : "used-at-the-same-time";
+            seal);
+        if (taken == 0) return "used-at-the-same-time";
+        await secrets.Rows.ReachedAsync("account", account.Id.ToString("D"), RowSeals.VersionIn(seal), cancellationToken);
+        return null;
     }
 
     private bool TakeCode(Account account, string code)

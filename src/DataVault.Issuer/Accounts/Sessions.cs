@@ -40,21 +40,24 @@ internal sealed class Sessions(
         if (context.Request.Cookies[CookieName] is not { Length: > 0 and <= 64 } value) return null;
         var now = clock.GetUtcNow();
         var hash = BearerValue.Hash(value);
-        var found = await database.FirstAsync(
+        var found = await secrets.Rows.NewestAsync(() => FindAsync(hash, now, context.RequestAborted), seen => seen.Session.Account, context.RequestAborted);
+        if (found is null || found.Session.Account.IsDisabled(now)) return null;
+        if (now - found.SeenAt > SeenGrain) await TouchAsync(found.Session, now, context.RequestAborted);
+        return found.Session;
+    }
+
+    private Task<Seen?> FindAsync(byte[] hash, DateTimeOffset now, CancellationToken cancellationToken) =>
+        database.FirstAsync(
             $"""
             SELECT s.id, s.assurance, s.amr, s.auth_time, s.device, s.expires_at, s.seen_at, s.seal, {AccountFacts.Columns}
             FROM issuer.session s JOIN issuer.account a ON a.id = s.account_id AND a.security_stamp = s.security_stamp
             WHERE s.token_hash = $1 AND s.expires_at > $2 AND s.seen_at > $3
             """,
             r => Read(r, hash),
-            context.RequestAborted,
+            cancellationToken,
             hash,
             now,
             now - options.SessionIdle);
-        if (found is null || found.Session.Account.IsDisabled(now)) return null;
-        if (now - found.SeenAt > SeenGrain) await TouchAsync(found.Session, now, context.RequestAborted);
-        return found.Session;
-    }
 
     /// <summary>A new session with a new cookie, whatever the browser brought along (session fixation).</summary>
     public async Task<Session> StartAsync(HttpContext context, AccountFacts account, SignInProof proof)

@@ -250,7 +250,7 @@ public sealed partial class ClientRegistry
 
     /// <summary>A client that is as the vault wrote it; any other is as good as absent.</summary>
     internal async Task<Client?> FindAsync(string id, CancellationToken cancellationToken) =>
-        await AnyAsync(id, cancellationToken) is { } client && secrets.Rows.Hold(client) ? client : null;
+        await AnyAsync(id, cancellationToken) is { } client && await secrets.Rows.HoldAsync(client, cancellationToken) ? client : null;
 
     internal bool IsExpired(Client client) => client.IsExpired(clock.GetUtcNow());
 
@@ -310,7 +310,7 @@ public sealed partial class ClientRegistry
             r.SignOutUris.ToArray(),
             now,
             client.SecretHash,
-            secrets.Rows.Of(client),
+            secrets.Rows.Of(client, await secrets.Rows.NewestAsync("client", r.Id, cancellationToken)),
             r.AuthenticationMethod,
             r.KeySet,
             r.IsKeyBound,

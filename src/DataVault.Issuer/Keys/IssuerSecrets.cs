@@ -20,13 +20,13 @@ internal sealed class IssuerSecrets : IDisposable
     private readonly Lazy<SecretBytes> rows;
     private readonly Lazy<SecretBytes> nonces;
 
-    public IssuerSecrets(IServiceKeys keys, IRandomBytes random, ILogger<RowSeals> logger)
+    public IssuerSecrets(IServiceKeys keys, IRandomBytes random, IRowMemory memory, ILogger<RowSeals> logger)
     {
         index = new(() => keys.Derive("issuer/account-index"));
         seal = new(() => keys.Derive("issuer/seal"));
         rows = new(() => keys.Derive("issuer/rows"));
         nonces = new(() => keys.Derive("issuer/proof-nonces"));
-        (Random, Rows) = (random, new RowSeals(rows, logger));
+        (Random, Rows) = (random, new RowSeals(rows, memory, logger));
     }
 
     /// <summary>For ids and bearer values.</summary>

@@ -201,11 +201,11 @@ internal sealed class Authorisations(
     /// <summary>The account behind an authorisation, unless it was switched off or got another password since.</summary>
     public async Task<AccountFacts?> AccountAsync(Authorisation authorisation, CancellationToken cancellationToken)
     {
-        var account = await database.FirstAsync(
-            $"SELECT {AccountFacts.Columns} FROM issuer.account a WHERE a.id = $1",
-            r => AccountFacts.Read(r, secrets.Rows),
-            cancellationToken,
-            authorisation.AccountId);
+        var account = await secrets.Rows.NewestAsync(
+            () => database.FirstAsync(
+                $"SELECT {AccountFacts.Columns} FROM issuer.account a WHERE a.id = $1", r => AccountFacts.Read(r, secrets.Rows), cancellationToken, authorisation.AccountId),
+            found => found,
+            cancellationToken);
         if (account is null || account.SecurityStamp != authorisation.SecurityStamp || account.MustChangePassword) return null;
         return account.IsDisabled(clock.GetUtcNow()) ? null : account;
     }

@@ -64,22 +64,34 @@ internal sealed class AccountSealing(IssuerSecrets secrets) : SaveChangesInterce
 }
 
 /// <summary>Seals what a vault of before seals has, as it is, once: from then on nothing without one is believed, whoever put it there.</summary>
-internal sealed class FirstSealing(IssuerDatabase database, IssuerSecrets secrets, ISealingMark mark) : IHostedService
+internal sealed class FirstSealing(IssuerDatabase database, IssuerSecrets secrets, ChangeLedger changes, ISealingMark mark) : IHostedService
 {
     public async Task StartAsync(CancellationToken cancellationToken)
     {
-        if (await mark.IsSetAsync(cancellationToken)) return;
-        await using (var transaction = await database.BeginAsync(cancellationToken))
-        {
-            await SealClientsAsync(transaction, cancellationToken);
-            await SealAccountsAsync(transaction, cancellationToken);
-            await transaction.CommitAsync(cancellationToken);
-        }
-
-        await mark.SetAsync(cancellationToken);
+        await OnceAsync(
+            SealingMarks.Rows,
+            async transaction =>
+            {
+                await SealClientsAsync(transaction, cancellationToken);
+                await SealAccountsAsync(transaction, cancellationToken);
+            },
+            cancellationToken);
+        await OnceAsync(SealingMarks.Changes, transaction => changes.SealOldAsync(transaction, cancellationToken), cancellationToken);
     }
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    private async Task OnceAsync(string what, Func<IssuerTransaction, Task> seal, CancellationToken cancellationToken)
+    {
+        if (await mark.IsSetAsync(what, cancellationToken)) return;
+        await using (var transaction = await database.BeginAsync(cancellationToken))
+        {
+            await seal(transaction);
+            await transaction.CommitAsync(cancellationToken);
+        }
+
+        await mark.SetAsync(what, cancellationToken);
+    }
 
     private async Task SealClientsAsync(IssuerTransaction transaction, CancellationToken cancellationToken)
     {

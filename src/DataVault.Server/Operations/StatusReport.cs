@@ -47,6 +47,8 @@ internal sealed class StatusReport(
         var backups = await sources.Backups.LookAsync(cancellation);
         parts["backups"] = Describe([.. backups.Backups.Where(backup => backup.IsDue)]);
         parts["drill"] = Describe(backups.Drill);
+        var older = await sources.SignIns.CountAsync(cancellation);
+        parts["sign-ins"] = older == 0 ? Health.Good : string.Create(CultureInfo.InvariantCulture, $"{older} older than they were: restore status");
         var oversight = await sources.Alerts.LookAsync(cancellation);
         parts["alerts"] = oversight.OpenAlerts == 0 ? Health.Good : string.Create(CultureInfo.InvariantCulture, $"{oversight.OpenAlerts} not acknowledged");
         parts["reviews"] = oversight.OverdueReviews == 0 ? Health.Good : string.Create(CultureInfo.InvariantCulture, $"{oversight.OverdueReviews} overdue, {oversight.OpenReviews} open");
@@ -90,4 +92,4 @@ internal sealed class StatusReport(
 }
 
 /// <summary>Who knows something that only the status tells.</summary>
-internal sealed record StatusSources(OutboundState Outbound, RightsWatch Rights, Alerts Alerts, IssuerWatch Issuer, BackupHistory Backups, ClientRegistry Clients);
+internal sealed record StatusSources(OutboundState Outbound, RightsWatch Rights, Alerts Alerts, IssuerWatch Issuer, BackupHistory Backups, ClientRegistry Clients, OlderSignIns SignIns);

@@ -68,6 +68,13 @@ public sealed class AuditTrail
             ct);
     }
 
+    /// <summary>Tag of a person, in hexadecimal digits; empty of one who has no key.</summary>
+    internal async Task<string> TagOfAsync(SubjectId subject, CancellationToken ct)
+    {
+        using var held = await keys.FindFreshAsync(subject, ct);
+        return held is null ? "" : Convert.ToHexStringLower(held.Tag.Span);
+    }
+
     private async Task<LogEntry> EntryAsync(AdministrativeAct act, string stage, Guid requestId, CancellationToken ct)
     {
         ArgumentNullException.ThrowIfNull(act);
@@ -78,7 +85,7 @@ public sealed class AuditTrail
     }
 
     // An application's id is a code and names no person; an account has the tag that it acts under. Customers share one: theirs is named by the person's tag.
-    private string? NameOf(Recipient thing)
+    internal string? NameOf(Recipient thing)
     {
         var tag = Convert.ToHexStringLower(keys.ActorTag(thing));
         return thing.Kind switch

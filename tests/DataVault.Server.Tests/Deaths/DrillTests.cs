@@ -198,6 +198,31 @@ public sealed class DrillTests : IAsyncLifetime
         Assert.Equal(2, await renewed.ExecuteScalarAsync(TestContext.Current.CancellationToken));
     }
 
+    [Fact]
+    public async Task An_account_that_a_restore_brings_back_with_its_former_password_cannot_sign_in_until_somebody_has_gone_through_it()
+    {
+        var email = "officer.two@vault.example";
+        var made = await _server.JsonAsync("administrator", HttpMethod.Post, "/v1/accounts", new { email, role = "compliance-officer" }, HttpStatusCode.Created);
+        var (name, begun) = ("account:" + made.GetProperty("id").GetGuid().ToString("D"), new FirstRunAccount(email, made.GetProperty("oneTimePassword").GetString()!, "compliance-officer"));
+        var (data, keys) = (await BackUpAsync("data"), await BackUpAsync("keys"));
+        using (var first = new ConsoleVisitor(Process.Address)) await first.BeginAsync(begun);
+        await SignedAsync();
+        await Process.StopAsync();
+        await RestoreAsync("data", data, "vault");
+        await RestoreAsync("keys", keys, "keys");
+        await Process.RestartAsync();
+
+        // Whoever has signed in since, and to whom nothing else was done, goes on.
+        var parts = (await _server.JsonAsync("administrator", HttpMethod.Get, "/v1/status")).GetProperty("health");
+        Assert.Equal("1 older than they were: restore status", parts.GetProperty("sign-ins").GetString());
+        using (var barred = new ConsoleVisitor(Process.Address)) await Assert.ThrowsAnyAsync<Exception>(() => barred.BeginAsync(begun));
+        var (_, status) = await Process.CommandAsync("restore", "status");
+        Assert.Contains(name, status, StringComparison.Ordinal);
+        Assert.Equal(0, (await Process.CommandAsync("restore", "lift", name)).ExitCode);
+        using var again = new ConsoleVisitor(Process.Address);
+        await again.BeginAsync(begun);
+    }
+
     private async Task RenewAsync()
     {
         var rotation = (await _server.JsonAsync("administrator", HttpMethod.Post, "/v1/keys/rotations", new { level = "subjects" }, HttpStatusCode.Accepted)).GetProperty("id").GetGuid();

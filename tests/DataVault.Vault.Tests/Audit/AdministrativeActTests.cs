@@ -52,6 +52,47 @@ public sealed class AdministrativeActTests
     }
 
     [Fact]
+    public async Task After_a_restore_of_both_databases_the_log_says_who_has_back_what_was_taken_from_them_once()
+    {
+        await using var databases = await DatabasePerClass.CreateAsync();
+        var staff = new Recipient(RecipientKind.Staff, "1c7f36c2", "analyst", ["analyst"], []);
+        var ada = default(SubjectId);
+        await using (var vault = await databases.StartVaultAsync())
+        {
+            ada = (await People.CreateAsync(vault, "ada@example.com")).Subject;
+            await DoneAsync(vault, "registered");
+            var (_, size) = await vault.Get<UndoneActs>().LookAsync();
+            await vault.Get<UndoneActs>().DoneAsync(size);
+        }
+
+        foreach (var name in new[] { databases.VaultName, databases.KeysName }) await databases.BackUpAsync(name);
+        await using (var vault = await databases.StartVaultAsync())
+        {
+            await DoneAsync(vault, "secret-rotated");
+            await vault.Get<AuditTrail>().RecordAsync(EntryType.SignIn, staff, "", EntryResult.Ok, null, null);
+            await DoneAsync(vault, new AdministrativeAct(EntryType.AccountChange, Administrator, new(RecipientKind.Customer, "c", "customer", [], []), "disabled", ada));
+            await DoneAsync(vault, new AdministrativeAct(EntryType.AccountChange, Administrator, Administrator, "disabled", null));
+            await DoneAsync(vault, new AdministrativeAct(EntryType.AccountChange, Administrator, Administrator, "enabled", null));
+        }
+
+        foreach (var name in new[] { databases.VaultName, databases.KeysName }) await databases.RestoreAsync(name);
+        await using var restored = await databases.StartVaultAsync();
+        var acts = restored.Get<UndoneActs>();
+        var (found, _) = await acts.LookAsync();
+        Assert.Equal((1, 0), (found.Restores, found.Explained.Count));
+        Assert.Equal([ada.Value], found.People);
+        Assert.Contains("client:webshop", found.Names);
+        Assert.DoesNotContain(await acts.NameOfAsync(Administrator, null), found.Names);
+
+        var acceptance = restored.Get<RestoreAcceptance>();
+        await acceptance.AcceptAsync(Assert.Single(await acceptance.ListAsync()).Index);
+        var (accepted, size2) = await acts.LookAsync();
+        Assert.Equal((1, 4), (accepted.Explained[await acts.NameOfAsync(staff, null)], accepted.Explained[await acts.NameOfAsync(Administrator, null)]));
+        await acts.DoneAsync(size2);
+        Assert.Equal(0, (await acts.LookAsync()).Undone.Restores);
+    }
+
+    [Fact]
     public async Task Accounts_are_named_by_the_tag_that_they_act_under_and_customers_by_the_persons()
     {
         await using var databases = await DatabasePerClass.CreateAsync();
@@ -88,9 +129,11 @@ public sealed class AdministrativeActTests
         Assert.True((await Log.VerifyAsync(one)).Ok);
     }
 
-    private static async Task DoneAsync(RunningVault vault, string what)
+    private static Task DoneAsync(RunningVault vault, string what) => DoneAsync(vault, new AdministrativeAct(EntryType.ClientChange, Administrator, Shop, what, null));
+
+    private static async Task DoneAsync(RunningVault vault, AdministrativeAct act)
     {
-        var (trail, act) = (vault.Get<AuditTrail>(), new AdministrativeAct(EntryType.ClientChange, Administrator, Shop, what, null));
+        var trail = vault.Get<AuditTrail>();
         await trail.ConfirmAsync(act, Guid.NewGuid(), await trail.IntendAsync(act));
         await vault.Get<CheckpointSigner>().SignAsync();
     }

@@ -123,6 +123,18 @@ public sealed class ChangeLedgerTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_change_of_before_there_were_seals_is_confirmed_after_the_upgrade_and_none_that_comes_later()
+    {
+        var (id, _) = await UnconfirmedAsync();
+        await host.QueryAsync("UPDATE issuer.change SET seal = NULL, version = 0");
+        Assert.Equal(0, await Ledger.ConfirmAllAsync(default));
+        host.Mark.AreChangesSet = false;
+        await host.Services.GetServices<Microsoft.Extensions.Hosting.IHostedService>().OfType<FirstSealing>().Single().StartAsync(default);
+        Assert.Equal(1, await Ledger.ConfirmAllAsync(default));
+        Assert.Equal(id, host.SignIns.Confirmed[^1].Change.Object.Id);
+    }
+
+    [Fact]
     public async Task What_is_so_already_is_no_change()
     {
         var registration = ClientRegistration.Application("crm", "CRM", ["ingest"], ["service-delivery"]);

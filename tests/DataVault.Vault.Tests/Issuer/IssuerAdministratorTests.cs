@@ -201,6 +201,101 @@ public sealed class IssuerAdministratorTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.Unauthorized, await TokenAsync("later", Mine));
     }
 
+    [Theory]
+    [InlineData("secret-rotated")]
+    [InlineData("removed")]
+    [InlineData("registered-anew")]
+    public async Task An_application_that_is_put_back_as_it_was_gets_no_token(string since)
+    {
+        var (id, secret) = await host.ApplicationAsync();
+        Assert.Equal(HttpStatusCode.OK, await TokenAsync(id, secret));
+        await host.QueryAsync($"CREATE TABLE kept AS SELECT * FROM issuer.client WHERE client_id = '{id}'");
+        if (since == "secret-rotated") await host.Clients.RotateSecretAsync(id, IssuerHost.Administrator);
+        else await host.Clients.RemoveAsync(id, IssuerHost.Administrator);
+        if (since == "registered-anew") await host.Clients.RegisterAsync(ClientRegistration.Application(id, "Anew", ["marketing"], ["marketing"]), IssuerHost.Administrator);
+        await host.QueryAsync($"DELETE FROM issuer.client WHERE client_id = '{id}'; INSERT INTO issuer.client SELECT * FROM kept");
+        host.Clock.Advance(TimeSpan.FromHours(1));
+
+        Assert.Equal(HttpStatusCode.Unauthorized, await TokenAsync(id, secret));
+        Assert.Contains($"client:{id} is older than it was", Assert.Single(await CheckAsync()), StringComparison.Ordinal);
+        Assert.Equal("not-found", (await Assert.ThrowsAsync<IssuerException>(() => host.Clients.RotateSecretAsync(id, IssuerHost.Administrator))).Slug);
+        await host.Clients.RemoveAsync(id, IssuerHost.Administrator);
+        Assert.Equal(HttpStatusCode.OK, await TokenAsync(id, await host.Clients.RegisterAsync(ClientRegistration.Application(id, "Anew", [], []), IssuerHost.Administrator)));
+        Assert.Empty(await CheckAsync());
+    }
+
+    [Theory]
+    [InlineData("password")]
+    [InlineData("disabled")]
+    [InlineData("removed")]
+    public async Task An_account_that_is_put_back_as_it_was_cannot_sign_in_and_no_sign_in_of_then_works(string since)
+    {
+        var person = await host.PersonAsync("analyst");
+        var attempt = SignInAttempt.New();
+        using var browser = new Browser(host.Address);
+        var code = (await browser.AuthorizeAsync(attempt.Address(("acr_values", "realm:staff")), person))["code"];
+        var token = (await host.ExchangeAsync(attempt, code)).Body.GetProperty("refresh_token").GetString()!;
+        string[] tables = ["account", "session", "authorisation", "refresh_token"];
+        foreach (var table in tables) await host.QueryAsync($"CREATE TABLE kept_{table} AS SELECT * FROM issuer.{table}");
+        if (since == "password") await host.Accounts.ResetPasswordAsync(person.Id, IssuerHost.Administrator);
+        else if (since == "disabled") await host.Accounts.SetDisabledAsync(person.Id, true, IssuerHost.Administrator);
+        else await host.Accounts.RemoveAsync(person.Id, IssuerHost.Administrator);
+        await host.QueryAsync("DELETE FROM issuer.account; DELETE FROM issuer.revocation");
+        foreach (var table in tables) await host.QueryAsync($"INSERT INTO issuer.{table} SELECT * FROM kept_{table}");
+
+        using var again = new Browser(host.Address);
+        Assert.Equal(HttpStatusCode.OK, (await again.SignInAsync("staff", person.Email, person.Password)).StatusCode);
+        Assert.Equal("/account/login", (await browser.GetAsync("/account")).Headers.Location?.OriginalString);
+        Assert.Equal(HttpStatusCode.BadRequest, (await host.ConsoleTokenAsync(("grant_type", "refresh_token"), ("refresh_token", token))).Status);
+        await Assert.ThrowsAsync<IssuerException>(() => host.Accounts.ResetPasswordAsync(person.Id, IssuerHost.Administrator));
+        Assert.Contains(person.Id.ToString(), Assert.Single(await CheckAsync()), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_older_row_that_an_operator_stands_behind_works_again_and_the_log_says_so()
+    {
+        var (id, secret) = await host.ApplicationAsync();
+        await host.QueryAsync($"CREATE TABLE kept AS SELECT * FROM issuer.client WHERE client_id = '{id}'");
+        await host.Clients.RotateSecretAsync(id, IssuerHost.Administrator);
+        await host.QueryAsync($"DELETE FROM issuer.client WHERE client_id = '{id}'; INSERT INTO issuer.client SELECT * FROM kept");
+        var older = host.Services.GetRequiredService<OlderSignIns>();
+        Assert.Equal(1, await older.CountAsync());
+
+        await older.AcceptAsync("client:" + id);
+        Assert.Equal(HttpStatusCode.OK, await TokenAsync(id, secret));
+        Assert.Equal((0, "accepted-as-it-was"), (await older.CountAsync(), host.SignIns.Confirmed[^1].Change.What));
+        Assert.Equal("not-found", (await Assert.ThrowsAsync<IssuerException>(() => older.AcceptAsync("client:" + id))).Slug);
+        await host.Clients.RotateSecretAsync(id, IssuerHost.Administrator);
+        Assert.Empty(await CheckAsync());
+    }
+
+    [Fact]
+    public async Task What_a_restore_undoes_is_refused_until_an_operator_has_gone_through_it()
+    {
+        var ((id, secret), (other, otherSecret)) = (await host.ApplicationAsync(), await host.ApplicationAsync());
+        var person = await host.PersonAsync("analyst");
+        var older = host.Services.GetRequiredService<OlderSignIns>();
+        Assert.Equal(2, await older.BarAsync((party, _) => new(party.Id == id || party.Id == person.Id.ToString("D"))));
+        Assert.Equal((HttpStatusCode.Unauthorized, HttpStatusCode.OK), (await TokenAsync(id, secret), await TokenAsync(other, otherSecret)));
+        Assert.Equal(["barred", "barred"], host.SignIns.Confirmed.TakeLast(2).Select(made => made.Change.What));
+        Assert.Equal(0, await older.BarAsync((party, _) => new(party.Id == id)));
+        await older.AcceptAsync("account:" + person.Id.ToString("D"));
+        using var browser = new Browser(host.Address);
+        Assert.NotEmpty((await browser.AuthorizeAsync(SignInAttempt.New().Address(("acr_values", "realm:staff")), person))["code"]);
+    }
+
+    [Fact]
+    public async Task A_change_that_they_write_is_confirmed_in_nobodys_name()
+    {
+        var before = host.SignIns.Confirmed.Count;
+        await host.QueryAsync(
+            "INSERT INTO issuer.change (id, intent, actor_realm, actor_id, actor_name, object_realm, object_id, object_name, what, version, seal) "
+            + "VALUES (gen_random_uuid(), 0, 'staff', 'somebody', 'administrator', 'application', 'console', 'Console', 'removed', 99, sha256('x'::bytea))");
+        Assert.Equal(0, await host.Services.GetRequiredService<ChangeLedger>().ConfirmAllAsync(default));
+        Assert.Equal(before, host.SignIns.Confirmed.Count);
+        Assert.Empty(await CheckAsync());
+    }
+
     private Task StartAgainAsync() => host.Services.GetServices<IHostedService>().OfType<FirstSealing>().Single().StartAsync(default);
 
     private Task<IReadOnlyList<string>> CheckAsync() => host.Services.GetRequiredService<IssuerCheck>().RunAsync(default);

@@ -42,6 +42,7 @@ public class IssuerHost : IAsyncLifetime
     internal ManualClock Clock { get; } = new(Start);
     internal RecordedSignIns SignIns { get; } = new();
     internal RememberedMark Mark { get; } = new();
+    internal RowsReached Memory { get; } = new();
     internal string AdminConnection { get; private set; } = "";
     internal string LoginConnection { get; private set; } = "";
     internal string Address { get; private set; } = "";
@@ -136,6 +137,7 @@ public class IssuerHost : IAsyncLifetime
         builder.Services.AddSingleton<ISignInAudit>(SignIns);
         builder.Services.AddSingleton<ISealingMark>(Mark);
         if (Carrier is { } carrier) builder.Services.AddSingleton(carrier);
+        builder.Services.AddSingleton<IRowMemory>(Memory);
         builder.Services.AddIssuer(options);
         application = builder.Build();
         application.MapIssuer();
@@ -199,15 +201,45 @@ internal sealed class FixedServiceKeys : IServiceKeys
 /// <summary>Out of the reach of whoever writes into the issuer's database.</summary>
 internal sealed class RememberedMark : ISealingMark
 {
-    public bool IsSet { get; set; }
+    private readonly ConcurrentDictionary<string, bool> set = new();
 
-    public Task<bool> IsSetAsync(CancellationToken cancellationToken) => Task.FromResult(IsSet);
+    public bool IsSet { set => Put(SealingMarks.Rows, value); }
 
-    public Task SetAsync(CancellationToken cancellationToken)
+    public bool AreChangesSet { set => Put(SealingMarks.Changes, value); }
+
+    public Task<bool> IsSetAsync(string what, CancellationToken cancellationToken) => Task.FromResult(set.GetValueOrDefault(what));
+
+    public Task SetAsync(string what, CancellationToken cancellationToken)
     {
-        IsSet = true;
+        Put(what, true);
         return Task.CompletedTask;
     }
+
+    private void Put(string what, bool value) => set[what] = value;
+}
+
+/// <summary>The same of what rows have reached.</summary>
+internal sealed class RowsReached : IRowMemory
+{
+    private readonly ConcurrentDictionary<string, long> reached = new();
+
+    public Task<bool> IsNewestAsync(ReadOnlyMemory<byte> row, long version, CancellationToken cancellationToken) =>
+        Task.FromResult(reached.AddOrUpdate(Name(row), version, (_, known) => Math.Max(known, version)) == version);
+
+    public Task ReachedAsync(ReadOnlyMemory<byte> row, long version, CancellationToken cancellationToken) => IsNewestAsync(row, version, cancellationToken);
+
+    public Task<long> NewestAsync(ReadOnlyMemory<byte> row, CancellationToken cancellationToken) => Task.FromResult(reached.GetValueOrDefault(Name(row)));
+
+    public Task<IReadOnlyList<int>> OlderAsync(IReadOnlyList<(byte[] Row, long Version)> rows, CancellationToken cancellationToken) =>
+        Task.FromResult<IReadOnlyList<int>>([.. Enumerable.Range(0, rows.Count).Where(at => reached.GetValueOrDefault(Name(rows[at].Row)) > rows[at].Version)]);
+
+    public Task LowerAsync(ReadOnlyMemory<byte> row, long version, CancellationToken cancellationToken)
+    {
+        reached[Name(row)] = version;
+        return Task.CompletedTask;
+    }
+
+    private static string Name(ReadOnlyMemory<byte> row) => Convert.ToHexString(row.Span);
 }
 
 /// <summary>Records in memory; like the log it takes a confirmation once.</summary>

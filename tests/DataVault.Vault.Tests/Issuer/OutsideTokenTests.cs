@@ -252,6 +252,7 @@ internal static class OutsideParts
         services.AddSingleton(clock);
         services.AddSingleton<ISignInAudit>(host.SignIns);
         services.AddSingleton<ISealingMark>(host.Mark);
+        services.AddSingleton<IRowMemory>(host.Memory);
         services.AddIssuer(new IssuerOptions
         {
             Connection = host.LoginConnection, Issuer = host.Address, Development = true, PasswordIterations = 1000, Authorities = authorities, OwnTokens = ownTokens,
