@@ -46,7 +46,9 @@ internal sealed class EpochTurn(EpochRotation epochs, EpochJob job, RotationStor
         [
             async () =>
             {
-                if (now || (await epochs.LookAsync(ct)).IsDue) await BeginAsync(ct);
+                // INVARIANT: planned before the look: should another process begin and end that epoch meanwhile, this one plans it once more and begins nothing.
+                var plan = await job.PlanAsync(null, ct);
+                if (now || (await epochs.LookAsync(ct)).IsDue) await BeginAsync(plan, ct);
                 await runner.DriveAsync(RotationLevels.Epoch, rest: false, ct);
             },
             () => damage.MendAsync(ct),
@@ -57,11 +59,11 @@ internal sealed class EpochTurn(EpochRotation epochs, EpochJob job, RotationStor
         return Separately.EachAsync(parts, part => part(), static (_, _) => { }, ct);
     }
 
-    private async Task BeginAsync(CancellationToken ct)
+    private async Task BeginAsync(RotationPlan plan, CancellationToken ct)
     {
         try
         {
-            await store.InsertAsync(RotationLevels.Epoch, await job.PlanAsync(null, ct), ct);
+            await store.InsertAsync(RotationLevels.Epoch, plan, ct);
         }
         catch (VaultException e) when (e.Slug == "invalid-state")
         {
