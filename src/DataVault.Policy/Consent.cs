@@ -12,6 +12,12 @@ public sealed record NoticeText(string Version, string Language, string Text)
 {
     /// <summary>SHA-256 of the text in UTF-8.</summary>
     public ReadOnlyMemory<byte> Hash { get; } = SHA256.HashData(Encoding.UTF8.GetBytes(Text));
+
+    /// <summary>By what it says. The hash follows from the text, and as memory would be compared by where it lies.</summary>
+    public bool Equals(NoticeText? other) => other is not null && (Version, Language, Text) == (other.Version, other.Language, other.Text);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(Version, Language, Text);
 }
 
 /// <summary>From which age on a person consents alone (GDPR Article 8); below it a guardian does.</summary>

@@ -68,12 +68,33 @@ public sealed class QuestionLawTests
         {
             var rules = new RandomPolicy(seed).Rules();
             var (policy, same) = (Load(rules), Load([.. rules.Reverse<RuleSpec>()]));
-            Assert.Empty(new PolicyDiff(policy, same).Differences());
+            AssertSame(policy, same);
             var all = policy.Roles.All.SelectMany(role => policy.Questions.WhatCan(role.Name)).Select(Key).Order();
             Assert.Equal(all, new PolicyDiff(PolicyTexts.Load(""), policy).Differences().Select(one => Key(one.Grant)).Order());
         }
 
         static string Key(PolicyGrant grant) => $"{grant.Role}/{grant.Purpose}/{grant.Action}/{grant.Item}/{grant.Form}/{string.Join(',', grant.Conditions)}";
+    }
+
+    [Fact]
+    public void The_shipped_policy_read_twice_differs_from_itself_in_nothing()
+    {
+        AssertSame(PolicyTexts.Shipped(), PolicyTexts.Shipped());
+        var files = PolicyTexts.ShippedFiles();
+        files["people.yaml"] += "# Nothing but a comment.\n";
+        AssertSame(PolicyTexts.Shipped(), PolicySet.Load(files));
+    }
+
+    [Fact]
+    public void Of_all_notices_only_the_one_that_says_something_else_differs()
+    {
+        var files = PolicyTexts.ShippedFiles();
+        var before = PolicySet.Load(files);
+        var told = before.Purposes.Find("marketing")!.Notices[0];
+        files["purposes.yaml"] = files["purposes.yaml"].Replace(told.Text, told.Text + " Also by post.", StringComparison.Ordinal);
+        var change = Assert.Single(new PolicyDiff(before, PolicySet.Load(files)).Purposes);
+        Assert.Equal(("marketing", "notice of the same version"), (change.Purpose, change.What));
+        Assert.EndsWith("Also by post.", change.After, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -129,6 +150,15 @@ public sealed class QuestionLawTests
         Assert.Equal(60 * 20 * 50, diff.Differences().Count(one => one.Released));
         Assert.InRange(diff.Compared, 1, 4);
         Assert.InRange(before.Questions.Ways.Worked, 1, 4);
+    }
+
+    private static void AssertSame(PolicySet policy, PolicySet same)
+    {
+        var diff = new PolicyDiff(policy, same);
+        Assert.Empty(diff.Differences());
+        Assert.Empty(diff.Forms);
+        Assert.Empty(diff.Purposes);
+        Assert.Empty(diff.RoleCapabilities);
     }
 
     private static string Say(PolicyGrant grant) =>
