@@ -62,9 +62,23 @@ public sealed class PolicySet
     internal IReadOnlyList<Rule> Rules { get; }
 
     /// <summary>Reads a policy, whole or not at all.</summary>
-    /// <param name="files">Path relative to the policy folder, to the text of the file. Other files than YAML are ignored.</param>
+    /// <param name="files">Path relative to the policy folder, to the text of the file. A file whose name is none of a policy is a problem.</param>
     /// <exception cref="PolicyException">Something is wrong; all of it is listed with file and line.</exception>
     public static PolicySet Load(IReadOnlyDictionary<string, string> files)
+    {
+        ArgumentNullException.ThrowIfNull(files);
+        var problems = new ProblemList();
+        PolicyFileNames.Check(files.Keys, problems);
+        problems.ThrowIfAny();
+        return LoadFiled(files);
+    }
+
+    /// <summary>
+    /// Reads a version as a vault filed it, from before names were looked at too: what it held besides YAML was never read, and its version, the hash of what was,
+    /// says that it is the same.
+    /// </summary>
+    /// <inheritdoc cref="Load"/>
+    public static PolicySet LoadFiled(IReadOnlyDictionary<string, string> files)
     {
         ArgumentNullException.ThrowIfNull(files);
         var problems = new ProblemList();

@@ -1,4 +1,5 @@
 using DataVault.Policy;
+using DataVault.Policy.Reading;
 using DataVault.Server.Database;
 using DataVault.Vault;
 
@@ -29,11 +30,13 @@ internal sealed class PolicyFolder
 
     public static PolicyFolder Read(ServerSettings settings) => Read(settings.PoliciesFolder());
 
-    private static PolicyFolder Read(string folder) => new(
-        folder, Files(folder).ToDictionary(file => Path.GetRelativePath(folder, file.FullName).Replace('\\', '/'), file => File.ReadAllText(file.FullName)));
+    private static PolicyFolder Read(string folder) => new(folder, Files(folder).ToDictionary(file => NameOf(folder, file), file => File.ReadAllText(file.FullName)));
 
-    private static IEnumerable<FileInfo> Files(string folder) =>
-        Directory.Exists(folder) ? new DirectoryInfo(folder).EnumerateFiles("*.yaml", SearchOption.AllDirectories) : [];
+    private static IEnumerable<FileInfo> Files(string folder) => Directory.Exists(folder)
+        ? new DirectoryInfo(folder).EnumerateFiles("*", SearchOption.AllDirectories).Where(file => !PolicyFileNames.IsAside(NameOf(folder, file)))
+        : [];
+
+    private static string NameOf(string folder, FileInfo file) => Path.GetRelativePath(folder, file.FullName).Replace(Path.DirectorySeparatorChar, '/');
 
     /// <summary>The folder as it is now.</summary>
     public PolicyFolder Again() => Read(name);

@@ -1,4 +1,5 @@
 using DataVault.Policy;
+using DataVault.Policy.Reading;
 
 namespace DataVault.Testing;
 
@@ -31,7 +32,9 @@ public static class Repository
 
     private static Dictionary<string, string> PolicyFiles() => Directory
         .EnumerateFiles(Path.Combine(Root, "policies"), "*", SearchOption.AllDirectories)
-        .ToDictionary(path => Path.GetRelativePath(Path.Combine(Root, "policies"), path).Replace('\\', '/'), File.ReadAllText, StringComparer.Ordinal);
+        .Select(path => (Name: Path.GetRelativePath(Path.Combine(Root, "policies"), path).Replace(Path.DirectorySeparatorChar, '/'), File: path))
+        .Where(one => !PolicyFileNames.IsAside(one.Name))
+        .ToDictionary(one => one.Name, one => File.ReadAllText(one.File), StringComparer.Ordinal);
 
     private static string? FindUpwards(string path)
     {

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using DataVault.Client.Wire;
 using DataVault.Policy;
+using DataVault.Policy.Reading;
 using Spectre.Console;
 
 namespace DataVault.Cli.Verbs;
@@ -178,8 +179,10 @@ internal static class PolicyVerbs
     public static Dictionary<string, string> Read(string folder)
     {
         if (!Directory.Exists(folder)) throw new UsageException($"{folder} does not exist.");
-        return Directory.EnumerateFiles(folder, "*.yaml", SearchOption.AllDirectories)
-            .ToDictionary(f => Path.GetRelativePath(folder, f).Replace('\\', '/'), File.ReadAllText);
+        return Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories)
+            .Select(file => (Name: Path.GetRelativePath(folder, file).Replace(Path.DirectorySeparatorChar, '/'), File: file))
+            .Where(one => !PolicyFileNames.IsAside(one.Name))
+            .ToDictionary(one => one.Name, one => File.ReadAllText(one.File));
     }
 
     private static string? Above(string start)

@@ -9,9 +9,6 @@ namespace DataVault.Policy.Reading;
 /// <summary>The files of a policy, each read once into a <see cref="Section"/>.</summary>
 internal sealed class PolicySource
 {
-    private static readonly string[] Known =
-        ["catalogue.yaml", "events.yaml", "people.yaml", "purposes.yaml", "roles.yaml", "analytics.yaml", "retention.yaml", "jurisdictions.yaml"];
-
     /// <summary>Characters of one file, and of all: far more than people write, and little enough to be read in a moment.</summary>
     public const int LargestFile = 1 << 20;
     public const int LargestPolicy = 8 << 20;
@@ -23,21 +20,17 @@ internal sealed class PolicySource
     public PolicySource(IReadOnlyDictionary<string, string> files, ProblemList problems)
     {
         this.problems = problems;
-        var yaml = files.Where(file => IsYaml(file.Key)).ToList();
+        var yaml = files.Where(file => PolicyFileNames.IsYaml(file.Key)).ToList();
         if (yaml.Count > MostFiles) problems.Add("policies", 0, $"more than {MostFiles} files");
         if (yaml.Sum(file => (long)file.Value.Length) > LargestPolicy) problems.Add("policies", 0, $"more than {LargestPolicy >> 20} million characters in all files");
         foreach (var (path, text) in yaml.Where(file => file.Value.Length > LargestFile)) problems.Add(path, 0, $"the file is longer than {LargestFile} characters");
         problems.ThrowIfAny();
         foreach (var (path, text) in yaml) this.files[path.Replace('\\', '/')] = text.ReplaceLineEndings("\n");
-        foreach (var path in this.files.Keys.Where(path => IsYaml(path) && !Known.Contains(path) && !IsRules(path) && !IsCases(path)))
-        {
-            problems.Add(path, 0, "not a policy file: rules stand in access/, cases in cases/");
-        }
     }
 
-    public IReadOnlyList<Section> Rules => [.. files.Keys.Where(IsRules).Select(Read).OfType<Section>()];
+    public IReadOnlyList<Section> Rules => [.. files.Keys.Where(PolicyFileNames.IsRules).Select(Read).OfType<Section>()];
 
-    public IReadOnlyList<Section> Cases => [.. files.Keys.Where(IsCases).Select(Read).OfType<Section>()];
+    public IReadOnlyList<Section> Cases => [.. files.Keys.Where(PolicyFileNames.IsCases).Select(Read).OfType<Section>()];
 
     public Section? Required(string path)
     {
@@ -52,7 +45,7 @@ internal sealed class PolicySource
     public byte[] Version()
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        foreach (var (path, text) in files.Where(file => IsYaml(file.Key) && !IsCases(file.Key)))
+        foreach (var (path, text) in files.Where(file => PolicyFileNames.IsYaml(file.Key) && !PolicyFileNames.IsCases(file.Key)))
         {
             hash.AppendData(Encoding.UTF8.GetBytes($"{path.Length} {path}{text.Length} {text}"));
         }
@@ -87,12 +80,6 @@ internal sealed class PolicySource
 
         return true;
     }
-
-    private static bool IsYaml(string path) => path.EndsWith(".yaml", StringComparison.Ordinal);
-
-    private static bool IsRules(string path) => IsYaml(path) && path.StartsWith("access/", StringComparison.Ordinal);
-
-    private static bool IsCases(string path) => IsYaml(path) && path.StartsWith("cases/", StringComparison.Ordinal);
 }
 
 /// <summary>Names and ids that may stand once only.</summary>

@@ -117,7 +117,7 @@ internal sealed class PolicyStore(VaultDatabase database, PolicyProof proof)
     private static async Task<PolicySet?> LoadAsync(VaultDatabase database, string version, CancellationToken ct)
     {
         if (await FilesAsync(database, version, ct) is not { } files) return null;
-        var policy = PolicySet.Load(files);
+        var policy = PolicySet.LoadFiled(files);
         if (policy.Version != version) throw new PolicyException([new PolicyProblem("", 0, "The files in the database are not those of the version they are filed under.")]);
         return policy;
     }

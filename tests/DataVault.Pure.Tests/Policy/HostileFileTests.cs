@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using DataVault.Policy;
+using DataVault.Policy.Reading;
 using Xunit;
 
 namespace DataVault.Pure.Tests.Policy;
@@ -85,6 +86,56 @@ public sealed class HostileFileTests
         files[file] = text;
         Assert.Contains(Refused(file, files), problem => problem.File == file);
     }
+
+    [Theory]
+    [InlineData("access/limits.yml", "access/limits.yml", "all end in .yaml")]
+    [InlineData("access/limits.YAML", "access/limits.YAML", "all end in .yaml")]
+    [InlineData("access/limits.yaml.orig", "access/limits.yaml.orig", "all end in .yaml")]
+    [InlineData("catalogue.yml", "catalogue.yml", "all end in .yaml")]
+    [InlineData("README.md", "README.md", "all end in .yaml")]
+    [InlineData("schema/access.json", "schema/access.json", "all end in .yaml")]
+    [InlineData("stop.yaml", "stop.yaml", "rules stand in access/")]
+    [InlineData("Access/stop.yaml", "Access/stop.yaml", "rules stand in access/")]
+    [InlineData("access/deeper/stop.yaml", "access/deeper/stop.yaml", "rules stand in access/")]
+    [InlineData("access/../roles.yaml", "access/../roles.yaml", "not a name of a file")]
+    [InlineData("../access/stop.yaml", "../access/stop.yaml", "not a name of a file")]
+    [InlineData("/access/stop.yaml", "/access/stop.yaml", "not a name of a file")]
+    [InlineData("access//stop.yaml", "access//stop.yaml", "not a name of a file")]
+    [InlineData("access\\stop.yaml", "access\\stop.yaml", "not a name of a file")]
+    [InlineData("C:/access/stop.yaml", "C:/access/stop.yaml", "not a name of a file")]
+    [InlineData("access/.stop.yaml", "access/.stop.yaml", "not a name of a file")]
+    [InlineData("access/st\0op.yaml", "access/st\\u0000op.yaml", "not a name of a file")]
+    [InlineData("access/\u202elmay.yaml", "access/\\u202elmay.yaml", "not a name of a file")]
+    [InlineData("", "", "not a name of a file")]
+    public void A_file_whose_name_is_none_of_a_policy_is_refused_by_it_and_never_passed_over(string name, string shown, string message)
+    {
+        var files = PolicyTexts.Small("");
+        files[name] = "rules: []\n";
+        var problem = Assert.Single(Refused(name, files));
+        Assert.Equal((shown, 0), (problem.File, problem.Line));
+        Assert.Contains(message, problem.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("README.md", true)]
+    [InlineData("roles.yaml~", true)]
+    [InlineData("schema/access.json", true)]
+    [InlineData("schema/made/of.yaml", true)]
+    [InlineData(".git/config", true)]
+    [InlineData(".github/workflows/lint.yml", true)]
+    [InlineData("access/.limits.yaml.swp", true)]
+    [InlineData("access/limits.yaml~", true)]
+    [InlineData("roles.yaml", false)]
+    [InlineData("roles.yml", false)]
+    [InlineData("old/roles.YML", false)]
+    [InlineData(".roles.yaml", false)]
+    [InlineData("access/limits.yaml", false)]
+    [InlineData("access/limits", false)]
+    [InlineData("access/.limits.yaml", false)]
+    [InlineData("Cases/limits.txt", false)]
+    [InlineData("access/limits.yaml.orig", false)]
+    public void What_stands_beside_a_policy_in_a_folder_is_left_out_and_what_may_be_meant_as_a_part_is_not(string name, bool aside) =>
+        Assert.Equal(aside, PolicyFileNames.IsAside(name));
 
     private static string Flood(string line, int count) =>
         string.Concat(Enumerable.Range(0, count).Select(number => string.Format(CultureInfo.InvariantCulture, line, number)));

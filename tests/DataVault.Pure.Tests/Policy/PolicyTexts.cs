@@ -1,4 +1,5 @@
 using DataVault.Policy;
+using DataVault.Policy.Reading;
 
 namespace DataVault.Pure.Tests.Policy;
 
@@ -91,7 +92,9 @@ internal static class PolicyTexts
 
     public static Dictionary<string, string> ShippedFiles() =>
         Directory.EnumerateFiles(ShippedFolder(), "*", SearchOption.AllDirectories)
-            .ToDictionary(path => Path.GetRelativePath(ShippedFolder(), path).Replace('\\', '/'), File.ReadAllText);
+            .Select(path => (Name: Path.GetRelativePath(ShippedFolder(), path).Replace(Path.DirectorySeparatorChar, '/'), File: path))
+            .Where(one => !PolicyFileNames.IsAside(one.Name))
+            .ToDictionary(one => one.Name, one => File.ReadAllText(one.File));
 
     /// <summary>Decides about Ada's items named like <c>email.masked</c>.</summary>
     public static Decision Decide(this PolicySet policy, Recipient recipient, AccessAction action, string purpose, DecisionFacts facts, params string[] items) =>
