@@ -11,6 +11,7 @@ namespace DataVault.Console;
 internal static class PolicyDraftPages
 {
     private const int DiffSize = 100;
+    private const int NewestSize = 20;
     private const int UsualDays = 30;
     private const int LongestDays = 3_650;
     private const int LongestFile = 1_000_000;
@@ -73,7 +74,7 @@ internal static class PolicyDraftPages
 
     private static async Task<IReadOnlyDictionary<string, string>?> InForceAsync(Visit visit)
     {
-        var newest = (await visit.Vault.PolicyVersionsAsync(1, null, visit.Cancellation)).Items;
-        return newest.Count == 0 ? null : (await visit.Vault.PolicyVersionAsync(newest[0].Version, visit.Cancellation)).Files;
+        var newest = (await visit.Vault.PolicyVersionsAsync(NewestSize, null, visit.Cancellation)).Items;
+        return newest.FirstOrDefault(one => one.InForce) is { } inForce ? (await visit.Vault.PolicyVersionAsync(inForce.Version, visit.Cancellation)).Files : null;
     }
 }

@@ -103,6 +103,14 @@ public sealed class PolicySet
         };
     }
 
+    /// <summary>Which version the files are, whether or not they load.</summary>
+    /// <exception cref="PolicyException">They are more than a policy may be.</exception>
+    public static string VersionOf(IReadOnlyDictionary<string, string> files)
+    {
+        ArgumentNullException.ThrowIfNull(files);
+        return Convert.ToHexStringLower(new PolicySource(files, new ProblemList()).Version());
+    }
+
     /// <summary>What is allowed by the language and yet surely not meant.</summary>
     public IReadOnlyList<PolicyProblem> Lint() => new PolicyLint(this).Findings();
 

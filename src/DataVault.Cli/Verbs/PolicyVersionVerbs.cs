@@ -29,7 +29,7 @@ internal static class PolicyVersionVerbs
                 {
                     var table = Report.Table("no", "version", "since", "by", "entry", "");
                     foreach (var one in page.Items)
-                        table.Row(Say(one.Sequence), one.Version, one.At.ToString("u", CultureInfo.InvariantCulture), one.By, one.LogIndex is { } index ? Say(index) : "", one.InForce ? "in force" : "");
+                        table.Row(Say(one.Sequence), one.Version, one.At.ToString("u", CultureInfo.InvariantCulture), one.By, one.LogIndex is { } index ? Say(index) : "", $"{(one.InForce ? "in force" : "")}{(one.Damage is { } damage ? $", its row is {damage}" : "")}");
                     return table;
                 });
                 return ExitCode.Ok;
@@ -163,8 +163,9 @@ internal static class PolicyVersionVerbs
     {
         if (Directory.Exists(named)) return PolicyVerbs.Parse(PolicyVerbs.Read(named));
         var vault = session.Open(s_roles);
-        var version = named == Current ? (await vault.PolicyVersionsAsync(1, null, cancellation)).Items[0].Version : named;
-        return PolicyVerbs.Parse((await vault.PolicyVersionAsync(version, cancellation)).Files);
+        var version = named == Current ? (await vault.PolicyAsync(cancellation)).Version : named;
+        var policy = PolicyVerbs.Parse((await vault.PolicyVersionAsync(version, cancellation)).Files);
+        return policy.Version == version ? policy : throw new InvalidDataException($"What the vault sent is the version {policy.Version}, not {version}.");
     }
 
     private static async Task WriteAsync(DirectoryInfo folder, IReadOnlyDictionary<string, string> files, CancellationToken cancellation)

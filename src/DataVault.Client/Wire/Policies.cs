@@ -6,8 +6,12 @@ namespace DataVault.Client.Wire;
 /// <param name="At">When it came into force.</param>
 /// <param name="By">The application, the process or the roles that activated it.</param>
 /// <param name="LogIndex">The entry that says so; null for the version that the vault began with.</param>
-/// <param name="InForce">It is the one in force.</param>
-public sealed record PolicyVersionView(long Sequence, string Version, DateTimeOffset At, string By, long? LogIndex, bool InForce);
+/// <param name="InForce">It is the one that decides.</param>
+public sealed record PolicyVersionView(long Sequence, string Version, DateTimeOffset At, string By, long? LogIndex, bool InForce)
+{
+    /// <summary><c>deleted</c>: the vault's database names it no more; somebody deleted or changed its row. Then <see cref="By"/> is empty, and <see cref="At"/> when a process first followed it.</summary>
+    public string? Damage { get; init; }
+}
 
 /// <summary>A version whole: <c>GET /v1/policy/versions/{version}</c>.</summary>
 /// <param name="Version">Hash of the content.</param>

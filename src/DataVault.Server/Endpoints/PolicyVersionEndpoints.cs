@@ -22,7 +22,12 @@ internal static class PolicyVersionEndpoints
     public static void Map(IEndpointRouteBuilder routes)
     {
         routes.MapGet("/v1/policy/versions", ListAsync).Gives<Page<PolicyVersionView>>().As(
-            new("listPolicyVersions", Tag, "Which version of the policy came into force when, newest first") { Query = [QueryParameter.Limit, QueryParameter.Cursor] }, Read);
+            new("listPolicyVersions", Tag, "Which version of the policy came into force when, newest first")
+            {
+                Description = "What is marked as in force is what decides; `damage` says that the database names it no more: its row was `deleted` or changed, and `check` tells of it.",
+                Query = [QueryParameter.Limit, QueryParameter.Cursor],
+            },
+            Read);
         routes.MapGet("/v1/policy/versions/{version}", ShowAsync).Gives<PolicyVersionFiles>().As(
             new("getPolicyVersion", Tag, "A version of the policy with all its files") { Problems = ["not-found"] }, Read);
         routes.MapPost("/v1/policy/activations", ActivateAsync).Takes<ActivatePolicy>().Gives<ActivationView>().TakesLong().As(
@@ -56,18 +61,16 @@ internal static class PolicyVersionEndpoints
         var query = QueryReader.Of(context, "limit", "cursor");
         var limit = query.Limit(StandardPage, PolicyActivations.MaxLimit);
         await PolicyEndpoints.RecordAsync(context, trail);
-        var inForce = (await activations.ListAsync(1, null, context.RequestAborted)).Items;
         var page = await activations.ListAsync(limit, query.Text("cursor"), context.RequestAborted);
-        await Answer.JsonAsync(context, new Page<PolicyVersionView>([.. page.Items.Select(one => View(one, inForce))], page.Next));
+        await Answer.JsonAsync(context, new Page<PolicyVersionView>([.. page.Items.Select(View)], page.Next));
     }
 
     private static async Task ShowAsync(HttpContext context, PolicyActivations activations, AuditTrail trail)
     {
         var version = (string)context.Request.RouteValues["version"]!;
         await PolicyEndpoints.RecordAsync(context, trail);
-        var inForce = (await activations.ListAsync(1, null, context.RequestAborted)).Items;
         var (files, times) = await activations.ShowAsync(version, context.RequestAborted);
-        await Answer.JsonAsync(context, new PolicyVersionFiles(version, files, [.. times.Select(one => View(one, inForce))]));
+        await Answer.JsonAsync(context, new PolicyVersionFiles(version, files, [.. times.Select(View)]));
     }
 
     private static async Task ActivateAsync(HttpContext context, PolicyActivations activations)
@@ -148,6 +151,5 @@ internal static class PolicyVersionEndpoints
         "/files/" + problem.File.Replace("~", "~0", StringComparison.Ordinal).Replace("/", "~1", StringComparison.Ordinal),
         string.Create(CultureInfo.InvariantCulture, $"line-{problem.Line}"), problem.Message);
 
-    private static PolicyVersionView View(PolicyActivation one, IReadOnlyList<PolicyActivation> inForce) =>
-        new(one.Sequence, one.Version, one.At, one.By, one.LogIndex, inForce.Count > 0 && inForce[0].Sequence == one.Sequence);
+    private static PolicyVersionView View(PolicyActivation one) => new(one.Sequence, one.Version, one.At, one.By, one.LogIndex, one.InForce) { Damage = one.IsGone ? "deleted" : null };
 }

@@ -133,16 +133,29 @@ public sealed class PolicyActivations
         if (limit is < 1 or > MaxLimit) throw VaultException.BadRequest($"The limit is between 1 and {MaxLimit}.");
         var before = long.MaxValue;
         if (cursor is not null && !long.TryParse(cursor, NumberStyles.None, CultureInfo.InvariantCulture, out before)) throw VaultException.BadRequest("The cursor is not valid.");
-        var found = await store.ListAsync(before, limit + 1, ct);
+        var found = await MarkAsync(await store.ListAsync(before, limit + 1, ct), _ => cursor is null, ct);
         return new ActivationPage([.. found.Take(limit)], found.Count > limit ? found[limit - 1].Sequence.ToString(CultureInfo.InvariantCulture) : null);
     }
 
+    /// <summary>Marks the activation that is served by, and puts it among the others where its row is gone: INVARIANT: what is told to be in force is what decides.</summary>
+    /// <param name="missed">Whether it would be among them.</param>
+    private async Task<List<PolicyActivation>> MarkAsync(List<PolicyActivation> found, Func<string, bool> missed, CancellationToken ct)
+    {
+        var (sequence, version) = await tools.Watch.ServedAsync(ct);
+        List<PolicyActivation> marked = [.. found.Select(one => one.Sequence == sequence && one.Version == version ? one with { InForce = true } : one)];
+        if (sequence == 0 || marked.Exists(one => one.InForce) || !missed(version)) return marked;
+        var remembered = await tools.Memory.RecallAsync(ct) is { } known && known.Sequence == sequence ? known : null;
+        var gone = new PolicyActivation(sequence, version, remembered?.At ?? tools.Clock.Now, "", remembered?.LogIndex) { InForce = true, IsGone = true };
+        return [.. marked.Append(gone).OrderByDescending(one => one.Sequence)];
+    }
+
     /// <summary>The files of a version and when it was in force.</summary>
-    /// <exception cref="VaultException">There is no such version.</exception>
+    /// <exception cref="VaultException">There is no such version, or the database has other files under its name.</exception>
     public async Task<(IReadOnlyDictionary<string, string> Files, IReadOnlyList<PolicyActivation> Activations)> ShowAsync(string version, CancellationToken ct)
     {
         if (!IsVersion(version) || await store.FilesAsync(version, ct) is not { } files) throw VaultException.NotFound();
-        return (files, await store.OfVersionAsync(version, ct));
+        if (PolicySet.VersionOf(files) != version) throw VaultException.InvalidState("The files in the database are not those of the version they are filed under.");
+        return (files, await MarkAsync(await store.OfVersionAsync(version, ct), served => served == version, ct));
     }
 
     /// <summary>The version as it decides.</summary>

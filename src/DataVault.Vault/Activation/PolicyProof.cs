@@ -34,7 +34,8 @@ internal sealed class PolicyProof(IServiceKeys keys)
 }
 
 /// <summary>The newest activation that any process of this vault has followed.</summary>
-internal sealed record RememberedPolicy(long Sequence, string Version, byte[] Seal, long? LogIndex);
+/// <param name="At">When one first did.</param>
+internal sealed record RememberedPolicy(long Sequence, string Version, byte[] Seal, long? LogIndex, DateTimeOffset At);
 
 /// <summary>
 /// Remembers in the keys database which activation is the newest, so that nobody takes one back by what they do to the vault database. INVARIANT: only ever
@@ -44,9 +45,9 @@ internal sealed class PolicyMemory(KeysDatabase keys, TimeProvider clock)
 {
     public async Task<RememberedPolicy?> RecallAsync(CancellationToken ct)
     {
-        await using var command = keys.Source.CreateCommand("select sequence, version, seal, log_index from keys.policy_memory");
+        await using var command = keys.Source.CreateCommand("select sequence, version, seal, log_index, at from keys.policy_memory");
         return (await Rows.ReadAsync(
-            command, row => new RememberedPolicy(row.GetInt64(0), Convert.ToHexStringLower(row.GetFieldValue<byte[]>(1)), row.GetFieldValue<byte[]>(2), row.IsDBNull(3) ? null : row.GetInt64(3)), ct)).FirstOrDefault();
+            command, row => new RememberedPolicy(row.GetInt64(0), Convert.ToHexStringLower(row.GetFieldValue<byte[]>(1)), row.GetFieldValue<byte[]>(2), row.IsDBNull(3) ? null : row.GetInt64(3), new DateTimeOffset(row.GetDateTime(4))), ct)).FirstOrDefault();
     }
 
     public Task RememberAsync(PolicyActivation activation, CancellationToken ct) => WriteAsync(activation, "m.sequence < excluded.sequence", ct);

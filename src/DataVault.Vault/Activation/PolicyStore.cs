@@ -13,6 +13,12 @@ public sealed record PolicyActivation(long Sequence, string Version, DateTimeOff
     /// <summary>The activation before it; null of the first.</summary>
     internal long? Replaces { get; init; }
 
+    /// <summary>It is what is served by, whatever the database says.</summary>
+    public bool InForce { get; init; }
+
+    /// <summary>The database says it no more: somebody deleted or changed its row, and what is here the keys database remembers.</summary>
+    public bool IsGone { get; init; }
+
     /// <summary>What only this vault writes (<see cref="PolicyProof"/>).</summary>
     internal byte[]? Seal { get; init; }
 }

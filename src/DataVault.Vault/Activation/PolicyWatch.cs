@@ -63,6 +63,21 @@ internal sealed class PolicyWatch(
         }
     }
 
+    /// <summary>What this process serves by, after a look.</summary>
+    public async Task<(long Sequence, string Version)> ServedAsync(CancellationToken ct)
+    {
+        await looking.WaitAsync(ct);
+        try
+        {
+            await LookAloneAsync(ct);
+            return (Sequence, active.Newest.Version);
+        }
+        finally
+        {
+            looking.Release();
+        }
+    }
+
     public override void Dispose()
     {
         looking.Dispose();

@@ -167,9 +167,9 @@ public sealed class RefusalTests
         var files = PolicyTexts.Small("");
         files.Remove("roles.yaml");
         files["purposes.yaml"] = "";
-        files["extra.yaml"] = "rules: []";
         Refused(files, "roles.yaml", 0, "the file is missing", "missing");
         Refused(files, "purposes.yaml", 0, "the file is empty", "empty");
+        files["extra.yaml"] = "rules: []";
         Refused(files, "extra.yaml", 0, "not a policy file", "strange");
     }
 

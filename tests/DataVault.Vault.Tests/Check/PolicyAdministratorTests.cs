@@ -33,6 +33,7 @@ public sealed class PolicyAdministratorTests
         await using (var next = await databases.StartVaultAsync(configure: Begun(Other)))
         {
             Assert.Equal(Own, next.Get<ActivePolicy>().Current.Version);
+            Assert.Equal((1L, Own, true, false), Assert.Single(await MarkedAsync(next)));
             Assert.Equal([1L], (await next.Get<PolicyActivations>().ListAsync(10, null, default)).Items.Select(item => item.Sequence));
         }
 
@@ -58,9 +59,11 @@ public sealed class PolicyAdministratorTests
         await vault.Get<PolicyWatch>().LookAsync(default);
         await vault.Get<ActivePolicy>().EnsureNewestAsync(default);
         Assert.Equal((Other.Version, true), (vault.Get<ActivePolicy>().Current.Version, vault.Get<ActivePolicy>().IsDisputed));
+        await ToldAsync(vault);
         await using (var next = await databases.StartVaultAsync())
         {
             Assert.Equal(Other.Version, next.Get<ActivePolicy>().Current.Version);
+            await ToldAsync(next);
             Assert.False(await next.Get<PolicyActivations>().AdoptAsync(Repository.ChangedFiles(), default));
         }
 
@@ -68,6 +71,7 @@ public sealed class PolicyAdministratorTests
         Assert.Contains(await FindingsAsync(vault), finding => finding.EndsWith("and processes have followed 2", StringComparison.Ordinal));
         Assert.Equal(3, (await ActivateAsync(vault)).Activation!.Sequence);
         Assert.False(vault.Get<ActivePolicy>().IsDisputed);
+        Assert.Equal((3L, Other.Version, true, false), Assert.Single(await MarkedAsync(vault)));
         await using var after = await databases.StartVaultAsync();
         Assert.Equal(Other.Version, after.Get<ActivePolicy>().Current.Version);
     }
@@ -143,6 +147,33 @@ public sealed class PolicyAdministratorTests
         Assert.Equal(Own, vault.Get<ActivePolicy>().Current.Version);
         Assert.Equal(Own, Assert.Single((await vault.Get<PolicyActivations>().ListAsync(10, null, default)).Items).Version);
     }
+
+    [Fact]
+    public async Task Files_that_they_file_under_another_version_are_shown_to_nobody_as_that_version()
+    {
+        await using var databases = await DatabasePerClass.CreateAsync();
+        await using var vault = await StartAsync(databases);
+        await ActivateAsync(vault);
+        Assert.Equal(Files, (await vault.Get<PolicyActivations>().ShowAsync(Other.Version, default)).Files);
+        await databases.Cluster.ExecuteAsync(
+            databases.VaultName,
+            "update vault.policy_version set files = (select v.files from vault.policy_version v join vault.policy_activation a on a.version = v.version where a.sequence = 1)");
+        var refused = await Assert.ThrowsAsync<VaultException>(() => vault.Get<PolicyActivations>().ShowAsync(Other.Version, default));
+        Assert.Contains("not those of the version", refused.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>Lists say what decides, whatever the rows say, and that the rows say it no more.</summary>
+    private static async Task ToldAsync(RunningVault vault)
+    {
+        Assert.Equal((2L, Other.Version, true, true), Assert.Single(await MarkedAsync(vault)));
+        var (_, activations) = await vault.Get<PolicyActivations>().ShowAsync(Other.Version, default);
+        Assert.True(Assert.Single(activations).InForce);
+    }
+
+    private static async Task<(long, string, bool, bool)[]> MarkedAsync(RunningVault vault) =>
+    [
+        .. (await vault.Get<PolicyActivations>().ListAsync(10, null, default)).Items.Where(one => one.InForce || one.IsGone).Select(one => (one.Sequence, one.Version, one.InForce, one.IsGone)),
+    ];
 
     private static Action<IServiceCollection> Begun(PolicySet policy) => services => services.AddSingleton(new ActivePolicy(policy));
 
