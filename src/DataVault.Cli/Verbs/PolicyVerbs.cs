@@ -6,10 +6,14 @@ using Spectre.Console;
 
 namespace DataVault.Cli.Verbs;
 
-/// <summary><c>datavault policy …</c>: questions to a policies folder, without a vault.</summary>
+/// <summary><c>datavault policy …</c>: questions to a policies folder, or with <c>--vault</c> to the version in force. Each answer names the version that gave it.</summary>
 internal static class PolicyVerbs
 {
+    private static readonly string[] s_roles = ["compliance-officer"];
+
     private const string ClassPrefix = "class:";
+    private const string EveryAction = "all";
+    private const string InForce = "in force in the vault";
 
     public static Verb Build(VerbContext context)
     {
@@ -77,14 +81,26 @@ internal static class PolicyVerbs
         var restricted = new Option<bool>("--restricted") { Description = "The person's processing is restricted." };
         var own = new Option<bool>("--own-record") { Description = "The recipient is the person." };
         var password = new Option<bool>("--password-only") { Description = "Signed in by password alone; otherwise with a second factor." };
+        var vault = OfVault();
         return new Verb(
             "explain", "What would be decided, field by field, by which rules and why, and the least that would have to be otherwise.",
             "datavault policy explain --role marketing --purpose marketing --consent marketing=given",
-            "datavault policy explain -r customer-support -p customer-support -f email,birthDate --json")
-            .With(roles, purpose, action, items, consents, restricted, own, password)
-            .Does(context, (session, _) =>
+            "datavault policy explain -r customer-support -p customer-support -f email,birthDate --vault --json")
+            .With(roles, purpose, action, items, consents, restricted, own, password, vault)
+            .Does(context, async (session, cancellation) =>
             {
-                var (policy, parsed) = (Load(session, folder), session.Parsed);
+                var parsed = session.Parsed;
+                if (parsed.GetValue(vault))
+                {
+                    var question = new ExplainRequest(
+                        parsed.GetRequiredValue(roles), parsed.GetRequiredValue(purpose), parsed.GetRequiredValue(action), Listed(parsed.GetValue(items)), Stated(parsed.GetRequiredValue(consents)))
+                    {
+                        Restricted = parsed.GetValue(restricted), OwnRecord = parsed.GetValue(own), Assurance = parsed.GetValue(password) ? "password" : null,
+                    };
+                    return Show(session, await session.Open(s_roles).ExplainAsync(question, cancellation), InForce);
+                }
+
+                var policy = Load(session, folder);
                 foreach (var role in parsed.GetRequiredValue(roles)) Known(policy.Roles.Find(role), "role", role, policy.Roles.All.Select(r => r.Name));
                 var named = Known(policy.Purposes.Find(parsed.GetRequiredValue(purpose)), "purpose", parsed.GetRequiredValue(purpose), policy.Purposes.All.Select(p => p.Name));
                 var facts = Facts(policy, parsed.GetRequiredValue(consents), parsed.GetValue(restricted));
@@ -93,9 +109,7 @@ internal static class PolicyVerbs
                 {
                     Items = Items(policy, parsed.GetValue(items)), Facts = facts, OwnRecord = parsed.GetValue(own), Assurance = parsed.GetValue(password) ? Recipient.Password : Recipient.MultiFactor,
                 };
-                var explained = policy.Questions.Explain(call, session.Host.Time.GetUtcNow());
-                Show(session, policy, explained);
-                return Task.FromResult(explained.Decision.Released ? ExitCode.Ok : ExitCode.Refused);
+                return Show(session, Say(policy, policy.Questions.Explain(call, session.Host.Time.GetUtcNow())), Place(session, folder));
             });
     }
 
@@ -103,14 +117,17 @@ internal static class PolicyVerbs
     {
         var field = new Option<string>("--field", "-f") { Description = "Field, event:TYPE, or class:NAME for all of a class.", Required = true };
         var purpose = new Option<string?>("--purpose", "-p") { Description = "Only for this purpose." };
-        return new Verb("who-can", "Who can do what with a field, for what purpose, in which form.", "datavault policy who-can --field email", "datavault policy who-can -f event:purchase -p analytics", "datavault policy who-can -f class:health")
-            .With(field, purpose)
-            .Does(context, (session, _) =>
+        var vault = OfVault();
+        return new Verb("who-can", "Who can do what with a field, for what purpose, in which form.", "datavault policy who-can --field email", "datavault policy who-can -f event:purchase -p analytics", "datavault policy who-can -f class:health --vault")
+            .With(field, purpose, vault)
+            .Does(context, async (session, cancellation) =>
             {
+                if (session.Parsed.GetValue(vault))
+                    return Show(session, await session.Open(s_roles).WhoCanAsync(new WhoCanRequest(session.Parsed.GetRequiredValue(field), session.Parsed.GetValue(purpose), EveryAction), cancellation), InForce);
                 var policy = Load(session, folder);
                 var asked = session.Parsed.GetRequiredValue(field);
                 if (session.Parsed.GetValue(purpose) is { } named) Known(policy.Purposes.Find(named), "purpose", named, policy.Purposes.All.Select(p => p.Name));
-                return Show(session, asked.StartsWith(ClassPrefix, StringComparison.Ordinal)
+                return Show(session, folder, policy, asked.StartsWith(ClassPrefix, StringComparison.Ordinal)
                     ? policy.Questions.WhoCan(
                         Known(policy.Catalogue.Classes.FirstOrDefault(one => one.Name == asked[ClassPrefix.Length..]), "class", asked, policy.Catalogue.Classes.Select(one => one.Name)), session.Parsed.GetValue(purpose))
                     : policy.Questions.WhoCan(Items(policy, asked)![0].Item, session.Parsed.GetValue(purpose)));
@@ -121,20 +138,29 @@ internal static class PolicyVerbs
     {
         var role = new Option<string?>("--role", "-r") { Description = "Role." };
         var client = new Option<string?>("--of-client") { Description = "An application registered in the vault, by its client id; instead of a role." };
+        var vault = OfVault();
         return new Verb(
             "what-can", "What a role or an application can do with which fields, for what purpose, in which form.",
             "datavault policy what-can --role marketing", "datavault policy what-can --of-client campaigns")
-            .With(role, client)
+            .With(role, client, vault)
             .Does(context, async (session, cancellation) =>
             {
                 var (named, of) = (session.Parsed.GetValue(role), session.Parsed.GetValue(client));
                 if (named is null == of is null) throw new UsageException("Give either --role or --of-client.");
-                if (of is not null) return Show(session, (await session.Open(["compliance-officer"]).WhatCanAsync(new WhatCanRequest(null, of, "all"), cancellation)).Items);
+                if (of is not null || session.Parsed.GetValue(vault)) return Show(session, await session.Open(s_roles).WhatCanAsync(new WhatCanRequest(named, of, EveryAction), cancellation), InForce);
                 var policy = Load(session, folder);
                 Known(policy.Roles.Find(named!), "role", named!, policy.Roles.All.Select(r => r.Name));
-                return await Show(session, policy.Questions.WhatCan(named!));
+                return Show(session, folder, policy, policy.Questions.WhatCan(named!));
             });
     }
+
+    private static Option<bool> OfVault() => new("--vault") { Description = "Ask the vault about the version in force there, not a folder; that somebody asked is in its log." };
+
+    private static string[]? Listed(string? items) => items?.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+
+    private static Dictionary<string, string> Stated(string[] consents) => consents
+        .Select(text => text.Split('=') is [var name, var state] ? (Name: name, State: state) : throw new UsageException($"\"{text}\" is not PURPOSE=STATE."))
+        .DistinctBy(consent => consent.Name).ToDictionary(consent => consent.Name, consent => consent.State);
 
     private static IReadOnlyList<PolicyProblem> Findings(Session session, Option<DirectoryInfo?> folder, out string? version)
     {
@@ -171,10 +197,11 @@ internal static class PolicyVerbs
 
     private static Dictionary<string, string> Read(Session session, Option<DirectoryInfo?> option)
     {
-        var folder = session.Parsed.GetValue(option)?.FullName ?? Above(session.Host.WorkingDirectory)
-            ?? throw new UsageException("No folder \"policies\" here or above: give --policies.");
-        return Read(folder);
+        return Read(Place(session, option));
     }
+
+    private static string Place(Session session, Option<DirectoryInfo?> option) =>
+        session.Parsed.GetValue(option)?.FullName ?? Above(session.Host.WorkingDirectory) ?? throw new UsageException("No folder \"policies\" here or above: give --policies.");
 
     public static Dictionary<string, string> Read(string folder)
     {
@@ -196,7 +223,7 @@ internal static class PolicyVerbs
     }
 
     private static List<RequestedItem>? Items(PolicySet policy, string? list) =>
-        list?.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+        Listed(list)?
             .Select(text => RequestedItem.TryParse(text, policy.Catalogue, policy.Events, out var item) ? item! : throw new UsageException($"\"{text}\" is neither a field nor an event type."))
             .ToList();
 
@@ -215,53 +242,59 @@ internal static class PolicyVerbs
         where T : class =>
         found ?? throw new UsageException($"Unknown {what} \"{name}\": there are {string.Join(", ", all)}.");
 
-    private static void Show(Session session, PolicySet policy, PolicyExplanation explained)
-    {
-        var answer = new
+    /// <summary>An explanation as the vault would answer it.</summary>
+    private static Explanation Say(PolicySet policy, PolicyExplanation explained) => new(policy.Version,
+    [
+        .. explained.Items.Select(item => new ExplainedField(item.Decision.Item.Name, item.Decision.Reason is null ? FormNames.Of(item.Decision.Form) : null, item.Decision.Reason, item.Decision.RuleIds)
         {
-            policyVersion = policy.Version,
-            fields = explained.Items.Select(i => new
-            {
-                field = i.Decision.Item.Name, form = i.Decision.Reason is null ? FormNames.Of(i.Decision.Form) : null, reason = i.Decision.Reason, rules = i.Decision.RuleIds,
-                path = i.Path.Select(step => new { rule = step.RuleId, effect = step.Forbids ? "forbid" : "permit", step.Applies, step.Missing }),
-                facts = i.Facts.Select(fact => new { fact.Condition, fact.Holds }),
-                wouldRelease = i.Nearest.Select(change => new { change.Changes, form = FormNames.Of(change.Form) }),
-            }),
-            explained.Decision.Obligations,
-        };
-        session.Report.Show(answer, () =>
+            Path = [.. item.Path.Select(step => new RuleStepView(step.RuleId, step.Forbids ? "forbid" : "permit", step.Forbids ? null : FormNames.Of(step.Form), step.Applies, step.Missing, policy.Questions.WhyOf(step.RuleId)))],
+            Facts = [.. item.Facts.Select(fact => new UsedFactView(fact.Condition, fact.Holds))],
+            WouldRelease = [.. item.Nearest.Select(change => new WouldReleaseView(change.Changes, FormNames.Of(change.Form)))],
+        }),
+    ])
+    {
+        Obligations = explained.Decision.Obligations,
+    };
+
+    private static int Show(Session session, Explanation explained, string place)
+    {
+        session.Report.Show(explained, () =>
         {
             var table = Report.Table("field", "outcome", "rules", "more with");
-            foreach (var (decision, nearest) in explained.Items.Select(item => (item.Decision, item.Nearest)))
+            foreach (var field in explained.Fields)
             {
                 table.Row(
-                    decision.Item.Name, decision.Reason is null ? FormNames.Of(decision.Form) : $"withheld: {decision.Reason}", string.Join(", ", decision.RuleIds),
-                    string.Join("\n", nearest.Select(change => $"{string.Join(", ", change.Changes)}: {FormNames.Of(change.Form)}")));
+                    field.Field, field.Form ?? $"withheld: {field.Reason}", string.Join(", ", field.Rules),
+                    string.Join("\n", field.WouldRelease.Select(change => $"{string.Join(", ", change.Changes)}: {change.Form}")));
             }
 
-            var why = explained.Items.SelectMany(i => i.Path).Where(step => step.Applies).Select(step => step.RuleId).Distinct().Select(id => new Text($"{id}: {policy.Questions.WhyOf(id)}\n"));
-            return new Rows([table, .. why]);
+            var why = explained.Fields.SelectMany(field => field.Path).Where(step => step.Applies).DistinctBy(step => step.Rule).Select(step => new Text($"{step.Rule}: {step.Why}\n"));
+            return new Rows([table, .. why, Answered(explained.PolicyVersion, place)]);
         });
+        return explained.Fields.Any(field => field.Form is not null) ? ExitCode.Ok : ExitCode.Refused;
     }
 
-    private static Task<int> Show(Session session, IReadOnlyList<PolicyGrant> grants) => Task.FromResult(Show(session, [.. grants.Select(Say)]));
+    private static int Show(Session session, Option<DirectoryInfo?> folder, PolicySet policy, IReadOnlyList<PolicyGrant> grants) =>
+        Show(session, new Grants(policy.Version, [.. grants.Select(Say)]), Place(session, folder));
 
-    private static int Show(Session session, IReadOnlyList<Grant> grants)
+    private static int Show(Session session, Grants grants, string place)
     {
         session.Report.Show(grants, () =>
         {
             var table = Report.Table("role", "purpose", "action", "field", "form", "only if", "rules");
-            foreach (var grant in grants)
+            foreach (var grant in grants.Items)
             {
                 table.Row(
                     grant.Role, grant.BreakGlass ? grant.Purpose + " (emergency)" : grant.Purpose, grant.Action, grant.Field, grant.Form,
                     string.Join(", ", grant.Conditions.Concat(grant.Obligations.Select(one => "obliges:" + one))), string.Join(", ", grant.Rules));
             }
 
-            return grants.Count == 0 ? new Text("Nobody.\n") : table;
+            return new Rows(grants.Items.Count == 0 ? new Text("Nobody.\n") : table, Answered(grants.PolicyVersion, place));
         });
         return ExitCode.Ok;
     }
+
+    private static Text Answered(string version, string place) => new($"By the policy version {version}, {place}.\n");
 
     /// <summary>A combination as the vault would answer it.</summary>
     public static Grant Say(PolicyGrant grant) => new(grant.Role, grant.Purpose, grant.Item.Name, FormNames.Of(grant.Form), grant.NeedsConsent, grant.RuleIds)

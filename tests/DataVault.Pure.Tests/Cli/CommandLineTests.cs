@@ -2,6 +2,7 @@ using System.Net;
 using System.Text.Json;
 using DataVault.Cli;
 using DataVault.Pure.Tests.Client;
+using DataVault.Pure.Tests.Policy;
 using DataVault.Pure.Tests.Transparency;
 using DataVault.Transparency;
 using Xunit;
@@ -80,6 +81,41 @@ public sealed class CommandLineTests : IDisposable
 
         Assert.Equal(3, await RunAsync("customer", "get", Id, "-p", "marketing"));
         Assert.Contains("consent-withdrawn", _output.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Questions_to_the_policy_go_to_the_vault_when_they_are_to_and_the_answer_names_its_version()
+    {
+        const string Grants = """{"policyVersion":"7d3d","items":[{"role":"marketing","purpose":"marketing","field":"email","form":"plain","needsConsent":true,"rules":["r"]}]}""";
+        string[] whoever = ["--address", "http://vault.test", "--token-file", Path.Combine(_folder, "token"), "--vault"];
+        await File.WriteAllTextAsync(Path.Combine(_folder, "token"), "t");
+        _vault.Answer(HttpStatusCode.OK, Grants).Answer(HttpStatusCode.OK, Grants)
+            .Answer(HttpStatusCode.OK, """{"policyVersion":"7d3d","fields":[{"field":"email","form":null,"reason":"consent-missing","rules":[]}],"obligations":[]}""");
+
+        Assert.Equal(0, await RunAsync(["policy", "who-can", "-f", "email", .. whoever]));
+        Assert.Equal(0, await RunAsync(["policy", "what-can", "-r", "marketing", .. whoever]));
+        Assert.Equal(3, await RunAsync(["policy", "explain", "-r", "marketing", "-p", "marketing", "-f", "email", "--consent", "marketing=refused", .. whoever]));
+
+        Assert.Equal(["/v1/policy/who-can", "/v1/policy/what-can", "/v1/policy/explain"], _vault.Calls.Select(call => call.Path));
+        Assert.Equal(3, _output.ToString().Split("By the policy version 7d3d, in force in the vault.").Length - 1);
+    }
+
+    [Fact]
+    public async Task Questions_to_a_folder_are_answered_by_its_version_and_refused_when_it_holds_a_file_that_would_be_passed_over()
+    {
+        var files = PolicyTexts.ShippedFiles();
+        foreach (var (name, text) in files)
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(Path.Combine(_folder, "policies", name))!);
+            await File.WriteAllTextAsync(Path.Combine(_folder, "policies", name), text);
+        }
+
+        await File.WriteAllTextAsync(Path.Combine(_folder, "policies", "README.md"), "For people.");
+        Assert.Equal(0, await RunAsync("policy", "who-can", "-f", "email"));
+        Assert.Contains("By the policy version " + PolicyTexts.Shipped().Version, _output.ToString(), StringComparison.Ordinal);
+        await File.WriteAllTextAsync(Path.Combine(_folder, "policies", "access", "limits.yml"), "rules: []\n");
+        Assert.NotEqual(0, await RunAsync("policy", "lint"));
+        Assert.Contains("access/limits.yml", _output.ToString(), StringComparison.Ordinal);
     }
 
     [Fact]
