@@ -93,6 +93,9 @@ public sealed class AuditReader
 
     public string VerifierKey => signer.VerifierKey;
 
+    /// <summary>By which what was signed earlier is verified too.</summary>
+    internal LogKeys Keys => signer.Keys;
+
     public Task CatchUpAsync(CancellationToken ct = default) => indexer.CatchUpAsync(ct);
 
     /// <summary>Signs now rather than within the next half second.</summary>

@@ -35,6 +35,10 @@ internal sealed class CheckpointSigner(
     /// <summary>The newest of the keys by which anybody verifies this log's checkpoints.</summary>
     public string VerifierKey => Signer.VerifierKey;
 
+    /// <summary>All keys that ever signed this log, each for the trees that it signed.</summary>
+    /// <exception cref="SignerRefusalException">They cannot be opened.</exception>
+    public LogKeys Keys => keys.List;
+
     /// <summary>Also signs erasure certificates, whose text no checkpoint can be.</summary>
     /// <exception cref="VaultStartException">The key cannot be opened.</exception>
     public NoteSigner Signer

@@ -123,8 +123,7 @@ internal sealed class RecordsCheck(CheckRun run, RecordsManifests manifests, Aud
             Path.Combine(options.Home, "records-check.part"), FileMode.Create, FileAccess.ReadWrite, FileShare.None, 1 << 16, FileOptions.DeleteOnClose);
         await manifests.WriteAsync(file, ct);
         file.Position = 0;
-        if (!NoteVerifier.TryParseFile(log.VerifierKey, out var key)) throw new CryptographicException("The log's own key cannot be read.");
-        var report = await new RecordsVerifier(key!).VerifyAsync(new OwnLog(log, mirror), file, ct);
+        var report = await new RecordsVerifier(log.Keys).VerifyAsync(new OwnLog(log, mirror), file, ct);
         return (report, partial || await again.IsPartUnderWayAsync(ct));
     }
 }

@@ -73,7 +73,7 @@ internal sealed class HoldStore(RequestStore requests, KeyRegistry keys, Subject
         }
         var first = await log.AppendWithinAsync(connection, transaction, entries, cancellation);
         await ExecuteAsync(connection, "update vault.hold set log_index = $2 where hold_id = $1", cancellation, placed.Row.Id, first);
-        return placed.Row with { LogIndex = first };
+        return placed.Row with { LogIndex = first, Seal = seals.Of(placed.Row, HoldSeals.Placed) };
     }
 
     /// <summary>

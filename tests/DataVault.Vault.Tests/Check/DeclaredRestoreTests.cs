@@ -45,6 +45,11 @@ public sealed class DeclaredRestoreTests : IAsyncLifetime
         Assert.Equal((1, 0), (taken, refused));
         await AssertReadsAsync(ada);
         await world.Vault.AssertSoundAsync();
+        // The word stands under the key of its day, also when another signs by now.
+        await world.Vault.Get<SignerCare>().RotateAsync();
+        await world.Vault.Get<CheckpointSigner>().SignAsync();
+        await world.Vault.Get<SignerCare>().RetireAsync();
+        await world.Vault.AssertSoundAsync();
         Assert.Equal("invalid-state", (await Assert.ThrowsAsync<VaultException>(() => acceptance.AcceptAsync(found.Index))).Slug);
         await world.ChangeAsync(ada, "Ada");
         await world.RestartAsync();

@@ -32,6 +32,7 @@ public sealed class LegalHoldsTests : IAsyncLifetime
     public async Task A_hold_defers_the_erasure_of_what_it_names_and_of_nothing_else_and_its_release_resumes_it()
     {
         var hold = await PlaceAsync("email", "event:purchase");
+        Assert.Null(hold.Damage);
         var request = await EraseAsync();
         Assert.Equal((RequestStates.Approved, RequestReasons.OnHold), (request.State, request.Reason));
         Assert.Equal("partial", request.Erasure!.State);
