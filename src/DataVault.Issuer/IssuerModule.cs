@@ -98,6 +98,7 @@ public static class IssuerModule
         services.AddSingleton<SignInAttempts>().AddScoped<PasswordSignIn>().AddSingleton<Sessions>().AddSingleton<SignInFlow>().AddSingleton<SecondFactors>();
         services.AddScoped<IPasskeyHandler<Account>, PasskeyHandler<Account>>().AddScoped<Passkeys>().AddSingleton<PasskeyCeremonies>();
         services.AddSingleton<IConfigureOptions<IdentityPasskeyOptions>, PasskeyRules>();
+        services.AddSingleton(p => new KnownBrowsers(p.GetRequiredService<IDataProtectionProvider>(), options));
         services.AddSingleton(p => new AccountRegistry(
             p.GetRequiredService<IServiceScopeFactory>(), p.GetRequiredService<IssuerSecrets>(), p.GetRequiredService<ChangeLedger>(), options,
             p.GetRequiredService<TimeProvider>(), p.GetRequiredService<IRandomBytes>()));

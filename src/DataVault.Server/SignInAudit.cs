@@ -11,9 +11,17 @@ internal sealed class SignInAudit(AuditTrail trail, SignInBrake brake, IHttpCont
 {
     public async Task RecordAsync(SignInEvent signIn, CancellationToken cancellationToken)
     {
+        if (signIn.Success || http.HttpContext is not { } call)
+        {
+            await WriteAsync(signIn, cancellationToken);
+            return;
+        }
+
+        var place = SignInBrake.PlaceOf(call, signIn.Realm);
+        // One entry for each wait: a secret that is wrong during it is answered so, and neither counted nor written down.
+        if (signIn.Kind == SignInKinds.ClientSecret && brake.WaitOf(place) is { } wait) throw new TooManyFailures(wait);
         await WriteAsync(signIn, cancellationToken);
-        // One entry for each wait: what is refused during it is refused before anything is looked at.
-        if (!signIn.Success && http.HttpContext is { } call && brake.Failed(call.Connection.RemoteIpAddress))
+        if (brake.Failed(place))
             await WriteAsync(new SignInEvent(false, "network", "unknown", Realm.Application, "unknown", Reason: "too-many-failures"), cancellationToken);
     }
 

@@ -67,6 +67,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         var firstRun = new FirstRun(app.Services, home, settings, print);
         var fill = settings.Development && !firstRun.IsDone;
         await app.StartAsync(stop);
+        WarnOfOneNetwork(app.Logger);
         // For whoever verifies the log from this machine; it is public, and /audit/keys gives it too.
         await WriteKeyFileAsync(app.Services.GetRequiredService<SignerCare>(), stop);
         await EnsureSignInsAsync(app.Services, home, stop);
@@ -232,6 +233,13 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         await EmbeddedPostgres.StartAsync(
             new EmbeddedPostgresOptions(settings.Home, ["dv_vault_app", "dv_keys_app", "dv_issuer_app", "dv_analytics_app"], settings.SearchPath) { Progress = print },
             stop);
+
+    // Every call then comes from the proxy: one who fails holds up all others.
+    private void WarnOfOneNetwork(ILogger logger)
+    {
+        if (settings.BehindTlsProxy && settings.TrustedProxies.Count == 0)
+            logger.LogWarning("Vault__BehindTlsProxy is set and Vault__TrustedProxies is not: to limits, brakes and networks of applications the whole world is one network, the proxy's. Name the proxy.");
+    }
 
     private async Task PrepareAsync(EmbeddedPostgres postgres, DatabaseConnections connections, CancellationToken stop)
     {

@@ -25,7 +25,7 @@ internal sealed record OpenSession(Guid Id, string Device, DateTimeOffset AuthTi
 /// time is up, when its account is switched off, and when the account's security stamp changes (a new password).
 /// </summary>
 internal sealed class Sessions(
-    IssuerDatabase database, Authorisations authorisations, IssuerOptions options, TimeProvider clock, IssuerSecrets secrets)
+    IssuerDatabase database, Authorisations authorisations, IssuerOptions options, TimeProvider clock, IssuerSecrets secrets, KnownBrowsers known)
 {
     private static readonly TimeSpan SeenGrain = TimeSpan.FromMinutes(1);
 
@@ -86,6 +86,7 @@ internal sealed class Sessions(
             session.ExpiresAt,
             secrets.Rows.Of(session, hash));
         context.Response.Cookies.Append(CookieName, value, Cookie());
+        known.Remember(context, account.Id);
         return session;
     }
 

@@ -26,6 +26,12 @@ internal sealed class ProblemException(string slug, string? detail = null, param
         new("invalid-request", null, new MemberProblem(pointer, code, message));
 }
 
+/// <summary>What fails from where too much has failed already.</summary>
+internal sealed class TooManyFailures(TimeSpan retryAfter) : Exception("rate-limited")
+{
+    public TimeSpan RetryAfter { get; } = retryAfter;
+}
+
 /// <summary>
 /// Every refusal leaves as problem details. SPEC rfc9457 §3. The type is <c>/problems/{slug}</c>, which itself can be fetched; no
 /// problem repeats anything that the caller sent.
@@ -126,6 +132,8 @@ internal static class Problems
         {
             case VaultException vault:
                 return WriteAsync(context, vault.Slug, null, Members(vault), vault.RetryAfter);
+            case TooManyFailures waiting:
+                return WriteAsync(context, "rate-limited", retryAfter: waiting.RetryAfter);
             case ProblemException edge:
                 return WriteAsync(context, edge.Slug, edge.Detail, edge.Errors);
             case AnalyticsException analytics:

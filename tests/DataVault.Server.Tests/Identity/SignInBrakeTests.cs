@@ -1,14 +1,13 @@
 using System.Net;
 using DataVault.Server.Http;
 using DataVault.Testing;
-using Microsoft.AspNetCore.Http;
 
 namespace DataVault.Server.Tests.Identity;
 
 /// <summary>Who fails too often from one place waits, longer each time; others do not, and memory is bounded.</summary>
 public sealed class SignInBrakeTests
 {
-    private static readonly IPAddress s_here = IPAddress.Parse("198.51.100.7");
+    private static readonly string s_here = SignInBrake.NetworkOf(IPAddress.Parse("198.51.100.7"));
     private readonly ManualClock _clock = new(new DateTimeOffset(2030, 1, 1, 12, 0, 0, TimeSpan.Zero));
     private readonly SignInBrake _brake;
 
@@ -17,14 +16,14 @@ public sealed class SignInBrakeTests
     [Fact]
     public void A_network_that_has_used_up_its_room_waits_whatever_accounts_it_tries_and_its_neighbours_with_it()
     {
-        for (var i = 0; i < 9; i++) Assert.False(_brake.Failed(IPAddress.Parse($"198.51.100.{i}")));
+        for (var i = 0; i < 9; i++) Assert.False(_brake.Failed(SignInBrake.NetworkOf(IPAddress.Parse($"198.51.100.{i}"))));
         Assert.Null(_brake.WaitOf(s_here));
 
         Assert.True(_brake.Failed(s_here));
 
         Assert.Equal(SignInBrake.FirstWait, _brake.WaitOf(s_here));
-        Assert.NotNull(_brake.WaitOf(IPAddress.Parse("::ffff:198.51.100.200")));
-        Assert.Null(_brake.WaitOf(IPAddress.Parse("198.51.101.7")));
+        Assert.NotNull(_brake.WaitOf(SignInBrake.NetworkOf(IPAddress.Parse("::ffff:198.51.100.200"))));
+        Assert.Null(_brake.WaitOf(SignInBrake.NetworkOf(IPAddress.Parse("198.51.101.7"))));
     }
 
     [Fact]
@@ -48,44 +47,22 @@ public sealed class SignInBrakeTests
     [Fact]
     public void While_sign_ins_fail_everywhere_a_network_that_fails_has_a_tenth_of_the_room()
     {
-        for (var i = 0; i < 101; i++) _brake.Failed(IPAddress.Parse($"203.0.{i}.1"));
+        for (var i = 0; i < 101; i++) _brake.Failed(SignInBrake.NetworkOf(IPAddress.Parse($"203.0.{i}.1")));
 
         Assert.True(_brake.Failed(s_here));
-        Assert.Null(_brake.WaitOf(IPAddress.Parse("192.0.2.1")));
+        Assert.Null(_brake.WaitOf(SignInBrake.NetworkOf(IPAddress.Parse("192.0.2.1"))));
     }
 
     [Fact]
     public void However_many_networks_fail_a_bounded_number_is_remembered()
     {
-        for (var i = 0; i < 50_000; i++) _brake.Failed(new IPAddress([10, (byte)(i >> 16), (byte)(i >> 8), 0]));
-        for (var i = 0; i < 50_000; i++) _brake.Failed(new IPAddress([0x20, 1, 0xd, 0xb8, (byte)(i >> 8), (byte)i, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]));
+        for (var i = 0; i < 50_000; i++) _brake.Failed(SignInBrake.NetworkOf(new IPAddress([10, (byte)(i >> 16), (byte)(i >> 8), 0])));
+        for (var i = 0; i < 50_000; i++) _brake.Failed(SignInBrake.NetworkOf(new IPAddress([0x20, 1, 0xd, 0xb8, (byte)(i >> 8), (byte)i, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1])));
 
         Assert.InRange(_brake.Remembered, 1, 20_000);
     }
 
-    [Theory]
-    [InlineData("POST", "/account/login", true)]
-    [InlineData("POST", "/connect/token", true)]
-    [InlineData("GET", "/account/login", false)]
-    [InlineData("POST", "/v1/customers/search", false)]
-    public async Task Whoever_waits_is_refused_before_anything_is_looked_at(string method, string path, bool refused)
-    {
-        Fail(s_here, 10);
-        var context = new DefaultHttpContext();
-        (context.Request.Method, context.Request.Path, context.Connection.RemoteIpAddress) = (method, path, s_here);
-        var reached = false;
-
-        await _brake.GuardAsync(context, _ =>
-        {
-            reached = true;
-            return Task.CompletedTask;
-        });
-
-        Assert.Equal(refused, !reached);
-        if (refused) Assert.Equal((429, "30"), (context.Response.StatusCode, context.Response.Headers.RetryAfter.ToString()));
-    }
-
-    private void Fail(IPAddress from, int times)
+    private void Fail(string from, int times)
     {
         for (var i = 0; i < times; i++) _brake.Failed(from);
     }
