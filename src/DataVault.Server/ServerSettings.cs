@@ -123,6 +123,9 @@ internal sealed class ServerSettings
     /// <summary>How old a sign-in may be for approvals, keys and the policy.</summary>
     public TimeSpan StepUpAge => _configuration.GetValue("Vault:StepUpAge", TimeSpan.FromMinutes(15));
 
+    /// <summary>An application with <c>policy.manage</c> puts versions of the policy in force by its own secret; otherwise people alone do.</summary>
+    public bool ApplicationsActivatePolicies => _configuration.GetValue("Vault:ApplicationsActivatePolicies", false);
+
     /// <summary>In <see cref="BoundClasses"/>: all that the catalogue calls so.</summary>
     public const string SensitiveClasses = "sensitive";
 

@@ -54,6 +54,17 @@ public sealed class StepUpTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task An_application_tries_a_version_of_the_policy_and_puts_none_in_force()
+    {
+        var files = Repository.ChangedFiles(("roles.yaml", "title: Analyst,", "title: Analysts,"));
+        var tried = await _server.JsonAsync("officer-tools", HttpMethod.Post, "/v1/policy/activations", new { files, dryRun = true });
+        Assert.Equal(0, tried.GetProperty("problems").GetArrayLength());
+        using var refused = await _server.SendAsync("officer-tools", HttpMethod.Post, "/v1/policy/activations", new { files });
+        Assert.Equal((HttpStatusCode.Forbidden, "forbidden"), (refused.StatusCode, await RunningServer.SlugAsync(refused)));
+        Assert.Equal(Repository.Policy.Version, (await _server.JsonAsync("officer-tools", HttpMethod.Get, "/v1/policy")).GetProperty("version").GetString());
+    }
+
+    [Fact]
     public async Task An_application_that_reads_classes_for_which_a_key_is_demanded_is_registered_with_one_alone()
     {
         object Body(string id, bool bound, string role, string purpose) => new { id, name = id, roles = new[] { role }, purposes = new[] { purpose }, dpopBound = bound };

@@ -141,7 +141,8 @@ internal static class PolicyVersionVerbs
 
     private static async Task<int> ProposeAsync(Session session, ActivatePolicy proposal, CancellationToken cancellation)
     {
-        var outcome = await session.Open(s_roles).ActivatePolicyAsync(proposal, cancellation);
+        var vault = proposal.DryRun ? session.Open(s_roles) : session.OpenAsPerson(s_roles);
+        var outcome = await vault.ActivatePolicyAsync(proposal, cancellation);
         session.Report.Show(outcome, () => new Rows(
         [
             .. outcome.Problems.Select(problem => new Text($"{problem.File}:{problem.Line}: {problem.Message}\n")),

@@ -33,7 +33,7 @@ internal static class PolicyVersionEndpoints
         routes.MapPost("/v1/policy/activations", ActivateAsync).Takes<ActivatePolicy>().Gives<ActivationView>().TakesLong().As(
             About("activatePolicy", "Put a version of the policy in force, in every process", """{ "version": "7d3dba45c1e09a52b7f6d0c4a1b2c3d4", "dryRun": true }""") with
             {
-                Description = "It must load, pass the lint and all its cases, with every rule covered, and be able to follow the version in force; changes to what people were told or agreed to must be acknowledged by name. After the answer no process begins a decision by an earlier one.",
+                Description = "It must load, pass the lint and all its cases, with every rule covered, and be able to follow the version in force; changes to what people were told or agreed to must be acknowledged by name. It is for people; an application may try it (`dryRun`), and does it only where Vault__ApplicationsActivatePolicies says so. After the answer no process begins a decision by an earlier one.",
             },
             Manage);
         routes.MapPost("/v1/policy/diff", DiffAsync).Takes<DiffRequest>().Gives<DiffView>().TakesLong().As(
@@ -73,9 +73,15 @@ internal static class PolicyVersionEndpoints
         await Answer.JsonAsync(context, new PolicyVersionFiles(version, files, [.. times.Select(View)]));
     }
 
-    private static async Task ActivateAsync(HttpContext context, PolicyActivations activations)
+    private static async Task ActivateAsync(HttpContext context, PolicyActivations activations, ServerSettings settings)
     {
         var body = await RequestBody.ReadAsync<ActivatePolicy>(context, RequestBody.Batch);
+        if (!body.DryRun && Caller.Of(context) is { Kind: RecipientKind.Application } application && !settings.ApplicationsActivatePolicies)
+        {
+            await Authorisation.RecordDenialAsync(context, application, null);
+            throw new ProblemException("forbidden", "A version comes into force by a person's own sign-in; an application may try it (dryRun). The refusal is in the audit log.");
+        }
+
         if (body.Files is null == body.Version is null) throw ProblemException.Member("", "one-of", "Give either files or a version.");
         var files = body.Files ?? (await activations.ShowAsync(body.Version!, context.RequestAborted)).Files;
         var proposal = new PolicyProposal(files, body.Retire ?? []) { Acknowledge = body.Acknowledge ?? [] };
