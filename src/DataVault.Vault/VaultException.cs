@@ -42,6 +42,10 @@ public sealed class VaultException : Exception
     /// <param name="message">What the state forbids, in words without personal data.</param>
     public static VaultException InvalidState(string message) => new("invalid-state", message);
 
+    /// <param name="damage">What is missing or changed, by entries of the log and states.</param>
+    public static VaultException EvidenceContradicted(IEnumerable<string> damage) =>
+        new("evidence-contradicted", "What is stored contradicts the log; nothing is signed.") { Errors = [.. damage.Select(one => new FieldProblem("", "evidence-contradicted", one))] };
+
     public static VaultException IdempotencyMismatch() => new("idempotency-mismatch", "The key was used for a different request.");
 
     /// <param name="retryAfter">When the same call may succeed.</param>

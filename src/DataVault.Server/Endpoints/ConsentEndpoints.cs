@@ -100,7 +100,7 @@ internal static class ConsentEndpoints
     {
         Description = "docs/formats/consent-receipt.md. datavault-verify receipt checks it offline.",
         Query = [new("entry", "Log entry of the act; the newest act when absent.", "integer")],
-        Problems = ["unknown-purpose", "not-found"],
+        Problems = ["unknown-purpose", "not-found", "evidence-contradicted"],
     };
 
     public static async Task GiveReceiptAsync(HttpContext context, ConsentReceipts receipts, ServerSettings settings, CallReader call, SubjectId subject)

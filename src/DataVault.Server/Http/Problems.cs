@@ -58,6 +58,7 @@ internal static class Problems
         ["not-acceptable"] = (406, "The answer cannot be given in the form asked for."),
         ["conflict"] = (409, "A unique identifier in the request is held already."),
         ["invalid-state"] = (409, "The resource is not in a state that permits this step."),
+        ["evidence-contradicted"] = (409, "What is stored contradicts the log or the sealed record, so nothing is signed; see errors. Trying again does not help: the operator compares with datavault-server check deep."),
         ["version-mismatch"] = (412, "The record has changed since it was read: read it again and repeat with the new ETag."),
         ["payload-too-large"] = (413, "The body is larger than this call takes; split it."),
         ["unsupported-media-type"] = (415, "Send the body as application/json in UTF-8."),

@@ -46,20 +46,40 @@ public sealed class ConsentReceipts
     /// <param name="withdrawAt">Where consents are withdrawn.</param>
     /// <param name="requestId">Id of the request.</param>
     /// <param name="ct">Ends the waiting.</param>
-    /// <exception cref="VaultException">not-found when there is no such act; unavailable when the log has another.</exception>
+    /// <exception cref="VaultException">not-found when there is no such act; evidence-contradicted when the log or the sealed record says otherwise than the acts.</exception>
     public async Task<ConsentReceipt> IssueAsync(
         Recipient recipient, SubjectId subject, string purpose, long? entry, Uri withdrawAt, Guid requestId, CancellationToken ct)
     {
         var known = policy.Current.Purposes.Find(purpose) ?? throw VaultException.UnknownPurpose();
-        using var opened = await door.OpenAsync(recipient, subject, requestId, ct);
-        var acts = await ActsAsync(subject, known, ct);
+
+        // As in the proof: what is recorded while this looks seems to be missing.
+        for (var look = 1; ; look++)
+        {
+            using var opened = await door.OpenAsync(recipient, subject, requestId, ct);
+            var acts = await ActsAsync(subject, known, ct);
+            var missing = await past.MissingAsync(opened, known, acts, past.Now, ct);
+            if (missing.Count > 0 && look < Looks) continue;
+            return await IssueAsync(recipient, opened, known, acts, missing, entry, withdrawAt, requestId, ct);
+        }
+    }
+
+    // INVARIANT: nothing is signed while an act is missing. A receipt of what is left would say "given" of a consent whose withdrawal somebody removed.
+    private async Task<ConsentReceipt> IssueAsync(
+        Recipient recipient, OpenedConsents opened, Purpose known, List<OwnedAct> acts, List<string> missing, long? entry, Uri withdrawAt, Guid requestId, CancellationToken ct)
+    {
         var at = entry is null ? acts.Count - 1 : acts.FindIndex(owned => owned.Act.LogIndex == entry);
-        if (at < 0) throw VaultException.NotFound();
-        var told = Entry(recipient, opened, known, acts[at], requestId);
-        var made = (await witness.WitnessAsync(opened.Keys.Tag, known, acts, at..(at + 1), withdrawAt, ct))[0];
-        if (made.Receipt is null) throw await log.FailedAsync(told, null, ct);
+        if (at < 0 && missing.Count == 0) throw VaultException.NotFound();
+        var told = Entry(recipient, opened, known, at < 0 ? null : acts[at], requestId);
+        var made = at < 0 ? null : (await witness.WitnessAsync(opened.Keys.Tag, known, acts, at..(at + 1), withdrawAt, ct))[0];
+        List<string> damage = made?.Problem is { } problem ? [problem, .. missing] : missing;
+        if (made?.Receipt is not { } receipt || damage.Count > 0)
+        {
+            await log.AppendAsync(AuditLog.Failed(told), null, ct);
+            throw VaultException.EvidenceContradicted(damage);
+        }
+
         await log.AppendAsync(told, null, ct);
-        return made.Receipt;
+        return receipt;
     }
 
     /// <summary>Everything about a consent as it stood at an instant. For those who may read the log and see the person's consents.</summary>

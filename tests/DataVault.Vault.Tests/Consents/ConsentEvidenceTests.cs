@@ -231,7 +231,7 @@ public sealed class ConsentEvidenceTests(StoreVault store) : IClassFixture<Store
     [Fact]
     public async Task Acts_from_before_the_vault_kept_more_stay_verifiable_and_can_be_shown()
     {
-        var subject = await store.AddAsync();
+        var subject = await store.AddAsync(consents: new() { ["marketing"] = "given" });
         var old = new ConsentAct("given", store.Clock.GetUtcNow(), "2025-01", "application", null, 0);
         await WriteAsync(subject, old);
         var receipt = await Receipts.IssueAsync(Person(subject), subject, "marketing", null, WithdrawAt, Guid.NewGuid(), default);

@@ -30,7 +30,9 @@ public sealed class ConsentProofTests(StoreVault store) : IClassFixture<StoreVau
         Assert.Contains(proof.Missing, one => one.EndsWith(finding, StringComparison.Ordinal));
         Assert.False(proof.Valid);
         Assert.Equal("given", ConsentStates.NameOf(Assert.Single(proof.Receipts).Statement.Act.State));
-        Assert.Equal("unavailable", (await Assert.ThrowsAsync<VaultException>(() => Receipts.IssueAsync(Person(subject), subject, "marketing", null, WithdrawAt, Guid.NewGuid(), default))).Slug);
+        var refused = await RefusedReceiptAsync(subject);
+        Assert.Equal("evidence-contradicted", refused.Slug);
+        Assert.Contains(refused.Errors, one => one.Message.EndsWith(finding, StringComparison.Ordinal));
         Assert.Contains(await store.EntriesAsync(subject), entry => entry.Entry is { Type: EntryType.ConsentReceipt, Result: EntryResult.Error });
     }
 
@@ -43,6 +45,28 @@ public sealed class ConsentProofTests(StoreVault store) : IClassFixture<StoreVau
         var proof = await ProveAsync(subject);
         Assert.Equal([$"entry {withdrawn.LogIndex} tells of an act that is not stored", "the acts come to given, and the sealed record says withdrawn"], proof.Missing);
         Assert.Equal(("given", false), (proof.State, proof.Valid));
+    }
+
+    [Theory]
+    [InlineData("sequence = 2", true)]
+    [InlineData("true", true)]
+    [InlineData("sequence = 1", false)]
+    public async Task No_receipt_is_signed_of_a_consent_while_an_act_of_it_is_missing(string removed, bool isOfTheSealedState)
+    {
+        var subject = await store.AddAsync(consents: Given());
+        var given = (await store.EntriesAsync(subject)).First(entry => entry.Entry.Type == EntryType.ConsentChange).Index;
+        var withdrawn = await SetAsync(Person(subject), subject, "withdrawn");
+        await store.ExecuteAsync($"delete from vault.consent_event where subject_id = '{subject}' and {removed}");
+        foreach (var entry in new long?[] { null, given })
+        {
+            var refused = await RefusedReceiptAsync(subject, entry);
+            Assert.Equal("evidence-contradicted", refused.Slug);
+            var missing = removed == "sequence = 1" ? given : withdrawn.LogIndex;
+            Assert.Contains(refused.Errors, one => one.Message == $"entry {missing} tells of an act that is not stored");
+            Assert.Equal(isOfTheSealedState, refused.Errors.Any(one => one.Message.EndsWith("and the sealed record says withdrawn", StringComparison.Ordinal)));
+        }
+
+        Assert.Equal(2, (await store.EntriesAsync(subject)).Count(entry => entry.Entry is { Type: EntryType.ConsentReceipt, Result: EntryResult.Error }));
     }
 
     [Fact]
@@ -147,6 +171,9 @@ public sealed class ConsentProofTests(StoreVault store) : IClassFixture<StoreVau
     }
 
     private Task<ProvenConsent> ProveAsync(SubjectId subject, DateTimeOffset? at = null) => Receipts.ProveAsync(Officer, subject, "marketing", at, WithdrawAt, Guid.NewGuid(), default);
+
+    private Task<VaultException> RefusedReceiptAsync(SubjectId subject, long? entry = null) =>
+        Assert.ThrowsAsync<VaultException>(() => Receipts.IssueAsync(Person(subject), subject, "marketing", entry, WithdrawAt, Guid.NewGuid(), default));
 
     private Task<ConsentChange> SetAsync(Recipient recipient, SubjectId subject, string state) =>
         store.Consents.SetAsync(recipient, subject, new ConsentStatement("marketing", state), Guid.NewGuid(), default);
