@@ -32,7 +32,7 @@ namespace DataVault.Issuer;
 public sealed record IssuerEndpoints(
     IEndpointConventionBuilder SignIn, IEndpointConventionBuilder Token, IEndpointConventionBuilder Browser, IEndpointConventionBuilder Metadata);
 
-/// <summary>Puts the issuer into a host. The host provides <see cref="IServiceKeys"/>, <see cref="ISealingMark"/>, <see cref="IRowMemory"/>, and <see cref="ISignInAudit"/> unless logging is enough.</summary>
+/// <summary>Puts the issuer into a host. The host provides <see cref="IServiceKeys"/>, <see cref="ISealingMark"/>, <see cref="IRowMemory"/>, <see cref="IStaffRoles"/>, and <see cref="ISignInAudit"/> unless logging is enough.</summary>
 public static class IssuerModule
 {
     private const int LargestForm = 16 * 1024;
@@ -95,7 +95,7 @@ public static class IssuerModule
         services.Configure<PasswordHasherOptions>(hasher => hasher.IterationCount = options.PasswordIterations);
         services.AddSingleton<PasswordWork>(p => new PasswordWork(
             new PasswordHasher<Account>(p.GetRequiredService<IOptions<PasswordHasherOptions>>()), options, p.GetRequiredService<IRandomBytes>()));
-        services.AddSingleton<SignInAttempts>().AddScoped<PasswordSignIn>().AddSingleton<Sessions>().AddSingleton<SignInFlow>().AddSingleton<SecondFactors>();
+        services.AddSingleton<RolePurposes>().AddSingleton<SignInAttempts>().AddScoped<PasswordSignIn>().AddSingleton<Sessions>().AddSingleton<SignInFlow>().AddSingleton<SecondFactors>();
         services.AddScoped<IPasskeyHandler<Account>, PasskeyHandler<Account>>().AddScoped<Passkeys>().AddSingleton<PasskeyCeremonies>();
         services.AddSingleton<IConfigureOptions<IdentityPasskeyOptions>, PasskeyRules>();
         services.AddSingleton(p => new KnownBrowsers(p.GetRequiredService<IDataProtectionProvider>(), options));
@@ -147,7 +147,7 @@ public static class IssuerModule
         var (options, clock) = (p.GetRequiredService<IssuerOptions>(), p.GetRequiredService<TimeProvider>());
         var (http, logger) = (p.GetRequiredService<AuthorityConnection>().Http, p.GetRequiredService<ILogger<AuthorityKeys>>());
         var outside = options.Authorities.Select(authority => new OutsideTokens(
-            authority, new AuthorityKeys(authority, http, clock, logger), p.GetRequiredService<OutsideLinks>(), p.GetRequiredService<IssuerSecrets>(), options, clock));
+            authority, new AuthorityKeys(authority, http, clock, logger), p.GetRequiredService<OutsideLinks>(), p.GetRequiredService<IssuerSecrets>(), p.GetRequiredService<RolePurposes>(), clock));
         return new AnyAccessToken(p.GetRequiredService<AccessTokenValidator>(), [.. outside], p.GetRequiredService<Revocations>(), options, clock);
     }
 

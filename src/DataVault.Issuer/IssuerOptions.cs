@@ -62,18 +62,6 @@ public sealed class IssuerOptions
     /// <summary>How long a revocation made by another process may go unnoticed.</summary>
     public TimeSpan RevocationDelay { get; init; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>
-    /// The staff roles there are, and the purposes that a token of each carries. The issuer knows no policy, so the composition root says it.
-    /// </summary>
-    public IReadOnlyDictionary<string, IReadOnlyList<string>> StaffPurposes { get; init; } = new Dictionary<string, IReadOnlyList<string>>
-    {
-        ["customer-support"] = ["customer-support", "emergency", "refunds", "complaints"],
-        ["marketing"] = ["marketing", "personalisation"],
-        ["compliance-officer"] = ["data-subject-rights", "legal-obligation"],
-        ["analyst"] = ["analytics"],
-        ["administrator"] = [],
-    };
-
     /// <summary>How e-mail leaves the vault; null where it cannot, and people cannot change their address.</summary>
     public MailRoute? Mail { get; init; }
 
@@ -87,7 +75,4 @@ public sealed class IssuerOptions
     public IReadOnlyList<string> CustomerPurposes { get; init; } = ["data-subject-rights"];
 
     internal bool Secure => Issuer.StartsWith("https://", StringComparison.Ordinal);
-
-    internal IReadOnlyList<string> PurposesOf(IReadOnlyList<string> roles) =>
-        [.. roles.SelectMany(r => r == CustomerRole ? CustomerPurposes : StaffPurposes.GetValueOrDefault(r, [])).Distinct()];
 }

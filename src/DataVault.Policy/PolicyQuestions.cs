@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+
 namespace DataVault.Policy;
 
 /// <summary>One way to an item: with these conditions, and no others, it is released in this form.</summary>
@@ -25,6 +27,7 @@ public sealed class PolicyQuestions
 {
     private readonly PolicySet policy;
     private readonly WayFinder ways;
+    private readonly ConcurrentDictionary<Role, IReadOnlyList<string>> purposesOf = new();
 
     internal PolicyQuestions(PolicySet policy) => (this.policy, ways) = (policy, new WayFinder(policy));
 
@@ -79,6 +82,16 @@ public sealed class PolicyQuestions
     public IEnumerable<CatalogueItem> UsedFor(Purpose purpose) => policy.Rules
         .Where(rule => !rule.Forbids && rule.Purposes.Contains(purpose) && rule.Actions.Any(action => action == AccessAction.Search || ActionNames.Discloses(action)))
         .SelectMany(rule => rule.Items).Distinct();
+
+    /// <summary>The purposes for which some permit names the role, or one that it descends from; none for a role that is not declared.</summary>
+    public IReadOnlyList<string> PurposesOf(string role) => policy.Roles.Find(role) is { } known ? purposesOf.GetOrAdd(known, NamedFor) : [];
+
+    private IReadOnlyList<string> NamedFor(Role role)
+    {
+        var lineage = policy.Roles.Lineage(role);
+        var named = policy.Rules.Where(rule => !rule.Forbids && rule.Roles.Any(lineage.Contains)).SelectMany(rule => rule.Purposes).ToHashSet();
+        return [.. policy.Purposes.All.Where(named.Contains).Select(purpose => purpose.Name)];
+    }
 
     private List<PolicyGrant> WhoCan(IReadOnlyList<CatalogueItem> items, string? purpose) =>
     [

@@ -127,7 +127,9 @@ internal sealed class FirstRun(IServiceProvider services, VaultHome home, Server
             await registry.RemoveAsync(account.Id, IssuerParty.Vault, cancellation);
         await registry.RemoveForSubjectAsync(sample.Customer.Value, cancellation);
         var made = new List<FirstRunPerson>();
-        foreach (var (email, role) in Staff.Append((sample.CustomerEmail, IssuerOptions.CustomerRole)))
+        // A company's own policy may know other roles.
+        var roles = services.GetRequiredService<IStaffRoles>();
+        foreach (var (email, role) in Staff.Where(one => roles.Exists(one.Role)).Append((sample.CustomerEmail, IssuerOptions.CustomerRole)))
         {
             var subject = role == IssuerOptions.CustomerRole ? sample.Customer.Value : (Guid?)null;
             var issued = await registry.CreateAsync(email, role, IssuerParty.Vault, subject, lasting: true, cancellation);

@@ -370,6 +370,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         services.AddSingleton<ISubjectAccounts, SubjectAccounts>();
         services.AddSingleton<ISealingMark, SealingMark>();
         services.AddSingleton<IRowMemory, IssuerRowMemory>();
+        services.AddSingleton<IStaffRoles, PolicyStaffRoles>();
         services.AddSingleton<IRecipientCalls>(p => new RecipientCalls(channel is null ? recipients : [.. recipients, channel], p.GetRequiredService<TimeProvider>()));
         services.AddIssuer(new IssuerOptions
         {

@@ -1,3 +1,5 @@
+using System.Buffers.Text;
+using System.Text.Json;
 using DataVault.Policy;
 using DataVault.Testing;
 
@@ -55,6 +57,43 @@ public sealed class PolicyStartTests
         Write(folder, Repository.ChangedFiles());
         await Waiting.UntilAsync("the edit is taken back", async () => await InForceAsync(server) == Repository.Policy.Version);
         Directory.Delete(folder, recursive: true);
+    }
+
+    [Fact]
+    public async Task People_are_given_the_roles_of_the_policy_in_force_for_the_purposes_of_its_rules()
+    {
+        var folder = Directory.CreateTempSubdirectory("datavault-policies-").FullName;
+        Write(folder, Repository.ChangedFiles());
+        await using var process = await ServerProcess.StartAsync(new Dictionary<string, string> { ["Vault__Policies"] = folder, ["Vault__SampleCustomers"] = "1" });
+        var server = new RunningServer();
+        server.Attach(process);
+        Assert.Equal(["customer-support"], await PurposesAsync(server, await server.StaffAsync("house-desk")));
+        Assert.Equal(
+            ["customer-support", "billing", "fraud-prevention", "emergency", "wellbeing", "refunds", "complaints"], await PurposesAsync(server, await server.StaffAsync("customer-support")));
+        foreach (var none in new[] { "rights-erasure", "vault-maintenance", "shop-counter" }) Assert.Equal("invalid-fields", await RefusedRoleAsync(server, none));
+
+        Write(folder, Repository.ChangedFiles(("roles.yaml", "  marketing: {", "  shop-counter: { title: Counter of a shop, parents: [marketing] }\n  marketing: {")));
+        await Waiting.UntilAsync("the new role is in force", async () => await InForceAsync(server) != Repository.Policy.Version);
+        var counter = await server.StaffAsync("shop-counter");
+        Assert.Equal(["marketing", "personalisation"], await PurposesAsync(server, counter));
+        Write(folder, Repository.ChangedFiles());
+        await Waiting.UntilAsync("the role is gone", async () => await InForceAsync(server) == Repository.Policy.Version);
+        Assert.Equal("invalid-fields", await RefusedRoleAsync(server, "shop-counter"));
+        Assert.Empty(await PurposesAsync(server, counter));
+        Directory.Delete(folder, recursive: true);
+    }
+
+    private static async Task<List<string>> PurposesAsync(RunningServer server, FirstRunAccount person)
+    {
+        var token = await server.SignInAsync(person);
+        using var claims = JsonDocument.Parse(Base64Url.DecodeFromChars(token.Split('.')[1]));
+        return [.. claims.RootElement.GetProperty("purposes").EnumerateArray().Select(one => one.GetString()!)];
+    }
+
+    private static async Task<string> RefusedRoleAsync(RunningServer server, string role)
+    {
+        using var refused = await server.SendAsync("administrator", HttpMethod.Post, "/v1/accounts", new { email = $"{Guid.NewGuid():N}@vault.example", role });
+        return await RunningServer.SlugAsync(refused);
     }
 
     [Fact]

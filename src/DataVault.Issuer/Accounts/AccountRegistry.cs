@@ -55,6 +55,8 @@ public sealed class AccountRegistry
     public async Task<IssuedPassword> CreateAsync(
         string email, string role, IssuerParty actor, Guid? subject = null, bool lasting = false, CancellationToken cancellationToken = default)
     {
+        await using var work = new Work(scopes);
+        if (!work.Roles.Exists(role)) throw IssuerException.Invalid("There is no such role.");
         CheckNew(email, role, subject, lasting);
         var realm = role == IssuerOptions.CustomerRole ? Realm.Customer : Realm.Staff;
         var id = Uuid.Version7(clock, random);
@@ -70,7 +72,6 @@ public sealed class AccountRegistry
             OneTimeUntil = lasting ? null : clock.GetUtcNow() + options.OneTimePasswordLifetime,
         };
         var codeSecret = lasting && realm == Realm.Staff ? GiveCodes(account) : null;
-        await using var work = new Work(scopes);
         if (await ExistsAsync(work, account, cancellationToken)) throw IssuerException.Conflict("an account");
         var password = OneTimePassword();
         await ChangeAsync(work, account, actor, "created", async _ => Expect(await work.Users.CreateAsync(account, password)), cancellationToken);
@@ -343,7 +344,6 @@ public sealed class AccountRegistry
         if (lasting && !options.Development) throw new InvalidOperationException("Lasting first passwords are for Development.");
         if (email.Trim() is not { Length: >= 3 and <= 254 } address || address.IndexOf('@', StringComparison.Ordinal) < 1 || address.EndsWith('@'))
             throw IssuerException.Invalid("An account needs an e-mail address.");
-        if (role != IssuerOptions.CustomerRole && !options.StaffPurposes.ContainsKey(role)) throw IssuerException.Invalid("There is no such role.");
         if ((role == IssuerOptions.CustomerRole) != subject.HasValue)
             throw IssuerException.Invalid("A customer's account names a customer, and no other does.");
     }
@@ -400,6 +400,7 @@ public sealed class AccountRegistry
 
         public IssuerDbContext Context => scope.ServiceProvider.GetRequiredService<IssuerDbContext>();
         public UserManager<Account> Users => scope.ServiceProvider.GetRequiredService<UserManager<Account>>();
+        public RolePurposes Roles => scope.ServiceProvider.GetRequiredService<RolePurposes>();
         public PasswordSignIn SignIn => scope.ServiceProvider.GetRequiredService<PasswordSignIn>();
         private IssuerSecrets Secrets => scope.ServiceProvider.GetRequiredService<IssuerSecrets>();
         public Revocations Revocations => scope.ServiceProvider.GetRequiredService<Revocations>();

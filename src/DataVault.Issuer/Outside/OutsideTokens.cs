@@ -7,7 +7,7 @@ using Microsoft.IdentityModel.Tokens;
 namespace DataVault.Issuer.Outside;
 
 /// <summary>Access tokens of one outside provider: verified by its keys, and put into the vault's words. SPEC access-token §4.</summary>
-internal sealed class OutsideTokens(OutsideAuthority authority, AuthorityKeys keys, OutsideLinks links, IssuerSecrets secrets, IssuerOptions options, TimeProvider clock)
+internal sealed class OutsideTokens(OutsideAuthority authority, AuthorityKeys keys, OutsideLinks links, IssuerSecrets secrets, RolePurposes purposes, TimeProvider clock)
 {
     public const int LongestToken = 8 * 1024;
     private const int LongestName = 128;
@@ -105,7 +105,7 @@ internal sealed class OutsideTokens(OutsideAuthority authority, AuthorityKeys ke
         authority.Application is var (claim, value) ? claims.Words(claim).Contains(value, StringComparer.Ordinal) : claims.Text("sub") is not { } subject || subject == client;
 
     private IReadOnlyList<string> PurposesOf(Claims claims, string[] roles) =>
-        authority.Purposes is { } purposes ? Words(purposes, claims) : options.PurposesOf(roles);
+        authority.Purposes is { } theirs ? Words(theirs, claims) : purposes.Of(roles);
 
     private int AssuranceOf(Claims claims) =>
         claims.Words(authority.AcrClaim).Any(authority.MultiFactorAcr.Contains) || claims.Words("amr").Any(authority.MultiFactorAmr.Contains) ? 2 : 1;

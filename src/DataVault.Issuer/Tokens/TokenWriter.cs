@@ -16,7 +16,7 @@ namespace DataVault.Issuer.Tokens;
 /// Writes the two kinds of token. SPEC access-token §1: access tokens follow RFC 9068 (<c>typ: at+jwt</c>); ID tokens are OpenID Connect's
 /// (<c>typ: JWT</c>), so neither can be taken for the other.
 /// </summary>
-internal sealed class TokenWriter(SigningKeys keys, IssuerOptions options, TimeProvider clock, IRandomBytes random)
+internal sealed class TokenWriter(SigningKeys keys, RolePurposes purposes, IssuerOptions options, TimeProvider clock, IRandomBytes random)
 {
     private readonly JsonWebTokenHandler handler = new() { SetDefaultTimesOnTokenCreation = false };
 
@@ -37,7 +37,7 @@ internal sealed class TokenWriter(SigningKeys keys, IssuerOptions options, TimeP
         var claims = Claims(
             account.Id.ToString("D"), authorisation.ClientId, account.Realm, account.DisplayName, authorisation.Assurance, authorisation.Scope);
         claims["roles"] = account.Roles;
-        claims["purposes"] = options.PurposesOf(account.Roles).ToArray();
+        claims["purposes"] = purposes.Of(account.Roles).ToArray();
         claims["auth_time"] = authorisation.AuthTime.ToUnixTimeSeconds();
         claims["amr"] = authorisation.Amr;
         claims["authorisation"] = authorisation.Id.ToString("N");

@@ -138,6 +138,7 @@ public class IssuerHost : IAsyncLifetime
         builder.Services.AddSingleton<ISealingMark>(Mark);
         if (Carrier is { } carrier) builder.Services.AddSingleton(carrier);
         builder.Services.AddSingleton<IRowMemory>(Memory);
+        builder.Services.AddSingleton<IStaffRoles, FixedStaffRoles>();
         builder.Services.AddIssuer(options);
         application = builder.Build();
         application.MapIssuer();
@@ -190,6 +191,22 @@ internal sealed record SignInAttempt(string State, string Nonce, string Verifier
 
         return "/connect/authorize?" + string.Join('&', parameters.Select(p => $"{p.Key}={Uri.EscapeDataString(p.Value)}"));
     }
+}
+
+internal sealed class FixedStaffRoles : IStaffRoles
+{
+    private static readonly Dictionary<string, IReadOnlyList<string>> Purposes = new()
+    {
+        ["customer-support"] = ["customer-support", "emergency", "refunds", "complaints"],
+        ["marketing"] = ["marketing", "personalisation"],
+        ["compliance-officer"] = ["data-subject-rights", "legal-obligation"],
+        ["analyst"] = ["analytics"],
+        ["administrator"] = [],
+    };
+
+    public bool Exists(string role) => Purposes.ContainsKey(role);
+
+    public IReadOnlyList<string> PurposesOf(string role) => Purposes.GetValueOrDefault(role, []);
 }
 
 /// <summary>Keys that depend on the label only.</summary>

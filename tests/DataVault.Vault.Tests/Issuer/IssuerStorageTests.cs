@@ -186,7 +186,7 @@ public sealed class IssuerStorageTests(IssuerHost host) : IClassFixture<IssuerHo
     }
 
     private ServiceProvider SecondProcess() => new ServiceCollection()
-        .AddSingleton<DataVault.Cryptography.IServiceKeys, FixedServiceKeys>().AddSingleton<IRowMemory>(host.Memory).AddSingleton<TimeProvider>(host.Clock).AddLogging()
+        .AddSingleton<DataVault.Cryptography.IServiceKeys, FixedServiceKeys>().AddSingleton<IRowMemory>(host.Memory).AddSingleton<IStaffRoles, FixedStaffRoles>().AddSingleton<TimeProvider>(host.Clock).AddLogging()
         .AddIssuer(host.Options()).BuildServiceProvider();
 
     private async Task<List<string>> EverythingAsync()

@@ -253,6 +253,7 @@ internal static class OutsideParts
         services.AddSingleton<ISignInAudit>(host.SignIns);
         services.AddSingleton<ISealingMark>(host.Mark);
         services.AddSingleton<IRowMemory>(host.Memory);
+        services.AddSingleton<IStaffRoles, FixedStaffRoles>();
         services.AddIssuer(new IssuerOptions
         {
             Connection = host.LoginConnection, Issuer = host.Address, Development = true, PasswordIterations = 1000, Authorities = authorities, OwnTokens = ownTokens,
