@@ -177,7 +177,7 @@ internal static class OversightVerbs
     private static int Show(Session session, Review review)
     {
         session.Report.Show(review, () => Report.Facts(
-            ("review", $"{review.Id}"), ("state", review.State), ("purpose", review.Purpose), ("who", review.Actor), ("customer", $"{review.Customer}"), ("reason", review.Reason ?? ""),
+            ("review", $"{review.Id}"), ("state", review.State), ("purpose", review.Purpose), ("who", review.Actor), ("account", review.Account ?? ""), ("customer", $"{review.Customer}"), ("reason", review.Reason ?? ""),
             ("shown", string.Join(", ", review.Items ?? [])), ("log entries", string.Join(", ", review.Entries)), ("due", $"{review.DueAt:u}"), ("outcome", review.Outcome ?? "")));
         return ExitCode.Ok;
     }
@@ -190,8 +190,8 @@ internal static class OversightVerbs
 
     private static Table Show(IReadOnlyList<Review> reviews)
     {
-        var table = Report.Table("review", "purpose", "who", "releases", "due", "state");
-        foreach (var one in reviews) table.Row($"{one.Id}", one.Purpose, one.Actor, $"{one.Entries.Count}", $"{one.DueAt:u}", one.Overdue ? "overdue" : one.State);
+        var table = Report.Table("review", "purpose", "who", "account", "releases", "due", "state");
+        foreach (var one in reviews) table.Row($"{one.Id}", one.Purpose, one.Actor, one.Account ?? "", $"{one.Entries.Count}", $"{one.DueAt:u}", one.Overdue ? "overdue" : one.State);
         return table;
     }
 

@@ -16,9 +16,10 @@ namespace DataVault.Client.Wire;
 /// <param name="DecidedAt">When.</param>
 /// <param name="Outcome">The officer's words; not in a list.</param>
 /// <param name="Index">Log entry of the outcome.</param>
+/// <param name="Account">Account of the member of staff who got it, or id of the application; none in reviews of an earlier vault.</param>
 public sealed record Review(
     Guid Id, string Actor, string Purpose, IReadOnlyList<long> Entries, DateTimeOffset OpenedAt, DateTimeOffset DueAt, string State, bool Overdue, Guid? Customer, string? Reason,
-    IReadOnlyList<string>? Items, string? DecidedBy, DateTimeOffset? DecidedAt, string? Outcome, long? Index);
+    IReadOnlyList<string>? Items, string? DecidedBy, DateTimeOffset? DecidedAt, string? Outcome, long? Index, string? Account = null);
 
 /// <summary>Body of <c>POST /v1/reviews/{id}/outcome</c>.</summary>
 /// <param name="Justified">Whether there was a reason good enough.</param>

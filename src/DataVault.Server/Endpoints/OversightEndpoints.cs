@@ -219,7 +219,7 @@ internal static class OversightEndpoints
 
     private static Review View(ReviewView review) => new(
         review.Id, review.Actor, review.Purpose, review.Entries, review.OpenedAt, review.DueAt, review.State, review.Overdue, review.Subject?.Value, review.Reason, review.Items,
-        review.DecidedBy, review.DecidedAt, review.Outcome, review.LogIndex);
+        review.DecidedBy, review.DecidedAt, review.Outcome, review.LogIndex, review.Account);
 
     private static Approval View(ApprovalView one) => new(
         one.Id, one.Subject.Value, one.Purpose, one.Items, one.State, one.AskedBy, one.AskedAt, one.ExpiresAt, one.Reason, one.DecidedBy, one.UsedAt, one.LogIndex)

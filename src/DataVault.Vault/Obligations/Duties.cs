@@ -100,7 +100,7 @@ internal sealed class Duties(ApprovalBook approvals, ReviewBook reviews, Subject
         {
             var purpose = decider.Purpose(duty.Release.Query.Purpose);
             if (duty.Emergency is { } emergency) joined[emergency.Id] = Joined(joined.GetValueOrDefault(emergency.Id, emergency), first + at);
-            else if (duty.Release.Decision.Obligations.Contains(ObligationNames.Review)) batch.BatchCommands.Add(reviews.Open(WindowOf(duty.Release), duty.Release.Query.Subject, purpose, first + at));
+            else if (duty.Release.Decision.Obligations.Contains(ObligationNames.Review)) batch.BatchCommands.Add(reviews.Open(WindowOf(duty.Release), new(duty.Release.Query.Subject, duty.Release.Query.Recipient.Id), purpose, first + at));
             if (duty.MessageKeys is { } keys) inbox.Write(batch, keys, MessageOf(duty, first + at));
         }
 

@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Text;
 using DataVault.Cryptography;
 using DataVault.Policy;
 using DataVault.Vault.Keys;
@@ -9,7 +11,7 @@ namespace DataVault.Vault;
 /// <summary>One recipient, one person, one purpose.</summary>
 internal readonly record struct EmergencyWindow(Guid Actor, Guid Subject, string Purpose);
 
-/// <summary>A review as its row has it; <paramref name="Subject"/> is sealed.</summary>
+/// <summary>A review as its row has it; <paramref name="Subject"/> holds the <see cref="ReviewParties"/>, sealed.</summary>
 internal sealed record ReviewRow(Guid Id, Guid Actor, string Purpose, long[] Entries, DateTimeOffset OpenedAt, DateTimeOffset DueAt, string State, byte[] Subject)
 {
     public DateTimeOffset? CoversUntil { get; init; }
@@ -26,6 +28,9 @@ internal sealed record ReviewRow(Guid Id, Guid Actor, string Purpose, long[] Ent
     /// <summary>What only this vault writes (<see cref="OversightSeals"/>).</summary>
     public byte[]? Seal { get; init; }
 }
+
+/// <summary>About whom a review is, and who got the data: the account of a person, or the application.</summary>
+internal sealed record ReviewParties(SubjectId Subject, string? Account);
 
 /// <summary>Names of the states of a review.</summary>
 internal static class ReviewStates
@@ -45,6 +50,7 @@ internal sealed class ReviewBook(VaultDatabase database, IServiceKeys keys, Over
     public const int MostJoined = 200;
 
     private const string Label = "review";
+    private const int SubjectLength = 16;
     internal const string Columns = "review_id, actor_tag, purpose, entries, opened_at, due_at, state, subject, covers_until, decided_by, decided_at, log_index, subject_tag, seal";
 
     /// <summary>The open review of an emergency that is still going on, locked until the transaction ends.</summary>
@@ -67,10 +73,10 @@ internal sealed class ReviewBook(VaultDatabase database, IServiceKeys keys, Over
         Parameters = { new() { Value = review.Id }, new() { Value = review.Entries }, new() { Value = seals.Of(review) } },
     };
 
-    public NpgsqlBatchCommand Open(EmergencyWindow window, SubjectId subject, Purpose purpose, long index)
+    public NpgsqlBatchCommand Open(EmergencyWindow window, ReviewParties parties, Purpose purpose, long index)
     {
         var (id, now) = (clock.NewId(), clock.Now);
-        var row = new ReviewRow(id, window.Actor, window.Purpose, [index], now, now.AddDays(purpose.ReviewDays), ReviewStates.Open, Seal(id, subject))
+        var row = new ReviewRow(id, window.Actor, window.Purpose, [index], now, now.AddDays(purpose.ReviewDays), ReviewStates.Open, Seal(id, parties))
         {
             SubjectTag = window.Subject, CoversUntil = purpose.Emergency is { } emergency ? now.AddMinutes(emergency.Minutes) : null,
         };
@@ -155,18 +161,33 @@ internal sealed class ReviewBook(VaultDatabase database, IServiceKeys keys, Over
         return (await Rows.ReadAsync(command, row => (row.GetInt64(0), row.GetInt64(1)), ct))[0];
     }
 
-    public SubjectId SubjectOf(ReviewRow row)
+    /// <summary>About whom, and who got the data. Reviews of an earlier vault do not say the latter.</summary>
+    public ReviewParties PartiesOf(ReviewRow row)
     {
         using var key = keys.Derive(Label);
-        Span<byte> id = stackalloc byte[16];
-        SealedValue.Open(key.Span, row.Subject, Context(row.Id, stackalloc byte[AssociatedData.Limit]), id);
-        return new SubjectId(new Guid(id, bigEndian: true));
+        using var opened = SealedValue.OpenSecret(key.Span, row.Subject, Context(row.Id, stackalloc byte[AssociatedData.Limit]));
+        var account = Encoding.UTF8.GetString(opened.Span[SubjectLength..]);
+        return new ReviewParties(new SubjectId(new Guid(opened.Span[..SubjectLength], bigEndian: true)), account.Length > 0 ? account : null);
     }
 
-    private byte[] Seal(Guid review, SubjectId subject)
+    /// <summary>Who got the data, for a list: a row that somebody damaged keeps the others from nobody.</summary>
+    public string? AccountOf(ReviewRow row)
+    {
+        try
+        {
+            return PartiesOf(row).Account;
+        }
+        catch (CryptographicException)
+        {
+            return null;
+        }
+    }
+
+    private byte[] Seal(Guid review, ReviewParties parties)
     {
         using var key = keys.Derive(Label);
-        return SealedValue.Seal(key.Span, 1, 0, subject.Value.ToByteArray(bigEndian: true), Context(review, stackalloc byte[AssociatedData.Limit]), clock.Random);
+        byte[] content = [.. parties.Subject.Value.ToByteArray(bigEndian: true), .. Encoding.UTF8.GetBytes(parties.Account ?? "")];
+        return SealedValue.Seal(key.Span, 1, 0, content, Context(review, stackalloc byte[AssociatedData.Limit]), clock.Random);
     }
 
     private static ReadOnlySpan<byte> Context(Guid review, Span<byte> buffer) => new AssociatedData(buffer, Label).Add(review).Bytes;

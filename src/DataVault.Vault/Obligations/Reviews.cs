@@ -16,6 +16,9 @@ namespace DataVault.Vault;
 public sealed record ReviewView(
     Guid Id, SubjectId? Subject, string Actor, string Purpose, IReadOnlyList<long> Entries, DateTimeOffset OpenedAt, DateTimeOffset DueAt, string State)
 {
+    /// <summary>Account of the member of staff, or id of the application; null in reviews of an earlier vault.</summary>
+    public string? Account { get; init; }
+
     public bool Overdue { get; init; }
 
     /// <summary>The words that came with the first release; null in a list, and once the person is erased.</summary>
@@ -122,7 +125,7 @@ public sealed class Reviews
         foreach (var index in row.Entries.Skip(1)) items.UnionWith((await reader.EntryAsync(index, cancellation)).ItemNames);
         return View(row, first) with
         {
-            Subject = book.SubjectOf(row),
+            Subject = book.PartiesOf(row).Subject,
             Reason = await WordsAsync(first, cancellation),
             Items = [.. items],
             Outcome = row.LogIndex is { } decided ? await WordsAsync(await reader.EntryAsync(decided, cancellation), cancellation) : null,
@@ -135,6 +138,6 @@ public sealed class Reviews
     private ReviewView View(ReviewRow row, AuditRecord first) => new(
         row.Id, null, first.Actor ?? first.ActorKind ?? "unknown", row.Purpose, row.Entries, row.OpenedAt, row.DueAt, book.IsChanged(row) ? ReviewStates.Changed : row.State)
     {
-        Overdue = row.State == ReviewStates.Open && row.DueAt <= decider.Clock.Now, DecidedBy = row.DecidedBy, DecidedAt = row.DecidedAt, LogIndex = row.LogIndex,
+        Account = book.AccountOf(row), Overdue = row.State == ReviewStates.Open && row.DueAt <= decider.Clock.Now, DecidedBy = row.DecidedBy, DecidedAt = row.DecidedAt, LogIndex = row.LogIndex,
     };
 }

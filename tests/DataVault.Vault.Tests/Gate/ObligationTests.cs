@@ -137,11 +137,24 @@ public sealed class ObligationTests(ObligationVault store) : IClassFixture<Oblig
     }
 
     [Fact]
+    public async Task A_list_of_reviews_names_the_account_that_got_the_data_and_goes_on_past_a_row_that_does_not_open()
+    {
+        var (one, other) = (await store.AddAsync(), await store.AddAsync());
+        var sound = await ReviewOfAsync((await store.ReadAsync(Rescuer, one, "emergency", Reason, null, "givenName")).LogIndex);
+        var damaged = await ReviewOfAsync((await store.ReadAsync(Rescuer, other, "emergency", Reason, null, "givenName")).LogIndex);
+        await store.ExecuteAsync($"update vault.review set subject = set_byte(subject, 20, get_byte(subject, 20) # 1) where review_id = '{damaged.Id}'");
+        var listed = (await Reviews.ListAsync(StoreVault.Officer, new ReviewFilter(), 200, null, Guid.NewGuid(), default)).Items.ToDictionary(review => review.Id, review => review.Account);
+        Assert.Equal(Rescuer.Id, listed[sound.Id]);
+        Assert.Null(listed[damaged.Id]);
+    }
+
+    [Fact]
     public async Task A_review_stays_open_until_somebody_else_decides_it_in_words_and_is_overdue_after_its_date()
     {
         var subject = await store.AddAsync();
         var disclosure = await store.ReadAsync(Rescuer, subject, "emergency", Reason, null, "givenName");
         var review = await ReviewOfAsync(disclosure.LogIndex);
+        Assert.Equal((Rescuer.Id, subject), (review.Account, review.Subject));
         Assert.False(review.Overdue);
         store.Clock.Advance(TimeSpan.FromDays(3));
         Assert.Contains((await Reviews.ListAsync(StoreVault.Officer, new ReviewFilter(true, Overdue: true), 200, null, Guid.NewGuid(), default)).Items, one => one.Id == review.Id);
