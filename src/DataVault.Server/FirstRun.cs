@@ -59,6 +59,7 @@ internal sealed class FirstRun(IServiceProvider services, VaultHome home, Server
         var made = Current();
         print("");
         print($"DataVault listens on {string.Join(", ", settings.Urls)}   (console {settings.Address}/console, API {settings.Address}/docs)");
+        print($"Passkeys work at names only: {AtName(settings.Address)}/account");
         print($"Sign-ins and secrets of this machine: {home.FirstRunFile}");
         if (!withSecrets)
             return;
@@ -70,6 +71,9 @@ internal sealed class FirstRun(IServiceProvider services, VaultHome home, Server
             print($"  psql, {login.Domain,-14} PGPASSWORD={login.Password} psql -h {login.Host} -p {login.Port} -U {login.User} {login.Database}");
         PrintCalls(made);
     }
+
+    private static string AtName(string address) =>
+        new Uri(address) is { IsLoopback: true, HostNameType: not UriHostNameType.Dns } number ? new UriBuilder(number) { Host = "localhost" }.Uri.GetLeftPart(UriPartial.Authority) : address;
 
     // A later start may serve elsewhere; whoever reads the file must find this one.
     private FirstRunFile Current()

@@ -120,7 +120,7 @@ internal sealed class ServerSettings
         Subjects = _configuration.GetValue("Vault:KeyAges:Subjects", new KeyAges().Subjects),
     };
 
-    /// <summary>How old a sign-in may be for approvals, keys and the policy.</summary>
+    /// <summary>How old a sign-in may be for approvals, keys, the policy, accounts and applications.</summary>
     public TimeSpan StepUpAge => _configuration.GetValue("Vault:StepUpAge", TimeSpan.FromMinutes(15));
 
     /// <summary>An application with <c>policy.manage</c> puts versions of the policy in force by its own secret; otherwise people alone do.</summary>

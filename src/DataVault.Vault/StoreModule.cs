@@ -30,6 +30,7 @@ internal static class StoreModule
     // Their constructors are internal: outside this assembly they are had from the container only.
     private static void AddDoors(IServiceCollection services)
     {
+        services.AddSingleton(p => new KnownSubjects(p.GetRequiredService<KeyRegistry>()));
         services.AddSingleton(p => new IdempotencyStore(p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<TimeProvider>()));
         services.AddSingleton(p => new ProfileEditor(p.GetRequiredService<ProfileBatch>(), p.GetRequiredService<ProfilePatcher>(), p.GetRequiredService<IdempotencyStore>(), p.GetRequiredService<NoticeArchive>(),
             p.GetRequiredService<ActivePolicy>()));

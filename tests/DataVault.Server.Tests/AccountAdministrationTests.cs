@@ -63,6 +63,21 @@ public sealed class AccountAdministrationTests(RunningServer server)
     }
 
     [Fact]
+    public async Task A_customers_account_is_made_by_staff_in_person_for_somebody_who_is_there()
+    {
+        var customer = await server.CreateCustomerAsync($"{Guid.NewGuid():N}@example.com");
+        object Body(Guid id) => new { email = $"{Guid.NewGuid():N}@example.com", role = "customer", customer = id };
+
+        using var application = await server.SendAsync("operations", HttpMethod.Post, "/v1/accounts", Body(customer));
+        Assert.Equal("forbidden", await RunningServer.SlugAsync(application));
+        await server.JsonAsync("administrator", HttpMethod.Post, "/v1/accounts", Body(customer), HttpStatusCode.Created);
+        using var nobody = await server.SendAsync("administrator", HttpMethod.Post, "/v1/accounts", Body(Guid.NewGuid()));
+        using var again = await server.SendAsync("administrator", HttpMethod.Post, "/v1/accounts", Body(customer));
+        Assert.Equal(HttpStatusCode.Conflict, nobody.StatusCode);
+        Assert.Equal(await again.Content.ReadAsStringAsync(), await nobody.Content.ReadAsStringAsync());
+    }
+
+    [Fact]
     public async Task An_address_that_nobody_has_and_an_account_that_is_not_there_are_not_found()
     {
         using var unknown = await server.SendAsync("administrator", HttpMethod.Post, "/v1/accounts/find", new { email = "nobody@vault.example" });

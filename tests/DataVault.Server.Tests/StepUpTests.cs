@@ -14,11 +14,12 @@ public sealed class StepUpTests : IAsyncLifetime
     public ValueTask DisposeAsync() => _server.DisposeAsync();
 
     [Fact]
-    public async Task Keys_policy_and_approvals_want_a_fresh_sign_in_and_say_so_while_reading_goes_on()
+    public async Task Keys_policy_approvals_accounts_and_applications_want_a_fresh_sign_in_and_say_so_while_reading_goes_on()
     {
         (string Who, string Path)[] acts =
         [
-            ("administrator", "/v1/keys/rotations"), ("compliance-officer", "/v1/policy/activations"),
+            ("administrator", "/v1/keys/rotations"), ("administrator", "/v1/accounts"), ("administrator", $"/v1/accounts/{Guid.NewGuid()}/enable"), ("administrator", "/v1/clients"),
+            ("administrator", "/v1/clients/nobody/secret"), ("compliance-officer", "/v1/policy/activations"),
             ("compliance-officer", $"/v1/approvals/{Guid.NewGuid()}/approve"), ("compliance-officer", $"/v1/approvals/{Guid.NewGuid()}/refuse"),
         ];
         foreach (var (who, path) in acts)

@@ -28,6 +28,12 @@ internal sealed class Account : IdentityUser<Guid>
     /// <summary>SHA-256 of each recovery code that is left, one after the other.</summary>
     public byte[]? RecoveryHashes { get; set; }
 
+    /// <summary>Ids of those who reset the password, until its owner has chosen one (<see cref="TwoPeople"/>).</summary>
+    public string[] PasswordResetBy { get; set; } = [];
+
+    /// <summary>Ids of those who took the second factor away, until its owner has set one up.</summary>
+    public string[] FactorResetBy { get; set; } = [];
+
     public DateTimeOffset CreatedAt { get; set; }
 
     /// <summary><see cref="Keys.RowSeals"/>.</summary>

@@ -22,7 +22,7 @@ internal sealed record AccountFacts(
     /// <summary>For queries that join <c>issuer.account a</c>; <see cref="Read"/> expects them at the given column.</summary>
     public const string Columns =
         "a.id, a.user_name, a.handle, a.realm, a.roles, a.subject_id, a.password_hash, a.one_time_until, a.security_stamp, a.lockout_end, a.email_sealed, "
-        + "a.two_factor_enabled, a.code_secret_sealed, a.code_step, a.recovery_hashes, a.seal";
+        + "a.two_factor_enabled, a.code_secret_sealed, a.code_step, a.recovery_hashes, a.seal, a.password_reset_by, a.factor_reset_by";
 
     /// <summary>Least assurance of a session that is more than on its way: two factors for staff, and for whoever has two.</summary>
     public int RequiredAssurance => Realm == Realm.Staff || HasSecondFactor ? SignInProof.TwoFactors : SignInProof.OneFactor;
@@ -62,5 +62,7 @@ internal sealed record AccountFacts(
         CodeStep = r.Optional<long>(at + 13),
         RecoveryHashes = r.OptionalReference<byte[]>(at + 14),
         Seal = r.OptionalReference<byte[]>(at + 15),
+        PasswordResetBy = (string[])r[at + 16],
+        FactorResetBy = (string[])r[at + 17],
     };
 }

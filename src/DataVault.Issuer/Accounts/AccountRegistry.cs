@@ -37,6 +37,9 @@ public enum PasswordChange
 /// <summary>Accounts of people. Safe to use from any scope.</summary>
 public sealed class AccountRegistry
 {
+    /// <summary>Why no account is made, in one sentence for all that may be the matter.</summary>
+    public const string NoAccountToMake = "The address or the customer has an account already, or there is no such customer.";
+
     private readonly IServiceScopeFactory scopes;
     private readonly IssuerSecrets secrets;
     private readonly ChangeLedger changes;
@@ -72,7 +75,7 @@ public sealed class AccountRegistry
             OneTimeUntil = lasting ? null : clock.GetUtcNow() + options.OneTimePasswordLifetime,
         };
         var codeSecret = lasting && realm == Realm.Staff ? GiveCodes(account) : null;
-        if (await ExistsAsync(work, account, cancellationToken)) throw IssuerException.Conflict("an account");
+        if (await ExistsAsync(work, account, cancellationToken)) throw new IssuerException("conflict", NoAccountToMake);
         var password = OneTimePassword();
         await ChangeAsync(work, account, actor, "created", async _ => Expect(await work.Users.CreateAsync(account, password)), cancellationToken);
         return new IssuedPassword(id, password, codeSecret);
@@ -100,10 +103,13 @@ public sealed class AccountRegistry
     }
 
     /// <summary>A new one-time password; every session of the account ends. The second factor stays: whoever gets hold of the password alone does not come in.</summary>
+    /// <exception cref="IssuerException">not-found; forbidden: to applications for staff, and to whoever reset the second factor (<see cref="TwoPeople"/>).</exception>
     public async Task<IssuedPassword> ResetPasswordAsync(Guid id, IssuerParty actor, CancellationToken cancellationToken = default)
     {
         await using var work = new Work(scopes);
         var account = await work.RequireAsync(id);
+        if (account.Realm == Realm.Staff && actor.Realm == Realm.Application) throw IssuerException.Forbidden("The password of a member of staff is reset by another one, by their own sign-in.");
+        (account.PasswordResetBy, account.FactorResetBy) = TwoPeople.Mark(actor, account.PasswordResetBy, account.FactorResetBy);
         var password = OneTimePassword();
         account.PasswordHash = work.Users.PasswordHasher.HashPassword(account, password);
         account.OneTimeUntil = clock.GetUtcNow() + options.OneTimePasswordLifetime;
@@ -120,6 +126,8 @@ public sealed class AccountRegistry
         if (next == present || !await IsGoodAsync(work, account, next)) return PasswordChange.TooWeak;
         account.PasswordHash = work.Users.PasswordHasher.HashPassword(account, next);
         account.OneTimeUntil = null;
+        // INVARIANT: no page leads here past a second factor that is there, so it was its owner who came.
+        account.PasswordResetBy = [];
         await ChangeAsync(work, account, Party(account), "password-changed", transaction => work.RenewAsync(transaction, account, cancellationToken), cancellationToken);
         return PasswordChange.Changed;
     }
@@ -134,6 +142,7 @@ public sealed class AccountRegistry
         if (actor.Realm != Realm.Staff || actor.Id == id.ToString("D")) throw IssuerException.Forbidden("Another member of staff takes a second factor away, by their own sign-in.");
         await using var work = new Work(scopes);
         var account = await work.RequireAsync(id);
+        (account.FactorResetBy, account.PasswordResetBy) = TwoPeople.Mark(actor, account.FactorResetBy, account.PasswordResetBy);
         account.TwoFactorEnabled = false;
         account.CodeSecretSealed = account.RecoveryHashes = null;
         account.CodeStep = null;
@@ -162,6 +171,7 @@ public sealed class AccountRegistry
         var account = await work.RequireAsync(id);
         var (shown, hashes) = RecoveryCode.Make(random);
         account.TwoFactorEnabled = true;
+        account.FactorResetBy = [];
         account.CodeSecretSealed = secrets.Seal(SecondFactors.SecretContext(id), Base32.Decode(enrolment.Secret));
         (account.CodeStep, account.RecoveryHashes) = (step, hashes);
         await ChangeAsync(work, account, Party(account), "second-factor-enrolled", transaction => work.RenewAsync(transaction, account, cancellationToken), cancellationToken);
@@ -177,6 +187,7 @@ public sealed class AccountRegistry
         IReadOnlyList<string> shown = [];
         if (RecoveryCode.CountIn(account.RecoveryHashes) == 0) (shown, account.RecoveryHashes) = RecoveryCode.Make(random);
         account.TwoFactorEnabled = true;
+        account.FactorResetBy = [];
         await ChangeAsync(
             work,
             account,

@@ -50,7 +50,8 @@ internal sealed class RowSeals(Lazy<SecretBytes> key, IRowMemory memory, ILogger
     private byte[] Of(Account a, long? version) => Versioned(
         version, "account", a.Id, a.UserName, a.NormalizedUserName, RealmNames.Of(a.Realm), a.Roles, a.SubjectId, a.PasswordHash, a.OneTimeUntil, a.SecurityStamp,
         a.LockoutEnd, a.EmailSealed, new Later("two_factor_enabled", a.TwoFactorEnabled), new Later("code_secret_sealed", a.CodeSecretSealed),
-        new Later("code_step", a.CodeStep), new Later("recovery_hashes", a.RecoveryHashes), new Later("version", version));
+        new Later("code_step", a.CodeStep), new Later("recovery_hashes", a.RecoveryHashes), new Later("version", version),
+        new Later("password_reset_by", a.PasswordResetBy), new Later("factor_reset_by", a.FactorResetBy));
 
     public byte[] Of(IdentityUserPasskey<Guid> p) => Seal(
         "account_passkey", p.CredentialId, p.UserId, p.Data.PublicKey, p.Data.Name, p.Data.CreatedAt, (long)p.Data.SignCount, p.Data.Transports, p.Data.IsUserVerified,

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 using System.Text;
 using DataVault.Issuer.Accounts;
 using Microsoft.AspNetCore.Http;
@@ -125,8 +126,19 @@ internal sealed class PasskeyPages(Passkeys passkeys, Sessions sessions, SignInF
         <p role="alert" class="problem" hidden></p>
         <button type="submit" autofocus>{label}</button>
         </form>
+        {AtName(context)}
         <p class="without">This browser knows no passkeys here, or runs no script.</p>
         """);
+
+    // WebAuthn Level 3 §5.1.3: of an address without a name, browsers ask no authenticator for anything.
+    private static Markup AtName(HttpContext context)
+    {
+        var request = context.Request;
+        if (!IPAddress.TryParse(request.Host.Host.Trim('[', ']'), out var address)) return Markup.None;
+        if (!IPAddress.IsLoopback(address)) return Markup.Of($"<p class=\"hint\">Browsers use passkeys only at addresses that are names, and this one is a number.</p>");
+        var named = new UriBuilder(request.Scheme, "localhost", request.Host.Port ?? -1, request.Path, request.QueryString.Value).Uri;
+        return Markup.Of($"<p class=\"hint\">Browsers use passkeys only at addresses that are names, and this one is a number: <a href=\"{named.AbsoluteUri}\">open this page at localhost</a>.</p>");
+    }
 }
 
 /// <summary>The one script, served by itself because inline script is not allowed.</summary>
@@ -142,6 +154,11 @@ internal static class PasskeyScript
           get: options => navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options) }),
         };
 
+        const said = {
+          InvalidStateError: 'This device has a passkey of yours already.',
+          SecurityError: 'The browser uses no passkey at this address: it must be a name, on your own machine localhost, and be reached over https elsewhere.',
+        };
+
         function prepare(form) {
           form.hidden = false;
           document.querySelector('.without').hidden = true;
@@ -154,7 +171,7 @@ internal static class PasskeyScript
               form.elements.credential.value = JSON.stringify(credential);
               form.submit();
             } catch (error) {
-              problem.textContent = error.name === 'InvalidStateError' ? 'This device has a passkey of yours already.' : 'No passkey was used. Try again.';
+              problem.textContent = said[error.name] ?? 'No passkey was used. Try again.';
               problem.hidden = false;
             }
           });

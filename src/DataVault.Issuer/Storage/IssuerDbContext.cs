@@ -30,6 +30,8 @@ internal sealed class IssuerDbContext(DbContextOptions<IssuerDbContext> options)
             account.Ignore(a => a.PhoneNumber).Ignore(a => a.PhoneNumberConfirmed);
             account.Property(a => a.Realm).HasConversion(r => RealmNames.Of(r), text => ParseRealm(text));
             account.Property(a => a.Roles).HasColumnType("text[]");
+            account.Property(a => a.PasswordResetBy).HasColumnType("text[]");
+            account.Property(a => a.FactorResetBy).HasColumnType("text[]");
         });
         builder.Entity<IdentityUserToken<Guid>>().ToTable("account_token");
         // Schema version 3 says the same, but Identity looks for its options in a service provider, and the migrator has none.

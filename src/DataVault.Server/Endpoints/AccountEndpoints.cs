@@ -3,6 +3,7 @@ using DataVault.Client.Wire;
 using DataVault.Issuer;
 using DataVault.Policy;
 using DataVault.Server.Http;
+using DataVault.Vault;
 
 namespace DataVault.Server.Endpoints;
 
@@ -15,13 +16,15 @@ internal static class AccountEndpoints
     public static void Map(IEndpointRouteBuilder routes)
     {
         var manage = AccessRule.With(Capability);
+        // Whoever lets somebody in, anew or again, shows that it is they who sit there.
+        var fresh = manage.WithFreshSignIn();
         routes.MapPost("/v1/accounts", CreateAsync).Takes<CreateAccount>().Gives<AccountCreated>(201).As(
             new("createAccount", Tag, "Make an account for a person; its one-time password is shown this once")
             {
                 RequestExample = JsonNode.Parse("""{ "email": "officer.two@vault.example", "role": "compliance-officer" }"""),
-                Problems = ["conflict", "invalid-fields"],
+                Problems = ["conflict", "forbidden", "invalid-fields"],
             },
-            manage);
+            fresh);
         routes.MapGet("/v1/accounts", ListAsync).Gives<Page<StaffAccount>>().As(
             new("listAccounts", Tag, "The accounts of the staff, without addresses: those are sealed, and looked up one by one"), manage);
         routes.MapPost("/v1/accounts/find", FindAsync).Takes<FindAccount>().Gives<StaffAccount>().As(
@@ -31,12 +34,10 @@ internal static class AccountEndpoints
                 Problems = ["not-found"],
             },
             manage);
-        // Whoever may let somebody in with another factor shows that it is they who sit there.
-        var fresh = manage.WithFreshSignIn();
         MapAct(routes, fresh, "password-reset", "resetPassword", "Give somebody another one-time password, shown this once; the second factor stays, every session ends", ResetPasswordAsync);
         MapAct(routes, fresh, "second-factor-reset", "resetSecondFactor", "Take a lost second factor away: by another person's own sign-in, never by an application", ResetSecondFactorAsync);
-        MapAct(routes, manage, "disable", "disableAccount", "Switch an account off; its sessions and tokens end", (accounts, id, actor, stop) => SwitchAsync(accounts, id, true, actor, stop));
-        MapAct(routes, manage, "enable", "enableAccount", "Switch an account on again", (accounts, id, actor, stop) => SwitchAsync(accounts, id, false, actor, stop));
+        MapAct(routes, fresh, "disable", "disableAccount", "Switch an account off; its sessions and tokens end", (accounts, id, actor, stop) => SwitchAsync(accounts, id, true, actor, stop));
+        MapAct(routes, fresh, "enable", "enableAccount", "Switch an account on again", (accounts, id, actor, stop) => SwitchAsync(accounts, id, false, actor, stop));
         MapAct(routes, manage, "sign-out", "signOutAccount", "Sign somebody out everywhere", SignOutAsync);
     }
 
@@ -47,14 +48,42 @@ internal static class AccountEndpoints
             async (HttpContext context, AccountRegistry accounts) =>
             {
                 var id = Guid.TryParseExact((string?)context.Request.RouteValues["id"], "D", out var given) ? given : throw new ProblemException("not-found");
-                await Answer.JsonAsync(context, new AccountActed(id, act, await make(accounts, id, Caller.PartyOf(context), context.RequestAborted)));
+                await Answer.JsonAsync(context, new AccountActed(id, act, await MakeAsync(context, actor => make(accounts, id, actor, context.RequestAborted))));
             }).Gives<AccountActed>().As(new(name, Tag, what) { Problems = ["not-found", "forbidden"] }, rule);
 
-    private static async Task CreateAsync(HttpContext context, AccountRegistry registry)
+    // What one person alone may not do is in the log even so.
+    private static async Task<string?> MakeAsync(HttpContext context, Func<IssuerParty, Task<string?>> make)
+    {
+        try
+        {
+            return await make(Caller.PartyOf(context));
+        }
+        catch (IssuerException e) when (e.Slug == "forbidden")
+        {
+            await Authorisation.RecordDenialAsync(context, Caller.Of(context), null);
+            throw;
+        }
+    }
+
+    private static async Task CreateAsync(HttpContext context, AccountRegistry registry, KnownSubjects subjects)
     {
         var body = await RequestBody.ReadAsync<CreateAccount>(context, RequestBody.Small);
+        if (body.Customer is { } customer) await RequireAccountableAsync(context, subjects, new SubjectId(customer));
         var issued = await registry.CreateAsync(body.Email, body.Role, Caller.PartyOf(context), body.Customer, lasting: false, context.RequestAborted);
         await Answer.JsonAsync(context, new AccountCreated(issued.Id, body.Role, issued.OneTimePassword), StatusCodes.Status201Created);
+    }
+
+    // Who belongs to an account is said by somebody with a name. Whoever asks about ids learns no more of one that is nobody's than of one with an account.
+    private static async Task RequireAccountableAsync(HttpContext context, KnownSubjects subjects, SubjectId customer)
+    {
+        var caller = Caller.Of(context);
+        if (caller.Kind != RecipientKind.Staff)
+        {
+            await Authorisation.RecordDenialAsync(context, caller, null);
+            throw new ProblemException("forbidden", "The account of a customer is made by a member of staff, by their own sign-in. The refusal is in the audit log.");
+        }
+
+        if (!await subjects.IsKnownAsync(customer, context.RequestAborted)) throw new ProblemException("conflict", AccountRegistry.NoAccountToMake);
     }
 
     private static async Task ListAsync(HttpContext context, AccountRegistry registry) =>

@@ -14,6 +14,9 @@ internal static class ClientEndpoints
     private const string Tag = "administration";
     private static readonly AccessRule Administrators = AccessRule.With("clients.manage");
 
+    // A secret that is taken along from a desk would work for ever.
+    private static readonly AccessRule Fresh = Administrators.WithFreshSignIn();
+
     public static void Map(IEndpointRouteBuilder routes)
     {
         routes.MapGet("/v1/clients", ListAsync).Gives<Page<ClientView>>().As(new("listClients", Tag, "The registered applications"), Administrators);
@@ -25,7 +28,7 @@ internal static class ClientEndpoints
                     """{ "id": "webshop", "name": "Web shop", "roles": ["ingest"], "purposes": ["service-delivery"], "allowedNetworks": ["198.51.100.0/24"], "expiresAt": "2032-01-01T00:00:00Z", "contact": "shop-team@company.example" }"""),
                 Problems = ["conflict", "invalid-fields", "unknown-purpose"],
             },
-            Administrators);
+            Fresh);
         routes.MapPut("/v1/clients/{id}", ChangeAsync).Takes<ChangeClient>().Gives<ClientView>().As(
             new("changeClient", Tag, "Change what an application is registered with: all of it is as given")
             {
@@ -33,9 +36,9 @@ internal static class ClientEndpoints
                 RequestExample = JsonNode.Parse("""{ "name": "Web shop", "roles": ["ingest"], "purposes": ["service-delivery"], "allowedNetworks": [], "expiresAt": null, "contact": null }"""),
                 Problems = ["not-found", "conflict", "invalid-fields", "invalid-state", "unknown-purpose"],
             },
-            Administrators);
+            Fresh);
         routes.MapPost("/v1/clients/{id}/secret", RotateAsync).Gives<ClientSecret>().As(
-            new("rotateClientSecret", Tag, "Give an application another secret; the former one works for another day") { Problems = ["not-found", "conflict", "invalid-fields", "invalid-state"] }, Administrators);
+            new("rotateClientSecret", Tag, "Give an application another secret; the former one works for another day") { Problems = ["not-found", "conflict", "invalid-fields", "invalid-state"] }, Fresh);
         routes.MapPut("/v1/clients/{id}/keys", ReplaceKeysAsync).Takes<ReplaceClientKeys>().Produces(204).As(
             new("replaceClientKeys", Tag, "Give an application that signs with keys of its own other public keys")
             {
@@ -43,9 +46,9 @@ internal static class ClientEndpoints
                 RequestExample = JsonNode.Parse("""{ "jwks": { "keys": [ { "kty": "EC", "crv": "P-256", "kid": "2031", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0" } ] } }"""),
                 Problems = ["not-found", "conflict", "invalid-fields", "invalid-state"],
             },
-            Administrators);
+            Fresh);
         routes.MapDelete("/v1/clients/{id}", RemoveAsync).Produces(204).As(
-            new("removeClient", Tag, "Remove an application; its tokens end at once") { Problems = ["not-found", "invalid-state"] }, Administrators);
+            new("removeClient", Tag, "Remove an application; its tokens end at once") { Problems = ["not-found", "invalid-state"] }, Fresh);
     }
 
     private static async Task ListAsync(HttpContext context, ClientRegistry registry)

@@ -78,6 +78,8 @@ public sealed class IssuerAdministratorTests : IAsyncLifetime
     [InlineData("lockout_end = '2020-01-01'")]
     [InlineData("one_time_until = '2020-01-01'")]
     [InlineData("security_stamp = 'x'")]
+    [InlineData("password_reset_by = '{x}'")]
+    [InlineData("factor_reset_by = '{x}'")]
     [InlineData("handle = 'X', user_name = 'X'")]
     [InlineData("seal = NULL")]
     public async Task Nothing_that_an_account_may_do_is_changed_by_them(string change)

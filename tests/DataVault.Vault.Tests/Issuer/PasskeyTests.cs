@@ -30,6 +30,16 @@ public sealed partial class PasskeyTests(IssuerHost host) : IClassFixture<Issuer
     }
 
     [Fact]
+    public async Task At_an_address_without_a_name_the_page_says_so_and_leads_to_one_that_works()
+    {
+        using var client = new HttpClient();
+        var page = await client.GetStringAsync($"{host.Address}/account/passkey");
+
+        Assert.Contains($"<a href=\"{Origin}/account/passkey\">open this page at localhost</a>", page, StringComparison.Ordinal);
+        Assert.DoesNotContain("open this page at localhost", await client.GetStringAsync($"{Origin}/account/passkey"), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Staff_may_set_up_a_passkey_in_the_place_of_an_app()
     {
         var email = $"{Guid.NewGuid():N}@people.example";

@@ -174,11 +174,43 @@ public sealed partial class SecondFactorTests(IssuerHost host) : IClassFixture<I
         await Assert.ThrowsAsync<IssuerException>(() => host.Accounts.ResetSecondFactorAsync(person.Id, new IssuerParty(Realm.Application, "operations", "Operations")));
         await host.Accounts.ResetSecondFactorAsync(person.Id, IssuerHost.Administrator);
 
-        var change = Assert.Single(host.SignIns.Confirmed, made => made.Change.What == "second-factor-reset").Change;
+        var change = Assert.Single(host.SignIns.Confirmed, made => made.Change.What == "second-factor-reset" && made.Change.Object.Id == person.Id.ToString("D")).Change;
         Assert.Equal((IssuerHost.Administrator.Id, person.Id.ToString("D")), (change.Actor.Id, change.Object.Id));
         Assert.Equal("/account/login", (await browser.GetAsync("/account")).Headers.Location!.OriginalString);
         using var again = await browser.SignInAsync("staff", person.Email, person.Password);
         Assert.StartsWith("/account/factor/new?", again.Headers.Location!.OriginalString);
+    }
+
+    [Fact]
+    public async Task Whoever_reset_the_password_does_not_reset_the_factor_until_its_owner_came_nor_the_other_way_round()
+    {
+        var person = await host.PersonAsync("analyst");
+        var second = new IssuerParty(Realm.Staff, Guid.NewGuid().ToString("D"), "administrator");
+        using var browser = new Browser(host.Address);
+        await host.Accounts.ResetPasswordAsync(person.Id, second);
+        var reset = await host.Accounts.ResetPasswordAsync(person.Id, IssuerHost.Administrator);
+
+        foreach (var one in new[] { IssuerHost.Administrator, second })
+            Assert.Equal("forbidden", (await Assert.ThrowsAsync<IssuerException>(() => host.Accounts.ResetSecondFactorAsync(person.Id, one))).Slug);
+
+        using var signedIn = await browser.SignInAsync("staff", person.Email, reset.OneTimePassword);
+        using var shown = await browser.SubmitAsync(signedIn.Headers.Location!.OriginalString, ("code", person.Telephone!.Next()!));
+        using var chosen = await browser.SubmitAsync("/account/password", ("present", reset.OneTimePassword), ("next", "four plain words together"), ("again", "four plain words together"));
+        Assert.Equal(HttpStatusCode.Redirect, chosen.StatusCode);
+        await host.Accounts.ResetSecondFactorAsync(person.Id, IssuerHost.Administrator);
+
+        await Assert.ThrowsAsync<IssuerException>(() => host.Accounts.ResetPasswordAsync(person.Id, IssuerHost.Administrator));
+        await host.Accounts.ResetPasswordAsync(person.Id, second);
+    }
+
+    [Fact]
+    public async Task No_application_resets_the_password_of_a_member_of_staff()
+    {
+        var (member, customer) = (await host.PersonAsync("analyst"), await host.PersonAsync("customer"));
+        var application = new IssuerParty(Realm.Application, "operations", "Operations");
+
+        Assert.Equal("forbidden", (await Assert.ThrowsAsync<IssuerException>(() => host.Accounts.ResetPasswordAsync(member.Id, application))).Slug);
+        await host.Accounts.ResetPasswordAsync(customer.Id, application);
     }
 
     [Fact]
