@@ -74,7 +74,7 @@ public sealed class AccountAdministrationTests(RunningServer server)
         using var nobody = await server.SendAsync("administrator", HttpMethod.Post, "/v1/accounts", Body(Guid.NewGuid()));
         using var again = await server.SendAsync("administrator", HttpMethod.Post, "/v1/accounts", Body(customer));
         Assert.Equal(HttpStatusCode.Conflict, nobody.StatusCode);
-        Assert.Equal(await again.Content.ReadAsStringAsync(), await nobody.Content.ReadAsStringAsync());
+        Assert.Equal((await again.Content.ReadAsStringAsync()).Split("\"traceId\"")[0], (await nobody.Content.ReadAsStringAsync()).Split("\"traceId\"")[0]);
     }
 
     [Fact]
