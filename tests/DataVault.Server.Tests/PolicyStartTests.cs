@@ -67,7 +67,11 @@ public sealed class PolicyStartTests
         await using var process = await ServerProcess.StartAsync(new Dictionary<string, string> { ["Vault__Policies"] = folder, ["Vault__SampleCustomers"] = "1" });
         var server = new RunningServer();
         server.Attach(process);
+        var unheld = await FindingsAsync(server);
+        Assert.Contains("nobody has the role house-desk: no account, no application", unheld);
+        Assert.DoesNotContain(unheld, finding => finding.Contains("analytics-feed", StringComparison.Ordinal) || finding.Contains("customer-support", StringComparison.Ordinal));
         Assert.Equal(["customer-support"], await PurposesAsync(server, await server.StaffAsync("house-desk")));
+        Assert.DoesNotContain(await FindingsAsync(server), finding => finding.Contains("house-desk", StringComparison.Ordinal));
         Assert.Equal(
             ["customer-support", "billing", "fraud-prevention", "emergency", "wellbeing", "refunds", "complaints"], await PurposesAsync(server, await server.StaffAsync("customer-support")));
         foreach (var none in new[] { "rights-erasure", "vault-maintenance", "shop-counter" }) Assert.Equal("invalid-fields", await RefusedRoleAsync(server, none));
@@ -82,6 +86,9 @@ public sealed class PolicyStartTests
         Assert.Empty(await PurposesAsync(server, counter));
         Directory.Delete(folder, recursive: true);
     }
+
+    private static async Task<List<string>> FindingsAsync(RunningServer server) =>
+        [.. (await server.JsonAsync("compliance-officer", HttpMethod.Get, "/v1/policy/findings")).GetProperty("items").EnumerateArray().Select(one => one.GetProperty("message").GetString()!)];
 
     private static async Task<List<string>> PurposesAsync(RunningServer server, FirstRunAccount person)
     {

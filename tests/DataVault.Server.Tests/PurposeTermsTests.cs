@@ -76,14 +76,6 @@ public sealed class PurposeTermsTests(RunningServer server)
     }
 
     [Fact]
-    public async Task The_server_finds_roles_that_nobody_has_and_those_that_applications_have_and_the_policy_does_not_declare()
-    {
-        var findings = (await server.JsonAsync("compliance-officer", HttpMethod.Get, "/v1/policy/findings")).GetProperty("items").EnumerateArray().Select(one => one.GetProperty("message").GetString()!).ToList();
-        Assert.Contains("nobody has the role house-desk: no account, no application", findings);
-        Assert.DoesNotContain(findings, finding => finding.Contains("analytics-feed", StringComparison.Ordinal) || finding.Contains("customer-support", StringComparison.Ordinal));
-    }
-
-    [Fact]
     public async Task That_a_person_has_a_message_is_told_outside_signed_and_without_what_it_says()
     {
         var key = RandomNumberGenerator.GetBytes(32);
