@@ -80,6 +80,19 @@ internal sealed partial class KeyRegistry : IServiceKeys
     public async Task<SubjectKeys> GetAsync(SubjectId subject, CancellationToken ct = default) =>
         cache.TryGet(subject, out var wrapped, out var page) ? Unwrap(wrapped, page) : await GetFreshAsync(subject, ct);
 
+    /// <summary>The same; null when they are unknown or destroyed.</summary>
+    public async Task<SubjectKeys?> FindAsync(SubjectId subject, CancellationToken ct)
+    {
+        try
+        {
+            return await GetAsync(subject, ct);
+        }
+        catch (VaultException e) when (e.Slug == "not-found")
+        {
+            return null;
+        }
+    }
+
     /// <summary>As the keys database has them at this moment.</summary>
     /// <exception cref="VaultException">Unknown or destroyed: not-found.</exception>
     public async Task<SubjectKeys> GetFreshAsync(SubjectId subject, CancellationToken ct = default) => await FindFreshAsync(subject, ct) ?? throw VaultException.NotFound();

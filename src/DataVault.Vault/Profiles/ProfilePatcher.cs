@@ -18,7 +18,7 @@ internal sealed class ProfilePatcher(IndexPlans plans, IndexedValues indexed, Ke
         decider.Purpose(patch.Purpose);
         var draft = ProfileDraft.Read(patch, decider.Policy.Catalogue);
         var change = new Change(recipient, subject, ifMatch, patch.Purpose, draft, requestId);
-        using var held = recipient.Kind == RecipientKind.Customer && recipient.Subject != subject ? null : await FindKeysAsync(subject, ct);
+        using var held = recipient.Kind == RecipientKind.Customer && recipient.Subject != subject ? null : await keys.FindAsync(subject, ct);
         if (held is null) throw await DeniedAsync(change, default, VaultException.NotFound(), ct);
         try
         {
@@ -140,18 +140,6 @@ internal sealed class ProfilePatcher(IndexPlans plans, IndexedValues indexed, Ke
             Seal = cipher.Digest(after),
             Rules = decision.RuleIds,
         };
-
-    private async Task<SubjectKeys?> FindKeysAsync(SubjectId subject, CancellationToken ct)
-    {
-        try
-        {
-            return await keys.GetAsync(subject, ct);
-        }
-        catch (VaultException e) when (e.Slug == "not-found")
-        {
-            return null;
-        }
-    }
 
     private async Task<VaultException> DeniedAsync(Change change, ReadOnlyMemory<byte> tag, VaultException refusal, CancellationToken ct)
     {

@@ -35,7 +35,7 @@ internal sealed class RetentionCut(RetentionEye eye, RetentionLooks looks, Recor
     /// <exception cref="CryptographicException">Something of the person is damaged; nothing was deleted.</exception>
     public async Task<PersonSwept?> SweepAsync(SubjectId subject, RetentionSchedule schedule, DateTimeOffset now, bool dry, CancellationToken ct)
     {
-        using var held = await FindKeysAsync(subject, ct);
+        using var held = await keys.FindAsync(subject, ct);
         if (held is null) return null;
         var swept = await plans.WriteAsync(static _ => { }, async (plan, connection, transaction) =>
         {
@@ -134,18 +134,6 @@ internal sealed class RetentionCut(RetentionEye eye, RetentionLooks looks, Recor
         {
             Rules = [.. due.Items.Select(item => "retention:" + item.Retention).Distinct().Order(StringComparer.Ordinal)],
         };
-
-    private async Task<SubjectKeys?> FindKeysAsync(SubjectId subject, CancellationToken ct)
-    {
-        try
-        {
-            return await keys.GetAsync(subject, ct);
-        }
-        catch (VaultException e) when (e.Slug == "not-found")
-        {
-            return null;
-        }
-    }
 
     private static async Task ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken ct, params object[] values)
     {
