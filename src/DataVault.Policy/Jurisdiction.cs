@@ -41,9 +41,12 @@ public sealed class Jurisdiction
     /// <summary>The same after an extension, counted from receipt and not from the first due date, which may have been shortened or rolled.</summary>
     public DateTimeOffset ExtendedDueAt(DateTimeOffset received) => EndOf(DueOn(received, Amount + ExtensionAmount));
 
+    /// <summary>The day that it is there at an instant.</summary>
+    public DateOnly DayOf(DateTimeOffset at) => DateOnly.FromDateTime(TimeZoneInfo.ConvertTime(at, zone).DateTime);
+
     internal DateOnly DueOn(DateTimeOffset received, int amount)
     {
-        var receipt = DateOnly.FromDateTime(TimeZoneInfo.ConvertTime(received, zone).DateTime);
+        var receipt = DayOf(received);
         var due = DueRule == "months" ? receipt.AddMonths(amount) : receipt.AddDays(amount);
         while (rolls && IsDayOff(due)) due = due.AddDays(1);
         return due;

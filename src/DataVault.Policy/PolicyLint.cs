@@ -37,6 +37,7 @@ internal sealed class PolicyLint(PolicySet policy)
         Items();
         Indexes();
         Domains();
+        foreach (var (file, message) in new LetterLint(policy).Findings()) Find(file, message);
         Cases();
         return [.. findings.Distinct().OrderBy(finding => finding.File, StringComparer.Ordinal).ThenBy(finding => finding.Line)];
     }

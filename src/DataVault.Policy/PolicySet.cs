@@ -52,6 +52,9 @@ public sealed class PolicySet
 
     public required IReadOnlyList<PolicyCase> Cases { get; init; }
 
+    /// <summary>What people are told of their requests, in words; null of a policy that has no letters.</summary>
+    public required LetterTemplates? Letters { get; init; }
+
     public PolicyDecisionPoint Decisions { get; }
 
     public PolicyQuestions Questions { get; }
@@ -95,11 +98,13 @@ public sealed class PolicySet
         var rules = new RuleReader(catalogue, events, purposes, roles, conditions).Rules(source.Rules);
         var analytics = RegistryReader.Analytics(source.Optional("analytics.yaml"), catalogue, events);
         var cases = new CaseReader(new PolicyWords(catalogue, events, purposes, roles, people, jurisdictions)).Cases(source.Cases);
+        var letters = LetterReader.Letters(source.Optional("letters.yaml"), source.Letters, catalogue);
         problems.ThrowIfAny();
         return new PolicySet(source, retention, new PolicyWords(catalogue, events, purposes, roles, people, jurisdictions), rules)
         {
             Analytics = analytics,
             Cases = cases,
+            Letters = letters,
         };
     }
 

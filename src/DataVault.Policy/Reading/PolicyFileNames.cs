@@ -12,13 +12,13 @@ public static class PolicyFileNames
     private const string Schemas = "schema";
 
     private static readonly string[] s_known =
-        ["catalogue.yaml", "events.yaml", "people.yaml", "purposes.yaml", "roles.yaml", "analytics.yaml", "retention.yaml", "jurisdictions.yaml"];
+        ["catalogue.yaml", "events.yaml", "people.yaml", "purposes.yaml", "roles.yaml", "analytics.yaml", "retention.yaml", "jurisdictions.yaml", "letters.yaml"];
 
-    private static readonly string[] s_folders = ["access", "cases"];
+    private static readonly string[] s_folders = ["access", "cases", "letters"];
 
     /// <summary>
     /// Whether a file of a folder stands beside the policy, and is for whoever reads the folder to leave out: what lies in <c>schema/</c> or in a hidden folder, and
-    /// what neither ends like YAML nor lies in <c>access/</c> or <c>cases/</c>; there, hidden files and editors' backups.
+    /// what neither ends like YAML nor lies in <c>access/</c>, <c>cases/</c> or <c>letters/</c>; there, hidden files and editors' backups.
     /// </summary>
     /// <param name="path">Relative to the folder, with slashes between.</param>
     public static bool IsAside(string path)
@@ -36,7 +36,7 @@ public static class PolicyFileNames
         foreach (var path in paths)
         {
             if (!IsPlain(path)) problems.Add(Shown(path), 0, "not a name of a file: letters, digits, dots, hyphens and underscores, with single slashes between, none beginning with a dot");
-            else if (!s_known.Contains(path) && !(path.Count(letter => letter == '/') == 1 && (IsRules(path) || IsCases(path)))) problems.Add(path, 0, Reason(path));
+            else if (!s_known.Contains(path) && !(path.Count(letter => letter == '/') == 1 && (IsRules(path) || IsCases(path) || IsLetters(path)))) problems.Add(path, 0, Reason(path));
         }
     }
 
@@ -46,8 +46,10 @@ public static class PolicyFileNames
 
     internal static bool IsCases(string path) => IsYaml(path) && path.StartsWith("cases/", StringComparison.Ordinal);
 
+    internal static bool IsLetters(string path) => IsYaml(path) && path.StartsWith("letters/", StringComparison.Ordinal);
+
     private static string Reason(string path) => IsYaml(path)
-        ? "not a policy file: rules stand in access/, cases in cases/"
+        ? "not a policy file: rules stand in access/, cases in cases/, letters in letters/"
         : "not a policy file: the names of all end in .yaml";
 
     private static bool IsPlain(string path) =>

@@ -32,6 +32,8 @@ internal sealed class PolicySource
 
     public IReadOnlyList<Section> Cases => [.. files.Keys.Where(PolicyFileNames.IsCases).Select(Read).OfType<Section>()];
 
+    public IReadOnlyList<Section> Letters => [.. files.Keys.Where(PolicyFileNames.IsLetters).Select(Read).OfType<Section>()];
+
     public Section? Required(string path)
     {
         if (files.ContainsKey(path)) return Read(path);

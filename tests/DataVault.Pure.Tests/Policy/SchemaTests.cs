@@ -49,6 +49,18 @@ public sealed class SchemaTests
         { "retention", "properties/rules/additionalProperties", "retention.yaml", "rules: { one: { zzz: 1 } }" },
         { "jurisdictions", "", "jurisdictions.yaml", "zzz: 1\njurisdictions: {}" },
         { "jurisdictions", "properties/jurisdictions/additionalProperties", "jurisdictions.yaml", "jurisdictions: { one: { zzz: 1 } }" },
+        { "letters", "", "letters.yaml", "zzz: 1" },
+        { "letter", "", "letters/en.yaml", "zzz: 1" },
+        { "letter", "properties/words", "letters/en.yaml", "words: { zzz: {} }" },
+        { "letter", "properties/letters", "letters/en.yaml", "letters: { zzz: {} }" },
+        { "letter", "properties/words/properties/rights", "letters/en.yaml", "words: { rights: { zzz: text } }" },
+        { "letter", "properties/words/properties/refusals", "letters/en.yaml", "words: { refusals: { zzz: text } }" },
+        { "letter", "properties/words/properties/extensions", "letters/en.yaml", "words: { extensions: { zzz: text } }" },
+        { "letter", "properties/words/properties/pauses", "letters/en.yaml", "words: { pauses: { zzz: text } }" },
+        { "letter", "properties/words/properties/outcomes", "letters/en.yaml", "words: { outcomes: { zzz: text } }" },
+        { "letter", "properties/words/properties/grounds", "letters/en.yaml", "words: { grounds: { zzz: text } }" },
+        { "letter", "properties/words/properties/ends", "letters/en.yaml", "words: { ends: { zzz: text } }" },
+        { "letter", "$defs/letter", "letters/en.yaml", "letters: { received: { zzz: 1 } }" },
     };
 
     [Theory]

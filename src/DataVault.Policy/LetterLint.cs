@@ -1,0 +1,26 @@
+namespace DataVault.Policy;
+
+/// <summary>Finds letters that would tell people too little, or reach nobody.</summary>
+internal sealed class LetterLint(PolicySet policy)
+{
+    /// <summary>The process that writes letters and sends them.</summary>
+    public const string Process = "rights-letters";
+
+    public IEnumerable<(string File, string Message)> Findings()
+    {
+        if (policy.Letters is not { } letters) yield break;
+        if (policy.Purposes.Controller is null) yield return ("purposes.yaml", "controller is missing: letters would not say who writes");
+        foreach (var field in new[] { letters.AddressField, letters.LanguageField, letters.CountryField }.OfType<FieldDefinition>().Where(field => !IsRead(field)))
+            yield return ("letters.yaml", $"no rule lets {Process} read {field.Name} in plain");
+        foreach (var language in letters.Languages)
+        {
+            foreach (var purpose in policy.Purposes.All.Where(purpose => language.FindWords("purposes", purpose.Name) is null))
+                yield return ($"letters/{language.Tag}.yaml", $"no words for the purpose {purpose.Name}");
+            foreach (var one in policy.Catalogue.Classes.Where(one => language.FindWords("classes", one.Name) is null))
+                yield return ($"letters/{language.Tag}.yaml", $"no words for the class {one.Name}");
+        }
+    }
+
+    private bool IsRead(FieldDefinition field) => policy.Rules.Any(rule =>
+        !rule.Forbids && rule.Form == Form.Plain && rule.Actions.Contains(AccessAction.Read) && rule.Items.Contains(field) && rule.Roles.Any(role => role.Name == Process));
+}
