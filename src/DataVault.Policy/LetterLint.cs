@@ -14,8 +14,6 @@ internal sealed class LetterLint(PolicySet policy)
             yield return ("letters.yaml", $"no rule lets {Process} read {field.Name} in plain");
         foreach (var language in letters.Languages)
         {
-            foreach (var purpose in policy.Purposes.All.Where(purpose => language.FindWords("purposes", purpose.Name) is null))
-                yield return ($"letters/{language.Tag}.yaml", $"no words for the purpose {purpose.Name}");
             foreach (var one in policy.Catalogue.Classes.Where(one => language.FindWords("classes", one.Name) is null))
                 yield return ($"letters/{language.Tag}.yaml", $"no words for the class {one.Name}");
         }

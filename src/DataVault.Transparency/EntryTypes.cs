@@ -15,6 +15,7 @@ public enum EntryType : ushort
     RestoreDeclared = 47, BackupMade = 51, ConsentReceipt = 56,
     Alert = 57, ReviewChange = 58, ApprovalChange = 59,
     PolicyRefused = 55, RetentionSwept = 67, RestrictionLift = 70, ObjectionLift = 71,
+    LetterWritten = 77, LetterWay = 78, LetterPosted = 79,
 #pragma warning restore CS1591
 }
 
@@ -84,6 +85,9 @@ public static class EntryTypes
         [EntryType.RetentionSwept] = "retention.swept",
         [EntryType.RestrictionLift] = "restriction.lift",
         [EntryType.ObjectionLift] = "objection.lift",
+        [EntryType.LetterWritten] = "letter.written",
+        [EntryType.LetterWay] = "letter.way",
+        [EntryType.LetterPosted] = "letter.posted",
     }.ToFrozenDictionary();
 
     private static readonly FrozenDictionary<string, EntryType> ByName =

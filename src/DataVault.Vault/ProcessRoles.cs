@@ -4,5 +4,5 @@ namespace DataVault.Vault;
 public static class ProcessRoles
 {
     public static IReadOnlyList<string> All { get; } =
-        [.. new[] { SubjectErasure.Eraser, SubjectExport.Exporter, Indexes.IndexedValues.Keeper, AnalyticsFeed.Feeder }.SelectMany(process => process.Roles).Distinct()];
+        [.. new[] { SubjectErasure.Eraser, SubjectExport.Exporter, Indexes.IndexedValues.Keeper, AnalyticsFeed.Feeder, LetterBook.Writer }.SelectMany(process => process.Roles).Distinct()];
 }

@@ -61,6 +61,12 @@ public sealed class VaultOptions
     /// <summary>Name of the recipient that is told when a person has a message; null: messages wait on the person's own page.</summary>
     public string? MessageChannel { get; init; }
 
+    /// <summary>The address that people use, for letters to name; null: they name none.</summary>
+    public string? Address { get; init; }
+
+    /// <summary>Letters go out by e-mail where the policy lets them; otherwise they wait in the inbox or for an officer.</summary>
+    public bool LettersByMail { get; init; }
+
     /// <summary>From one sweep of what has been kept long enough to the next.</summary>
     public TimeSpan RetentionEvery { get; init; } = TimeSpan.FromDays(1);
 

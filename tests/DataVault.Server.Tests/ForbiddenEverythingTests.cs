@@ -18,7 +18,7 @@ public sealed class ForbiddenEverythingTests
           - id: nothing-for-anybody
             why: Test
             effect: forbid
-            roles: [ingest, customer-support, marketing, compliance-officer, analyst, administrator, customer, rights-export, rights-erasure, analytics-feed]
+            roles: [ingest, customer-support, marketing, compliance-officer, analyst, administrator, customer, rights-export, rights-erasure, rights-letters, analytics-feed]
             purposes: [all]
             fields: [all]
             events: [all]

@@ -121,7 +121,7 @@ internal static partial class LetterReader
         return texts;
     }
 
-    private static IReadOnlyList<string> Lines(Section body, string key, IReadOnlyList<string> allowed)
+    private static string[] Lines(Section body, string key, IReadOnlyList<string> allowed)
     {
         var lines = body.Text(key).Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
         if (lines.Length > MostLines) body.Problem(body.LineOf(key), $"{key} has more than {MostLines} lines");

@@ -14,7 +14,11 @@ namespace DataVault.Vault;
 /// <param name="Items">Fields and event types.</param>
 /// <param name="Who">Roles of staff, or name of the application; no person's name.</param>
 /// <param name="Entry">Index of the log entry.</param>
-internal sealed record MessageContent(string Kind, string Purpose, IReadOnlyList<string> Items, string Who, long Entry);
+internal sealed record MessageContent(string Kind, string Purpose, IReadOnlyList<string> Items, string Who, long Entry)
+{
+    /// <summary>Of a letter, what it says.</summary>
+    public LetterContent? Letter { get; init; }
+}
 
 /// <summary>
 /// Messages to people, sealed under each one's key: written in the transaction of what they tell, and told outside the vault by the outbox where a channel
@@ -43,15 +47,53 @@ internal sealed class SubjectInbox(VaultDatabase database, KeyRegistry keys, Out
         }
     }
 
+    public VaultClock Clock => clock;
+
     public void Write(NpgsqlBatch batch, SubjectKeys held, MessageContent content)
     {
         var id = clock.NewId();
-        var body = JsonSerializer.SerializeToUtf8Bytes(content);
         batch.BatchCommands.Add(new("insert into vault.message (subject_id, message_id, created_at, sealed) values ($1, $2, $3, $4)")
         {
-            Parameters = { new() { Value = held.Subject.Value }, new() { Value = id }, new() { Value = clock.Now.UtcDateTime }, new() { Value = held.SealWords(Of(id), body, clock.Random) } },
+            Parameters = { new() { Value = held.Subject.Value }, new() { Value = id }, new() { Value = clock.Now.UtcDateTime }, new() { Value = Seal(held, id, content) } },
         });
+        Announce(batch, held, id);
+    }
+
+    /// <summary>The same in a round trip of its own.</summary>
+    public async Task TellAsync(DutyWork work, SubjectKeys held, MessageContent content)
+    {
+        await using var batch = new NpgsqlBatch(work.Connection, work.Transaction);
+        Write(batch, held, content);
+        await batch.ExecuteNonQueryAsync(work.Cancellation);
+    }
+
+    /// <summary>A letter: a message that also waits to be sent, by the outbox or by an officer.</summary>
+    public void Write(NpgsqlBatch batch, SubjectKeys held, MessageContent content, LetterRow letter)
+    {
+        batch.BatchCommands.Add(new(
+            "insert into vault.message (subject_id, message_id, created_at, sealed, request_id, letter, way, log_index) values ($1, $2, $3, $4, $5, $6, $7, $8)")
+        {
+            Parameters =
+            {
+                new() { Value = held.Subject.Value }, new() { Value = letter.Id }, new() { Value = clock.Now.UtcDateTime }, new() { Value = Seal(held, letter.Id, content) },
+                new() { Value = (object?)letter.Request ?? DBNull.Value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Uuid }, new() { Value = letter.Kind }, new() { Value = letter.Way }, new() { Value = letter.LogIndex },
+            },
+        });
+        if (letter.Way == LetterWays.Mail) batch.BatchCommands.Add(outbox.Insert(LetterMail.Message(letter.Id)));
+        Announce(batch, held, letter.Id);
+    }
+
+    private byte[] Seal(SubjectKeys held, Guid id, MessageContent content)
+    {
+        var body = JsonSerializer.SerializeToUtf8Bytes(content);
+        var value = held.SealWords(Of(id), body, clock.Random);
         CryptographicOperations.ZeroMemory(body);
+        return value;
+    }
+
+    // What goes outside is that there is a message, and never what it says.
+    private void Announce(NpgsqlBatch batch, SubjectKeys held, Guid id)
+    {
         if (options.MessageChannel is not { } channel) return;
         var notice = JsonSerializer.SerializeToUtf8Bytes(new { type = Kind, timestamp = clock.Now.UtcDateTime, data = new { customer = held.Subject.Value, message = id } });
         batch.BatchCommands.Add(outbox.Insert(new OutboxMessage(id, Kind, channel, notice, Attempts: 0)));
@@ -120,7 +162,8 @@ internal sealed class SubjectInbox(VaultDatabase database, KeyRegistry keys, Out
         return true;
     }
 
-    private MessageContent Open(SubjectKeys held, Guid id, byte[] value)
+    /// <exception cref="CryptographicException">It is not what was sealed for this row.</exception>
+    public MessageContent Open(SubjectKeys held, Guid id, byte[] value)
     {
         var content = held.OpenWords(Of(id), value);
         var message = JsonSerializer.Deserialize<MessageContent>(content) ?? throw new CryptographicException("The message is empty.");

@@ -24,7 +24,7 @@ public interface IRecipientCalls
 }
 
 /// <summary>Carries out what the outbox holds, at least once each; what fails is tried again, ever more rarely. Several processes share the work.</summary>
-internal sealed class OutboxWorker(OutboxStore outbox, VaultClock clock, ILogger<OutboxWorker> logger, IEnumerable<IRecipientCalls> calls)
+internal sealed class OutboxWorker(OutboxStore outbox, LetterMail letters, VaultClock clock, ILogger<OutboxWorker> logger, IEnumerable<IRecipientCalls> calls)
     : RoundsWorker(clock.Provider, logger)
 {
     /// <summary>Called between the delivery and its note; a test cuts off here.</summary>
@@ -70,12 +70,13 @@ internal sealed class OutboxWorker(OutboxStore outbox, VaultClock clock, ILogger
     /// <returns>What went wrong, in one word; null when it was delivered.</returns>
     private async Task<string?> CallAsync(OutboxMessage message, CancellationToken cancellation)
     {
-        if (calls.FirstOrDefault() is not { } carrier) return "no-carrier";
         // INVARIANT: given up before the lease ends, so that no other process has the same message in hand.
         using var limit = new CancellationTokenSource(OutboxStore.Patience, clock.Provider);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellation);
         try
         {
+            if (message.Kind == LetterMail.Kind) return await letters.CarryAsync(message, either.Token).WaitAsync(either.Token);
+            if (calls.FirstOrDefault() is not { } carrier) return "no-carrier";
             await carrier.CallAsync(new RecipientCall(message.Recipient, message.Id, message.Body), either.Token).WaitAsync(either.Token);
             return null;
         }

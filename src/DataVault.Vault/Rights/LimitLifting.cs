@@ -29,13 +29,13 @@ public sealed class LimitLifting
 
     private readonly RequestStore store;
     private readonly SubjectFacts facts;
-    private readonly SubjectInbox inbox;
+    private readonly LetterBook letters;
     private readonly KeyRegistry keys;
     private readonly SubjectReach reach;
     private readonly AuditLog log;
 
-    internal LimitLifting(RequestStore store, SubjectFacts facts, SubjectInbox inbox, KeyRegistry keys, SubjectReach reach, AuditLog log) =>
-        (this.store, this.facts, this.inbox, this.keys, this.reach, this.log) = (store, facts, inbox, keys, reach, log);
+    internal LimitLifting(RequestStore store, SubjectFacts facts, LetterBook letters, KeyRegistry keys, SubjectReach reach, AuditLog log) =>
+        (this.store, this.facts, this.letters, this.keys, this.reach, this.log) = (store, facts, letters, keys, reach, log);
 
     /// <exception cref="VaultException">not-found, forbidden, invalid-fields; invalid-state: there is no restriction.</exception>
     public Task<LiftedLimit> LiftRestrictionAsync(Recipient recipient, SubjectId subject, string? reason, Guid requestId, CancellationToken ct) =>
@@ -94,15 +94,21 @@ public sealed class LimitLifting
     // SPEC GDPR 18(3): informed before the restriction is lifted. The message is there, and its entry, before anything changes.
     private async Task<long> AnnounceAsync(DutyWork work, Lift lift)
     {
-        using var held = await inbox.KeysAsync(work, lift.Subject);
+        using var held = await letters.Inbox.KeysAsync(work, lift.Subject);
         var record = await SubjectRows.LockAsync(work.Connection, work.Transaction, lift.Subject, work.Cancellation) ?? throw VaultException.NotFound();
-        if (!lift.Stands(facts.Read(record, held))) throw Absent(lift);
-        var index = await log.AppendWithinAsync(work.Connection, work.Transaction, [Entry(lift, held.Tag, Announced)], work.Cancellation);
+        var before = facts.Read(record, held);
+        if (!lift.Stands(before)) throw Absent(lift);
+        var kind = lift.Type == EntryType.RestrictionLift ? LetterKind.RestrictionLifted : LetterKind.ObjectionLifted;
+        var about = new LetterAbout(lift.Subject, before.Traits.Jurisdiction, null);
+        using var letter = await letters.WriteAsync(work, about, new LetterOrder(kind) { Reason = lift.Reason, Purpose = lift.Purpose }, lift.RequestId);
+        List<LogEntry> entries = [Entry(lift, held.Tag, Announced)];
+        if (letter is not null) entries.Add(letter.Entry);
+        var index = await log.AppendWithinAsync(work.Connection, work.Transaction, entries, work.Cancellation);
         var recipient = lift.Recipient;
         var who = recipient.Kind == RecipientKind.Staff ? string.Join(", ", recipient.Roles) : recipient.DisplayName;
-        await using var batch = new NpgsqlBatch(work.Connection, work.Transaction);
-        inbox.Write(batch, held, new MessageContent(EntryTypes.NameOf(lift.Type), lift.Purpose, [], who, index));
-        await batch.ExecuteNonQueryAsync(work.Cancellation);
+        var told = new MessageContent(EntryTypes.NameOf(lift.Type), lift.Purpose, [], who, index);
+        if (letter is not null) await letters.KeepAsync(work, letter, index + 1, told);
+        else await letters.Inbox.TellAsync(work, held, told);
         return index;
     }
 

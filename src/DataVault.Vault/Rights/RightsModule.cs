@@ -43,11 +43,15 @@ internal static class RightsModule
             p.GetRequiredService<HoldStore>(), p.GetRequiredService<RequestFulfilment>(), p.GetRequiredService<SubjectReach>(), p.GetRequiredService<VaultClock>()));
         services.AddSingleton<OutboxStore>();
         services.AddSingleton(p => new RightsWatch(p.GetRequiredService<OutboxStore>(), p.GetRequiredService<HoldStore>(), p.GetRequiredService<RequestStore>()));
+        services.AddSingleton<LetterStore>();
+        services.AddSingleton<LetterBook>();
+        services.AddSingleton<LetterTools>();
+        services.AddSingleton<LetterMail>();
         services.AddSingleton<OutboxWorker>();
         services.AddHostedService(p => p.GetRequiredService<OutboxWorker>());
         AddRetention(services);
         services.AddSingleton(p => new LimitLifting(
-            p.GetRequiredService<RequestStore>(), p.GetRequiredService<SubjectFacts>(), p.GetRequiredService<SubjectInbox>(),
+            p.GetRequiredService<RequestStore>(), p.GetRequiredService<SubjectFacts>(), p.GetRequiredService<LetterBook>(),
             p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<SubjectReach>(), p.GetRequiredService<AuditLog>()));
         services.AddSingleton(p => new SubjectRequests(
             p.GetRequiredService<RequestStore>(), p.GetRequiredService<RequestNotes>(), p.GetRequiredService<RequestIntake>(),
