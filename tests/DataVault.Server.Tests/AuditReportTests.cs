@@ -67,6 +67,7 @@ public sealed class AuditReportTests(RunningServer server, ReportedDesk history)
     }
 
     [Fact]
+    [Requirement("R75")]
     public async Task The_impact_of_a_credential_counts_people_fields_and_refusals()
     {
         var report = await AskAsync("/v1/audit/impact", ByDesk);
@@ -207,6 +208,7 @@ public sealed class AuditReportTests(RunningServer server, ReportedDesk history)
     }
 
     [Fact]
+    [Requirement("R71")]
     public async Task The_record_of_processing_says_what_is_declared_beside_what_was_done()
     {
         var record = await server.JsonAsync(ReportedDesk.Auditor, HttpMethod.Get, "/v1/audit/processing?days=30");

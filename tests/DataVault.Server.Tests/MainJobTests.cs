@@ -32,6 +32,7 @@ public sealed class MainJobTests(RunningServer server)
     }
 
     [Fact]
+    [Requirement("R01")]
     public async Task Another_purpose_than_the_credentials_releases_nothing()
     {
         var id = await server.CreateCustomerAsync("purpose@example.com");

@@ -7,6 +7,7 @@ namespace DataVault.Server.Tests;
 public sealed class PackageForOthersTests(RunningServer server)
 {
     [Fact]
+    [Requirement("R37")]
     public async Task An_officer_downloads_it_in_the_console_once_and_no_application_does()
     {
         var request = await PackagedAsync("without.sign-in@example.com", "compliance-officer");

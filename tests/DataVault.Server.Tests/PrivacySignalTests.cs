@@ -8,6 +8,7 @@ namespace DataVault.Server.Tests;
 public sealed class PrivacySignalTests(RunningServer server)
 {
     [Theory]
+    [Requirement("R64")]
     [InlineData(true, "1")]
     [InlineData(true, "0", "1")]
     [InlineData(true, "1", "1")]
@@ -25,6 +26,7 @@ public sealed class PrivacySignalTests(RunningServer server)
     public void Only_the_value_1_is_the_signal(bool expected, params string[] lines) => Assert.Equal(expected, GlobalPrivacyControl.IsSet(lines));
 
     [Fact]
+    [Requirement("R64")]
     public async Task The_signal_is_honoured_in_the_request_that_bears_it()
     {
         Assert.False(await IsObjectedAsync(null));
@@ -52,6 +54,7 @@ public sealed class PrivacySignalTests(RunningServer server)
     }
 
     [Fact]
+    [Requirement("R64")]
     public async Task The_support_resource_says_that_and_since_when_the_signal_is_heard()
     {
         using var answer = await server.Http.GetAsync("/.well-known/gpc.json");

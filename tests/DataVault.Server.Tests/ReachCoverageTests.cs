@@ -1,7 +1,5 @@
 using System.Net;
 using System.Text.Json;
-using System.Text.Json.Nodes;
-using System.Text.RegularExpressions;
 
 namespace DataVault.Server.Tests;
 
@@ -9,27 +7,21 @@ namespace DataVault.Server.Tests;
 /// Whoever is out of reach is answered for as somebody who was erased and as nobody: every operation of the API document that names a customer, in its
 /// address or its body, is asked about all three, and everything that comes back is compared.
 /// </summary>
-public sealed partial class ReachCoverageTests(RunningServer server)
+public sealed class ReachCoverageTests(RunningServer server)
 {
     private const string Desk = "reach-desk";
 
-    // Of each answer these differ by themselves.
-    private static readonly string[] OfTheMoment = ["Date", "Audit-Checkpoint", "Request-Id", "X-Request-Id", "Traceparent", "Retry-After"];
-
     private static int made;
-
-    [GeneratedRegex("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\"index\":\\d+|[0-9a-f]{32}")]
-    private static partial Regex Own();
 
     [Fact]
     public async Task Every_operation_answers_for_whoever_is_out_of_reach_as_for_nobody()
     {
         var (unreachable, erased, unknown) = await ThreeAsync();
         var asked = 0;
-        foreach (var operation in await OperationsAsync())
+        foreach (var operation in await CustomerOperation.AllAsync(server))
         {
             var answers = new List<string>();
-            foreach (var customer in new[] { unknown, erased, unreachable }) answers.Add(await AskAsync(operation, customer));
+            foreach (var customer in new[] { unknown, erased, unreachable }) answers.Add(await operation.AskAsync(server, Desk, "customer-support", customer));
             Assert.True(answers.Distinct().Count() == 1, $"{operation.Method} {operation.Path}:\n{string.Join("\n", answers)}");
             asked++;
         }
@@ -65,82 +57,11 @@ public sealed partial class ReachCoverageTests(RunningServer server)
         Assert.Equal(HttpStatusCode.Forbidden, refused.StatusCode);
     }
 
-    private sealed record Operation(HttpMethod Method, string Path, JsonNode? Body);
-
-    private async Task<string> AskAsync(Operation operation, Guid customer)
-    {
-        var path = operation.Path.Replace("{id}", customer.ToString("D"), StringComparison.Ordinal);
-        var body = operation.Body is null ? null : About(operation.Body.DeepClone(), customer).ToJsonString();
-        using var answer = await server.SendAsync(Desk, operation.Method, path, body, request => request.Headers.TryAddWithoutValidation("If-Match", "\"1\""));
-        var headers = answer.Headers.Concat(answer.Content.Headers).Where(header => !OfTheMoment.Contains(header.Key, StringComparer.OrdinalIgnoreCase) && header.Key != "Content-Length")
-            .OrderBy(header => header.Key, StringComparer.Ordinal).Select(header => $"{header.Key}: {string.Join(',', header.Value)}");
-        return $"{(int)answer.StatusCode}\n{Own().Replace(await answer.Content.ReadAsStringAsync(), "*")}\n{Own().Replace(string.Join('\n', headers), "*")}";
-    }
-
-    // Every id in the example becomes the customer's, and the purpose the desk's.
-    private static JsonNode About(JsonNode body, Guid customer)
-    {
-        if (body is JsonObject members)
-        {
-            foreach (var (name, value) in members.ToList())
-            {
-                if (name == "purpose") members[name] = "customer-support";
-                else if (value is JsonValue text && text.TryGetValue(out string? id) && Guid.TryParse(id, out _)) members[name] = customer.ToString("D");
-                else if (value is not null) About(value, customer);
-            }
-        }
-        else if (body is JsonArray items)
-        {
-            for (var at = 0; at < items.Count; at++)
-            {
-                if (items[at] is JsonValue text && text.TryGetValue(out string? id) && Guid.TryParse(id, out _)) items[at] = customer.ToString("D");
-                else if (items[at] is { } item) About(item, customer);
-            }
-        }
-
-        return body;
-    }
-
-    private async Task<List<Operation>> OperationsAsync()
-    {
-        var document = JsonNode.Parse(await server.Http.GetStringAsync("/openapi/v1.json"))!;
-        var operations = new List<Operation>();
-        foreach (var (path, methods) in document["paths"]!.AsObject())
-        {
-            foreach (var (method, described) in methods!.AsObject())
-            {
-                var example = described!["requestBody"]?["content"]?["application/json"]?["example"];
-                var named = example is not null && Guid.TryParse(FirstId(example), out _);
-                if (!path.StartsWith("/v1/customers/{id}", StringComparison.Ordinal) && !named) continue;
-                var purpose = described["parameters"]?.AsArray().Any(one => (string?)one!["name"] == "purpose" && (string?)one["in"] == "query") == true ? "?purpose=customer-support" : "";
-                operations.Add(new Operation(new HttpMethod(method.ToUpperInvariant()), path.Replace("{purpose}", "marketing", StringComparison.Ordinal) + purpose, example));
-            }
-        }
-
-        return operations;
-    }
-
-    private static string? FirstId(JsonNode node) => node switch
-    {
-        JsonObject members => members.Select(member => member.Value is null ? null : FirstId(member.Value)).FirstOrDefault(id => id is not null),
-        JsonArray items => items.Select(item => item is null ? null : FirstId(item)).FirstOrDefault(id => id is not null),
-        JsonValue value when value.TryGetValue(out string? text) && Guid.TryParse(text, out _) => text,
-        _ => null,
-    };
-
     private async Task<(Guid Unreachable, Guid Erased, Guid Unknown)> ThreeAsync()
     {
         if (Interlocked.Exchange(ref made, 1) == 0) await server.RegisterAsync(Desk, "house-desk", "customer-support");
         var (unreachable, erased) = (await CreateAsync("partner"), await CreateAsync("house"));
-        var request = (await server.JsonAsync("compliance-officer", HttpMethod.Post, "/v1/requests", new { kind = "erasure", customer = erased }, HttpStatusCode.Created)).GetProperty("id").GetGuid();
-        await server.JsonAsync("compliance-officer", HttpMethod.Post, $"/v1/requests/{request}/verify", new { });
-        await server.JsonAsync("compliance-officer", HttpMethod.Post, $"/v1/requests/{request}/approve", new { });
-        await Waiting.UntilAsync("the erasure", async () =>
-        {
-            using var answer = await server.SendAsync("compliance-officer", HttpMethod.Get, $"/v1/customers/{erased}/accesses");
-            return answer.StatusCode == HttpStatusCode.NotFound;
-        });
-
+        await CustomerOperation.EraseAsync(server, erased);
         return (unreachable, erased, Guid.CreateVersion7());
     }
 

@@ -101,6 +101,7 @@ public sealed class ConditionTests
     }
 
     [Fact]
+    [Requirement("R93")]
     public void Linking_and_re_identifying_are_permitted_by_name_and_disclose_nothing()
     {
         var policy = PolicyTexts.Load("  - { id: one, why: Test, roles: [desk], purposes: [service], fields: [all], actions: [link, re-identify] }");

@@ -44,6 +44,7 @@ public sealed class ConsentTermsTests
         Assert.Contains(Load(terms).Lint(), finding => finding.Message.Contains(message, StringComparison.Ordinal));
 
     [Theory]
+    [Requirement("R15")]
     [InlineData("2010-06-01", null, "2026-05-31", true)]
     [InlineData("2010-06-01", null, "2026-06-01", false)]
     [InlineData("2010-06-01", "uk", "2023-06-01", false)]
@@ -59,6 +60,7 @@ public sealed class ConsentTermsTests
     }
 
     [Fact]
+    [Requirement("R15")]
     public void Somebody_of_unknown_age_is_what_the_rule_says()
     {
         Assert.False(new ChildRule(16, new Dictionary<string, int>(), UnknownIsChild: false).IsChild(null, null, default));

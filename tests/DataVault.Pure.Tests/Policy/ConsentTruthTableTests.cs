@@ -21,6 +21,7 @@ public sealed class ConsentTruthTableTests
     private static readonly bool?[] Ages = [null, true, false];
 
     [Fact]
+    [Requirement("R13")]
     public void Every_combination_comes_out_as_the_table_says()
     {
         var seen = 0;
@@ -38,6 +39,7 @@ public sealed class ConsentTruthTableTests
     }
 
     [Fact]
+    [Requirement("R13")]
     public void A_consent_that_a_rule_asks_for_beside_its_purpose_obeys_the_same_table()
     {
         foreach (var facts in AllFacts(Policy.Purposes.Find(Name("consent", true))!.Id))

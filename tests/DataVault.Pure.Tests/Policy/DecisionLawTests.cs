@@ -152,6 +152,7 @@ public sealed class DecisionLawTests
     }
 
     [Fact]
+    [Requirement("R70")]
     public void What_could_not_be_permitted_is_refused_whatever_the_facts() => ForEachPolicy((random, rules, roles) =>
     {
         var policy = RandomPolicy.Compile(rules, roles);

@@ -14,6 +14,7 @@ public sealed class DecisionTests
         new([new ConsentFact(2, status, expires)], [], false, false);
 
     [Fact]
+    [Requirement("R70")]
     public void Without_a_rule_nothing_is_released()
     {
         var decision = PolicyTexts.Load("").Decide(PolicyTexts.Application("desk", "service"), AccessAction.Read, "service", DecisionFacts.None);
@@ -24,6 +25,7 @@ public sealed class DecisionTests
     }
 
     [Fact]
+    [Requirement("R02", "R03")]
     public void A_permit_speaks_of_its_role_purpose_action_and_field_only()
     {
         var policy = PolicyTexts.Load(ServiceReads);
@@ -35,6 +37,7 @@ public sealed class DecisionTests
     }
 
     [Fact]
+    [Requirement("R01")]
     public void An_unknown_role_or_purpose_is_a_denial()
     {
         var policy = PolicyTexts.Load(ServiceReads);
@@ -136,6 +139,7 @@ public sealed class DecisionTests
     }
 
     [Fact]
+    [Requirement("R61", "R63")]
     public void Objection_restriction_and_hold_beat_permits_except_where_the_law_obliges()
     {
         var policy = PolicyTexts.Load("""

@@ -12,6 +12,7 @@ public sealed class JurisdictionTests
 
     /// <summary>Vectors computed by hand with the holidays of the shipped eu calendar.</summary>
     [Theory]
+    [Requirement("R30")]
     [InlineData("2026-03-05", "2026-04-07", "2026-06-05", "2026-04-19", "2026-06-03")]
     [InlineData("2026-05-31", "2026-06-30", "2026-08-31", "2026-07-15", "2026-08-29")]
     [InlineData("2026-08-31", "2026-09-30", "2026-11-30", "2026-10-15", "2026-11-29")]
@@ -29,6 +30,7 @@ public sealed class JurisdictionTests
     }
 
     [Fact]
+    [Requirement("R30")]
     public void The_day_of_receipt_is_the_one_on_the_controllers_wall()
     {
         var lateEvening = DateTimeOffset.Parse("2026-08-31T23:30:00+02:00", CultureInfo.InvariantCulture);
@@ -38,6 +40,7 @@ public sealed class JurisdictionTests
     }
 
     [Fact]
+    [Requirement("R30")]
     public void A_deadline_never_falls_on_a_day_off_nor_before_the_plain_month()
     {
         var eu = Find("eu");

@@ -121,6 +121,7 @@ public sealed class LintTests
     }
 
     [Fact]
+    [Requirement("R16")]
     public void A_special_category_that_is_not_called_one_is_found() =>
         Assert.Contains(
             "catalogue.yaml: allergies is of the special category pd:Health (GDPR Article 9) and does not say special: true",

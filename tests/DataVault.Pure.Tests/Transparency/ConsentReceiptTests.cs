@@ -108,6 +108,7 @@ public sealed class ConsentReceiptTests
     }
 
     [Fact]
+    [Requirement("R10")]
     public void A_notice_that_was_not_shown_is_found_out_even_when_the_signer_lies()
     {
         var lie = Receipt(Statement with { NoticeText = "You may sell everything." });

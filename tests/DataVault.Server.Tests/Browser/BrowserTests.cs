@@ -38,6 +38,7 @@ public sealed partial class BrowserTests(RunningServer server, BrowserFixture br
     private const int MostLinks = 80;
 
     [Fact]
+    [Requirement("R37")]
     public async Task A_customer_sees_their_data_withdraws_a_consent_and_asks_for_everything()
     {
         var tab = await SignInAsync("customer");

@@ -169,6 +169,7 @@ public sealed partial class ConsoleTests : IAsyncLifetime
     }
 
     [Fact]
+    [Requirement("R11")]
     public async Task Withdrawing_takes_no_more_than_giving()
     {
         var html = await _browser.GetStringAsync("/console/me/consents");
@@ -255,6 +256,7 @@ public sealed partial class ConsoleTests : IAsyncLifetime
     private static string[] Inputs(string form) => [.. Input().Matches(form).Select(input => $"{input.Groups[1].Value} {input.Groups[2].Value}")];
 
     [Fact]
+    [Requirement("R11")]
     public async Task A_consent_is_withdrawn_with_one_button()
     {
         var html = await _browser.GetStringAsync("/console/me/consents");

@@ -33,6 +33,7 @@ public sealed class DrillTests : IAsyncLifetime
     public async ValueTask DisposeAsync() => await _server.DisposeAsync();
 
     [Fact]
+    [Requirement("R57", "R73")]
     public async Task Whatever_is_restored_the_erased_stay_unreadable_all_others_read_and_the_log_goes_on()
     {
         var kept = await _server.CreateCustomerAsync("kept@example.com", "Kept");

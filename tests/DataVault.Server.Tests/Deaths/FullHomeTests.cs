@@ -15,6 +15,7 @@ public sealed class FullHomeTests : IAsyncLifetime
     public async ValueTask DisposeAsync() => await _server.DisposeAsync();
 
     [Fact]
+    [Requirement("R41")]
     public async Task An_erasure_and_a_new_key_epoch_wait_for_room_and_everything_goes_on_when_there_is_some()
     {
         Assert.SkipUnless(PostgresCluster.CanLimitFiles, "prlimit (util-linux) is not installed");

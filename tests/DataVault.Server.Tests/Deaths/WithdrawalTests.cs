@@ -21,6 +21,7 @@ public sealed class WithdrawalTests(TwoServers servers) : IClassFixture<TwoServe
     private sealed record Seen(string Way, long After, bool Given, long Index, bool Released);
 
     [Fact]
+    [Requirement("R11")]
     public async Task No_read_that_began_after_a_withdrawal_was_answered_succeeds_in_either_process()
     {
         var id = await servers.One.CreateCustomerAsync(Address);
@@ -55,6 +56,7 @@ public sealed class WithdrawalTests(TwoServers servers) : IClassFixture<TwoServe
     /// along. No rule lets anybody export for a purpose that rests on consent, and a package is for the person's own right: there is none to stop.
     /// </summary>
     [Fact]
+    [Requirement("R11", "R96")]
     public async Task After_the_answer_no_batch_of_the_feed_shows_the_person_and_no_page_or_list_of_either_process_counts_them()
     {
         var id = (await servers.One.JsonAsync("customer", HttpMethod.Get, "/v1/me")).GetProperty("customer").GetGuid();

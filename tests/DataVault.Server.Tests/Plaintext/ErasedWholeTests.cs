@@ -14,6 +14,7 @@ public sealed class ErasedWholeTests(RecipientServer recipients) : IClassFixture
     // what the destroyed key had sealed, so that the planted texts are looked for there too; of ids what VACUUM and the recycling of the log take away in time,
     // so that the id is looked for in the files of the home folder beside the cluster, and in the tables row by row.
     [Fact]
+    [Requirement("R58")]
     public async Task Nothing_of_an_erased_person_is_in_a_row_a_dump_or_a_file_in_any_encoding()
     {
         var canaries = new Canaries("vbnmcanary", 953168);
@@ -47,6 +48,7 @@ public sealed class ErasedWholeTests(RecipientServer recipients) : IClassFixture
     }
 
     [Fact]
+    [Requirement("R60")]
     public async Task A_recipient_is_told_until_it_has_answered_with_one_id_and_a_signature_that_it_verifies()
     {
         const string Email = "told.of.erasure@vault.example";

@@ -16,6 +16,7 @@ namespace DataVault.Server.Tests.Plaintext;
 public sealed class NoPlaintextTests(RunningServer server)
 {
     [Fact]
+    [Requirement("R06")]
     public async Task What_is_planted_in_every_field_and_event_is_found_nowhere()
     {
         await server.Process.DatabaseAsync("vault", "ALTER SYSTEM SET wal_compression = off", "SELECT pg_reload_conf()");

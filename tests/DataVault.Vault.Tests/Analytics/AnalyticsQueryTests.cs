@@ -44,6 +44,7 @@ public sealed class AnalyticsQueryTests(VaultDatabases databases) : IClassFixtur
     private Task<SeriesAnswer> SeriesAsync(string measure) => provider.GetRequiredService<SeriesQuery>().RunAsync(Insight, measure);
 
     [Fact]
+    [Requirement("R92")]
     public async Task Segments_count_people_and_hide_small_cells()
     {
         var answer = await SegmentsAsync(Insight, "country");

@@ -41,6 +41,7 @@ public sealed class SmallCellSuppressionTests
 
     /// <summary>Who knows every total that is itself large enough, and what is shown, finds no group below the minimum by subtracting.</summary>
     [Fact]
+    [Requirement("R95")]
     public void Subtraction_from_any_total_finds_no_small_group()
     {
         for (var seed = 0; seed < 400; seed++)
@@ -69,6 +70,7 @@ public sealed class SmallCellSuppressionTests
 
     /// <summary>A coarser question hides the same whether asked alone or beside a finer one, and the finer shows no part of what it hides.</summary>
     [Fact]
+    [Requirement("R95")]
     public void Coarser_and_finer_questions_hide_the_same()
     {
         for (var seed = 0; seed < 400; seed++)

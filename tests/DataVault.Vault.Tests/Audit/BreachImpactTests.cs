@@ -38,6 +38,7 @@ public sealed class BreachImpactTests : IAsyncLifetime
     }
 
     [Fact]
+    [Requirement("R75")]
     public async Task Whom_and_what_a_stolen_credential_saw_is_counted_exactly()
     {
         var report = await Impact.ReportAsync(new ImpactQuery { Actor = "stolen-key" });

@@ -7,6 +7,7 @@ namespace DataVault.Vault.Tests.Check;
 public sealed class BackupHistoryTests
 {
     [Fact]
+    [Requirement("R73")]
     public async Task Backups_and_drills_are_due_until_they_are_made_and_again_when_they_are_old()
     {
         await using var databases = await DatabasePerClass.CreateAsync();

@@ -95,6 +95,7 @@ public sealed class RenewedPeopleTests : IAsyncLifetime
     }
 
     [Fact]
+    [Requirement("R53")]
     public async Task Every_column_that_is_sealed_under_a_persons_key_is_sealed_anew_and_a_column_that_nobody_has_thought_of_is_named()
     {
         var request = await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Access, ada, "another note");

@@ -22,6 +22,7 @@ public sealed class VaultCheckTests(StoreVault store) : IClassFixture<StoreVault
     }
 
     [Theory]
+    [Requirement("R73")]
     [InlineData("update audit.batch set entries = set_byte(entries, 40, get_byte(entries, 40) # 1) where first_index = (select max(first_index) from audit.batch)", "does not hash")]
     [InlineData("delete from audit.batch where first_index = (select max(first_index) from audit.batch)", "the batches hold")]
     [InlineData("delete from audit.batch where first_index = (select min(first_index) from audit.batch where first_index > 0)", "is due")]

@@ -15,6 +15,7 @@ public sealed class ChildAndSignalTests(StoreVault store) : IClassFixture<StoreV
     private PrivacySignals Signals => store.Vault.Get<PrivacySignals>();
 
     [Fact]
+    [Requirement("R15")]
     public async Task A_child_consents_only_with_a_guardian_who_is_named()
     {
         var subject = await store.AddAsync(Child);
@@ -40,6 +41,7 @@ public sealed class ChildAndSignalTests(StoreVault store) : IClassFixture<StoreV
     }
 
     [Fact]
+    [Requirement("R15")]
     public async Task A_child_is_not_taken_in_with_a_consent_of_its_own()
     {
         var error = await Assert.ThrowsAsync<VaultException>(() => store.AddAsync(Child, new() { ["marketing"] = "given" }));
@@ -86,6 +88,7 @@ public sealed class ChildAndSignalTests(StoreVault store) : IClassFixture<StoreV
     }
 
     [Fact]
+    [Requirement("R64")]
     public async Task The_signal_is_an_objection_to_what_the_policy_marks_and_to_nothing_else()
     {
         var subject = await store.AddAsync(consents: new() { ["marketing"] = "given", ["analytics"] = "given" });

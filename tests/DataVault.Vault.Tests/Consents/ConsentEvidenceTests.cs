@@ -19,6 +19,7 @@ public sealed class ConsentEvidenceTests(StoreVault store) : IClassFixture<Store
     private NoteVerifier Key => NoteVerifier.Parse(store.Vault.Get<AuditReader>().VerifierKey);
 
     [Fact]
+    [Requirement("R10")]
     public async Task An_act_keeps_the_text_that_was_shown_its_language_and_who_recorded_it()
     {
         var subject = await store.AddAsync();
@@ -54,6 +55,7 @@ public sealed class ConsentEvidenceTests(StoreVault store) : IClassFixture<Store
     }
 
     [Fact]
+    [Requirement("R20")]
     public async Task A_consent_that_was_given_elsewhere_says_what_was_shown_and_the_vault_keeps_it()
     {
         var subject = await store.AddAsync();
@@ -132,6 +134,7 @@ public sealed class ConsentEvidenceTests(StoreVault store) : IClassFixture<Store
     }
 
     [Fact]
+    [Requirement("R14")]
     public async Task A_renewal_falls_due_before_the_end()
     {
         var subject = await store.AddAsync();
@@ -176,6 +179,7 @@ public sealed class ConsentEvidenceTests(StoreVault store) : IClassFixture<Store
     }
 
     [Fact]
+    [Requirement("R10")]
     public async Task The_officer_proves_how_a_consent_stood_at_any_instant()
     {
         var subject = await store.AddAsync();

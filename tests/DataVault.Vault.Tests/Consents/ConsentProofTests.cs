@@ -15,6 +15,7 @@ public sealed class ConsentProofTests(StoreVault store) : IClassFixture<StoreVau
     private ConsentReceipts Receipts => store.Vault.Get<ConsentReceipts>();
 
     [Theory]
+    [Requirement("R10")]
     [InlineData("update vault.consent_event set state = 1 where subject_id = '{0}' and sequence = 2", "tells of another act than the one that is stored")]
     [InlineData("update vault.consent_event set notice_hash = null where subject_id = '{0}' and sequence = 2", "tells of another act than the one that is stored")]
     [InlineData("update vault.consent_event set log_index = 0 where subject_id = '{0}' and sequence = 2", "tells of no consent act, although an act names it")]
@@ -125,6 +126,7 @@ public sealed class ConsentProofTests(StoreVault store) : IClassFixture<StoreVau
     }
 
     [Fact]
+    [Requirement("R15")]
     public async Task A_childs_own_word_is_not_valid_and_a_guardians_is()
     {
         var (own, guarded) = (await store.AddAsync(consents: Given()), await store.AddAsync("""{"birthDate":"2014-01-01"}"""));

@@ -25,6 +25,7 @@ public sealed class ConsentTests(StoreVault store) : IClassFixture<StoreVault>
     }
 
     [Fact]
+    [Requirement("R14")]
     public async Task A_consent_ends_by_itself()
     {
         var subject = await store.AddAsync();

@@ -12,6 +12,7 @@ public sealed class AnalyticsFeedTests(StoreVault store) : IClassFixture<StoreVa
         """{"familyName":"Lovelace","birthDate":"1990-06-16","gender":"female","country":"DE","customerSince":"2021-03-04","loyaltyTier":"gold","householdSize":3,"lifetimeValue":{"amount":"730","currency":"EUR"},"postalAddress":{"street":"Long Lane 5","postcode":"50667","city":"Köln","country":"DE"}}""";
 
     [Fact]
+    [Requirement("R91", "R92")]
     public async Task A_consented_person_arrives_generalised_under_a_pseudonym_of_each_domain()
     {
         var subject = await ConsentedAsync();
@@ -36,6 +37,7 @@ public sealed class AnalyticsFeedTests(StoreVault store) : IClassFixture<StoreVa
     }
 
     [Fact]
+    [Requirement("R96")]
     public async Task A_withdrawal_takes_every_row_with_it_at_once()
     {
         var subject = await ConsentedAsync();
@@ -133,6 +135,7 @@ public sealed class AnalyticsFeedTests(StoreVault store) : IClassFixture<StoreVa
     }
 
     [Fact]
+    [Requirement("R96")]
     public async Task What_is_gone_from_the_vault_goes_from_the_domains()
     {
         var subject = await ConsentedAsync();

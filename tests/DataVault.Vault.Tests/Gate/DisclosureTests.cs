@@ -13,6 +13,7 @@ public sealed class DisclosureTests(StoreVault store) : IClassFixture<StoreVault
         """{"familyName":"Lovelace","phone":"+442079460000","birthDate":"1990-06-16","iban":"DE89370400440532013000","postalAddress":{"street":"Long Lane 5","postcode":"50667","city":"Köln","country":"DE"},"interests":["tea"]}""";
 
     [Fact]
+    [Requirement("R03")]
     public async Task What_the_policy_allows_is_released_in_its_form_and_the_rest_is_withheld_with_its_reason()
     {
         var subject = await store.AddAsync(Fields);
@@ -58,6 +59,7 @@ public sealed class DisclosureTests(StoreVault store) : IClassFixture<StoreVault
     }
 
     [Fact]
+    [Requirement("R12")]
     public async Task Consent_that_was_never_asked_for_is_no()
     {
         var subject = await store.AddAsync(Fields);
@@ -65,6 +67,7 @@ public sealed class DisclosureTests(StoreVault store) : IClassFixture<StoreVault
     }
 
     [Fact]
+    [Requirement("R01")]
     public async Task A_purpose_that_the_credential_lacks_refuses_everything_and_is_logged()
     {
         var subject = await store.AddAsync(Fields);
@@ -76,6 +79,7 @@ public sealed class DisclosureTests(StoreVault store) : IClassFixture<StoreVault
     }
 
     [Fact]
+    [Requirement("R01")]
     public async Task An_unknown_purpose_is_an_error_of_the_caller()
     {
         var error = await Assert.ThrowsAsync<VaultException>(() => store.ReadAsync(Support, default, "curiosity", "email"));
@@ -214,6 +218,7 @@ public sealed class DisclosureTests(StoreVault store) : IClassFixture<StoreVault
     }
 
     [Fact]
+    [Requirement("R04")]
     public async Task Where_a_value_came_from_is_told_when_asked()
     {
         var subject = await store.AddAsync(Fields);

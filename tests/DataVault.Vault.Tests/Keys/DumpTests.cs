@@ -11,6 +11,7 @@ namespace DataVault.Vault.Tests.Keys;
 public sealed class DumpTests(StoreVault store) : IClassFixture<StoreVault>
 {
     [Fact]
+    [Requirement("R06")]
     public async Task With_a_dump_of_both_databases_and_no_root_key_nothing_is_readable()
     {
         var canaries = new Canaries("vkpqcanary", 951753);

@@ -11,6 +11,7 @@ namespace DataVault.Vault.Tests.Keys;
 public sealed class RestoreTests
 {
     [Fact]
+    [Requirement("R57")]
     public async Task A_restored_keys_database_is_cleared_of_the_erased_before_anything_is_served()
     {
         await using var databases = await DatabasePerClass.CreateAsync();
@@ -27,6 +28,7 @@ public sealed class RestoreTests
     }
 
     [Fact]
+    [Requirement("R57", "R96")]
     public async Task A_restored_vault_database_loses_the_rows_of_the_erased_and_its_analytics_are_made_anew()
     {
         await using var databases = await DatabasePerClass.CreateAsync();
@@ -48,6 +50,7 @@ public sealed class RestoreTests
     }
 
     [Fact]
+    [Requirement("R57")]
     public async Task Both_databases_restored_together_lose_the_erased_again_and_keep_everybody_else()
     {
         await using var databases = await DatabasePerClass.CreateAsync();

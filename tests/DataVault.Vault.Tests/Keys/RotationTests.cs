@@ -18,6 +18,7 @@ public sealed class RotationTests : IAsyncLifetime
     public ValueTask DisposeAsync() => world.DisposeAsync();
 
     [Theory]
+    [Requirement("R73")]
     [InlineData(RotationLevels.Root)]
     [InlineData(RotationLevels.Vault)]
     [InlineData(RotationLevels.Epoch)]

@@ -143,6 +143,7 @@ public sealed class ProfileTests(StoreVault store) : IClassFixture<StoreVault>
     }
 
     [Fact]
+    [Requirement("R16")]
     public async Task Health_data_come_in_only_with_the_consent_they_rest_on()
     {
         const string Diet = """{"dietaryRequirements":["nuts"]}""";

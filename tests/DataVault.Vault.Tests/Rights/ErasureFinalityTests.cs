@@ -21,6 +21,7 @@ public sealed class ErasureFinalityTests : IAsyncLifetime
     public ValueTask DisposeAsync() => world.DisposeAsync();
 
     [Fact]
+    [Requirement("R57")]
     public async Task An_erasure_is_executed_first_and_final_when_the_epoch_of_its_key_is_destroyed()
     {
         var request = await EraseAsync();

@@ -14,6 +14,7 @@ public sealed class ErasureNoticesTests : IAsyncLifetime
     public ValueTask DisposeAsync() => world.DisposeAsync();
 
     [Fact]
+    [Requirement("R41", "R60")]
     public async Task A_message_is_delivered_at_least_once_with_one_id_and_nothing_of_it_stands_in_the_table_in_clear()
     {
         var outbox = world.Vault.Get<OutboxStore>();
@@ -80,6 +81,7 @@ public sealed class ErasureNoticesTests : IAsyncLifetime
     }
 
     [Fact]
+    [Requirement("R60")]
     public void Pauses_grow_and_the_dead_are_tried_once_a_day()
     {
         var pauses = Enumerable.Range(1, OutboxStore.DeadAfter).Select(OutboxStore.PauseAfter).ToList();

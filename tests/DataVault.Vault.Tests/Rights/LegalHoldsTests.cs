@@ -29,6 +29,7 @@ public sealed class LegalHoldsTests : IAsyncLifetime
     private LegalHolds Holds => world.Vault.Get<LegalHolds>();
 
     [Fact]
+    [Requirement("R55", "R56")]
     public async Task A_hold_defers_the_erasure_of_what_it_names_and_of_nothing_else_and_its_release_resumes_it()
     {
         var hold = await PlaceAsync("email", "event:purchase");
@@ -56,6 +57,7 @@ public sealed class LegalHoldsTests : IAsyncLifetime
     }
 
     [Fact]
+    [Requirement("R55")]
     public async Task What_is_held_is_withheld_from_everybody_but_for_the_purposes_that_the_hold_names()
     {
         await Holds.PlaceAsync(RightsWorld.Officer, Hold([ada], ["email"], purposes: ["legal-obligation"]), Guid.NewGuid(), default);
@@ -124,6 +126,7 @@ public sealed class LegalHoldsTests : IAsyncLifetime
     }
 
     [Fact]
+    [Requirement("R56")]
     public async Task Each_hold_that_ends_lets_go_what_it_alone_kept()
     {
         var first = await PlaceAsync("email", "phone");

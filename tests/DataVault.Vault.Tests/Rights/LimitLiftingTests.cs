@@ -23,6 +23,7 @@ public sealed class LimitLiftingTests : IAsyncLifetime
     public ValueTask DisposeAsync() => world.DisposeAsync();
 
     [Theory]
+    [Requirement("R61")]
     [InlineData(RequestKinds.Restriction)]
     [InlineData(RequestKinds.Objection)]
     public async Task An_officer_ends_a_limit_at_once_and_in_every_process_and_the_person_was_told_before(string kind)
@@ -71,6 +72,7 @@ public sealed class LimitLiftingTests : IAsyncLifetime
     }
 
     [Fact]
+    [Requirement("R63")]
     public async Task An_officer_names_a_reason_and_of_direct_marketing_only_that_the_person_asked()
     {
         await LimitAsync(RequestKinds.Restriction);

@@ -27,6 +27,7 @@ public sealed class RetentionTests : IAsyncLifetime
     private static PolicySet Policy => Repository.Policy;
 
     [Fact]
+    [Requirement("R05")]
     public async Task A_value_is_gone_at_the_hour_when_its_period_ends_and_not_before()
     {
         var due = RightsWorld.Start.AddMonths(Rule("identity-check").Months);
@@ -46,6 +47,7 @@ public sealed class RetentionTests : IAsyncLifetime
     }
 
     [Fact]
+    [Requirement("R05")]
     public async Task What_a_change_replaced_is_kept_no_longer_than_it_would_have_been_itself()
     {
         await world.ChangeAsync(ada, "Adelheid");
@@ -68,6 +70,7 @@ public sealed class RetentionTests : IAsyncLifetime
     }
 
     [Fact]
+    [Requirement("R05")]
     public async Task Events_go_by_when_they_happened_and_activity_that_is_deleted_is_remembered()
     {
         world.Clock.Advance(RightsWorld.Start.AddMonths(10) - RightsWorld.Start);
@@ -118,6 +121,7 @@ public sealed class RetentionTests : IAsyncLifetime
     }
 
     [Fact]
+    [Requirement("R40", "R56")]
     public async Task A_hold_an_open_request_and_a_restriction_freeze_what_is_due_and_their_end_lets_it_go()
     {
         var (bob, eve) = (await world.PersonAsync("bob"), await world.PersonAsync("eve"));
@@ -142,6 +146,7 @@ public sealed class RetentionTests : IAsyncLifetime
     }
 
     [Fact]
+    [Requirement("R05")]
     public async Task Of_whom_nothing_would_be_left_is_erased_with_a_certificate()
     {
         await AppendAsync("purchase");

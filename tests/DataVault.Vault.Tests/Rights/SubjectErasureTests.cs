@@ -24,6 +24,7 @@ public sealed class SubjectErasureTests : IAsyncLifetime
     public ValueTask DisposeAsync() => world.DisposeAsync();
 
     [Fact]
+    [Requirement("R58", "R96")]
     public async Task No_row_of_the_person_is_left_in_any_table_and_the_neighbours_still_read()
     {
         var pseudonyms = await PseudonymsAsync(ada);
@@ -42,6 +43,7 @@ public sealed class SubjectErasureTests : IAsyncLifetime
     }
 
     [Fact]
+    [Requirement("R53")]
     public async Task The_list_of_tables_to_delete_from_is_the_schemas()
     {
         var tables = await world.ListAsync(
@@ -81,6 +83,7 @@ public sealed class SubjectErasureTests : IAsyncLifetime
     }
 
     [Fact]
+    [Requirement("R39")]
     public async Task What_is_left_of_the_requests_names_nobody_and_is_still_found()
     {
         var access = await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Access, ada);
@@ -95,6 +98,7 @@ public sealed class SubjectErasureTests : IAsyncLifetime
     }
 
     [Fact]
+    [Requirement("R58")]
     public async Task The_log_tells_request_and_execution_under_a_tag_that_nobody_can_compute_any_more()
     {
         using (var held = await world.Vault.Get<KeyRegistry>().GetAsync(ada))
@@ -111,6 +115,7 @@ public sealed class SubjectErasureTests : IAsyncLifetime
     }
 
     [Theory]
+    [Requirement("R41")]
     [InlineData((int)ErasureStep.Requested)]
     [InlineData((int)ErasureStep.KeyDestroyed)]
     [InlineData((int)ErasureStep.AccountsRemoved)]

@@ -24,6 +24,7 @@ public sealed class SubjectExportTests : IAsyncLifetime
     public ValueTask DisposeAsync() => world.DisposeAsync();
 
     [Fact]
+    [Requirement("R50")]
     public async Task Every_field_and_every_event_that_is_held_is_in_the_package()
     {
         var events = await world.EventsAsync(ada);
@@ -40,6 +41,7 @@ public sealed class SubjectExportTests : IAsyncLifetime
     }
 
     [Fact]
+    [Requirement("R62")]
     public async Task A_portability_package_leaves_out_what_the_person_did_not_provide()
     {
         var package = await PackageAsync(RequestKinds.Portability);
@@ -50,6 +52,7 @@ public sealed class SubjectExportTests : IAsyncLifetime
     }
 
     [Fact]
+    [Requirement("R04", "R50", "R54")]
     public async Task Values_that_were_replaced_are_in_the_package_too()
     {
         var patch = new ProfilePatch(new Dictionary<string, JsonElement> { ["familyName"] = JsonSerializer.SerializeToElement("Newname") }, "crm", null, null, "service-delivery");

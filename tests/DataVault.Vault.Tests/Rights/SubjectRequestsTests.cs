@@ -46,6 +46,7 @@ public sealed class SubjectRequestsTests : IAsyncLifetime
     }
 
     [Fact]
+    [Requirement("R30", "R31")]
     public async Task The_due_date_is_that_of_the_law_and_moves_once_with_a_reason()
     {
         var request = await world.OpenAsync(RightsWorld.Officer, RequestKinds.Rectification, ada);
@@ -57,6 +58,7 @@ public sealed class SubjectRequestsTests : IAsyncLifetime
     }
 
     [Fact]
+    [Requirement("R31")]
     public async Task After_the_due_date_it_is_too_late_to_extend()
     {
         var request = await world.OpenAsync(RightsWorld.Officer, RequestKinds.Rectification, ada);
@@ -65,6 +67,7 @@ public sealed class SubjectRequestsTests : IAsyncLifetime
     }
 
     [Fact]
+    [Requirement("R38")]
     public async Task A_second_request_of_the_same_kind_keeps_the_clock_of_the_first()
     {
         var first = await world.OpenAsync(RightsWorld.Officer, RequestKinds.Rectification, ada);
@@ -74,6 +77,7 @@ public sealed class SubjectRequestsTests : IAsyncLifetime
     }
 
     [Fact]
+    [Requirement("R32", "R33")]
     public async Task A_refusal_names_a_reason_of_the_list()
     {
         var request = await world.OpenAsync(RightsWorld.Officer, RequestKinds.Erasure, ada);
@@ -210,6 +214,7 @@ public sealed class SubjectRequestsTests : IAsyncLifetime
     }
 
     [Fact]
+    [Requirement("R65")]
     public async Task A_contested_decision_is_closed_by_a_person_with_an_outcome_and_the_log_has_it()
     {
         var request = await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Contest, ada, "The scoring has my old address.");
@@ -246,6 +251,7 @@ public sealed class SubjectRequestsTests : IAsyncLifetime
     }
 
     [Theory]
+    [Requirement("R61", "R63")]
     [InlineData(RequestKinds.Restriction, "restricted")]
     [InlineData(RequestKinds.Objection, "objected")]
     public async Task An_approved_limit_stops_the_next_disclosure(string kind, string reason)
@@ -261,6 +267,7 @@ public sealed class SubjectRequestsTests : IAsyncLifetime
     }
 
     [Fact]
+    [Requirement("R63")]
     public async Task What_an_objection_covers_the_policy_says_and_no_purpose_is_known_by_its_name()
     {
         world.Vault.Get<ActivePolicy>().Swap(Testing.Repository.ChangedPolicy(

@@ -17,6 +17,7 @@ public sealed class RoleWallTests(VaultDatabases databases) : IClassFixture<Vaul
     ];
 
     [Theory]
+    [Requirement("R10")]
     [MemberData(nameof(Forbidden_to_the_vault))]
     public async Task The_vaults_login_may_not(string sql) => await AssertRefusedAsync(databases.VaultName, DatabasePerClass.VaultLogin, sql);
 
@@ -31,6 +32,7 @@ public sealed class RoleWallTests(VaultDatabases databases) : IClassFixture<Vaul
     public async Task The_keys_login_may_not(string sql) => await AssertRefusedAsync(databases.KeysName, DatabasePerClass.KeysLogin, sql);
 
     [Theory]
+    [Requirement("R90")]
     [InlineData("select * from vault.subject")]
     [InlineData("select * from vault.identifier")]
     [InlineData("select * from audit.batch")]
@@ -65,6 +67,7 @@ public sealed class RoleWallTests(VaultDatabases databases) : IClassFixture<Vaul
     }
 
     [Fact]
+    [Requirement("R90")]
     public async Task Each_login_stays_in_its_database()
     {
         await AssertNoConnectionAsync(databases.KeysName, DatabasePerClass.VaultLogin);
