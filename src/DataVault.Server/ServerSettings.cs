@@ -120,6 +120,15 @@ internal sealed class ServerSettings
         Subjects = _configuration.GetValue("Vault:KeyAges:Subjects", new KeyAges().Subjects),
     };
 
+    /// <summary>From where on a figure of the officer's desk is red.</summary>
+    /// <exception cref="StartupException">A limit is no time that passes.</exception>
+    public DeskLimits Desk => _configuration.GetSection("Desk").Get<DeskLimits>() switch
+    {
+        null => new DeskLimits(),
+        { DueSoon.Ticks: > 0, Stuck.Ticks: > 0, Erasure.Ticks: > 0, Unacknowledged.Ticks: > 0, Anchored.Ticks: > 0, Drill.Ticks: > 0, ClockAhead.Ticks: > 0, RecountEvery.Ticks: > 0, ReaderFactor: > 0, BulkPeople: > 0 } limits => limits,
+        _ => throw new StartupException("The limits under Desk are above zero."),
+    };
+
     /// <summary>How old a sign-in may be for approvals, keys, the policy, accounts and applications.</summary>
     public TimeSpan StepUpAge => _configuration.GetValue("Vault:StepUpAge", TimeSpan.FromMinutes(15));
 

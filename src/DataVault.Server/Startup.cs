@@ -359,6 +359,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
                 KeyAges = settings.KeyAges,
                 BackupsDueAfter = settings.BackupsDueAfter,
                 DrillsDueAfter = settings.DrillsDueAfter,
+                Desk = settings.Desk,
                 SearchCandidates = settings.SearchCandidates,
                 Recipients = [.. recipients.Select(one => one.Recipient)],
                 MessageChannel = channel?.Recipient.Name,
@@ -452,6 +453,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         HoldEndpoints.Map(app);
         RetentionEndpoints.Map(app);
         OversightEndpoints.Map(app);
+        DeskEndpoints.Map(app);
         MeEndpoints.Map(app);
         AuditEndpoints.Map(app);
         AuditReportEndpoints.Map(app);

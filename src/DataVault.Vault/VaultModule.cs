@@ -36,6 +36,7 @@ public static class VaultModule
         StoreModule.AddStore(services);
         RightsModule.AddRights(services);
         ObligationsModule.AddObligations(services);
+        DeskModule.AddDesk(services);
         return services;
     }
 

@@ -87,6 +87,9 @@ public sealed class VaultOptions
     /// <summary>Time after which backups are to be tried again; null where nobody keeps it in this log.</summary>
     public TimeSpan? DrillsDueAfter { get; init; }
 
+    /// <summary>From where on a figure of the officer's desk is red.</summary>
+    public DeskLimits Desk { get; init; } = new();
+
     /// <summary>How a new version of the policy gets the tables of its analytics domains; null where only the command <c>migrate</c> may make them.</summary>
     public DomainProvision? ProvideDomains { get; init; }
 }

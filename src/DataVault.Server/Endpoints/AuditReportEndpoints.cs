@@ -187,7 +187,7 @@ internal static class AuditReportEndpoints
         return (call, question, query);
     }
 
-    private static void Attach(HttpContext context, string type, string file)
+    internal static void Attach(HttpContext context, string type, string file)
     {
         context.Response.ContentType = type;
         context.Response.Headers.CacheControl = "no-store";

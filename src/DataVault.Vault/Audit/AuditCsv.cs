@@ -17,6 +17,27 @@ public static class AuditCsv
     public static Task WriteAsync(Stream target, IAsyncEnumerable<ImpactPerson> people, CancellationToken ct) => WriteAsync(
         target, ["tag", "customer", "erased", "disclosures", "first", "last", "special", "fields"], people, Row, ct);
 
+    /// <summary>What a figure of the desk counts, with the state of the log that it was listed at.</summary>
+    public static Task WriteAsync(Stream target, DeskList list, IAsyncEnumerable<DeskRow> rows, CancellationToken ct)
+    {
+        ArgumentNullException.ThrowIfNull(list);
+        return WriteAsync(target, [.. list.About is null ? Array.Empty<string>() : [list.About], .. list.Columns.Select(column => column.Name), .. s_asOf], rows, row => [.. list.About is null ? Array.Empty<string>() : [row.Key ?? ""], .. row.Cells, .. Cells(list.AsOf)], ct);
+    }
+
+    /// <summary>The figures of the desk.</summary>
+    public static Task WriteAsync(Stream target, DeskView desk, CancellationToken ct)
+    {
+        ArgumentNullException.ThrowIfNull(desk);
+        var rows = desk.Tiles.SelectMany(tile => tile.Figures.Select(figure => (Tile: tile.Name, Figure: figure)));
+        return WriteAsync(
+            target, ["tile", "figure", "of", "count", "at", "red", .. s_asOf], rows.ToAsyncEnumerable(),
+            one => [one.Tile, one.Figure.Name, one.Figure.Of ?? "", one.Figure.Count is { } count ? Number(count) : "", one.Figure.At is { } at ? At(at) : "", one.Figure.IsRed ? "yes" : "no", .. Cells(one.Figure.AsOf)], ct);
+    }
+
+    private static readonly string[] s_asOf = ["asOfSize", "asOfRoot", "asOfAt"];
+
+    private static string[] Cells(AsOf asOf) => [Number(asOf.Size), asOf.RootHash, At(asOf.At)];
+
     private static async Task WriteAsync<T>(Stream target, IReadOnlyList<string> headings, IAsyncEnumerable<T> items, Func<T, IReadOnlyList<string>> row, CancellationToken ct)
     {
         using var buffer = new MemoryStream();

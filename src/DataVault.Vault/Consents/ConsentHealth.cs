@@ -69,10 +69,18 @@ public sealed class ConsentHealth
     public async Task<IReadOnlyList<PurposeHealth>> FiguresAsync(Recipient recipient, Guid requestId, CancellationToken ct)
     {
         if (!MayReadLog(recipient)) throw await DeniedAsync(recipient, requestId, ct);
-        var asked = policy.Current.Purposes.All.Where(purpose => purpose.NeedsConsent || purpose.Gpc).ToList();
-        var counts = await CountsAsync(asked, ct);
-        var objected = await ObjectedAsync(ct);
+        await using var connection = await database.OpenAsync(ct);
+        var health = await CountAsync(connection, ct);
         await log.AppendAsync(log.Entry(EntryType.StatusRead, recipient, default, First(recipient), EntryResult.Ok, [], requestId), null, ct);
+        return health;
+    }
+
+    /// <summary>The same for a part of the vault that has its own door; in the snapshot of the connection's transaction.</summary>
+    internal async Task<IReadOnlyList<PurposeHealth>> CountAsync(NpgsqlConnection connection, CancellationToken ct)
+    {
+        var asked = policy.Current.Purposes.All.Where(purpose => purpose.NeedsConsent || purpose.Gpc).ToList();
+        var counts = await CountsAsync(connection, asked, ct);
+        var objected = await ObjectedAsync(connection, ct);
         return [.. asked.Select(purpose => Health(purpose, [.. counts[purpose.Id]], objected.GetValueOrDefault(purpose.Id)))];
     }
 
@@ -91,9 +99,9 @@ public sealed class ConsentHealth
         return new EndingConsents([.. shown.Select(one => one.Consent)], found.Count > limit ? Cursor(shown[^1].Consent) : null);
     }
 
-    private async Task<ILookup<int, (int State, long People, long Due, long Unproven)>> CountsAsync(List<Purpose> asked, CancellationToken ct)
+    private async Task<ILookup<int, (int State, long People, long Due, long Unproven)>> CountsAsync(NpgsqlConnection connection, List<Purpose> asked, CancellationToken ct)
     {
-        await using var command = database.Source.CreateCommand(FiguresSql);
+        await using var command = new NpgsqlCommand(FiguresSql, connection);
         var reminded = asked.FindAll(purpose => purpose.RenewalDays is not null);
         command.Parameters.Add(new NpgsqlParameter<DateTime> { TypedValue = clock.Now.UtcDateTime });
         command.Parameters.Add(new NpgsqlParameter<int[]> { TypedValue = [.. reminded.Select(purpose => purpose.Id)] });
@@ -102,9 +110,9 @@ public sealed class ConsentHealth
         return rows.ToLookup(row => row.Purpose, row => (row.State, row.People, row.Due, row.Unproven));
     }
 
-    private async Task<Dictionary<int, long>> ObjectedAsync(CancellationToken ct)
+    private static async Task<Dictionary<int, long>> ObjectedAsync(NpgsqlConnection connection, CancellationToken ct)
     {
-        await using var command = database.Source.CreateCommand(ObjectedSql);
+        await using var command = new NpgsqlCommand(ObjectedSql, connection);
         return (await Rows.ReadAsync(command, row => (row.GetInt32(0), row.GetInt64(1)), ct)).ToDictionary();
     }
 
