@@ -147,6 +147,8 @@ public sealed class NoteSigner
     /// <summary>The line that <see cref="NoteVerifier.Parse"/> reads.</summary>
     public string VerifierKey { get; }
 
+    internal uint KeyId => _keyId;
+
     /// <summary>A signer with this key that adds the signature of another: while a log changes its key, both sign.</summary>
     public NoteSigner Beside(NoteSigner other) => new(Name, _key) { _beside = other };
 

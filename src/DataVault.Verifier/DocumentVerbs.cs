@@ -39,13 +39,13 @@ internal static class DocumentVerbs
         if (log is not null && !json) await desk.Output.WriteLineAsync(VerificationText.Describe(log));
     }
 
-    private static string Json(string file, HandedDocument document, VerificationReport? log) => VerificationText.Json((object)new
+    internal static string Json(string file, HandedDocument document, VerificationReport? log) => VerificationText.Json((object)new
     {
         file, ok = document.Problem is null && log is not { Ok: false }, document.Kind, document.Problem, document.States,
         log = log is null ? null : new { log.Ok, log.Origin, log.Size, log.PrunedBelow, log.Problem },
     });
 
-    private static string Text(string file, HandedDocument document) => string.Join(
+    internal static string Text(string file, HandedDocument document) => string.Join(
         Environment.NewLine,
         [file, .. document.States.Select(state => $"  {state.Key,-24} {state.Value}"), document.Problem is null ? "  OK: it holds under the log's key" : $"  BAD: {document.Problem}"]);
 

@@ -23,7 +23,7 @@ internal static class VerifyCommand
         var shared = new SharedOptions();
         root.Options.Add(shared.Key);
         root.Options.Add(shared.Json);
-        foreach (var verb in LogVerbs.Build(desk, shared).Concat(DocumentVerbs.Build(desk, shared))) root.Subcommands.Add(verb);
+        foreach (var verb in LogVerbs.Build(desk, shared).Concat(DocumentVerbs.Build(desk, shared)).Append(BagVerbs.Build(desk, shared))) root.Subcommands.Add(verb);
         return root;
     }
 }
