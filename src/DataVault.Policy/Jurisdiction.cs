@@ -35,6 +35,9 @@ public sealed class Jurisdiction
 
     public IReadOnlyCollection<DateOnly> Holidays => holidays;
 
+    /// <summary>What it wants of a breach, and which authority watches over it.</summary>
+    public BreachTerms Breach { get; internal init; } = BreachTerms.None;
+
     /// <summary>The last second of the day by which the request must be answered.</summary>
     public DateTimeOffset DueAt(DateTimeOffset received) => EndOf(DueOn(received, Amount));
 

@@ -182,7 +182,7 @@ internal static class RegistryReader
         var zone = body.Text("zone");
         var found = Names.Zone(zone);
         if (found is null && zone.Length > 0) body.Problem(body.LineOf("zone"), $"unknown time zone {zone}");
-        return new Jurisdiction(name, body.Text("title"), period, (found ?? TimeZoneInfo.Utc, body.Flag("rolls", false), holidays));
+        return new Jurisdiction(name, body.Text("title"), period, (found ?? TimeZoneInfo.Utc, body.Flag("rolls", false), holidays)) { Breach = BreachReader.Terms(body) };
     }
 
     public static IReadOnlyList<AnalyticsDomain> Analytics(Section? section, Catalogue catalogue, TrackingPlan plan)

@@ -61,6 +61,10 @@ public sealed class SchemaTests
         { "letter", "properties/words/properties/grounds", "letters/en.yaml", "words: { grounds: { zzz: text } }" },
         { "letter", "properties/words/properties/ends", "letters/en.yaml", "words: { ends: { zzz: text } }" },
         { "letter", "$defs/letter", "letters/en.yaml", "letters: { received: { zzz: 1 } }" },
+        { "jurisdictions", "properties/jurisdictions/additionalProperties/properties/breach", "jurisdictions.yaml", "jurisdictions: { one: { breach: { zzz: 1 } } }" },
+        { "jurisdictions", "properties/jurisdictions/additionalProperties/properties/breach/properties/dpo", "jurisdictions.yaml", "jurisdictions: { one: { breach: { dpo: { zzz: 1 } } } }" },
+        { "jurisdictions", "properties/jurisdictions/additionalProperties/properties/breach/properties/authority", "jurisdictions.yaml", "jurisdictions: { one: { breach: { authority: { zzz: 1 } } } }" },
+        { "jurisdictions", "properties/jurisdictions/additionalProperties/properties/breach/properties/authority/properties/countries/additionalProperties", "jurisdictions.yaml", "jurisdictions: { one: { breach: { authority: { countries: { FR: { zzz: 1 } } } } } }" },
     };
 
     [Theory]
