@@ -231,11 +231,17 @@ public static class Capabilities
     /// <summary>Saying where a person's data must stay, whose customer they are, and who stands how to them: which is who reaches them.</summary>
     public const string StandingManage = "standing.manage";
 
+    /// <summary>Keeping the register of breaches, reporting them, telling people of them.</summary>
+    public const string BreachesManage = "breaches.manage";
+
+    /// <summary>Making and fetching packs of evidence for an authority.</summary>
+    public const string EvidenceExport = "evidence.export";
+
     /// <summary>What these show or count is about everybody: of no use to a role that reaches some only, and without effect in it.</summary>
-    internal static readonly string[] AboutEverybody = [AuditRead, PolicyManage, AccountsManage, StatusRead, AnalyticsQuery, ReviewsManage, DisclosuresApprove, AlertsManage, HoneyManage, RetentionManage];
+    internal static readonly string[] AboutEverybody = [AuditRead, PolicyManage, AccountsManage, StatusRead, AnalyticsQuery, ReviewsManage, DisclosuresApprove, AlertsManage, HoneyManage, RetentionManage, BreachesManage, EvidenceExport];
 
     internal static readonly string[] All =
-        [AuditRead, RequestsRead, RequestsDecide, PolicyRead, PolicyManage, ClientsManage, AccountsManage, StatusRead, AnalyticsQuery, HoldsManage, KeysRead, KeysManage, ReviewsManage, DisclosuresApprove, AlertsManage, HoneyManage, StandingManage, RetentionManage];
+        [AuditRead, RequestsRead, RequestsDecide, PolicyRead, PolicyManage, ClientsManage, AccountsManage, StatusRead, AnalyticsQuery, HoldsManage, KeysRead, KeysManage, ReviewsManage, DisclosuresApprove, AlertsManage, HoneyManage, StandingManage, RetentionManage, BreachesManage, EvidenceExport];
 }
 
 /// <summary>

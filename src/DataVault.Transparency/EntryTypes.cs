@@ -16,6 +16,7 @@ public enum EntryType : ushort
     Alert = 57, ReviewChange = 58, ApprovalChange = 59,
     PolicyRefused = 55, RetentionSwept = 67, RestrictionLift = 70, ObjectionLift = 71,
     LetterWritten = 77, LetterWay = 78, LetterPosted = 79,
+    BreachChange = 86, BreachRead = 87,
 #pragma warning restore CS1591
 }
 
@@ -88,6 +89,8 @@ public static class EntryTypes
         [EntryType.LetterWritten] = "letter.written",
         [EntryType.LetterWay] = "letter.way",
         [EntryType.LetterPosted] = "letter.posted",
+        [EntryType.BreachChange] = "breach.change",
+        [EntryType.BreachRead] = "breach.read",
     }.ToFrozenDictionary();
 
     private static readonly FrozenDictionary<string, EntryType> ByName =

@@ -96,6 +96,7 @@ internal static class StoreModule
         new HoldCheck(run, p.GetRequiredService<KeyRegistry>()),
         new PolicyCheck(run, p.GetRequiredService<PolicyProof>(), p.GetRequiredService<PolicyStore>(), p.GetRequiredService<PolicyMemory>()),
         new OversightCheck(run, p.GetRequiredService<OversightSeals>(), p.GetRequiredService<OversightMemory>(), p.GetRequiredService<HoneyBook>(), p.GetRequiredService<VaultDatabase>()),
+        new BreachCheck(run, p.GetRequiredService<BreachBook>()),
     ];
 
     private static void AddFeed(IServiceCollection services)

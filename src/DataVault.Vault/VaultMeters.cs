@@ -65,6 +65,19 @@ internal static class VaultMeters
         ReviewsOverdue.Record(backlog.OverdueReviews);
     }
 
+    private static readonly Gauge<long> BreachesOpen = Meter.CreateGauge<long>("datavault.breaches.open", "{case}", "Breaches whose case is not closed");
+
+    private static readonly Gauge<long> BreachesDue = Meter.CreateGauge<long>("datavault.breaches.due", "{case}", "Breaches whose authority must be told within a day, or should have been");
+
+    private static readonly Gauge<long> BreachesDamaged = Meter.CreateGauge<long>("datavault.breaches.damaged", "{case}", "Breaches of whose record something is gone or was changed in the database");
+
+    public static void Breaches(BreachWatch state)
+    {
+        BreachesOpen.Record(state.Open);
+        BreachesDue.Record(state.DueSoon);
+        BreachesDamaged.Record(state.Damaged);
+    }
+
     public static void Queued() => Waiting.Add(1);
 
     public static void Taken(int count) => Waiting.Add(-count);

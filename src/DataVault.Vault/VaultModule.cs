@@ -37,6 +37,7 @@ public static class VaultModule
         RightsModule.AddRights(services);
         ObligationsModule.AddObligations(services);
         DeskModule.AddDesk(services);
+        BreachModule.AddBreaches(services);
         return services;
     }
 

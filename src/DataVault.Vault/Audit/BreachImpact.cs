@@ -19,6 +19,9 @@ public sealed record ImpactQuery
     public DateTimeOffset? From { get; init; }
 
     public DateTimeOffset? Until { get; init; }
+
+    /// <summary>Only the first entries of the log, as many as this: what was counted once is so counted again. Null: all there are.</summary>
+    public long? Size { get; init; }
 }
 
 /// <summary>A field or event type that was disclosed.</summary>
@@ -76,10 +79,10 @@ public sealed class BreachImpact
         var filter = await FilterAsync(query, ct);
         return await search.ReadAsync(async connection =>
         {
-            var range = await LogSearch.RangeAsync(connection, query.From, query.Until, ct);
+            var range = await RangeAsync(connection, query, ct);
             var counts = await LogSearch.CountAsync(connection, filter, range, ct);
             var disclosed = filter with { Types = Disclosing, Result = (short)EntryResult.Ok };
-            var hits = await HitsAsync(connection, disclosed, range, ct);
+            var hits = await HitsAsync(connection, disclosed, range, query.Size, ct);
             var days = (await LogSearch.CountAsync(connection, disclosed, range, ct)).Days;
             var (first, last) = (await EdgeAsync(connection, disclosed, range, true, ct), await EdgeAsync(connection, disclosed, range, false, ct));
             var categories = Categories(hits);
@@ -115,8 +118,8 @@ public sealed class BreachImpact
         var disclosed = await FilterAsync(query, ct) with { Types = Disclosing, Result = (short)EntryResult.Ok };
         var found = await search.ReadAsync(async connection =>
         {
-            var range = await LogSearch.RangeAsync(connection, query.From, query.Until, ct);
-            return await ListAsync(connection, await HitsAsync(connection, disclosed, range, ct), after, limit + 1, ct);
+            var range = await RangeAsync(connection, query, ct);
+            return await ListAsync(connection, await HitsAsync(connection, disclosed, range, query.Size, ct), after, limit + 1, ct);
         }, ct);
         var shown = found.Take(limit).ToList();
         var next = found.Count > limit ? EntryShape.Hex(shown[^1].Tag) : null;
@@ -134,14 +137,20 @@ public sealed class BreachImpact
         return new EntryFilter { Purpose = query.Purpose, Actors = query.Actor is { } actor ? await names.ActorsAsync(actor, ct) : null };
     }
 
+    private static async Task<EntryRange> RangeAsync(NpgsqlConnection connection, ImpactQuery query, CancellationToken ct)
+    {
+        var range = await LogSearch.RangeAsync(connection, query.From, query.Until, ct);
+        return query.Size is { } size ? range with { High = Math.Min(range.High, size) } : range;
+    }
+
     /// <summary>Which shapes disclose, and which of their items are which bit: what a person lost is one string of bits, however many entries there are.</summary>
-    private static async Task<ImpactHits> HitsAsync(NpgsqlConnection connection, EntryFilter disclosed, EntryRange range, CancellationToken ct)
+    private static async Task<ImpactHits> HitsAsync(NpgsqlConnection connection, EntryFilter disclosed, EntryRange range, long? size, CancellationToken ct)
     {
         var codes = await LogSearch.ShapesAsync(connection, disclosed, ct) ?? [];
         await using var command = new NpgsqlCommand("select code, items from audit.shape where code = any($1)", connection);
         LogSearch.Add(command, codes, NpgsqlDbType.Array | NpgsqlDbType.Integer);
         var shapes = await Rows.ReadAsync(command, row => (Code: row.GetInt32(0), Items: row.GetFieldValue<int[]>(1)), ct);
-        return new ImpactHits(range, shapes, [.. shapes.SelectMany(shape => shape.Items).Distinct().Order()]);
+        return new ImpactHits(range, shapes, [.. shapes.SelectMany(shape => shape.Items).Distinct().Order()]) { Size = size };
     }
 
     private static async Task<ImpactTotals> PeopleAsync(NpgsqlConnection connection, ImpactHits hits, IReadOnlyList<long[]> sets, CancellationToken ct)
@@ -285,9 +294,12 @@ internal sealed class ImpactHits(EntryRange range, List<(int Code, int[] Items)>
             select m.subject, e.shape, e.index from audit.entry_index e join audit.bulk_member m using (index)
             where e.index >= $1 and e.index < $2 and m.index >= $1 and m.index < $2 and e.shape = any($3) and e.subject is null
         ), gone as (
-            select distinct e.subject from audit.entry_index e join audit.shape s on s.code = e.shape where s.type = {erased} and e.subject is not null
+            select distinct e.subject from audit.entry_index e join audit.shape s on s.code = e.shape where s.type = {erased} and e.subject is not null {known}
         )
         """;
+
+    /// <summary>Who was erased by later entries was not yet; null: the whole log tells.</summary>
+    public long? Size { get; init; }
 
     public EntryRange Range => range;
 
@@ -333,7 +345,8 @@ internal sealed class ImpactHits(EntryRange range, List<(int Code, int[] Items)>
 
     private string Prefix() => Hits
         .Replace("{masks}", string.Concat(Enumerable.Range(0, WordCount).Select(word => $", ${word + 4}::bigint[]")), StringComparison.Ordinal)
-        .Replace("{words}", Words, StringComparison.Ordinal).Replace("{erased}", $"{(int)EntryType.EraseExecuted}", StringComparison.Ordinal);
+        .Replace("{words}", Words, StringComparison.Ordinal).Replace("{erased}", $"{(int)EntryType.EraseExecuted}", StringComparison.Ordinal)
+        .Replace("{known}", Size is { } size ? string.Create(System.Globalization.CultureInfo.InvariantCulture, $"and e.index < {size}") : "", StringComparison.Ordinal);
 
     private static long Word(int[] named, int word, Dictionary<int, int> bits) =>
         named.Select(item => bits[item]).Where(bit => bit / WordBits == word).Aggregate(0L, (mask, bit) => mask | 1L << (bit % WordBits));

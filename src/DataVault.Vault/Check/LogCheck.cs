@@ -35,6 +35,9 @@ internal sealed class LogCheck(CheckRun run, LogMirror mirror, SignerKeys keys)
     /// <summary>What the log tells of oversight, for those who check its rows.</summary>
     public ToldOversight Oversight { get; } = new();
 
+    /// <summary>The steps of breaches that the log tells of.</summary>
+    public ToldBreaches Breaches { get; } = new();
+
     /// <summary>The versions of the policy that entries put in force.</summary>
     public SortedDictionary<long, string> Activations { get; } = [];
 
@@ -151,6 +154,7 @@ internal sealed class LogCheck(CheckRun run, LogMirror mirror, SignerKeys keys)
             if (entry.Type == EntryType.RestoreDeclared) restores.Add((index, entry));
             Holds.Read(index, entry);
             Oversight.Read(index, entry);
+            Breaches.Read(index, entry);
             if (PolicyPast.IsActivation(entry)) Activations[index] = Convert.ToHexStringLower(entry.Policy.Span);
             if (entry.Type == EntryType.EraseExecuted && entry.Items.Count == 0) whole.Add(Convert.ToHexString(entry.Subject.Span));
             if (entry.Type == EntryType.EraseExecuted) Executes(index, entry);

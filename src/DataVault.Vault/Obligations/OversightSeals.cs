@@ -82,6 +82,7 @@ internal sealed class OversightMemory(KeysDatabase keys, TimeProvider clock)
 {
     public const string Approval = "approval";
     public const string Brake = "brake";
+    public const string Breach = "breach";
     public const string Budget = "budget";
     public const string Honey = "honey";
     public const string Watch = "watch";
@@ -137,6 +138,17 @@ internal sealed class OversightMemory(KeysDatabase keys, TimeProvider clock)
         }
 
         await batch.ExecuteNonQueryAsync(ct);
+    }
+
+    /// <summary>Keeps a number that only grows, whoever else keeps it meanwhile.</summary>
+    public async Task RaiseAsync(string kind, byte[] id, long number, CancellationToken ct)
+    {
+        await using var command = keys.Source.CreateCommand(
+            "insert into keys.kept as k (kind, id, number) values ($1, $2, $3) on conflict (kind, id) do update set number = greatest(k.number, excluded.number)");
+        command.Parameters.Add(new() { Value = kind });
+        command.Parameters.Add(new() { Value = id });
+        command.Parameters.Add(new() { Value = number });
+        await command.ExecuteNonQueryAsync(ct);
     }
 
     public async Task ForgetAsync(string kind, IReadOnlyList<byte[]> ids, CancellationToken ct)
