@@ -49,9 +49,10 @@ internal sealed class BreachImpacts(BreachImpact impact, SignedProofs proofs, Au
         var places = new Dictionary<string, long>(StringComparer.Ordinal);
         await foreach (var people in impact.ExportAsync(query, resolve: true, ct).Chunk(BreachStores.Chunk).WithCancellation(ct))
         {
-            var known = people.Select(one => one.Customer).OfType<SubjectId>().ToList();
-            foreach (var (place, count) in await stores.PlacesAsync(known, ct)) places[place] = places.GetValueOrDefault(place) + count;
-            if (people.Length > known.Count) places[Unknown] = places.GetValueOrDefault(Unknown) + people.Length - known.Count;
+            var found = await stores.PlacesAsync([.. people.Select(one => one.Customer).OfType<SubjectId>()], ct);
+            foreach (var (place, count) in found) places[place] = places.GetValueOrDefault(place) + count;
+            var unknown = people.Length - found.Values.Sum();
+            if (unknown > 0) places[Unknown] = places.GetValueOrDefault(Unknown) + unknown;
         }
 
         return attached with { Places = places };

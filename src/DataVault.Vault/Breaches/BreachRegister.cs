@@ -133,6 +133,16 @@ public sealed class BreachRegister
             return new BreachContent { Closed = closing };
         }, requestId, ct);
 
+    /// <summary>A draft of what may be said to the authority, the people or a controller. Nothing is sent. The look is an entry.</summary>
+    /// <exception cref="VaultException">not-found; invalid-fields; invalid-state: the case says too little.</exception>
+    public async Task<string> DraftAsync(Recipient recipient, Guid id, NoticeQuery query, Guid requestId, CancellationToken ct)
+    {
+        ArgumentNullException.ThrowIfNull(query);
+        var found = await GetAsync(recipient, id, requestId, ct);
+        BreachRules.Draft(found, query);
+        return BreachNotices.Draft(found, query, decider.Policy, Regime(found.Opening?.Jurisdiction));
+    }
+
     /// <summary>What the status and the metrics say.</summary>
     public async Task<BreachWatch> WatchAsync(CancellationToken ct)
     {

@@ -114,11 +114,25 @@ internal static class BreachRules
         problems.Throw();
     }
 
+    public static void Draft(BreachCase now, NoticeQuery query)
+    {
+        var problems = new Problems();
+        problems.Word("/audience", query.Audience, BreachNotices.Audiences);
+        problems.Word("/language", query.Language, BreachNotices.Languages);
+        problems.Word("/phase", query.Phase, BreachWords.Phases);
+        if (query.Audience == BreachNotices.Controller && now.Opening?.Controllers.Contains(query.Controller ?? "") != true) problems.Add("/controller", "unknown-word", "The case names no such controller.");
+        problems.Throw();
+        if (now.Opening is null) throw FirstStepLost();
+    }
+
     public static void Open(BreachCase now)
     {
-        if (now.Opening is null) throw VaultException.InvalidState("The first step of the case is not as the vault wrote it: open a new case, and find out who writes into the database.");
+        if (now.Opening is null) throw FirstStepLost();
         if (now.ClosedAt is not null) throw VaultException.InvalidState("The case is closed.");
     }
+
+    private static VaultException FirstStepLost() =>
+        VaultException.InvalidState("The first step of the case is not as the vault wrote it: open a new case, and find out who writes into the database.");
 
     // SPEC GDPR 33(1): unless the breach is unlikely to result in a risk; a regime may ask for more, or for less.
     private static BreachDecision Silent(BreachCase now, BreachDecision decision, BreachThreshold threshold, string risk)

@@ -103,6 +103,34 @@ public sealed class BreachImpactTests : IAsyncLifetime
         Assert.Equal(143, Encoding.UTF8.GetString(list.ToArray()).TrimEnd().Split("\r\n").Length);
     }
 
+    [Fact]
+    public async Task What_is_attached_to_a_case_is_exact_and_counts_the_same_again_whatever_is_logged_later()
+    {
+        var officer = new Recipient(RecipientKind.Staff, "o1", "Officer", ["compliance-officer"], ["data-subject-rights"]);
+        var register = vault.Get<BreachRegister>();
+        var opened = await register.OpenAsync(officer, new BreachOpening("A stolen key", [BreachWords.Confidentiality], clock.GetUtcNow(), "Europe/Brussels"), Guid.NewGuid(), default);
+        var attached = await register.AttachAsync(officer, opened.Id, new ImpactQuery { Actor = "stolen-key" }, null, Guid.NewGuid(), default);
+        var impact = attached.Impact!;
+        Assert.Equal((142, 182, 40), (impact.Counts["people"], impact.Counts["records"], impact.Counts["specialPeople"]));
+        Assert.Equal((137, 40, 5), (impact.Items["email"], impact.Items["dietaryRequirements"], impact.Items["phone"]));
+        Assert.Equal((142, 182, true, BreachWords.Readable), (attached.Findings.People, attached.Findings.Records, attached.Findings.Special, attached.Findings.KeyState));
+        // The people of this vault have keys and no records: nobody knows where they are.
+        Assert.Equal([new("unknown", 142)], impact.Places);
+        Assert.Equal(40, impact.Categories.Single(category => category.Key.EndsWith('*')).Value);
+
+        await AppendAsync(EntryType.FieldRead, Stolen, EntryResult.Ok, people[150..180], "marketing", "email");
+        await AppendAsync(EntryType.EraseExecuted, LogWorker.Keeper, EntryResult.Ok, [people[0]], "");
+        Assert.Equal((172, 1), ((await Impact.ReportAsync(new ImpactQuery { Actor = "stolen-key" })) is var now ? now.People : 0, now.ErasedSince));
+        var again = await register.CompareAsync(officer, opened.Id, null, Guid.NewGuid(), default);
+        Assert.Equal((2, true, null), (again.Step, again.RootHolds, again.Unknown));
+        Assert.Empty(again.Differences);
+
+        // What searches are made on is an aid that whoever writes to the database reaches: a second count shows it.
+        await databases.Cluster.ExecuteAsync(databases.VaultName, "delete from audit.entry_index where index = (select min(index) from audit.entry_index e join audit.shape s on s.code = e.shape where s.purpose = 'marketing' and s.type = 17 and s.result = 0)");
+        Assert.Contains(new ImpactDifference("counts/disclosures", 142, 141), (await register.CompareAsync(officer, opened.Id, 2, Guid.NewGuid(), default)).Differences);
+        Assert.Equal("not-found", (await Assert.ThrowsAsync<VaultException>(() => register.CompareAsync(officer, opened.Id, 1, Guid.NewGuid(), default))).Slug);
+    }
+
     private static ImpactItem Of(ImpactReport report, string field) => report.Items.Single(item => item.Name == field);
 
     private async Task PlantAsync()
