@@ -17,6 +17,7 @@ public sealed class BreachTermsTests
     [InlineData("eu", "2026-10-25T02:30:00+01:00", "2026-10-28T02:30:00+01:00")]
     [InlineData("uk", "2027-03-27T09:15:00+00:00", "2027-03-30T10:15:00+01:00")]
     [InlineData("eu", "2026-12-24T18:00:00+01:00", "2026-12-27T18:00:00+01:00")]
+    [Requirement("R74")]
     public void The_authority_is_told_within_seventy_two_elapsed_hours(string regime, string aware, string due) =>
         Assert.Equal(At(due), Table.Find(regime)!.Breach.DueAt(At(aware)));
 
@@ -32,6 +33,7 @@ public sealed class BreachTermsTests
     }
 
     [Fact]
+    [Requirement("R78")]
     public void Another_deadline_and_threshold_are_a_line_of_the_policy()
     {
         var breach = Regime("breach: { hours: 96, threshold: highRisk, authority: { name: A, address: B, web: \"https://a.example\" } }").Breach;

@@ -104,6 +104,7 @@ public sealed class BreachImpactTests : IAsyncLifetime
     }
 
     [Fact]
+    [Requirement("R75")]
     public async Task What_is_attached_to_a_case_is_exact_and_counts_the_same_again_whatever_is_logged_later()
     {
         var officer = new Recipient(RecipientKind.Staff, "o1", "Officer", ["compliance-officer"], ["data-subject-rights"]);

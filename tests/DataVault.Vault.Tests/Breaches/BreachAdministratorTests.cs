@@ -26,6 +26,7 @@ public sealed class BreachAdministratorTests(BreachVault store) : IClassFixture<
     }
 
     [Fact]
+    [Requirement("R77")]
     public async Task A_step_that_they_delete_is_missed_the_newest_too()
     {
         var id = await TwoStepsAsync();
@@ -86,6 +87,7 @@ public sealed class BreachAdministratorTests(BreachVault store) : IClassFixture<
     [InlineData("delete from vault.breach_step")]
     [InlineData("update vault.breach_step set kind = 'closed'")]
     [InlineData("truncate vault.breach_step")]
+    [Requirement("R77")]
     public async Task The_vaults_own_login_cannot_change_what_stands_there(string sql)
     {
         await using var command = store.Vault.Get<VaultDatabase>().Source.CreateCommand(sql);

@@ -11,6 +11,7 @@ public sealed class BreachNoticeTests(BreachVault store) : IClassFixture<BreachV
 
     [Theory]
     [MemberData(nameof(Drafts))]
+    [Requirement("R75")]
     public async Task A_draft_says_what_the_law_wants(string audience, string language)
     {
         var id = await FullAsync();

@@ -10,6 +10,7 @@ namespace DataVault.Vault.Tests.Breaches;
 public sealed class BreachRegisterTests(BreachVault store) : IClassFixture<BreachVault>
 {
     [Fact]
+    [Requirement("R74")]
     public async Task A_breach_goes_from_the_first_word_to_the_last_and_every_step_is_an_entry()
     {
         var id = (await store.OpenAsync()).Id;
@@ -42,6 +43,7 @@ public sealed class BreachRegisterTests(BreachVault store) : IClassFixture<Breac
     [InlineData("uk", "2026-03-28T12:00:00+00:00", "2026-03-31T13:00:00+01:00")]
     [InlineData("us-ca", "2026-03-28T12:00:00+00:00", null)]
     [InlineData("cn", "2026-03-28T12:00:00+00:00", null)]
+    [Requirement("R74")]
     public void The_clock_runs_for_seventy_two_hours_that_pass(string regime, string aware, string? due)
     {
         var made = new BreachCase(Guid.NewGuid());
@@ -53,6 +55,7 @@ public sealed class BreachRegisterTests(BreachVault store) : IClassFixture<Breac
     }
 
     [Fact]
+    [Requirement("R74")]
     public async Task A_report_after_the_hours_says_why_it_is_late_and_one_before_need_not()
     {
         var aware = store.Clock.GetUtcNow().AddHours(-73);
@@ -72,6 +75,8 @@ public sealed class BreachRegisterTests(BreachVault store) : IClassFixture<Breac
     }
 
     [Fact]
+    [Requirement("R74")]
+    [Requirement("R75")]
     public async Task The_phases_keep_their_order_and_the_last_one_lacks_nothing()
     {
         var id = (await store.OpenAsync()).Id;
@@ -106,6 +111,7 @@ public sealed class BreachRegisterTests(BreachVault store) : IClassFixture<Breac
     }
 
     [Fact]
+    [Requirement("R76")]
     public async Task People_are_not_told_for_the_reasons_of_the_law_alone()
     {
         var id = (await store.OpenAsync()).Id;
@@ -125,6 +131,7 @@ public sealed class BreachRegisterTests(BreachVault store) : IClassFixture<Breac
     [InlineData(true, false, Unintelligible, true)]
     [InlineData(true, true, Readable, false)]
     [InlineData(false, true, Unintelligible, true)]
+    [Requirement("R76")]
     public async Task That_nobody_can_read_it_is_shown_by_the_keys(bool rows, bool root, string state, bool exempt)
     {
         await store.AddAsync();
@@ -144,6 +151,7 @@ public sealed class BreachRegisterTests(BreachVault store) : IClassFixture<Breac
     }
 
     [Fact]
+    [Requirement("R74")]
     public async Task A_processor_tells_every_controller_before_it_closes()
     {
         Assert.Equal("invalid-fields", await RefusalAsync(() => store.Register.OpenAsync(Officer, store.Opening() with { Side = Processor }, Guid.NewGuid(), default)));
