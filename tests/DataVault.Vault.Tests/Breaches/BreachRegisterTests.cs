@@ -75,8 +75,7 @@ public sealed class BreachRegisterTests(BreachVault store) : IClassFixture<Breac
     }
 
     [Fact]
-    [Requirement("R74")]
-    [Requirement("R75")]
+    [Requirement("R74", "R75")]
     public async Task The_phases_keep_their_order_and_the_last_one_lacks_nothing()
     {
         var id = (await store.OpenAsync()).Id;
