@@ -142,6 +142,7 @@ internal static class Words
         "conflict" => "That is already there",
         "invalid-state" => "That is not possible any more",
         "unauthenticated" or "sign-in-again" => "Please sign in again",
+        "record-damaged" => "The record is damaged",
         "internal" => "Something went wrong",
         _ => "That could not be done",
     };
@@ -157,6 +158,7 @@ internal static class Words
             "rate-limited" => "Please try again in a minute.",
             "forbidden" => "The policy does not allow it for your role.",
             "not-found" => "It may have been erased, or it never was.",
+            "record-damaged" => "It is not what the vault wrote, so nothing of it is shown. The operator can see which entry of the log says so.",
             "internal" => "The problem has been recorded. Please try again.",
             _ => "",
         };

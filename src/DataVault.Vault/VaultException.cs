@@ -11,6 +11,8 @@ public sealed record FieldProblem(string Pointer, string Code, string Message);
 /// </summary>
 public sealed class VaultException : Exception
 {
+    internal const string DamagedSlug = "record-damaged";
+
     private VaultException(string slug, string message, Exception? cause = null)
         : base(message, cause) => Slug = slug;
 
@@ -41,6 +43,9 @@ public sealed class VaultException : Exception
 
     /// <param name="message">What the state forbids, in words without personal data.</param>
     public static VaultException InvalidState(string message) => new("invalid-state", message);
+
+    /// <summary>What is stored of somebody is not what the vault wrote, or cannot be read: nothing of it is released, and the same call finds the same.</summary>
+    public static VaultException Damaged(Exception? cause = null) => new(DamagedSlug, "What is stored is not what the vault wrote.", cause);
 
     /// <param name="damage">What is missing or changed, by entries of the log and states.</param>
     public static VaultException EvidenceContradicted(IEnumerable<string> damage) =>

@@ -37,6 +37,8 @@ internal static class VaultMeters
 
     private static readonly Counter<long> Older = Meter.CreateCounter<long>("datavault.records.older", "{record}", "Records refused because a newer version of them was known: rolled back in the database");
 
+    private static readonly Counter<long> DamageMet = Meter.CreateCounter<long>("datavault.records.damaged", "{call}", "Calls that met something that the vault did not write: changed, mixed or rolled back in the database");
+
     private static readonly Counter<long> WorkFailed = Meter.CreateCounter<long>("datavault.worker.failures", "{round}", "Rounds of background work that failed, by worker");
 
     private static readonly Gauge<long> WorkFailing = Meter.CreateGauge<long>("datavault.worker.failing", "{round}", "How many rounds of a worker have failed in a row; 0 when the last went well");
@@ -96,6 +98,8 @@ internal static class VaultMeters
     }
 
     public static void RolledBack() => Older.Add(1);
+
+    public static void Damaged() => DamageMet.Add(1);
 
     public static void Failed(int count) => Refused.Add(count);
 }

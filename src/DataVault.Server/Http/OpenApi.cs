@@ -9,7 +9,7 @@ namespace DataVault.Server.Http;
 /// <summary>The API document: OpenAPI 3.1 made from the endpoints themselves, and a page to browse it.</summary>
 internal static class OpenApi
 {
-    private static readonly string[] AlwaysPossible = ["invalid-request", "unauthenticated", "forbidden", "rate-limited", "internal", "unavailable"];
+    private static readonly string[] AlwaysPossible = ["invalid-request", "unauthenticated", "forbidden", "rate-limited", "internal", "record-damaged", "unavailable"];
 
     public static void Configure(OpenApiOptions options)
     {

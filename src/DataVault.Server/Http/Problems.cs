@@ -70,6 +70,7 @@ internal static class Problems
         ["rate-limited"] = (429, "Too many requests; try again after the time in Retry-After."),
         ["headers-too-large"] = (431, "The request's headers are too large."),
         ["internal"] = (500, "The server failed; the operator finds the cause under the traceId."),
+        ["record-damaged"] = (500, "What is stored of this is not what the vault wrote, so nothing of it is released. Trying again does not help: the operator runs datavault-server check deep. The refusal is in the audit log."),
         ["unavailable"] = (503, "A part that the answer depends on is away, and nothing is released without it; try again."),
         ["timeout"] = (504, "The request took longer than allowed and was given up."),
     }.ToFrozenDictionary();

@@ -39,6 +39,11 @@ internal sealed class StatusReport(
         parts["outbox"] = Describe(backlog.Outbox);
         parts["holds"] = Describe(backlog);
         parts["requests"] = backlog.ForgedRequests == 0 ? Health.Good : string.Create(CultureInfo.InvariantCulture, $"{backlog.ForgedRequests} not written by the vault");
+        parts["records"] = log.DamageMet switch
+        {
+            (0, _) => Health.Good,
+            var (calls, last) => string.Create(CultureInfo.InvariantCulture, $"{calls} calls met what the vault did not write, the last in entry {last}: check deep"),
+        };
         if (policy.IsDisputed)
             parts["policy"] = "named otherwise by the database";
         var unconfirmed = await sources.Issuer.UnconfirmedAsync(cancellation);

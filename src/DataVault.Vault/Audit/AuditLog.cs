@@ -41,6 +41,8 @@ internal sealed class AuditLog : IHostedService, IAsyncDisposable
     private LogBatch? inDoubt;
     private volatile bool headMoved;
     private long size;
+    private long damageMet;
+    private long damageAt;
 
     public AuditLog(VaultDatabase database, KeyRegistry keys, ActivePolicy policy, VaultOptions options, TimeProvider clock, ILogger<AuditLog> logger)
     {
@@ -56,6 +58,9 @@ internal sealed class AuditLog : IHostedService, IAsyncDisposable
 
     /// <summary>Entries that this process knows of; other processes may have appended more.</summary>
     public long Size => Interlocked.Read(ref size);
+
+    /// <summary>How many calls of this process met what the vault did not write, and the entry of the last.</summary>
+    public (long Calls, long Last) DamageMet => (Interlocked.Read(ref damageMet), Volatile.Read(ref damageAt));
 
     public Task StartAsync(CancellationToken cancellationToken)
     {
@@ -146,10 +151,17 @@ internal sealed class AuditLog : IHostedService, IAsyncDisposable
 
     /// <summary>What is stored about a person is not what was sealed, or cannot be read: nothing of it is served, and the log says so.</summary>
     /// <returns>What to throw.</returns>
-    public async Task<VaultException> FailedAsync(LogEntry entry, CryptographicException? cause, CancellationToken ct)
+    public async Task<VaultException> FailedAsync(LogEntry entry, CryptographicException? cause, CancellationToken ct) => Met(cause, await AppendAsync(Failed(entry), null, ct));
+
+    /// <summary>Tells the operator of the damage that an entry records.</summary>
+    /// <returns>What to throw.</returns>
+    public VaultException Met(CryptographicException? cause, long index)
     {
-        await AppendAsync(Failed(entry), null, ct);
-        return VaultException.Unavailable(cause);
+        VaultMeters.Damaged();
+        Volatile.Write(ref damageAt, index);
+        Interlocked.Increment(ref damageMet);
+        logger.LogCritical("Entry {Index} of the log records a call that met something that the vault did not write: it was changed, mixed or put back in the database. Nothing of it was served; run check deep.", index);
+        return VaultException.Damaged(cause);
     }
 
     public static LogEntry Failed(LogEntry entry) => entry with { Result = EntryResult.Error, DetailHash = default };

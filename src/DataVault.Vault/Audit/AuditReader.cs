@@ -96,6 +96,9 @@ public sealed class AuditReader
     /// <summary>By which what was signed earlier is verified too.</summary>
     internal LogKeys Keys => signer.Keys;
 
+    /// <summary>How many calls of this process met what the vault did not write, and the entry of the last of them.</summary>
+    public (long Calls, long Last) DamageMet => log.DamageMet;
+
     public Task CatchUpAsync(CancellationToken ct = default) => indexer.CatchUpAsync(ct);
 
     /// <summary>Signs now rather than within the next half second.</summary>

@@ -10,6 +10,7 @@ internal sealed class OversightCheck(CheckRun run, OversightSeals seals, Oversig
         Approvals(log, await run.Snapshot.ListAsync($"select {ApprovalBook.Columns} from vault.approval", ApprovalBook.Row, ct));
         Reviews(log, await run.Snapshot.ListAsync($"select {ReviewBook.Columns} from vault.review", ReviewBook.Row, ct));
         Alerts(log, await run.Snapshot.ListAsync($"select {AlertBook.OwnColumns} from vault.alert", AlertBook.Own, ct));
+        Messages(log, await run.Snapshot.ListAsync("select message_id from vault.message", row => row.GetGuid(0), ct));
         foreach (var one in await MissingAsync(OversightMemory.Brake, "select uuid_send(actor_tag) || convert_to(purpose, 'UTF8') from vault.brake", ct))
             run.Wrong(Name, $"the brake of the alert {new Guid(one.Value, bigEndian: true)} is gone; it holds");
         foreach (var one in await MissingAsync(OversightMemory.Honey, "select uuid_send(honey_id) from vault.honey", ct))
@@ -56,6 +57,15 @@ internal sealed class OversightCheck(CheckRun run, OversightSeals seals, Oversig
         var about = rows.SelectMany(row => row.Entries).ToHashSet();
         foreach (var index in log.Oversight.Reviewed.Where(index => !about.Contains(index) && !log.IsLost(index)))
             run.Wrong(Name, $"entry {index} releases under a review, and no review is about it");
+    }
+
+    // Who is erased has no messages any more.
+    private void Messages(LogCheck log, List<Guid> rows)
+    {
+        run.Count("messages", rows.Count);
+        var there = rows.ToHashSet();
+        foreach (var (id, (index, tag)) in log.Oversight.Messages.Where(told => !there.Contains(told.Key) && !log.IsErased(told.Value.Tag) && !log.IsLost(told.Value.Index)))
+            run.Wrong(Name, $"the message {id} that tells a person of entry {index} is gone");
     }
 
     private void Alerts(LogCheck log, List<AlertView> rows)

@@ -9,10 +9,10 @@ namespace DataVault.Vault;
 /// <summary>
 /// The one door through which plaintext leaves:
 /// <code>
-/// load facts and sealed record, one round trip  ->  decide, pure  ->  append to the log  ->  open what permits name  ->  apply forms  ->  release
-///                                                                     \____ both at once; release waits for both ____/
+/// load facts and sealed record, one round trip  ->  decide, pure  ->  open what permits name, apply forms  ->  append to the log  ->  release
 /// </code>
 /// INVARIANT: nothing is returned whose entry is not durable; a crash in between leaves "logged and not released". Denials are entries too.
+/// The entry comes after the opening so that it names what is released and nothing else; what it cannot follow is erased.
 /// What a rule or the purpose asks for beyond that (<see cref="ReleaseTerms"/>) is durable together with the entry, or nothing is released.
 /// INVARIANT: unknown, erased and out of reach look the same from outside.
 /// </summary>
@@ -43,11 +43,13 @@ public sealed class DisclosureGate
         if (held is null || record is null || OutOfReach(query.Recipient, query.Subject)) throw await NotFoundAsync(query, held, ct);
         if (!FactsCodec.TryDecode(record.Facts, out var facts)) throw decider.Told(query.Recipient, await log.FailedAsync(Failure(query, held.Tag, EntryType.FieldRead), null, ct));
         if (!decider.CanReach(query.Recipient, query.Subject, facts)) throw await NotFoundAsync(query, held, ct);
-        var release = await terms.CountAsync(Decide(query, held, record, facts), ct);
-        var logging = terms.AppendAsync(release, ct);
-        var contents = opening.TryOpen(release, out var broken);
-        var index = await DurableAsync(logging, contents?.Fields);
-        return contents is null ? throw await BrokenAsync(release, broken!, ct) : Compose(release, contents, index);
+        var decided = Decide(query, held, record, facts);
+        if (opening.TryOpen(decided, out var broken) is not { } contents) throw await BrokenAsync(decided, EntryType.FieldRead, broken!, ct);
+        return await DurableAsync(contents.Fields, async () =>
+        {
+            var release = await terms.CountAsync(terms.Draft(decided with { Shown = contents.Shown }, EntryType.FieldRead), ct);
+            return Compose(release, contents, await terms.AppendAsync(release, ct));
+        });
     }
 
     /// <summary>Up to 1,000 subjects: one round trip for the rows, one for the keys, one transaction for an entry each.</summary>
@@ -78,19 +80,23 @@ public sealed class DisclosureGate
         if (held is null || record is null || OutOfReach(recipient, subject)) throw await NotFoundAsync(query, held, ct);
         if (!FactsCodec.TryDecode(record.Facts, out var facts)) throw decider.Told(query.Recipient, await log.FailedAsync(Failure(query, held.Tag, EntryType.EventRead), null, ct));
         if (!decider.CanReach(query.Recipient, query.Subject, facts)) throw await NotFoundAsync(query, held, ct);
-        var release = await terms.CountAsync(Decide(query, held, record, facts, EntryType.EventRead), ct);
-        var logging = terms.AppendAsync(release, ct);
-        var rows = release.Permits.Count == 0 ? [] : await EventRows.PageAsync(database, subject, release.Permits, limit + 1, position, ct);
+        var decided = Decide(query, held, record, facts);
+        var rows = decided.Permits.Count == 0 ? [] : await EventRows.PageAsync(database, subject, decided.Permits, limit + 1, position, ct);
         await keys.HoldAsync(held, rows.Select(row => row.Sealed), ct);
-        var events = opening.TryOpenEvents(release, rows.Count > limit ? rows[..limit] : rows, out var broken);
-        var index = await DurableAsync(logging, events);
-        if (events is null) throw await BrokenAsync(release, broken!, ct);
-        var next = rows.Count > limit ? EventCursor.Of(rows[limit - 1]) : null;
-        return new EventPage(events, ReleaseOpening.WithheldOf(release, release.Permits.Select(permit => AuditLog.ItemCode(permit.Item)).ToHashSet()), next, index, release.Refused);
+        var page = rows.Count > limit ? rows[..limit] : rows;
+        if (opening.TryOpenEvents(decided, page, out var broken) is not { } events) throw await BrokenAsync(decided, EntryType.EventRead, broken!, ct);
+        return await DurableAsync(events, async () =>
+        {
+            var shown = page.Select(row => row.TypeId).ToHashSet();
+            var release = terms.Draft(decided with { Shown = [.. decided.Permits.Where(permit => shown.Contains(permit.Item.Id))] }, EntryType.EventRead);
+            release = await terms.CountAsync(release, ct);
+            var index = await terms.AppendAsync(release, ct);
+            return new EventPage(events, ReleaseOpening.WithheldOf(release, release.Permits), rows.Count > limit ? EventCursor.Of(page[^1]) : null, index, release.Refused);
+        });
     }
 
     /// <summary>
-    /// Reads all of them; the entries are appended in one go, after the one given first, and nothing is opened before they are durable.
+    /// Reads all of them; the entries are appended in one go, after the one given first, and nothing is released before they are durable.
     /// Those that the filter drops are as if not there. Returns the index of the first entry.
     /// </summary>
     internal async Task<(long FirstIndex, IReadOnlyList<ItemResult<Disclosure>> Results)> ReadAllAsync(
@@ -102,16 +108,14 @@ public sealed class DisclosureGate
             var records = await loading;
             foreach (var key in held.Values) await FitAsync(key, records, ct);
             var chosen = queries.Select(query => Choose(query, held.GetValueOrDefault(query.Subject), records.GetValueOrDefault(query.Subject), filter)).ToList();
-            var reads = chosen.ConvertAll(one => (one.Entry, one.Release));
-            await terms.CountAllAsync(reads, first?.Items ?? [], ct);
-            var index = await terms.AppendAllAsync(reads, first?.Entry, ct);
-            var at = first is null ? index : index + 1;
-            var results = chosen.Select((one, i) => Result(one, at + i)).ToList();
-            // Opened and found broken only now: that is said in entries of its own.
-            var broken = chosen.Zip(results).Where(pair => pair.First.Release is { Problem: null } && pair.Second.Error is not null)
-                .Select(pair => AuditLog.Failed(pair.First.Entry.Entry)).ToList();
-            if (broken.Count > 0) await database.RunAsync((connection, transaction) => log.AppendWithinAsync(connection, transaction, broken, ct), ct);
-            return (index, results);
+            return await DurableAsync(chosen.Select(one => one.Contents).OfType<Contents>(), async () =>
+            {
+                var reads = chosen.ConvertAll(one => (one.Entry, one.Release));
+                await terms.CountAllAsync(reads, first?.Items ?? [], ct);
+                var index = await terms.AppendAllAsync(reads, first?.Entry, ct);
+                var at = first is null ? index : index + 1;
+                return (index, (IReadOnlyList<ItemResult<Disclosure>>)[.. chosen.Select((one, i) => Result(one, at + i))]);
+            });
         }
         finally
         {
@@ -119,16 +123,16 @@ public sealed class DisclosureGate
         }
     }
 
-    /// <summary>What was opened meanwhile is erased when its entry cannot be made.</summary>
-    private static async Task<long> DurableAsync(Task<long> logging, IEnumerable<IDisposable>? opened)
+    /// <summary>What was opened is erased when its entry cannot be made.</summary>
+    private static async Task<T> DurableAsync<T>(IEnumerable<IDisposable> opened, Func<Task<T>> log)
     {
         try
         {
-            return await logging;
+            return await log();
         }
         catch
         {
-            foreach (var one in opened ?? []) one.Dispose();
+            foreach (var one in opened) one.Dispose();
             throw;
         }
     }
@@ -137,23 +141,31 @@ public sealed class DisclosureGate
     {
         Chosen Hidden() => new(null, new PendingEntry(Denial(query, held?.Tag ?? default), null), VaultException.NotFound());
         if (held is null || record is null || OutOfReach(query.Recipient, query.Subject)) return Hidden();
-        if (!FactsCodec.TryDecode(record.Facts, out var facts)) return new Chosen(null, new PendingEntry(Failure(query, held.Tag, EntryType.FieldRead), null), decider.Told(query.Recipient, VaultException.Unavailable()));
+        if (!FactsCodec.TryDecode(record.Facts, out var facts)) return new Chosen(null, new PendingEntry(Failure(query, held.Tag, EntryType.FieldRead), null), decider.Told(query.Recipient, VaultException.Damaged()));
         if (!decider.CanReach(query.Recipient, query.Subject, facts) || !filter(new(query.Subject, facts))) return Hidden();
-        var release = Decide(query, held, record, facts);
-        return new Chosen(release, release.Entry, null);
+        var decided = Decide(query, held, record, facts);
+        if (opening.TryOpen(decided, out var broken) is not { } contents)
+        {
+            return new Chosen(null, new PendingEntry(AuditLog.Failed(Attempt(decided, EntryType.FieldRead)), null), VaultException.Damaged(broken)) { Broken = broken };
+        }
+
+        var release = terms.Draft(decided with { Shown = contents.Shown }, EntryType.FieldRead);
+        return new Chosen(release, release.Entry, null) { Contents = contents };
     }
 
     private ItemResult<Disclosure> Result(Chosen chosen, long index)
     {
-        if (chosen.Release is not { Problem: null } release) return new(chosen.Refusal ?? chosen.Release!.Problem!);
-        return opening.TryOpen(release, out var broken) is { } contents ? new(Compose(release, contents, index)) : new(VaultException.Unavailable(broken));
+        if (chosen.Entry.Entry.Result == EntryResult.Error) log.Met(chosen.Broken, index);
+        if (chosen.Release is { Problem: null } release) return new(Compose(release, chosen.Contents!, index));
+        return new(chosen.Refusal ?? chosen.Release!.Problem!);
     }
 
-    private Release Decide(ReadQuery query, SubjectKeys held, SealedRecord record, DecisionFacts facts, EntryType type = EntryType.FieldRead)
+    /// <summary>Decided, and not yet drafted: the entry waits for what is shown.</summary>
+    private Release Decide(ReadQuery query, SubjectKeys held, SealedRecord record, DecisionFacts facts)
     {
         var decision = decider.Decide(query.Recipient, query.Subject, AccessAction.Read, query.Purpose, query.Items, facts);
         var refusal = decision.Released ? terms.Refuse(query, decision) : null;
-        return terms.Draft(new Release(query, held, record, decision, null!, refusal?.Reason ?? decision.OverallReason) { Problem = refusal?.Problem }, type);
+        return new Release(query, held, record, decision, null!, refusal?.Reason ?? decision.OverallReason) { Problem = refusal?.Problem };
     }
 
     private static Disclosure Compose(Release release, Contents contents, long index) =>
@@ -206,7 +218,10 @@ public sealed class DisclosureGate
     private LogEntry Refused(ReadQuery query, ReadOnlyMemory<byte> tag, EntryType type, EntryResult result) =>
         log.Entry(type, query.Recipient, tag, query.Purpose, result, [.. (query.Items ?? []).Select(item => AuditLog.ItemCode(item.Item))], query.RequestId);
 
-    private Task<VaultException> BrokenAsync(Release release, CryptographicException cause, CancellationToken ct) => log.FailedAsync(release.Entry.Entry, cause, ct);
+    private Task<VaultException> BrokenAsync(Release release, EntryType type, CryptographicException cause, CancellationToken ct) => log.FailedAsync(Attempt(release, type), cause, ct);
+
+    /// <summary>Of what does not open: all that would have been shown.</summary>
+    private LogEntry Attempt(Release release, EntryType type) => terms.Draft(release with { Shown = release.Permits }, type).Entry.Entry;
 
     /// <summary>The entry of the act that the reads belong to, such as a search, and what each person read has thereby been found by.</summary>
     internal sealed record FirstEntry(PendingEntry Entry, IReadOnlyList<CatalogueItem> Items);
@@ -214,5 +229,11 @@ public sealed class DisclosureGate
     internal readonly record struct DecidedFacts(SubjectId Subject, DecisionFacts Facts);
 
     /// <summary>One of several reads: decided, or why it cannot be; and the entry that says so.</summary>
-    private sealed record Chosen(Release? Release, PendingEntry Entry, VaultException? Refusal);
+    private sealed record Chosen(Release? Release, PendingEntry Entry, VaultException? Refusal)
+    {
+        /// <summary>What was opened of a release.</summary>
+        public Contents? Contents { get; init; }
+
+        public CryptographicException? Broken { get; init; }
+    }
 }

@@ -64,7 +64,7 @@ internal sealed class ReleaseTerms(VaultDatabase database, AuditLog log, Decider
     {
         var (query, decision) = (release.Query, release.Decision);
         var entry = release.Refused is null
-            ? log.Entry(type, query.Recipient, release.Keys.Tag, query.Purpose, EntryResult.Ok, Decider.LogIds(decision.Permits), query.RequestId)
+            ? log.Entry(type, query.Recipient, release.Keys.Tag, query.Purpose, EntryResult.Ok, Decider.LogIds(release.Shown), query.RequestId)
             : log.Entry(EntryType.Denied, query.Recipient, release.Keys.Tag, query.Purpose, EntryResult.Denied, Decider.LogIds(decision.Items), query.RequestId);
         entry = entry with { RecordVersion = release.Record.RowVersion, Rules = RulesOf(release) };
         if (query.Justification is null) return release with { Entry = new PendingEntry(entry, null) };
@@ -75,7 +75,9 @@ internal sealed class ReleaseTerms(VaultDatabase database, AuditLog log, Decider
     /// <summary>How long the credential is stopped for the purpose; null while it is not.</summary>
     public TimeSpan? Stopped(Recipient recipient, string purpose) => brakes.Wait(recipient, purpose);
 
-    /// <summary>Takes what is released out of the budget; without room, the release becomes a refusal.</summary>
+    /// <summary>
+    /// Takes what is released out of the budget; without room, the release becomes a refusal. Held or not: that somebody has no such value is told by the answer too.
+    /// </summary>
     public ValueTask<Release> CountAsync(Release release, CancellationToken ct)
     {
         if (release.Refused is not null || release.Query.Recipient.Kind is not (RecipientKind.Application or RecipientKind.Staff)) return new(release);
@@ -142,6 +144,12 @@ internal sealed class ReleaseTerms(VaultDatabase database, AuditLog log, Decider
                 }
 
                 List<PendingEntry> entries = [.. reads.Select(read => read.Entry)];
+                foreach (var (duty, at) in due.All.Where(one => one.Duty.MessageKeys is not null))
+                {
+                    var place = first is null ? at : at - 1;
+                    entries[place] = new PendingEntry(SubjectInbox.Named(entries[place].Entry, duty.Message), entries[place].Detail, entries[place].Members);
+                }
+
                 if (first is not null) entries.Insert(0, first);
                 var index = await log.AppendWithinAsync(connection, transaction, entries, ct);
                 await duties.FollowAsync(work, due, index);

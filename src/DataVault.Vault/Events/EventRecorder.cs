@@ -44,12 +44,12 @@ public sealed class EventRecorder
                 if (await keys.FitAsync(held[record.Subject], record, database, ct) is { } fitting) records[record.Subject] = fitting;
                 else records.Remove(record.Subject);
             }
-            foreach (var item in items.Where(item => damaged.Contains(item.Subject))) item.Error ??= VaultException.Unavailable();
+            foreach (var item in items.Where(item => damaged.Contains(item.Subject))) item.Error ??= VaultException.Damaged();
             foreach (var item in items.Where(item => item.IsOpen)) item.Error ??= Refusal(recipient, item, held, records);
             MarkRepeated(items);
             await DenyAsync(recipient, items, held, requestId, ct);
             await FailAsync(recipient, items, held, requestId, ct);
-            foreach (var item in items.Where(item => item.Error?.Slug == "unavailable")) item.Error = decider.Told(recipient, item.Error!);
+            foreach (var item in items.Where(item => item.Error?.Slug is VaultException.DamagedSlug)) item.Error = decider.Told(recipient, item.Error!);
             var index = await StoreAsync(recipient, items, held, requestId, ct);
             return new EventBatchOutcome([.. items.Select(item => item.Outcome())], index);
         }
@@ -88,10 +88,10 @@ public sealed class EventRecorder
     {
         if (!held.TryGetValue(item.Subject, out var subject) || !records.TryGetValue(item.Subject, out var record)) return VaultException.NotFound();
         RequestedItem[] wanted = [new(item.Draft!.Type, null)];
-        if (!FactsCodec.TryDecode(record.Facts, out var facts)) return VaultException.Unavailable();
+        if (!FactsCodec.TryDecode(record.Facts, out var facts)) return VaultException.Damaged();
         // Unknown, erased and out of reach look the same, before anything else is asked.
         if (!decider.CanReach(recipient, item.Subject, facts)) return VaultException.NotFound();
-        if (!IsAsWritten(record, subject)) return VaultException.Unavailable();
+        if (!IsAsWritten(record, subject)) return VaultException.Damaged();
         var decision = decider.Decide(recipient, subject.Subject, AccessAction.Create, item.Item.Purpose, wanted, facts);
         item.Rules = decision.RuleIds;
         return decision.Released && !Decider.IsBound(decision) ? null : VaultException.Forbidden();
@@ -130,11 +130,11 @@ public sealed class EventRecorder
     /// <summary>Whose facts cannot be read: nothing is decided about them, and the log says of each that it failed.</summary>
     private async Task FailAsync(Recipient recipient, List<PendingEvent> items, Dictionary<SubjectId, SubjectKeys> held, Guid requestId, CancellationToken ct)
     {
-        foreach (var failed in items.Where(item => item.Draft is not null && item.Error?.Slug == "unavailable").GroupBy(item => item.Subject))
+        foreach (var failed in items.Where(item => item.Draft is not null && item.Error?.Slug is VaultException.DamagedSlug).GroupBy(item => item.Subject))
         {
             if (!held.TryGetValue(failed.Key, out var keys)) continue;
             var entry = log.Entry(EntryType.EventAppend, recipient, keys.Tag, failed.First().Item.Purpose, EntryResult.Error, TypesOf([.. failed]), requestId);
-            await log.AppendAsync(entry, null, ct);
+            log.Met(null, await log.AppendAsync(entry, null, ct));
         }
     }
 

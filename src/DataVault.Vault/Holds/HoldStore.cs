@@ -386,7 +386,7 @@ internal sealed class HoldStore(RequestStore requests, KeyRegistry keys, Subject
         var held = (await keys.GetManyAsync([.. subjects.OrderBy(subject => subject.Value)], damaged, cancellation)).ToList();
         try
         {
-            if (allOfThem && damaged.Count > 0) throw VaultException.Unavailable();
+            if (allOfThem && damaged.Count > 0) throw VaultException.Damaged();
             if (allOfThem && held.Count < subjects.Count) throw VaultException.NotFound();
             var done = await database.RunAsync((connection, transaction) => work(held, damaged, connection, transaction), cancellation);
             await facts.CommittedAsync(held, cancellation);
@@ -394,7 +394,7 @@ internal sealed class HoldStore(RequestStore requests, KeyRegistry keys, Subject
         }
         catch (CryptographicException e)
         {
-            throw VaultException.Unavailable(e);
+            throw VaultException.Damaged(e);
         }
         finally
         {

@@ -196,7 +196,7 @@ public sealed class Approvals
         using var held = await keys.FindFreshAsync(subject, cancellation);
         var record = held is null ? null : await SubjectRows.FindAsync(database, subject, cancellation);
         if (held is null || record is null || recipient.Kind == RecipientKind.Customer) throw await door.RefusedAsync(recipient, VaultException.NotFound(), (purpose, default), requestId, cancellation);
-        if (!FactsCodec.TryDecode(record.Facts, out var facts)) throw decider.Told(recipient, VaultException.Unavailable());
+        if (!FactsCodec.TryDecode(record.Facts, out var facts)) throw decider.Told(recipient, VaultException.Damaged());
         var decision = decider.Decide(recipient, subject, AccessAction.Read, purpose, items, facts);
         if (!decision.Released) throw await door.RefusedAsync(recipient, VaultException.NotFound(), (purpose, held.Tag), requestId, cancellation);
         if (!decision.Obligations.Contains(ObligationNames.FourEyes))

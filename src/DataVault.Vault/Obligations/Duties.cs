@@ -13,7 +13,11 @@ internal readonly record struct DutyWork(NpgsqlConnection Connection, NpgsqlTran
 /// <param name="Emergency">The review of an emergency that this release belongs to; null when it begins one, or is none.</param>
 /// <param name="MessageKeys">The person's keys, where a message is to be sealed.</param>
 /// <param name="Untold">Items that the message lists: those released of which the person has not been told in this emergency.</param>
-internal sealed record DueDuty(Release Release, ReviewRow? Emergency, SubjectKeys? MessageKeys, IReadOnlyList<string> Untold);
+internal sealed record DueDuty(Release Release, ReviewRow? Emergency, SubjectKeys? MessageKeys, IReadOnlyList<string> Untold)
+{
+    /// <summary>The message's id, where there is one to be.</summary>
+    public Guid Message { get; init; }
+}
 
 /// <summary>The duties of one transaction, each with the place of its entry.</summary>
 internal sealed class DueDuties : IAsyncDisposable
@@ -77,8 +81,8 @@ internal sealed class Duties(ApprovalBook approvals, ReviewBook reviews, Subject
         try
         {
             HashSet<string> told = emergency is null ? [] : await inbox.ToldAsync(work, held, emergency.OpenedAt, emergency.Entries);
-            List<string> untold = [.. release.Permits.Select(permit => permit.Item.Name).Where(name => !told.Contains(name))];
-            if (untold.Count > 0) return new DueDuty(release, emergency, held, untold);
+            List<string> untold = [.. release.Shown.Select(permit => permit.Item.Name).Where(name => !told.Contains(name))];
+            if (untold.Count > 0) return new DueDuty(release, emergency, held, untold) { Message = inbox.NewId() };
         }
         catch
         {
@@ -101,7 +105,7 @@ internal sealed class Duties(ApprovalBook approvals, ReviewBook reviews, Subject
             var purpose = decider.Purpose(duty.Release.Query.Purpose);
             if (duty.Emergency is { } emergency) joined[emergency.Id] = Joined(joined.GetValueOrDefault(emergency.Id, emergency), first + at);
             else if (duty.Release.Decision.Obligations.Contains(ObligationNames.Review)) batch.BatchCommands.Add(reviews.Open(WindowOf(duty.Release), new(duty.Release.Query.Subject, duty.Release.Query.Recipient.Id), purpose, first + at));
-            if (duty.MessageKeys is { } keys) inbox.Write(batch, keys, MessageOf(duty, first + at));
+            if (duty.MessageKeys is { } keys) inbox.Write(batch, keys, duty.Message, MessageOf(duty, first + at));
         }
 
         foreach (var review in joined.Values) batch.BatchCommands.Add(reviews.Keep(review));

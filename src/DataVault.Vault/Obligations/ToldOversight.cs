@@ -17,6 +17,9 @@ internal sealed class ToldOversight
     /// <summary>Of the first release of a review, the entry that decided it.</summary>
     public Dictionary<long, long> Decided { get; } = [];
 
+    /// <summary>Messages to people, each with the entry that it tells of and the person's tag.</summary>
+    public Dictionary<Guid, (long Index, string Tag)> Messages { get; } = [];
+
     public List<long> Alerts { get; } = [];
 
     /// <summary>Of an alert, the entry that acknowledged it.</summary>
@@ -24,6 +27,7 @@ internal sealed class ToldOversight
 
     public void Read(long index, LogEntry entry)
     {
+        foreach (var message in IdsOf(entry, SubjectInbox.MessageRule)) Messages[message] = (index, Convert.ToHexString(entry.Subject.Span));
         switch (entry.Type)
         {
             case EntryType.ApprovalChange when entry.Rules.Contains("approved"):
@@ -48,11 +52,13 @@ internal sealed class ToldOversight
         else if (entry.Rules is [AlertKinds.BudgetExhausted or AlertKinds.HoneyTouched, ..]) Alerts.Add(index);
     }
 
-    private static IEnumerable<Guid> ApprovalsOf(LogEntry entry)
+    private static IEnumerable<Guid> ApprovalsOf(LogEntry entry) => IdsOf(entry, ReleaseTerms.ApprovalRule);
+
+    private static IEnumerable<Guid> IdsOf(LogEntry entry, string before)
     {
-        foreach (var rule in entry.Rules.Where(rule => rule.StartsWith(ReleaseTerms.ApprovalRule, StringComparison.Ordinal)))
+        foreach (var rule in entry.Rules.Where(rule => rule.StartsWith(before, StringComparison.Ordinal)))
         {
-            if (Guid.TryParseExact(rule[ReleaseTerms.ApprovalRule.Length..], "D", out var id)) yield return id;
+            if (Guid.TryParseExact(rule[before.Length..], "D", out var id)) yield return id;
         }
     }
 }

@@ -170,7 +170,7 @@ public sealed class DatabaseAdministratorTests(StoreVault store) : IClassFixture
         await store.ExecuteAsync(string.Format(System.Globalization.CultureInfo.InvariantCulture, attack, ada));
         await AssertRefusedAsync(ada, StoreVault.Marketing, "marketing");
         var appended = await store.Recorder.AppendAsync(StoreVault.Ingest, [store.Purchase(new CustomerLookup(Id: ada))], Guid.NewGuid(), default);
-        Assert.Equal("unavailable", Assert.Single(appended.Items).Error?.Slug);
+        Assert.Equal("record-damaged", Assert.Single(appended.Items).Error?.Slug);
         AssertFound(await VerifyAsync(), RecordFault.SealDiffers, await TagAsync(ada));
     }
 
@@ -348,7 +348,7 @@ public sealed class DatabaseAdministratorTests(StoreVault store) : IClassFixture
         await using var next = await store.StartVaultAsync(clock: store.Clock);
         var refused = await Assert.ThrowsAsync<VaultException>(() => next.Get<DisclosureGate>().ReadAsync(
             new ReadQuery(StoreVault.Support, subject, "customer-support", StoreVault.Items("givenName"), false, Guid.NewGuid()), default));
-        Assert.Equal("unavailable", refused.Slug);
+        Assert.Equal("record-damaged", refused.Slug);
     }
 
     // The tables are put back to before a change that was read: what is known of it must go back too.
@@ -363,7 +363,7 @@ public sealed class DatabaseAdministratorTests(StoreVault store) : IClassFixture
     {
         var before = await store.CountAsync("select size from audit.head");
         var refused = await Assert.ThrowsAsync<VaultException>(() => store.ReadAsync(recipient ?? StoreVault.Support, subject, purpose));
-        Assert.Equal("unavailable", refused.Slug);
+        Assert.Equal("record-damaged", refused.Slug);
         var newest = (await store.Vault.Get<AuditReader>().SearchAsync(new AuditQuery { Result = EntryResult.Error, Limit = 1 })).Entries.Single();
         Assert.True(newest.Index >= before, "the log does not say that the read failed");
     }

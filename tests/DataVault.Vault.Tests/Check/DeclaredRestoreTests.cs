@@ -174,7 +174,7 @@ public sealed class DeclaredRestoreTests : IAsyncLifetime
         (await world.Vault.Get<NewestVersions>().OlderAsync([(subject.Value, 0)], default)).Single().Newest;
 
     private async Task AssertRefusedAsync(SubjectId subject) =>
-        Assert.Equal("unavailable", (await Assert.ThrowsAsync<VaultException>(() => AssertReadsAsync(subject))).Slug);
+        Assert.Equal("record-damaged", (await Assert.ThrowsAsync<VaultException>(() => AssertReadsAsync(subject))).Slug);
 
     private async Task AssertReadsAsync(SubjectId subject)
     {

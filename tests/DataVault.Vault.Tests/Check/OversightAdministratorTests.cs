@@ -96,6 +96,15 @@ public sealed class OversightAdministratorTests(ObligationVault store) : IClassF
         Assert.Contains(await FindingsAsync(), finding => finding == $"the alert that entry {alert.LogIndex} raised is gone");
     }
 
+    [Fact]
+    public async Task A_message_to_a_person_that_they_delete_is_missed()
+    {
+        var (subject, entry) = await EmergencyAsync();
+        Assert.DoesNotContain(await FindingsAsync(), finding => finding.Contains($"tells a person of entry {entry} ", StringComparison.Ordinal));
+        await store.ExecuteAsync($"delete from vault.message where subject_id = '{subject}'");
+        Assert.Contains(await FindingsAsync(), finding => finding.StartsWith("the message ", StringComparison.Ordinal) && finding.EndsWith($" that tells a person of entry {entry} is gone", StringComparison.Ordinal));
+    }
+
     [Theory]
     [InlineData("update vault.budget set taken = 0")]
     [InlineData("delete from vault.budget")]

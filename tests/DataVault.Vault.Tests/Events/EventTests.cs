@@ -121,7 +121,7 @@ public sealed class EventTests(StoreVault store) : IClassFixture<StoreVault>
         await AppendAsync(store.Purchase(new CustomerLookup(one)));
         await store.ExecuteAsync($"update vault.event set subject_id = '{two}' where subject_id = '{one}'");
         var error = await Assert.ThrowsAsync<VaultException>(() => store.Gate.ReadEventsAsync(Support, two, "customer-support", null, 10, null, Guid.NewGuid(), default));
-        Assert.Equal("unavailable", error.Slug);
+        Assert.Equal("record-damaged", error.Slug);
     }
 
     [Fact]

@@ -50,7 +50,7 @@ public sealed class ObligationTests(ObligationVault store) : IClassFixture<Oblig
     [Fact]
     public async Task An_emergency_lasts_for_its_window_about_one_person_and_must_then_be_justified_anew()
     {
-        var subject = await store.AddAsync();
+        var subject = await store.AddAsync("""{"language":"en"}""");
         var other = await store.AddAsync();
         var first = await store.ReadAsync(Rescuer, subject, "emergency", Reason, null, "givenName");
         var joined = await store.ReadAsync(Rescuer, subject, "emergency", null, null, "language", "givenName");
@@ -76,6 +76,17 @@ public sealed class ObligationTests(ObligationVault store) : IClassFixture<Oblig
         Assert.Equal([first.LogIndex, joined.LogIndex], messages.Select(message => message.LogIndex));
         Assert.Equal(["givenName"], messages[0].Items);
         Assert.Equal(["phone"], messages[1].Items);
+    }
+
+    [Fact]
+    public async Task What_is_not_held_is_neither_in_the_entry_nor_in_the_message()
+    {
+        var subject = await store.AddAsync();
+        var read = await store.ReadAsync(Rescuer, subject, "emergency", Reason, null, "givenName", "phone");
+        Assert.Equal("not-held", Assert.Single(read.Withheld, field => field.Name == "phone").Reason);
+        Assert.Equal(["givenName"], (await store.EntriesAsync(subject))[^1].ItemNames);
+        var messages = await store.Vault.Get<SubjectMessages>().ListAsync(StoreVault.Person(subject), 10, null, Guid.NewGuid(), default);
+        Assert.Equal(["givenName"], Assert.Single(messages.Items).Items);
     }
 
     [Theory]

@@ -176,7 +176,7 @@ public sealed class ReachTests(ReachVault store) : IClassFixture<ReachVault>
         var subject = await store.AddAsync("partner");
         await store.ExecuteAsync($"update vault.subject set facts = '\\x63' where subject_id = '{subject}'");
         await NobodyAsync(() => store.ReadAsync(ReachVault.Desk, subject, "customer-support", "email"));
-        Assert.Equal("unavailable", (await Assert.ThrowsAsync<VaultException>(() => store.ReadAsync(Support, subject, "customer-support", "email"))).Slug);
+        Assert.Equal("record-damaged", (await Assert.ThrowsAsync<VaultException>(() => store.ReadAsync(Support, subject, "customer-support", "email"))).Slug);
         await store.ExecuteAsync($"delete from vault.subject where subject_id = '{subject}'");
     }
 

@@ -39,7 +39,7 @@ public sealed class LimitLiftingTests : IAsyncLifetime
         Assert.Equal((kind == RequestKinds.Objection ? "marketing" : "data-subject-rights", "compliance-officer"), (message.Purpose, message.Who));
         var entries = await EntriesAsync(name);
         Assert.Equal([message.LogIndex, lifted.LogIndex], entries.Select(one => one.Index));
-        Assert.Equal([["lift:announced", "reason:person-asked"], ["lift:done", "reason:person-asked"]], entries.Select(one => one.Entry.Rules));
+        Assert.Equal([["lift:announced", "reason:person-asked", $"message:{message.Id:D}"], ["lift:done", "reason:person-asked"]], entries.Select(one => one.Entry.Rules));
         Assert.Equal((message.LogIndex, true), (entries[1].Entry.Reference, entries[1].Entry.RecordVersion > 0));
         Assert.Empty((await world.Vault.Get<VaultCheck>().RunAsync(new CheckOptions(Deep: true))).Findings.Select(finding => finding.Message));
     }
@@ -89,7 +89,7 @@ public sealed class LimitLiftingTests : IAsyncLifetime
     {
         await LimitAsync(RequestKinds.Restriction);
         await world.VaultSqlAsync($"update vault.subject set facts = '\\x01000000' where subject_id = '{ada}'");
-        await RefusedAsync("unavailable", () => LiftAsync(RightsWorld.Officer, RequestKinds.Restriction, "person-asked"));
+        await RefusedAsync("record-damaged", () => LiftAsync(RightsWorld.Officer, RequestKinds.Restriction, "person-asked"));
         Assert.Equal(EntryResult.Error, Assert.Single(await EntriesAsync("restriction.lift")).Entry.Result);
     }
 
