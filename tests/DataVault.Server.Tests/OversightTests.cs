@@ -67,11 +67,14 @@ public sealed class OversightTests(RunningServer server)
         JsonElement alert = default;
         await Waiting.UntilAsync("the other process has noticed", async () => (alert = (await server.JsonAsync("compliance-officer", HttpMethod.Get, "/v1/alerts?state=open")).GetProperty("items").EnumerateArray()
             .FirstOrDefault(one => one.GetProperty("kind").GetString() == "honey-touched" && one.GetProperty("stoppedUntil").ValueKind == JsonValueKind.String)).ValueKind == JsonValueKind.Object);
-        using (var stopped = await server.SendAsync("nosy-app", HttpMethod.Get, $"/v1/customers/{planted}?purpose=customer-support"))
+        await Waiting.UntilAsync("the process that reads has heard of the brake", async () =>
         {
+            using var stopped = await server.SendAsync("nosy-app", HttpMethod.Get, $"/v1/customers/{planted}?purpose=customer-support");
+            if (stopped.IsSuccessStatusCode) return false;
             Assert.Equal("budget-exhausted", await RunningServer.SlugAsync(stopped));
             Assert.True(stopped.Headers.RetryAfter?.Delta > TimeSpan.FromHours(1));
-        }
+            return true;
+        });
 
         Assert.NotEqual("ok", (await server.JsonAsync("administrator", HttpMethod.Get, "/v1/status")).GetProperty("health").GetProperty("alerts").GetString());
         await officer.OpenAsync("/console/officer/alerts");

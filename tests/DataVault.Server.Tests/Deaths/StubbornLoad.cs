@@ -113,12 +113,20 @@ internal sealed class StubbornLoad(RunningServer server, string run)
             if (answer.StatusCode == HttpStatusCode.ServiceUnavailable && answer.Headers.RetryAfter is not null)
                 Refused++;
             else
-                Surprises.Add($"{(int)answer.StatusCode} {text}");
+                Surprises.Add($"{(int)answer.StatusCode} {text}\n{WhatItSays(text)}");
         }
         catch (Exception e) when (e is HttpRequestException or IOException)
         {
             // The connection was refused or broke off: nothing was acknowledged.
         }
         return null;
+    }
+
+    // What the server's log has under the answer's trace.
+    private string WhatItSays(string problem)
+    {
+        using var read = JsonDocument.Parse(problem);
+        var trace = read.RootElement.GetProperty("traceId").GetString()!;
+        return string.Join('\n', server.Process.Output.Split('\n').Where(line => line.Contains(trace, StringComparison.Ordinal)));
     }
 }
