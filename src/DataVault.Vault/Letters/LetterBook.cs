@@ -92,7 +92,7 @@ internal sealed class LetterBook(SubjectInbox inbox, Decider decider, RecordCiph
         var entry = log.Entry(EntryType.LetterWritten, Writer, held.Tag, SubjectRequests.Purpose, EntryResult.Ok, to.Who.Items, requestId) with
         {
             Seal = content.Commitment(),
-            Rules = [$"letter:{LetterKinds.NameOf(order.Kind)}", $"message:{id:D}", .. about.Request is { } request ? [$"request:{request.Id:D}"] : Array.Empty<string>(), .. to.Who.Rules],
+            Rules = [$"letter:{LetterKinds.NameOf(order.Kind)}", $"{SubjectInbox.MessageRule}{id:D}", .. about.Request is { } request ? [$"request:{request.Id:D}"] : Array.Empty<string>(), .. to.Who.Rules],
         };
         var way = to.Who.MayMail && options.LettersByMail ? LetterWays.Mail : about.Request?.OpenedBy == "customer" ? LetterWays.Inbox : LetterWays.Post;
         return new PendingLetter(entry, id, about.Request?.Id, order.Kind, content, held, way);

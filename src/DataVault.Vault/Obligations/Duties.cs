@@ -82,7 +82,7 @@ internal sealed class Duties(ApprovalBook approvals, ReviewBook reviews, Subject
         {
             HashSet<string> told = emergency is null ? [] : await inbox.ToldAsync(work, held, emergency.OpenedAt, emergency.Entries);
             List<string> untold = [.. release.Shown.Select(permit => permit.Item.Name).Where(name => !told.Contains(name))];
-            if (untold.Count > 0) return new DueDuty(release, emergency, held, untold) { Message = inbox.NewId() };
+            if (untold.Count > 0) return new DueDuty(release, emergency, held, untold) { Message = inbox.Clock.NewId() };
         }
         catch
         {

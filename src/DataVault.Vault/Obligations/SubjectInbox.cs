@@ -31,8 +31,6 @@ internal sealed class SubjectInbox(VaultDatabase database, KeyRegistry keys, Out
     /// <summary>SPEC log-entry §8: before the id of the message that tells the person of the entry.</summary>
     public const string MessageRule = "message:";
 
-    public Guid NewId() => clock.NewId();
-
     /// <summary>The entry that a message tells of names it, so that a message that is gone is missed.</summary>
     public static LogEntry Named(LogEntry entry, Guid message) => entry with { Rules = [.. entry.Rules, $"{MessageRule}{message:D}"] };
 
@@ -55,17 +53,10 @@ internal sealed class SubjectInbox(VaultDatabase database, KeyRegistry keys, Out
         }
     }
 
-<<<<<<< HEAD
     public VaultClock Clock => clock;
 
-    public void Write(NpgsqlBatch batch, SubjectKeys held, MessageContent content)
-    {
-        var id = clock.NewId();
-=======
     public void Write(NpgsqlBatch batch, SubjectKeys held, Guid id, MessageContent content)
     {
-        var body = JsonSerializer.SerializeToUtf8Bytes(content);
->>>>>>> 7cc33dd (Tell the operator of damage met at read, name in an entry what was shown, and miss messages that are deleted)
         batch.BatchCommands.Add(new("insert into vault.message (subject_id, message_id, created_at, sealed) values ($1, $2, $3, $4)")
         {
             Parameters = { new() { Value = held.Subject.Value }, new() { Value = id }, new() { Value = clock.Now.UtcDateTime }, new() { Value = Seal(held, id, content) } },
@@ -74,10 +65,10 @@ internal sealed class SubjectInbox(VaultDatabase database, KeyRegistry keys, Out
     }
 
     /// <summary>The same in a round trip of its own.</summary>
-    public async Task TellAsync(DutyWork work, SubjectKeys held, MessageContent content)
+    public async Task TellAsync(DutyWork work, SubjectKeys held, Guid id, MessageContent content)
     {
         await using var batch = new NpgsqlBatch(work.Connection, work.Transaction);
-        Write(batch, held, content);
+        Write(batch, held, id, content);
         await batch.ExecuteNonQueryAsync(work.Cancellation);
     }
 

@@ -96,30 +96,19 @@ public sealed class LimitLifting
     {
         using var held = await letters.Inbox.KeysAsync(work, lift.Subject);
         var record = await SubjectRows.LockAsync(work.Connection, work.Transaction, lift.Subject, work.Cancellation) ?? throw VaultException.NotFound();
-<<<<<<< HEAD
         var before = facts.Read(record, held);
         if (!lift.Stands(before)) throw Absent(lift);
         var kind = lift.Type == EntryType.RestrictionLift ? LetterKind.RestrictionLifted : LetterKind.ObjectionLifted;
         var about = new LetterAbout(lift.Subject, before.Traits.Jurisdiction, null);
         using var letter = await letters.WriteAsync(work, about, new LetterOrder(kind) { Reason = lift.Reason, Purpose = lift.Purpose }, lift.RequestId);
-        List<LogEntry> entries = [Entry(lift, held.Tag, Announced)];
-        if (letter is not null) entries.Add(letter.Entry);
+        var message = letters.Inbox.Clock.NewId();
+        List<LogEntry> entries = letter is null ? [SubjectInbox.Named(Entry(lift, held.Tag, Announced), message)] : [Entry(lift, held.Tag, Announced), letter.Entry];
         var index = await log.AppendWithinAsync(work.Connection, work.Transaction, entries, work.Cancellation);
         var recipient = lift.Recipient;
         var who = recipient.Kind == RecipientKind.Staff ? string.Join(", ", recipient.Roles) : recipient.DisplayName;
         var told = new MessageContent(EntryTypes.NameOf(lift.Type), lift.Purpose, [], who, index);
         if (letter is not null) await letters.KeepAsync(work, letter, index + 1, told);
-        else await letters.Inbox.TellAsync(work, held, told);
-=======
-        if (!lift.Stands(facts.Read(record, held))) throw Absent(lift);
-        var message = inbox.NewId();
-        var index = await log.AppendWithinAsync(work.Connection, work.Transaction, [SubjectInbox.Named(Entry(lift, held.Tag, Announced), message)], work.Cancellation);
-        var recipient = lift.Recipient;
-        var who = recipient.Kind == RecipientKind.Staff ? string.Join(", ", recipient.Roles) : recipient.DisplayName;
-        await using var batch = new NpgsqlBatch(work.Connection, work.Transaction);
-        inbox.Write(batch, held, message, new MessageContent(EntryTypes.NameOf(lift.Type), lift.Purpose, [], who, index));
-        await batch.ExecuteNonQueryAsync(work.Cancellation);
->>>>>>> 7cc33dd (Tell the operator of damage met at read, name in an entry what was shown, and miss messages that are deleted)
+        else await letters.Inbox.TellAsync(work, held, message, told);
         return index;
     }
 
