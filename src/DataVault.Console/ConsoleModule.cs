@@ -65,6 +65,7 @@ public static class ConsoleModule
         map.Get("/console/proof/{index:long}/download", HomePages.ProofFileAsync);
         CustomerPages.Map(map);
         OfficerPages.Map(map);
+        DeskPages.Map(map);
         ConsentPages.Map(map);
         PolicyPages.Map(map);
         PolicyDraftPages.Map(map);

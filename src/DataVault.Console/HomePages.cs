@@ -12,7 +12,7 @@ internal static class HomePages
 {
     private static readonly (string Role, string Address)[] s_homes =
     [
-        ("customer", "/console/me"), ("compliance-officer", "/console/officer"), ("analyst", "/console/analyst"), ("administrator", "/console/admin"),
+        ("customer", "/console/me"), ("compliance-officer", "/console/officer/desk"), ("analyst", "/console/analyst"), ("administrator", "/console/admin"),
     ];
 
     public static Task<IResult> HomeAsync(Visit visit)

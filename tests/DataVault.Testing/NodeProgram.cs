@@ -10,7 +10,7 @@ namespace DataVault.Testing;
 public sealed class NodeProgram : IAsyncDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
-    private static readonly Lazy<Task<string?>> Missing = new(PrepareAsync);
+    private static readonly Lazy<Task<string?>> Missing = new(() => NodePackages.PrepareAsync("oidc"));
     private readonly Process _process;
     private readonly SemaphoreSlim _turn = new(1);
 
@@ -60,38 +60,7 @@ public sealed class NodeProgram : IAsyncDisposable
         _turn.Dispose();
     }
 
-    private static string Folder => Path.Combine(Repository.Root, "tests", "oidc");
-
-    // Several test programs may come at once: one of them fetches, the others wait for it.
-    private static async Task<string?> PrepareAsync()
-    {
-        if (!Exists("node") || !Exists("npm")) return "There is no node with npm on this machine: apt-get install nodejs npm.";
-        await using var alone = await AloneAsync(Path.Combine(Path.GetTempPath(), "datavault-tests-oidc.lock"));
-        var (done, due) = (Path.Combine(Folder, "node_modules", ".package-lock.json"), Path.Combine(Folder, "package-lock.json"));
-        if (File.Exists(done) && File.GetLastWriteTimeUtc(done) >= File.GetLastWriteTimeUtc(due)) return null;
-        using var npm = Process.Start(Start("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"))!;
-        var said = Task.WhenAll(npm.StandardOutput.ReadToEndAsync(), npm.StandardError.ReadToEndAsync());
-        await npm.WaitForExitAsync(new CancellationTokenSource(Patience).Token);
-        return npm.ExitCode == 0 ? null : "npm ci in tests/oidc failed: " + string.Join('\n', await said);
-    }
-
-    private static async Task<FileStream> AloneAsync(string path)
-    {
-        for (var waited = Stopwatch.StartNew(); ;)
-        {
-            try
-            {
-                return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-            }
-            catch (IOException) when (waited.Elapsed < Patience)
-            {
-                await Task.Delay(100);
-            }
-        }
-    }
-
-    private static bool Exists(string program) =>
-        (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator).Any(folder => File.Exists(Path.Combine(folder, program)));
+    private static readonly string Folder = NodePackages.FolderOf("oidc");
 
     private static ProcessStartInfo Start(string program, params string[] arguments) =>
         new(program, arguments) { WorkingDirectory = Folder, RedirectStandardOutput = true, RedirectStandardError = true };

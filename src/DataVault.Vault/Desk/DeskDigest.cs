@@ -28,10 +28,15 @@ internal sealed record DeskPart(string Tile, IReadOnlyList<DeskFigure> Figures, 
 /// </summary>
 internal sealed class DeskDigest(DeskTrends trends, DeskStock stock, VaultOptions options, TimeProvider clock, ILogger<DeskDigest> logger) : RoundsWorker(clock, logger)
 {
+    // Of the process's time the counts take a hundredth at most, and a small vault is counted often.
+    private const int Rest = 100;
+    private static readonly TimeSpan s_shortest = TimeSpan.FromSeconds(15);
+
     private readonly SemaphoreSlim turn = new(1, 1);
     private IReadOnlyList<DeskPart>? newest;
+    private TimeSpan took;
 
-    protected override TimeSpan Rhythm => options.Desk.RecountEvery;
+    protected override TimeSpan Rhythm => TimeSpan.FromTicks(Math.Min(Math.Max((took * Rest).Ticks, s_shortest.Ticks), options.Desk.RecountEvery.Ticks));
 
     /// <summary>The newest count. Before the first, whoever asks waits for it.</summary>
     public async ValueTask<IReadOnlyList<DeskPart>> NewestAsync(CancellationToken ct)
@@ -54,7 +59,9 @@ internal sealed class DeskDigest(DeskTrends trends, DeskStock stock, VaultOption
         await turn.WaitAsync(cancellation);
         try
         {
+            var began = Clock.GetTimestamp();
             Volatile.Write(ref newest, await CountAsync(cancellation));
+            took = Clock.GetElapsedTime(began);
             return true;
         }
         finally

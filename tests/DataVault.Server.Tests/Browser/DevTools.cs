@@ -191,6 +191,39 @@ internal sealed class Tab(DevTools browser, string session)
             """);
     }
 
+    /// <summary>A window of this width, as somebody sees it who prefers light or dark.</summary>
+    public async Task DressAsync(int width, string scheme)
+    {
+        await browser.CallAsync(session, "Emulation.setDeviceMetricsOverride", new() { ["width"] = width, ["height"] = 900, ["deviceScaleFactor"] = 1, ["mobile"] = false });
+        await browser.CallAsync(session, "Emulation.setEmulatedMedia", new() { ["features"] = new JsonArray(new JsonObject { ["name"] = "prefers-color-scheme", ["value"] = scheme }) });
+    }
+
+    /// <summary>Sends the key Tab, as somebody without a mouse does, and tells where the focus is then and how it is shown.</summary>
+    public async Task<JsonElement> PressTabAsync()
+    {
+        foreach (var type in new[] { "keyDown", "keyUp" })
+            await browser.CallAsync(session, "Input.dispatchKeyEvent", new() { ["type"] = type, ["key"] = "Tab", ["code"] = "Tab", ["windowsVirtualKeyCode"] = 9 });
+        return await EvaluateAsync<JsonElement>(
+            """
+            (() => { const e = document.activeElement, all = [...document.querySelectorAll('*')], look = getComputedStyle(e);
+              return { tag: e.tagName, place: all.indexOf(e), href: e.getAttribute('href') ?? '', outline: look.outlineStyle === 'none' ? 0 : parseFloat(look.outlineWidth) }; })()
+            """);
+    }
+
+    /// <summary>What a set of rules finds wrong with the page.</summary>
+    /// <param name="rules">The script that has them.</param>
+    /// <param name="looksOnly">Only what may differ from one window to another: the rest of the page is the same in each.</param>
+    public async Task<string[]> FindingsAsync(string rules, bool looksOnly = false)
+    {
+        if (!await EvaluateAsync<bool>("!!window.axe")) await EvaluateAsync<bool>(rules + ";true");
+        var asked = looksOnly ? "['color-contrast', 'target-size', 'link-in-text-block', 'scrollable-region-focusable']" : "['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']";
+        return await EvaluateAsync<string[]>(
+            $$"""
+            axe.run(document, { runOnly: {{asked}}, resultTypes: ['violations'] })
+              .then(r => r.violations.flatMap(v => v.nodes.map(n => `${v.id}: ${n.html.slice(0, 160)} ${(n.any[0] ?? n.all[0] ?? n.none[0])?.message ?? ''}`)))
+            """);
+    }
+
     /// <summary>A passkey authenticator within this machine (WebAuthn's virtual one), touched by itself.</summary>
     public async Task AddAuthenticatorAsync(bool verifies)
     {
@@ -208,7 +241,7 @@ internal sealed class Tab(DevTools browser, string session)
     public async Task PhotographAsync(string file, int width)
     {
         await OverflowAsync(width);
-        var taken = await browser.CallAsync(session, "Page.captureScreenshot", new() { ["format"] = "png" });
+        var taken = await browser.CallAsync(session, "Page.captureScreenshot", new() { ["format"] = "png", ["captureBeyondViewport"] = true });
         await File.WriteAllBytesAsync(file, taken.GetProperty("data").GetBytesFromBase64());
     }
 
@@ -247,7 +280,7 @@ internal sealed class Tab(DevTools browser, string session)
 
     private async Task<T> EvaluateAsync<T>(string expression)
     {
-        var answer = await browser.CallAsync(session, "Runtime.evaluate", new() { ["expression"] = expression, ["returnByValue"] = true });
+        var answer = await browser.CallAsync(session, "Runtime.evaluate", new() { ["expression"] = expression, ["returnByValue"] = true, ["awaitPromise"] = true });
         if (answer.TryGetProperty("exceptionDetails", out var failure))
             throw new InvalidOperationException(failure.ToString());
         return answer.GetProperty("result").TryGetProperty("value", out var value) ? value.Deserialize<T>()! : default!;

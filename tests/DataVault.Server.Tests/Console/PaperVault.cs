@@ -182,6 +182,9 @@ public sealed class PaperVault : IAsyncDisposable
         _ when path.StartsWith("/v1/reviews/", StringComparison.Ordinal) => Review(),
         "/v1/approvals" => new Page<Approval>(Empty ? [] : [Approval()], null),
         _ when path.StartsWith("/v1/approvals/", StringComparison.Ordinal) => Approval(),
+        "/v1/desk" => Desk(),
+        _ when path.StartsWith("/v1/desk/", StringComparison.Ordinal) && path.EndsWith("/export", StringComparison.Ordinal) => new { csv = true },
+        _ when path.StartsWith("/v1/desk/", StringComparison.Ordinal) => DeskList(path.Split('/')[3], path.Split('/')[4]),
         "/v1/alerts" => new Page<Alert>(Empty ? [] : [Alert("honey-touched"), Alert("budget-exhausted")], Empty ? null : "more"),
         _ when path.StartsWith("/v1/alerts/", StringComparison.Ordinal) => Alert("budget-exhausted"),
         "/v1/clients" when method == "GET" => new { items = new[] { new ClientView("crm-ingest", "CRM", ["ingest"], ["service-delivery"], s_then), new ClientView("console", "Console", [], [], s_then) } },
@@ -197,12 +200,29 @@ public sealed class PaperVault : IAsyncDisposable
         _ => null,
     };
 
+    private static readonly DeskAsOf s_state = new(48211, "F1pOvs6J1rOsdXu/ir9N0ZQIfkB9cP/xN/7jNXvOvxk=", s_then, 3);
+
+    private OfficerDeskView Desk() => new(
+        s_then, "7d3dba45cbcd250888607bf2e0c6cc2a", new DeskLimitsView(72, 168, 24, 168, 24, 2160, 60, 3, 50, 100),
+        [
+            new("deadlines", !Empty, [DeskFigure("open", "late", 2, !Empty), DeskFigure("open", "later", 12, false), DeskFigure("extended", null, 1, false)]),
+            new("consents", false, [.. new[] { "given", "renewal-due", "expired", "without-notice" }.Select(name => DeskFigure(name, "marketing", 120, false) with { AsOf = s_state with { Size = 48000 } })]),
+            new("integrity", false, [new("signed", null, 48211, s_then, false, false, s_state), new("witnessed", null, null, null, false, false, s_state with { Size = 48000 })]),
+        ],
+        DeskList("deadlines", "open"));
+
+    private DeskFigureView DeskFigure(string name, string? of, long count, bool red) => new(name, of, Empty ? 0 : count, Empty ? null : s_then, red, HasList: true, s_state);
+
+    private DeskListView DeskList(string tile, string figure) => new(
+        tile, figure, null, "request", s_state, [new("right", "text"), new("state", "text"), new("law", "text"), new("opened", "instant"), new("due", "instant")],
+        Empty ? [] : [new(["rectification", "received", "eu", "2025-03-03T09:30:00.000Z", "2025-04-03T09:30:00.000Z"], s_request.ToString())], null);
+
     private static Review Review() => new(
         s_customer, "customer-support", "emergency", [7, 9], s_then, s_then, "open", Overdue: true, s_customer, "An allergic <b>reaction</b>", ["givenName"], null, null, null, null);
 
     private static Approval Approval() => new(s_customer, s_customer, "billing", ["iban"], "requested", "s1", s_then, s_then, "A refund", null, null, 7);
 
-    private static Alert Alert(string kind) => new(s_customer, kind, s_then, "Nosy desk", "00112233445566778899aabbccddeeff", "customer-support", 7, 8, s_then, null, null);
+    private static Alert Alert(string kind) => new(kind == "honey-touched" ? s_customer : s_request, kind, s_then, "Nosy desk", "00112233445566778899aabbccddeeff", "customer-support", 7, 8, s_then, null, null);
 
     private Disclosed Profile()
     {
