@@ -17,9 +17,9 @@ internal sealed class ConsentWitness(SignedProofs proofs, NoticeArchive archive,
     /// <param name="purpose">The purpose of the acts.</param>
     /// <param name="acts">Every act for it, oldest first.</param>
     /// <param name="which">Those to make receipts of.</param>
-    /// <param name="withdrawAt">Where consents are withdrawn.</param>
+    /// <param name="withdrawAt">Where consents are withdrawn; null to leave it out.</param>
     /// <param name="ct">Ends the waiting.</param>
-    public async Task<List<WitnessedAct>> WitnessAsync(ReadOnlyMemory<byte> tag, Purpose purpose, List<OwnedAct> acts, Range which, Uri withdrawAt, CancellationToken ct)
+    public async Task<List<WitnessedAct>> WitnessAsync(ReadOnlyMemory<byte> tag, Purpose purpose, List<OwnedAct> acts, Range which, Uri? withdrawAt, CancellationToken ct)
     {
         var texts = await archive.TextsAsync(acts.Select(owned => owned.Act.NoticeHash), ct);
         var (from, count) = which.GetOffsetAndLength(acts.Count);
@@ -61,7 +61,7 @@ internal sealed class ConsentWitness(SignedProofs proofs, NoticeArchive archive,
     }
 
     private async Task<ConsentReceipt> IssueAsync(
-        TlogProof proof, Purpose purpose, OwnedAct owned, ReadOnlyMemory<byte> before, IReadOnlyDictionary<string, string> texts, Uri withdrawAt, CancellationToken ct)
+        TlogProof proof, Purpose purpose, OwnedAct owned, ReadOnlyMemory<byte> before, IReadOnlyDictionary<string, string> texts, Uri? withdrawAt, CancellationToken ct)
     {
         // In the words of the version that the act was decided by. Of one that the vault does not keep, today's: the receipt names which.
         var then = await past.FindAsync(LogEntry.Decode(proof.Extra).Policy, ct) ?? policy.Current;
@@ -71,12 +71,12 @@ internal sealed class ConsentWitness(SignedProofs proofs, NoticeArchive archive,
     }
 
     private static ConsentReceiptStatement Statement(
-        PolicySet then, Purpose purpose, OwnedAct owned, ReadOnlyMemory<byte> before, IReadOnlyDictionary<string, string> texts, Uri withdrawAt) => new()
+        PolicySet then, Purpose purpose, OwnedAct owned, ReadOnlyMemory<byte> before, IReadOnlyDictionary<string, string> texts, Uri? withdrawAt) => new()
         {
             Act = owned.Act.Evidence(owned.Subject, owned.Purpose), Purpose = purpose.Name, Title = purpose.Title, Dpv = purpose.Dpv, LegalBasis = purpose.LegalBasis,
             SpecialBasis = purpose.SpecialBasis, NoticeText = texts.GetValueOrDefault(Convert.ToHexStringLower(owned.Act.NoticeHash.Span)),
             Categories = CategoriesOf(then, purpose), PolicyVersion = then.Version, Before = before,
-            WithdrawAt = ConsentFold.IsValid(owned.Act.State) ? withdrawAt.AbsoluteUri : null,
+            WithdrawAt = ConsentFold.IsValid(owned.Act.State) ? withdrawAt?.AbsoluteUri : null,
             Controller = then.Purposes.Controller is { } who ? new ReceiptController(who.Name, who.Address, who.Contact) : null,
         };
 

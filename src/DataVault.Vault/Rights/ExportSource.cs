@@ -83,8 +83,21 @@ internal sealed class ExportSource(VaultDatabase database, KeyRegistry registry,
         }
     }
 
+    /// <summary>How many events of the permitted types there are.</summary>
+    public async Task<long> CountEventsAsync(SubjectKeys keys, IReadOnlyList<FieldPermit> permits, CancellationToken cancellation)
+    {
+        await using var command = database.Source.CreateCommand("SELECT count(*) FROM vault.event WHERE subject_id = $1 AND event_type = ANY($2)");
+        command.Parameters.Add(new() { Value = keys.Subject.Value });
+        command.Parameters.Add(new() { Value = permits.Select(permit => permit.Item).OfType<EventTypeDefinition>().Select(type => type.Id).ToArray() });
+        return (long)(await command.ExecuteScalarAsync(cancellation))!;
+    }
+
     public async Task<IReadOnlyList<ExportedConsent>> ConsentsAsync(SubjectId subject, CancellationToken cancellation) =>
         [.. (await ConsentActs.OfAsync(database, subject, cancellation)).Reverse().Select(owned => Exported(owned.Purpose, owned.Act))];
+
+    /// <summary>The same as they are stored, oldest first, for their receipts.</summary>
+    public async Task<IReadOnlyList<OwnedAct>> ConsentActsAsync(SubjectId subject, CancellationToken cancellation) =>
+        [.. (await ConsentActs.OfAsync(database, subject, cancellation)).Reverse()];
 
     private ExportedConsent Exported(int purpose, ConsentAct act) =>
         new(policy.Current.Purposes.ById(purpose)?.Name ?? "", act.State, act.At, act.Notice, act.Channel, act.Expires, act.LogIndex)

@@ -18,7 +18,7 @@ internal sealed class PackageFolder(VaultOptions options, IRandomBytes random)
     {
         DurableFile.EnsureFolder(folder);
         using var key = SecretBytes.Random(KeyDerivation.KeySize, random);
-        var draft = new PackageDraft(Path.Combine(folder, $"{request:N}.{DraftName()}.part"), PathOf(request), Seal(held, request, key));
+        var draft = new PackageDraft(PathOfPart(request), PathOf(request), Seal(held, request, key));
         try
         {
             await using var stream = PackageFile.Create(draft.Path, SecretBytes.CopyOf(key.Span), request, random);
@@ -49,6 +49,9 @@ internal sealed class PackageFolder(VaultOptions options, IRandomBytes random)
         !Directory.Exists(folder) ? [] : [.. Directory.EnumerateFiles(folder)
             .Select(path => (path, Known: Guid.TryParseExact(Path.GetFileName(path).Split('.')[0], "N", out var request), request))
             .Where(file => file.Known).Select(file => (file.path, file.request))];
+
+    /// <summary>For what a package is made of while it is made. What a process that died left behind is listed with the files of its request.</summary>
+    public string PathOfPart(Guid request) => Path.Combine(folder, $"{request:N}.{DraftName()}.part");
 
     private string DraftName()
     {

@@ -109,12 +109,12 @@ internal static class RightsDecision
     /// <param name="action">Export or erase.</param>
     /// <param name="facts">Of the person.</param>
     /// <param name="now">By the vault's clock.</param>
-    /// <param name="portableOnly">Leaves out what was not provided by or observed of the person (GDPR 20).</param>
+    /// <param name="portableOnly">Only what the person may take along (GDPR 20): <see cref="PortableItems"/>.</param>
     public static Decision Of(
         PolicySet policy, Recipient process, SubjectId subject, AccessAction action, DecisionFacts facts, DateTimeOffset now, bool portableOnly = false)
     {
-        var fields = policy.Catalogue.Fields.Where(field => field.Portable || !portableOnly);
-        RequestedItem[] items = [.. fields.Concat<CatalogueItem>(policy.Events.Types).Select(item => new RequestedItem(item, null))];
+        var portable = portableOnly ? PortableItems.Of(policy) : null;
+        RequestedItem[] items = [.. policy.Items.Where(item => portable?.Contains(item) ?? true).Select(item => new RequestedItem(item, null))];
         return Decider.Decide(policy, new AccessRequest(process, subject, action, SubjectRequests.Purpose, items), facts, now);
     }
 }

@@ -20,12 +20,14 @@ internal sealed class SubjectExport(
         if (current is not { State: RequestStates.Approved, Subject: { } subject }) return row;
         using var held = await keys.GetFreshAsync(subject, cancellation);
         var record = await source.RecordAsync(held, cancellation);
-        var decision = RightsDecision.Of(policy.Current, Exporter, subject, AccessAction.Export, FactsCodec.Decode(record.Facts), store.Now, row.Kind == RequestKinds.Portability);
+        var inForce = policy.Current;
+        var decision = RightsDecision.Of(inForce, Exporter, subject, AccessAction.Export, FactsCodec.Decode(record.Facts), store.Now, row.Kind == RequestKinds.Portability);
         if (!decision.Released || Decider.IsBound(decision))
             throw await store.DeniedAsync(Exporter, subject, VaultException.Forbidden(), row.Id, cancellation);
         var index = await store.RecordAsync(Exporter, current, EntryType.Export, decision, row.Id, cancellation);
-        var order = new PackageOrder(current, held, record, decision, index, store.Now);
-        using var draft = await folder.WriteAsync(held, row.Id, stream => contents.WriteAsync(stream, order, cancellation));
+        var order = new PackageOrder(current, held, record, decision, inForce) { LogIndex = index, At = store.Now };
+        using var spool = new PackageSpool(folder, row.Id, store.Clock.Random);
+        using var draft = await folder.WriteAsync(held, row.Id, stream => contents.WriteAsync(stream, order, spool, cancellation));
         return await store.ChangeAsync(Exporter, row.Id, locked => Built(locked, draft), row.Id, cancellation);
     }
 

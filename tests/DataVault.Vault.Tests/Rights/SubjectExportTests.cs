@@ -1,5 +1,3 @@
-using System.IO.Compression;
-using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using System.Text.RegularExpressions;
@@ -29,26 +27,37 @@ public sealed class SubjectExportTests : IAsyncLifetime
     {
         var events = await world.EventsAsync(ada);
         var package = await PackageAsync(RequestKinds.Access);
-        using var profile = JsonDocument.Parse(package["profile.json"]);
+        using var profile = JsonDocument.Parse(package["data/json/profile.json"]);
         Assert.Equal(Repository.Policy.Catalogue.Fields.Select(f => f.Name).Order(), profile.RootElement.GetProperty("fields").EnumerateObject().Select(f => f.Name).Order());
         Assert.Equal("ada@example.com", profile.RootElement.GetProperty("fields").GetProperty("email").GetProperty("value").GetString());
-        Assert.Equal(events.Order(), Lines(package["events.jsonl"]).Select(line => line.GetProperty("id").GetGuid()).Order());
+        Assert.Equal(events.Order(), Lines(package["data/json/events.ndjson"]).Select(line => line.GetProperty("id").GetGuid()).Order());
         foreach (var type in Repository.Policy.Events.Types)
-            Assert.Equal(2, Text(package[$"events/{type.Type}.csv"]).TrimEnd().Split("\r\n").Length);
-        Assert.Contains("marketing", Text(package["consents.csv"]));
-        Assert.Contains("record.write", Text(package["accesses.csv"]));
-        Assert.Contains("CRM", Text(package["accesses.jsonl"]));
+            Assert.Equal(2, Text(package[$"data/csv/events-{type.Type}.csv"]).TrimEnd().Split("\r\n").Length);
+        Assert.Contains("marketing", Text(package["data/csv/consents.csv"]));
+        Assert.Contains("record.write", Text(package["data/csv/access-log.csv"]));
+        Assert.Contains("CRM", Text(package["data/json/access-log.ndjson"]));
     }
 
     [Fact]
     [Requirement("R62")]
-    public async Task A_portability_package_leaves_out_what_the_person_did_not_provide()
+    public async Task A_portability_package_has_what_was_provided_or_observed_under_consent_or_contract_and_nothing_else()
     {
-        var package = await PackageAsync(RequestKinds.Portability);
-        using var profile = JsonDocument.Parse(package["profile.json"]);
-        var fields = profile.RootElement.GetProperty("fields").EnumerateObject().Select(f => f.Name).ToList();
-        Assert.Equal(Repository.Policy.Catalogue.Fields.Where(f => f.Portable).Select(f => f.Name).Order(), fields.Order());
-        Assert.DoesNotContain("notes", fields);
+        await world.EventsAsync(ada);
+        var (whole, taken) = (await PackageAsync(RequestKinds.Access), await PackageAsync(RequestKinds.Portability));
+        var fields = Fields(taken);
+        Assert.Subset(Fields(whole).Keys.ToHashSet(), fields.Keys.ToHashSet());
+        Assert.All(fields, field => Assert.Equal(Fields(whole)[field.Key].GetProperty("value").GetRawText(), field.Value.GetProperty("value").GetRawText()));
+        Assert.Contains("email", fields.Keys);
+        var policy = Repository.Policy;
+        var underConsentOrContract = policy.Purposes.All.Where(purpose => purpose.LegalBasis is "consent" or "explicit-consent" or "contract").SelectMany(policy.Questions.UsedFor).Select(item => item.Name).ToHashSet();
+        foreach (var field in policy.Catalogue.Fields)
+            Assert.Equal(field.Portable && field.Origin is "provided" or "observed" && field.Portable && underConsentOrContract.Contains(field.Name), fields.ContainsKey(field.Name));
+        Assert.DoesNotContain("notes", fields.Keys);
+        Assert.DoesNotContain("churnRisk", fields.Keys);
+        Assert.DoesNotContain(taken.Keys, path => path.Contains("access-log", StringComparison.Ordinal) || path.Contains("requests", StringComparison.Ordinal) || path.Contains("history", StringComparison.Ordinal));
+        Assert.Contains("churnRisk", Text(taken["meta/withheld.json"]));
+        Assert.Subset(Lines(whole["data/json/events.ndjson"]).Select(line => line.GetRawText()).ToHashSet(), Lines(taken["data/json/events.ndjson"]).Select(line => line.GetRawText()).ToHashSet());
+        Assert.Equal(Text(whole["data/portable/person.jsonld"]), Text(taken["data/portable/person.jsonld"]));
     }
 
     [Fact]
@@ -58,7 +67,7 @@ public sealed class SubjectExportTests : IAsyncLifetime
         var patch = new ProfilePatch(new Dictionary<string, JsonElement> { ["familyName"] = JsonSerializer.SerializeToElement("Newname") }, "crm", null, null, "service-delivery");
         await world.Vault.Get<ProfileEditor>().PatchAsync(RightsWorld.Ingest, ada, null, patch, Guid.NewGuid(), default);
         var package = await PackageAsync(RequestKinds.Access);
-        Assert.Contains(Lines(package["history.jsonl"]), line => line.GetProperty("field").GetString() == "familyName" && line.GetProperty("value").GetString() == "text of ada");
+        Assert.Contains(Lines(package["data/json/history.ndjson"]), line => line.GetProperty("field").GetString() == "familyName" && line.GetProperty("value").GetString() == "text of ada");
     }
 
     [Fact]
@@ -66,33 +75,11 @@ public sealed class SubjectExportTests : IAsyncLifetime
     {
         await world.EventsAsync(ada);
         var package = await PackageAsync(RequestKinds.Access);
-        Assert.Contains("'=HYPERLINK(ada)", Text(package["profile.csv"]));
-        Assert.Contains(",source,recordedAt,origin,notice\r\n", Text(package["profile.csv"]));
-        Assert.Contains("'+447700900123", Text(package["profile.csv"]));
+        Assert.Contains("'=HYPERLINK(ada)", Text(package["data/csv/profile.csv"]));
+        Assert.Contains(",source,recordedAt,origin,notice,retention\r\n", Text(package["data/csv/profile.csv"]));
+        Assert.Contains("'+447700900123", Text(package["data/csv/profile.csv"]));
         foreach (var (path, bytes) in package.Where(f => f.Key.EndsWith(".csv", StringComparison.Ordinal)))
             Assert.DoesNotMatch(new Regex("(^|[,\n\uFEFF])\"?[=+@\t]"), Text(bytes));
-    }
-
-    [Fact]
-    public async Task The_readable_page_shows_the_values_and_fetches_nothing()
-    {
-        await world.EventsAsync(ada);
-        var page = Text((await PackageAsync(RequestKinds.Access))["README.html"]);
-        Assert.Contains("ada@example.com", page);
-        Assert.Contains("default-src 'none'", page);
-        Assert.DoesNotMatch(new Regex("(src|href)=\"(?!#)"), page);
-        Assert.DoesNotContain("<script", page);
-    }
-
-    [Fact]
-    public async Task The_manifest_names_each_file_with_its_hash_and_the_policy()
-    {
-        var package = await PackageAsync(RequestKinds.Access);
-        using var manifest = JsonDocument.Parse(package["manifest.json"]);
-        var named = manifest.RootElement.GetProperty("files").EnumerateArray().ToDictionary(f => f.GetProperty("path").GetString()!, f => f.GetProperty("sha256").GetString());
-        Assert.Equal(package.Keys.Where(path => path != "manifest.json").Order(), named.Keys.Order());
-        Assert.All(named, file => Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(package[file.Key])), file.Value));
-        Assert.Equal(Repository.Policy.Version, manifest.RootElement.GetProperty("policyVersion").GetString());
     }
 
     [Fact]
@@ -168,18 +155,10 @@ public sealed class SubjectExportTests : IAsyncLifetime
         Assert.NotEmpty(await FetchAsync(RightsWorld.Officer, request.Id));
     }
 
-    private async Task<Dictionary<string, byte[]>> PackageAsync(string kind)
-    {
-        var request = await world.OpenAsync(RightsWorld.Customer(ada), kind, ada);
-        using var zip = new ZipArchive(new MemoryStream(await FetchAsync(RightsWorld.Customer(ada), request.Id)));
-        return zip.Entries.ToDictionary(entry => entry.FullName, entry =>
-        {
-            using var content = entry.Open();
-            using var copy = new MemoryStream();
-            content.CopyTo(copy);
-            return copy.ToArray();
-        });
-    }
+    private Task<Dictionary<string, byte[]>> PackageAsync(string kind) => OpenedPackage.OfAsync(world, ada, kind);
+
+    private static Dictionary<string, JsonElement> Fields(Dictionary<string, byte[]> package) =>
+        JsonSerializer.Deserialize<JsonElement>(package["data/json/profile.json"]).GetProperty("fields").EnumerateObject().ToDictionary(field => field.Name, field => field.Value);
 
     private async Task<byte[]> FetchAsync(Recipient recipient, Guid request)
     {

@@ -1,0 +1,199 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
+using DataVault.Policy;
+using DataVault.Transparency;
+using DataVault.Vault.Keys;
+
+namespace DataVault.Vault;
+
+/// <summary>An entry of the log about the person: who did what, when and what for. Staff appear as their roles, never by name.</summary>
+// SPEC CJEU C-579/21: dates and purposes of look-ups, not who in the company looked.
+internal sealed record ExportedAccess(
+    long LogIndex, DateTimeOffset At, string Type, string Actor, string? ActorKind, string Purpose, string Result, IReadOnlyList<string> Items)
+{
+    public static ExportedAccess Of(AuditRecord record) => new(
+        record.Index, DateTimeOffset.FromUnixTimeMilliseconds(record.Entry.Time), EntryTypes.NameOf(record.Entry.Type),
+        record.Actor ?? "not known", record.ActorKind, record.Entry.Purpose, EntryTypes.NameOf(record.Entry.Result), record.ItemNames);
+
+    /// <summary>Whether somebody received data by it.</summary>
+    [JsonIgnore]
+    public bool IsDisclosure => Result == "ok" && Type is "field.read" or "event.read" or "export" or "search" or "analytics.feed";
+}
+
+/// <summary>Who looked at the person's data, when and what for; and, from the same reading, who received which of it.</summary>
+internal sealed class AccessSection(AuditReader log)
+{
+    private static readonly PackageColumn[] Columns =
+        [new("logIndex", "integer"), new("at", "datetime"), "type", "actor", "actorKind", "purpose", "result", "items"];
+
+    private static readonly PackageColumn[] ReceivedColumns =
+        ["recipient", "recipientKind", "purpose", "items", new("times", "integer"), new("first", "datetime"), new("last", "datetime")];
+
+    public async Task WriteAsync(PackageBag package, CancellationToken cancellation)
+    {
+        var (order, words) = (package.Order, package.Words);
+        var shown = new List<IReadOnlyList<PageCell>>();
+        var received = new SortedDictionary<(string Actor, string Purpose), Received>();
+        using var table = package.Begin(Columns);
+        // What is logged while this reads is not of the moment that the package is about.
+        var query = new AuditQuery { Subject = order.Record.Subject, Until = order.At.AddMilliseconds(1) };
+        using (var lines = package.Lines("data/json/access-log.ndjson"))
+            await foreach (var record in log.ExportAsync(query, cancellation))
+            {
+                var access = ExportedAccess.Of(record);
+                lines.Line(json => JsonSerializer.Serialize(json, access, PackageJson.Options));
+                table.Row(Number(access.LogIndex), PackageBag.Instant(access.At), access.Type, access.Actor, access.ActorKind ?? "", access.Purpose, access.Result, string.Join(' ', access.Items));
+                if (access.IsDisclosure) Received.Add(received, access);
+                if (shown.Count < PackageBag.Shown)
+                    shown.Add([words.When(access.At), access.Actor, words.Of("entry", access.Type), Purpose(package, access.Purpose), Items(package, access.Items), words.Of("result", access.Result), Number(access.LogIndex)]);
+            }
+        package.Take("access-log", Columns, table);
+        package.Page("who-looked", page =>
+        {
+            page.Paragraph(words["looked.proof"]);
+            page.Paragraph(words.Filled("table.count", table.Rows, shown.Count, "data/csv/access-log.csv"));
+            page.Table(words["table.looked"], [words["col.when"], words["col.who"], words["col.what"], words["col.purpose"], words["col.which"], words["col.result"], words["col.entry"]], shown);
+        });
+        WriteReceived(package, received);
+    }
+
+    private static void WriteReceived(PackageBag package, SortedDictionary<(string Actor, string Purpose), Received> received)
+    {
+        var words = package.Words;
+        package.Json("data/json/disclosures.json", json =>
+        {
+            json.WriteStartArray();
+            foreach (var (who, what) in received)
+            {
+                json.WriteStartObject();
+                json.WriteString("recipient", who.Actor);
+                json.WriteString("recipientKind", what.Kind);
+                json.WriteString("purpose", who.Purpose);
+                json.WriteStartArray("items");
+                foreach (var item in what.Items) json.WriteStringValue(item);
+                json.WriteEndArray();
+                json.WriteNumber("times", what.Times);
+                json.WriteString("first", PackageBag.Instant(what.First));
+                json.WriteString("last", PackageBag.Instant(what.Last));
+                json.WriteEndObject();
+            }
+            json.WriteEndArray();
+        });
+        package.Table("disclosures", ReceivedColumns, received.Select(one => (IReadOnlyList<string>)
+            [one.Key.Actor, one.Value.Kind, one.Key.Purpose, string.Join(' ', one.Value.Items), Number(one.Value.Times), PackageBag.Instant(one.Value.First), PackageBag.Instant(one.Value.Last)]));
+        package.Page("who-received", page =>
+        {
+            page.Table(words["table.received"], [words["col.who"], words["col.kind"], words["col.purpose"], words["col.which"], words["col.times"], words["col.last"]], received.Select(one => (IReadOnlyList<PageCell>)
+                [one.Key.Actor, words.Of("recipient", one.Value.Kind), Purpose(package, one.Key.Purpose), Items(package, one.Value.Items), Number(one.Value.Times), words.When(one.Value.Last)]));
+            page.Heading(words["received.analysts"]);
+            page.Paragraph(words["received.analysts.lead"]);
+            page.Table(words["table.analysts"], [words["col.who"], words["col.which"]], package.Order.Policy.Analytics.Select(domain => (IReadOnlyList<PageCell>)
+                [PageCell.Catalogue(domain.Title), PageCell.Catalogue(string.Join(", ", domain.CustomerColumns.Select(column => column.Field.Label).Concat(Labels(package, domain.EventTypes.Select(type => EventTypeDefinition.Prefix + type))).Distinct()))]));
+        });
+    }
+
+    internal static PageCell Purpose(PackageBag package, string name) => package.Order.Policy.Purposes.Find(name) is { } purpose ? PageCell.Catalogue(purpose.Title) : name;
+
+    private static PageCell Items(PackageBag package, IEnumerable<string> names) => PageCell.Catalogue(string.Join(", ", Labels(package, names)));
+
+    private static IEnumerable<string> Labels(PackageBag package, IEnumerable<string> names) =>
+        names.Select(name => package.Order.Policy.Items.FirstOrDefault(item => item.Name == name)?.Label ?? name);
+
+    private static string Number(long number) => number.ToString(CultureInfo.InvariantCulture);
+
+    private sealed class Received
+    {
+        public required string Kind { get; init; }
+
+        public SortedSet<string> Items { get; } = new(StringComparer.Ordinal);
+
+        public long Times { get; private set; }
+
+        public DateTimeOffset First { get; private set; } = DateTimeOffset.MaxValue;
+
+        public DateTimeOffset Last { get; private set; } = DateTimeOffset.MinValue;
+
+        public static void Add(SortedDictionary<(string Actor, string Purpose), Received> all, ExportedAccess access)
+        {
+            if (!all.TryGetValue((access.Actor, access.Purpose), out var received)) all.Add((access.Actor, access.Purpose), received = new Received { Kind = access.ActorKind ?? "not-known" });
+            received.Items.UnionWith(access.Items);
+            received.Times++;
+            (received.First, received.Last) = (access.At < received.First ? access.At : received.First, access.At > received.Last ? access.At : received.Last);
+        }
+    }
+}
+
+/// <summary>What the person agreed to, refused, or took back; with the receipts, which anybody can check.</summary>
+internal sealed class ConsentSection(ExportSource source, ConsentWitness witness)
+{
+    private static readonly PackageColumn[] Columns =
+        ["purpose", "state", new("at", "datetime"), "notice", "language", "channel", new("expires", "datetime"), "recordedBy", new("logIndex", "integer")];
+
+    public async Task WriteAsync(PackageBag package, CancellationToken cancellation)
+    {
+        var (order, words) = (package.Order, package.Words);
+        var acts = await source.ConsentsAsync(order.Record.Subject, cancellation);
+        package.Json("data/json/consents.json", json => JsonSerializer.Serialize(json, acts, PackageJson.Options));
+        package.Table("consents", Columns, acts.Select(act => (IReadOnlyList<string>)
+        [
+            act.Purpose, act.State, PackageBag.Instant(act.At), act.Notice ?? "", act.Language ?? "", act.Channel ?? "", act.Expires is { } end ? PackageBag.Instant(end) : "", act.RecordedBy ?? "",
+            act.LogIndex.ToString(CultureInfo.InvariantCulture),
+        ]));
+        package.Page("consents", page =>
+        {
+            page.Paragraph(words["consents.receipts"]);
+            page.Table(words["table.consents"], [words["col.when"], words["col.purpose"], words["col.state"], words["col.notice"], words["col.language"], words["col.where"], words["col.expires"]], acts.Select(act => (IReadOnlyList<PageCell>)
+                [words.When(act.At), AccessSection.Purpose(package, act.Purpose), words.Of("consent", act.State), act.Notice ?? "", act.Language ?? "", act.Channel ?? "", act.Expires is { } end ? words.When(end) : ""]));
+        });
+        await WriteReceiptsAsync(package, cancellation);
+    }
+
+    private async Task WriteReceiptsAsync(PackageBag package, CancellationToken cancellation)
+    {
+        var receipts = new JsonArray();
+        foreach (var acts in (await source.ConsentActsAsync(package.Order.Record.Subject, cancellation)).GroupBy(owned => owned.Purpose))
+        {
+            if (package.Order.Policy.Purposes.ById(acts.Key) is not { } purpose) continue;
+            foreach (var made in await witness.WitnessAsync(package.Order.Keys.Tag, purpose, [.. acts], .., null, cancellation))
+            {
+                if (made.Receipt is { } receipt) receipts.Add(JsonNode.Parse(receipt.ToString()));
+            }
+        }
+        package.Json("data/json/consents.jsonld", json => new JsonObject { ["@graph"] = receipts }.WriteTo(json));
+    }
+}
+
+/// <summary>What the person asked for before, with what was written down on it.</summary>
+internal sealed class RequestSection(RequestStore requests, RequestNotes notes)
+{
+    private static readonly PackageColumn[] Columns =
+        ["id", "kind", "state", new("openedAt", "datetime"), new("dueAt", "datetime"), new("completedAt", "datetime"), "reason", "openedBy"];
+
+    public async Task WriteAsync(PackageBag package, CancellationToken cancellation)
+    {
+        var words = package.Words;
+        var rows = await requests.ListAsync(new RequestFilter(Subject: package.Order.Record.Subject), int.MaxValue, null, cancellation);
+        var told = new List<object>();
+        var remarks = new List<IReadOnlyList<PageCell>>();
+        foreach (var row in rows)
+        {
+            var written = await notes.ReadAsync(row, cancellation);
+            told.Add(new { row.Id, row.Kind, row.State, OpenedAt = PackageBag.Instant(row.OpenedAt), DueAt = PackageBag.Instant(row.DueAt), CompletedAt = row.CompletedAt is { } at ? PackageBag.Instant(at) : null, row.Reason, row.OpenedBy, Notes = written });
+            remarks.AddRange(written.Select(note => (IReadOnlyList<PageCell>)[words.When(note.At), words.Of("actor", note.By), note.Text]));
+        }
+        package.Json("data/json/requests.json", json => JsonSerializer.Serialize(json, told, PackageJson.Options));
+        package.Table("requests", Columns, rows.Select(row => (IReadOnlyList<string>)
+        [
+            row.Id.ToString("D"), row.Kind, row.State, PackageBag.Instant(row.OpenedAt), PackageBag.Instant(row.DueAt), row.CompletedAt is { } at ? PackageBag.Instant(at) : "", row.Reason ?? "", row.OpenedBy,
+        ]));
+        package.Page("requests", page =>
+        {
+            page.Table(words["table.requests"], [words["col.opened"], words["col.what"], words["col.state"], words["col.due"], words["col.reason"]], rows.Select(row => (IReadOnlyList<PageCell>)
+                [words.When(row.OpenedAt), words.Of("request", row.Kind), words.Of("state", row.State), words.When(row.DueAt), row.Reason is { } reason ? words.Of("reason", reason) : ""]));
+            page.Heading(words["requests.notes"]);
+            page.Table(words["table.notes"], [words["col.when"], words["col.who"], words["col.text"]], remarks);
+        });
+    }
+}
