@@ -452,6 +452,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         LimitEndpoints.Map(app);
         HoldEndpoints.Map(app);
         RetentionEndpoints.Map(app);
+        BreachEndpoints.Map(app);
         OversightEndpoints.Map(app);
         DeskEndpoints.Map(app);
         MeEndpoints.Map(app);

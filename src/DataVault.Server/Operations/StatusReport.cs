@@ -57,6 +57,7 @@ internal sealed class StatusReport(
         var oversight = await sources.Alerts.LookAsync(cancellation);
         parts["alerts"] = oversight.OpenAlerts == 0 ? Health.Good : string.Create(CultureInfo.InvariantCulture, $"{oversight.OpenAlerts} not acknowledged");
         parts["reviews"] = oversight.OverdueReviews == 0 ? Health.Good : string.Create(CultureInfo.InvariantCulture, $"{oversight.OverdueReviews} overdue, {oversight.OpenReviews} open");
+        parts["breaches"] = Describe(await sources.Breaches.WatchAsync(cancellation));
         parts["clients"] = await sources.Clients.ExpiryAsync(ExpirySoon, cancellation) switch
         {
             (0, 0) => Health.Good,
@@ -71,6 +72,13 @@ internal sealed class StatusReport(
     {
         { ChangedHolds: > 0 } => string.Create(CultureInfo.InvariantCulture, $"{backlog.ChangedHolds} changed in the database, {backlog.OverdueHolds} overdue for review"),
         { OverdueHolds: > 0 } => string.Create(CultureInfo.InvariantCulture, $"{backlog.OverdueHolds} overdue for review"),
+        _ => Health.Good,
+    };
+
+    private static string Describe(BreachWatch watch) => watch switch
+    {
+        { Damaged: > 0 } => string.Create(CultureInfo.InvariantCulture, $"{watch.Damaged} changed in the database, {watch.DueSoon} due within a day, {watch.Open} open"),
+        { DueSoon: > 0 } => string.Create(CultureInfo.InvariantCulture, $"{watch.DueSoon} due within a day, of them {watch.Overdue} overdue; {watch.Open} open"),
         _ => Health.Good,
     };
 
@@ -97,4 +105,4 @@ internal sealed class StatusReport(
 }
 
 /// <summary>Who knows something that only the status tells.</summary>
-internal sealed record StatusSources(OutboundState Outbound, RightsWatch Rights, Alerts Alerts, IssuerWatch Issuer, BackupHistory Backups, ClientRegistry Clients, OlderSignIns SignIns);
+internal sealed record StatusSources(OutboundState Outbound, RightsWatch Rights, Alerts Alerts, IssuerWatch Issuer, BackupHistory Backups, ClientRegistry Clients, OlderSignIns SignIns, BreachRegister Breaches);

@@ -13,5 +13,6 @@ internal static class BreachModule
         services.AddSingleton<BreachImpacts>();
         services.AddSingleton(p => new BreachRegister(
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<BreachBook>(), p.GetRequiredService<BreachImpacts>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<Decider>()));
+        services.AddHostedService<BreachReminder>();
     }
 }

@@ -1,5 +1,6 @@
 using DataVault.Policy;
 using DataVault.Transparency;
+using Microsoft.Extensions.Logging;
 
 namespace DataVault.Vault;
 
@@ -212,4 +213,16 @@ public sealed class BreachRegister
     private LogEntry Entry(EntryType type, Recipient recipient, Guid requestId) => log.Entry(type, recipient, default, "", EntryResult.Ok, [], requestId);
 
     private static string CaseRule(Guid id) => $"{BreachBook.CaseRule}{id:D}";
+}
+
+/// <summary>Meters what of breaches is due: whoever is paged by metrics must not have to look at a page.</summary>
+internal sealed class BreachReminder(BreachRegister register, TimeProvider clock, ILogger<BreachReminder> logger) : RoundsWorker(clock, logger)
+{
+    protected override TimeSpan Rhythm => TimeSpan.FromMinutes(5);
+
+    public override async Task<bool> RoundAsync(CancellationToken cancellation)
+    {
+        await register.WatchAsync(cancellation);
+        return true;
+    }
 }
