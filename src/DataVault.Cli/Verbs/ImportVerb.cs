@@ -27,7 +27,7 @@ internal static class ImportVerb
             "datavault import customers.csv --mapping customers.yaml",
             "datavault import orders.csv.gz -m docs/examples/import/online-retail.yaml --parallel 8",
             "datavault import events.jsonl -m events.yaml --rejects bad.jsonl --json")
-            .With(file, mapping, checkpoint, rejects, restart, parallel, batch, patience)
+            .With(file, mapping, checkpoint, rejects, restart, parallel, batch, patience, ImportPackageVerb.Build(context))
             .Does(context, async (session, cancellation) =>
             {
                 var p = session.Parsed;

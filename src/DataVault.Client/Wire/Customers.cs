@@ -27,6 +27,9 @@ public sealed record CreateCustomer(
     /// <summary>Where the person stands (optional); for those who may say so.</summary>
     public Standing? Standing { get; init; }
 
+    /// <summary>When the values were collected, where that was elsewhere and earlier (optional): not in the future.</summary>
+    public DateTimeOffset? CollectedAt { get; init; }
+
     /// <summary>By purpose, what was shown for a consent that was given elsewhere (optional): without it <see cref="Notice"/> is the version, or the one in force.</summary>
     public IReadOnlyDictionary<string, ConsentNotice>? ConsentNotices { get; init; }
 }
@@ -77,7 +80,11 @@ public sealed record PatchCustomer(
     string Source,
     string? Origin = null,
     string? Notice = null,
-    string? Purpose = null);
+    string? Purpose = null)
+{
+    /// <inheritdoc cref="CreateCustomer.CollectedAt"/>
+    public DateTimeOffset? CollectedAt { get; init; }
+}
 
 /// <summary>A release: what was disclosed, in which form, and what was not and why.</summary>
 /// <param name="Id">The customer.</param>

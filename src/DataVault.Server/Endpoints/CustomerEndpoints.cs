@@ -103,7 +103,7 @@ internal static class CustomerEndpoints
         var body = await RequestBody.ReadAsync<PatchCustomer>(context, RequestBody.Record);
         var call = new CallReader(context, policy);
         var subject = await call.CustomerAsync();
-        var patch = new ProfilePatch(body.Fields, body.Source, body.Origin, body.Notice, call.Purpose(body.Purpose));
+        var patch = new ProfilePatch(body.Fields, body.Source, body.Origin, body.Notice, call.Purpose(body.Purpose)) { CollectedAt = body.CollectedAt };
         var written = await editor.PatchAsync(call.Caller, subject, Answer.RequiredVersion(context), patch, call.RequestId, call.Cancellation);
         Answer.SetVersion(context, written.Version);
         await Answer.JsonAsync(context, View(written));
@@ -188,6 +188,7 @@ internal static class CustomerEndpoints
         new(body.Fields, body.Source, body.Origin, body.Notice, call.Purpose(body.Purpose ?? batchPurpose), body.Consents)
         {
             Standing = body.Standing is { } standing ? StandingEndpoints.Of(standing) : null,
+            CollectedAt = body.CollectedAt,
             ConsentNotices = body.ConsentNotices?.ToDictionary(one => one.Key, one => new ShownNotice(one.Value.Version, one.Value.Language) { Text = one.Value.Text, Sha256 = one.Value.Sha256 }, StringComparer.Ordinal),
         };
 

@@ -117,7 +117,7 @@ internal sealed class ProfileBatch(IndexPlans plans, KeyRegistry keys, RecordCip
             var origin = item.Draft.Origin ?? value.Field.Origin;
             if (!origins.TryGetValue(origin, out var provenance))
             {
-                origins[origin] = provenance = RecordCodec.Encode(new FieldProvenance(item.Draft.Source, decider.Clock.Now, origin, item.Draft.Notice));
+                origins[origin] = provenance = RecordCodec.Encode(new FieldProvenance(item.Draft.Source, item.Draft.CollectedAt?.ToUniversalTime() ?? decider.Clock.Now, origin, item.Draft.Notice));
             }
             content.Set(permit, value.Utf8Json!, provenance);
         }

@@ -31,6 +31,9 @@ internal sealed partial class ProfileDraft
 
     public string? Notice { get; }
 
+    /// <summary>When the values were collected; null for now.</summary>
+    public DateTimeOffset? CollectedAt { get; private init; }
+
     /// <summary>Of somebody new: what they consent to, where they stand, and what their date of birth says.</summary>
     public DecisionFacts Facts { get; }
 
@@ -45,13 +48,14 @@ internal sealed partial class ProfileDraft
         var problems = new List<FieldProblem>();
         var values = ReadFields(customer.Fields, policy.Catalogue, removals: false, problems);
         CheckOrigin(customer.Source, customer.Origin, customer.Notice, problems);
+        CheckTime(customer.CollectedAt, now, problems);
         problems.AddRange(customer.Standing?.Problems(policy, "/standing") ?? []);
         var facts = new DecisionFacts(ReadConsents(customer.Consents, policy.Purposes, now, problems), [], Restricted: false, OnHold: false);
         facts = Aged(customer.Standing?.In(facts) ?? facts, values, policy, now, problems);
         var shown = ReadNotices(customer, facts, policy.Purposes, notices, problems);
         if (values.Count == 0 && problems.Count == 0) problems.Add(new("/fields", "empty", "At least one field is needed."));
         if (problems.Count > 0) throw VaultException.Invalid(problems);
-        return new ProfileDraft(values, customer.Source, customer.Origin, customer.Notice, facts) { Shown = shown };
+        return new ProfileDraft(values, customer.Source, customer.Origin, customer.Notice, facts) { Shown = shown, CollectedAt = customer.CollectedAt };
     }
 
     private static Dictionary<int, CheckedNotice> ReadNotices(NewCustomer customer, DecisionFacts facts, PurposeRegistry purposes, KnownNotices notices, List<FieldProblem> problems)
@@ -73,14 +77,15 @@ internal sealed partial class ProfileDraft
         return shown;
     }
 
-    public static ProfileDraft Read(ProfilePatch patch, Catalogue catalogue)
+    public static ProfileDraft Read(ProfilePatch patch, Catalogue catalogue, DateTimeOffset now)
     {
         var problems = new List<FieldProblem>();
         var values = ReadFields(patch.Fields, catalogue, removals: true, problems);
         CheckOrigin(patch.Source, patch.Origin, patch.Notice, problems);
+        CheckTime(patch.CollectedAt, now, problems);
         if (values.Count == 0 && problems.Count == 0) problems.Add(new("/fields", "empty", "At least one field is needed."));
         if (problems.Count > 0) throw VaultException.Invalid(problems);
-        return new ProfileDraft(values, patch.Source, patch.Origin, patch.Notice, DecisionFacts.None);
+        return new ProfileDraft(values, patch.Source, patch.Origin, patch.Notice, DecisionFacts.None) { CollectedAt = patch.CollectedAt };
     }
 
     private static List<DraftValue> ReadFields(IReadOnlyDictionary<string, JsonElement> fields, Catalogue catalogue, bool removals, List<FieldProblem> problems)
@@ -113,6 +118,11 @@ internal sealed partial class ProfileDraft
         if (!IsLabel(source)) problems.Add(new("/source", "not-a-label", $"1 to {LongestLabel} characters without controls."));
         if (origin is not null && !Origins.Contains(origin)) problems.Add(new("/origin", "not-listed", "One of provided, observed, derived, inferred."));
         if (notice is not null && !ConsentWords.IsNoticeVersion(notice)) problems.Add(new("/notice", "not-a-version", "A version such as 2026-01 or v2.1."));
+    }
+
+    private static void CheckTime(DateTimeOffset? collectedAt, DateTimeOffset now, List<FieldProblem> problems)
+    {
+        if (collectedAt is { } at && (at > now || at < DateTimeOffset.UnixEpoch)) problems.Add(new("/collectedAt", "out-of-range", "Not in the future, and not before 1970."));
     }
 
     public static bool IsLabel(string? text) => text is { Length: > 0 and <= LongestLabel } && TextRules.Text(text, LongestLabel) is { Length: > 0 };

@@ -16,7 +16,7 @@ internal sealed class ProfilePatcher(IndexPlans plans, IndexedValues indexed, Ke
     public async Task<WriteOutcome> PatchAsync(Recipient recipient, SubjectId subject, long? ifMatch, ProfilePatch patch, Guid requestId, CancellationToken ct)
     {
         decider.Purpose(patch.Purpose);
-        var draft = ProfileDraft.Read(patch, decider.Policy.Catalogue);
+        var draft = ProfileDraft.Read(patch, decider.Policy.Catalogue, decider.Clock.Now);
         var change = new Change(recipient, subject, ifMatch, patch.Purpose, draft, requestId);
         using var held = recipient.Kind == RecipientKind.Customer && recipient.Subject != subject ? null : await keys.FindAsync(subject, ct);
         if (held is null) throw await DeniedAsync(change, default, VaultException.NotFound(), ct);
@@ -87,7 +87,7 @@ internal sealed class ProfilePatcher(IndexPlans plans, IndexedValues indexed, Ke
         foreach (var (value, permit) in draft.Values.Zip(permits))
         {
             if (value.Utf8Json is null) content.Remove(permit);
-            else content.Set(permit, value.Utf8Json, new FieldProvenance(draft.Source, decider.Clock.Now, draft.Origin ?? value.Field.Origin, draft.Notice));
+            else content.Set(permit, value.Utf8Json, new FieldProvenance(draft.Source, draft.CollectedAt?.ToUniversalTime() ?? decider.Clock.Now, draft.Origin ?? value.Field.Origin, draft.Notice));
         }
     }
 

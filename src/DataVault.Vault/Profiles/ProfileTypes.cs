@@ -21,6 +21,9 @@ public sealed record NewCustomer(
     /// <summary>Where the person stands; null when nothing is known. For those who may say so.</summary>
     public PersonStanding? Standing { get; init; }
 
+    /// <summary>When the values were collected, where that was elsewhere and earlier; null for now.</summary>
+    public DateTimeOffset? CollectedAt { get; init; }
+
     /// <summary>What was shown, by purpose, of consents that were given elsewhere; of the others <see cref="Notice"/> is the version, or the one in force.</summary>
     public IReadOnlyDictionary<string, ShownNotice>? ConsentNotices { get; init; }
 
@@ -28,7 +31,11 @@ public sealed record NewCustomer(
 }
 
 /// <summary>A change of a customer: a JSON merge patch (RFC 7396) of the fields; null removes.</summary>
-public sealed record ProfilePatch(IReadOnlyDictionary<string, JsonElement> Fields, string Source, string? Origin, string? Notice, string Purpose);
+public sealed record ProfilePatch(IReadOnlyDictionary<string, JsonElement> Fields, string Source, string? Origin, string? Notice, string Purpose)
+{
+    /// <inheritdoc cref="NewCustomer.CollectedAt"/>
+    public DateTimeOffset? CollectedAt { get; init; }
+}
 
 /// <summary>A write that is durable, and its log entry with it.</summary>
 /// <param name="Id">The customer.</param>
