@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using DataVault.Server.Http;
+using Npgsql;
 
 namespace DataVault.Server.Tests;
 
@@ -11,5 +12,14 @@ public sealed class ProblemsTests
         Assert.Equal(503, Problems.Catalogue[Problems.SlugOf(new AuthenticationTagMismatchException())].Status);
         Assert.Equal(503, Problems.Catalogue[Problems.SlugOf(new CryptographicException())].Status);
         Assert.Equal(500, Problems.Catalogue[Problems.SlugOf(new InvalidOperationException())].Status);
+    }
+
+    [Fact]
+    public void A_database_that_goes_away_is_that_and_no_failure_of_the_server_whoever_says_it()
+    {
+        Assert.Equal("unavailable", Problems.SlugOf(new NpgsqlException("gone")));
+        Assert.Equal("unavailable", Problems.SlugOf(new InvalidOperationException("likely transient", new NpgsqlException("gone"))));
+        Assert.Equal("unavailable", Problems.SlugOf(new InvalidOperationException("likely transient", new TimeoutException())));
+        Assert.Equal("internal", Problems.SlugOf(new InvalidOperationException("ours", new FormatException())));
     }
 }

@@ -149,11 +149,8 @@ internal static class Problems
             case OperationCanceledException when context.RequestAborted.IsCancellationRequested:
                 context.Response.StatusCode = StatusCodes.Status499ClientClosedRequest;
                 return Task.CompletedTask;
-            case NpgsqlException or TimeoutException or SocketException:
-                Log(context, failure, LogLevel.Warning);
-                return WriteAsync(context, "unavailable");
             default:
-                Log(context, failure, LogLevel.Error);
+                Log(context, failure, IsAway(failure) ? LogLevel.Warning : LogLevel.Error);
                 return WriteAsync(context, SlugOf(failure));
         }
     }
@@ -171,7 +168,11 @@ internal static class Problems
         string.Join(" < ", (failure.StackTrace ?? "").Split('\n').Where(line => line.Contains("DataVault", StringComparison.Ordinal)).Take(4).Select(line => line.Trim()));
 
     /// <summary>Of what nobody caught before. Stored bytes that are not what was sealed are no failure of the server: nothing of them is served.</summary>
-    internal static string SlugOf(Exception failure) => failure is CryptographicException ? "unavailable" : "internal";
+    internal static string SlugOf(Exception failure) => failure is CryptographicException || IsAway(failure) ? "unavailable" : "internal";
+
+    // EF Core hands on what its database says inside an exception of its own.
+    private static bool IsAway(Exception failure) =>
+        failure is NpgsqlException or TimeoutException or SocketException || failure is { InnerException: NpgsqlException or TimeoutException or SocketException };
 
     private static string SlugOf(int status) => status switch
     {
