@@ -7,13 +7,13 @@ namespace DataVault.Client;
 /// <summary>What to do with a request for a right.</summary>
 public enum RequestStep
 {
-    /// <summary>The person's identity is established.</summary>
+    /// <summary>Somebody showed, or failed to show, that they are the person: with a method.</summary>
     Verify,
 
-    /// <summary>Prolong the due date, with a reason.</summary>
+    /// <summary>Prolong the due date, with a reason and a note.</summary>
     Extend,
 
-    /// <summary>Grant it; erasure and export start.</summary>
+    /// <summary>Grant it; erasure and export start, once a second officer agrees where the policy wants one.</summary>
     Approve,
 
     /// <summary>Refuse it, with a reason.</summary>
@@ -24,6 +24,21 @@ public enum RequestStep
 
     /// <summary>Order the erasure of a record that does not open, with a reason.</summary>
     EraseDamaged,
+
+    /// <summary>Acknowledge receipt to the person.</summary>
+    Acknowledge,
+
+    /// <summary>Ask the person for something, with the cause as reason and a note; the clock stands still where the law lets it.</summary>
+    Ask,
+
+    /// <summary>What they were asked for is there.</summary>
+    Answer,
+
+    /// <summary>Decide of single items otherwise than of the rest.</summary>
+    Choose,
+
+    /// <summary>Take it back.</summary>
+    Withdraw,
 }
 
 /// <summary>
@@ -199,6 +214,10 @@ public sealed partial class VaultClient(HttpClient http, TokenSource? tokens = n
     /// <summary>What was written down with a request, oldest first. Reading it is an entry of the log.</summary>
     public async Task<IReadOnlyList<RequestRemark>> RequestNotesAsync(Guid id, CancellationToken cancellation = default) =>
         (await GetAsync<Page<RequestRemark>>(new Query($"/v1/requests/{id}/notes"), cancellation)).Items;
+
+    /// <summary>What was shown of the person's identity, for an officer, for a short time. Reading it is an entry of the log.</summary>
+    public async Task<IReadOnlyList<RequestRemark>> RequestEvidenceAsync(Guid id, CancellationToken cancellation = default) =>
+        (await GetAsync<Page<RequestRemark>>(new Query($"/v1/requests/{id}/evidence"), cancellation)).Items;
 
     /// <summary>Takes a request one step further.</summary>
     public Task<RightsRequest> DecideAsync(Guid id, RequestStep step, DecideRequest? decision = null, CancellationToken cancellation = default) =>
@@ -453,6 +472,11 @@ public sealed partial class VaultClient(HttpClient http, TokenSource? tokens = n
         RequestStep.Refuse => "refuse",
         RequestStep.Complete => "complete",
         RequestStep.EraseDamaged => "erase-damaged",
+        RequestStep.Acknowledge => "acknowledge",
+        RequestStep.Ask => "ask",
+        RequestStep.Answer => "answer",
+        RequestStep.Choose => "choose",
+        RequestStep.Withdraw => "withdraw",
         _ => throw new ArgumentOutOfRangeException(nameof(step)),
     };
 

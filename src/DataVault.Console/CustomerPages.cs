@@ -89,7 +89,7 @@ internal static class CustomerPages
 
     private static async Task<IResult> WithdrawAsync(Visit visit)
     {
-        await visit.Vault.DecideAsync(visit.Id("id"), RequestStep.Refuse, new DecideRequest("withdrawn-by-customer"), visit.Cancellation);
+        await visit.Vault.DecideAsync(visit.Id("id"), RequestStep.Withdraw, new DecideRequest(), visit.Cancellation);
         return Results.LocalRedirect("/console/me/requests?said=withdrawn");
     }
 

@@ -43,7 +43,14 @@ internal static class OfficerPages
     {
         if (!Enum.TryParse<RequestStep>(visit.Form("step"), ignoreCase: true, out var step)) return visit.Fail(400, "That could not be done", "The step is unknown.");
         var id = visit.Id("id");
-        await visit.Vault.DecideAsync(id, step, new DecideRequest(visit.Form("reason"), visit.Form("note")), visit.Cancellation);
+        if (IsNoDay(visit.Form("review"))) return visit.Fail(400, "That could not be done", "A day is written as 2026-03-31.");
+        var decision = new DecideRequest(visit.Form("reason"), visit.Form("note"))
+        {
+            Method = visit.Form("method"), Evidence = visit.Form("evidence"), Failed = visit.Form("failed") == "true", ReviewAt = Day(visit.Form("review")),
+            Items = visit.Form("items")?.Split((char[])[' ', ',', '\n', '\r'], StringSplitOptions.RemoveEmptyEntries),
+            Seen = long.TryParse(visit.Form("seen"), NumberStyles.None, CultureInfo.InvariantCulture, out var seen) ? seen : null,
+        };
+        await visit.Vault.DecideAsync(id, step, decision, visit.Cancellation);
         return Results.LocalRedirect($"/console/officer/requests/{id}?said=decided");
     }
 

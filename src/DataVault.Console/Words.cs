@@ -64,11 +64,20 @@ internal static class Words
         _ => Of(entryType),
     };
 
-    /// <summary>What a message says that is about the end of a limit; null of other messages.</summary>
+    /// <summary>What a message says that is about the end of a limit or about a request; null of other messages.</summary>
     public static string? Lifted(string kind) => kind switch
     {
         "restriction.lift" => "The restriction of what is done with your data ends. If you do not agree, ask for one again.",
         "objection.lift" => "Your objection to this purpose ends. If you do not agree, object again.",
+        "request.acknowledged" => "We received your request.",
+        "request.asked-identity" => "We need to know that it is you. What we ask for stands with your request.",
+        "request.asked-clarification" => "We need to know what you mean. What we ask for stands with your request.",
+        "request.asked-fee" => "We ask for a fee. Why stands with your request.",
+        "request.answered" => "We have your answer, and go on with your request.",
+        "request.withdrawn" => "You took your request back.",
+        "request.extended" => "Your request takes longer. Why, and until when, stands with it.",
+        "request.refused" => "Your request was refused. Why stands with it. You may complain to the supervisory authority, and go to court.",
+        "request.expired" => "Your request has ended, for we had no answer. You may ask again at any time.",
         _ => null,
     };
 

@@ -39,6 +39,8 @@ internal sealed class PolicyLint(PolicySet policy)
         Domains();
         foreach (var (file, message) in new LetterLint(policy).Findings()) Find(file, message);
         Cases();
+        Rights();
+        Clocks();
         return [.. findings.Distinct().OrderBy(finding => finding.File, StringComparer.Ordinal).ThenBy(finding => finding.Line)];
     }
 
@@ -136,6 +138,24 @@ internal sealed class PolicyLint(PolicySet policy)
             if (purpose.LegalBasis == "explicit-consent" && purpose.SpecialBasis is null) Find("purposes.yaml", $"{purpose.Name} asks explicit consent and names no specialBasis");
             var used = policy.Rules.Any(rule => !rule.Forbids && (rule.Purposes.Contains(purpose) || rule.Guard.Consents.Contains(purpose.Id)));
             if (!used) Find("purposes.yaml", $"no rule permits anything for {purpose.Name}");
+        }
+    }
+
+    private void Rights()
+    {
+        foreach (var rule in policy.Rights.SecondOfficer)
+        {
+            if (!rule.HasCondition) Find("rights.yaml", $"{rule.Name} names no condition but the kind: no officer decides that alone");
+            var kinds = rule.Kinds.Count == 0 ? RightsRules.Kinds : rule.Kinds;
+            if (rule.Below is { } level && policy.Rights.Methods.Count > 0 && kinds.All(kind => policy.Rights.Needed(kind) >= level)) Find("rights.yaml", $"{rule.Name} can never hold: what it names needs that level anyway");
+        }
+    }
+
+    private void Clocks()
+    {
+        foreach (var law in policy.Jurisdictions.All)
+        {
+            if (law.AcknowledgeDays is not null && law.AcknowledgeBy(DateTimeOffset.UnixEpoch) > law.DueAt(DateTimeOffset.UnixEpoch)) Find("jurisdictions.yaml", $"{law.Name} acknowledges receipt after the answer is due");
         }
     }
 

@@ -47,6 +47,9 @@ public sealed class PolicySet
 
     public JurisdictionTable Jurisdictions { get; }
 
+    /// <summary>How requests for rights are verified and decided.</summary>
+    public required RightsRules Rights { get; init; }
+
     /// <summary>The words for brands, residencies and relations.</summary>
     public PeopleRegistry People { get; }
 
@@ -93,6 +96,7 @@ public sealed class PolicySet
         var purposes = RegistryReader.Purposes(source.Required("purposes.yaml"));
         var people = PeopleReader.People(source.Optional("people.yaml"));
         var jurisdictions = RegistryReader.Jurisdictions(source.Required("jurisdictions.yaml"));
+        var rights = RightsReader.Rights(source.Optional("rights.yaml"), people, jurisdictions);
         var conditions = new ConditionReader(people, jurisdictions);
         var roles = RegistryReader.Roles(source.Required("roles.yaml"), conditions);
         var rules = new RuleReader(catalogue, events, purposes, roles, conditions).Rules(source.Rules);
@@ -105,6 +109,7 @@ public sealed class PolicySet
             Analytics = analytics,
             Cases = cases,
             Letters = letters,
+            Rights = rights,
         };
     }
 

@@ -43,7 +43,7 @@ internal sealed partial record CustomerOperation(HttpMethod Method, string Path,
     public static async Task EraseAsync(RunningServer server, Guid customer)
     {
         var request = (await server.JsonAsync("compliance-officer", HttpMethod.Post, "/v1/requests", new { kind = "erasure", customer }, HttpStatusCode.Created)).GetProperty("id").GetGuid();
-        await server.JsonAsync("compliance-officer", HttpMethod.Post, $"/v1/requests/{request}/verify", new { });
+        await server.JsonAsync("compliance-officer", HttpMethod.Post, $"/v1/requests/{request}/verify", new { method = "document-seen" });
         await server.JsonAsync("compliance-officer", HttpMethod.Post, $"/v1/requests/{request}/approve", new { });
         await Waiting.UntilAsync("the erasure", async () =>
         {

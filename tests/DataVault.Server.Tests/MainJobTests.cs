@@ -228,7 +228,7 @@ public sealed class MainJobTests(RunningServer server)
     {
         var customer = await server.CreateCustomerAsync("erased.certificate@example.com");
         var request = (await server.JsonAsync("compliance-officer", HttpMethod.Post, "/v1/requests", new { kind = "erasure", customer }, HttpStatusCode.Created)).GetProperty("id").GetGuid();
-        await server.JsonAsync("compliance-officer", HttpMethod.Post, $"/v1/requests/{request}/verify", new { });
+        await server.JsonAsync("compliance-officer", HttpMethod.Post, $"/v1/requests/{request}/verify", new { method = "document-seen" });
         using (var early = await server.Http.GetAsync($"/certificates/{request}")) Assert.Equal(HttpStatusCode.NotFound, early.StatusCode);
         await server.JsonAsync("compliance-officer", HttpMethod.Post, $"/v1/requests/{request}/approve", new { });
 

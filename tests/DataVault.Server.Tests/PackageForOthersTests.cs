@@ -46,7 +46,7 @@ public sealed class PackageForOthersTests(RunningServer server)
     {
         var id = await server.CreateCustomerAsync(email);
         var opened = (await server.JsonAsync(officer, HttpMethod.Post, "/v1/requests", new { kind = "access", customer = id }, HttpStatusCode.Created)).GetProperty("id").GetGuid();
-        await server.JsonAsync(officer, HttpMethod.Post, $"/v1/requests/{opened}/verify", new { });
+        await server.JsonAsync(officer, HttpMethod.Post, $"/v1/requests/{opened}/verify", new { method = "document-seen" });
         await server.JsonAsync(officer, HttpMethod.Post, $"/v1/requests/{opened}/approve", new { });
         await Waiting.UntilAsync("the package is there", async () => (await ViewAsync(officer, opened)).GetProperty("hasPackage").GetBoolean());
         return opened;

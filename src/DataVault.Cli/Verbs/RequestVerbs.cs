@@ -13,13 +13,16 @@ internal static class RequestVerbs
 
     public static Verb Build(VerbContext context) =>
         new Verb("request", "Requests of customers for their rights: access, portability, rectification, erasure, restriction, objection, contest of an automated decision.").With(
-            Open(context), List(context), Notes(context),
-            Step(context, "verify", RequestStep.Verify, "Record that the person's identity is established."),
-            Step(context, "extend", RequestStep.Extend, "Prolong the due date; needs a reason.", needsReason: true),
-            Step(context, "approve", RequestStep.Approve, "Grant a request: the export or the erasure starts."),
-            Step(context, "refuse", RequestStep.Refuse, "Refuse a request; needs a reason.", needsReason: true),
+            Open(context), List(context), Get(context), Notes(context), Evidence(context), Verify(context), Choose(context),
+            Step(context, "acknowledge", RequestStep.Acknowledge, "Acknowledge receipt to the person."),
+            Step(context, "ask", RequestStep.Ask, "Ask the person for something (identity, clarification, fee) with --note; the clock stands still where the law lets it.", "clarification"),
+            Step(context, "answer", RequestStep.Answer, "Record that what the person was asked for is there; --reason names what, all of it when left out."),
+            Step(context, "extend", RequestStep.Extend, "Prolong the due date, once; needs a reason (complexity, high-volume) and a note, which the person reads.", "complexity"),
+            Step(context, "approve", RequestStep.Approve, "Grant a request: the export or the erasure starts, once a second officer agrees where the policy wants one."),
+            Step(context, "refuse", RequestStep.Refuse, "Refuse a request; needs a reason and a note, which the person reads.", "process-unfounded"),
+            Step(context, "withdraw", RequestStep.Withdraw, "Take a request back for the person, before it is carried out."),
             Step(context, "complete", RequestStep.Complete, "Close a request that was carried out by hand; a contest with --reason decision-upheld, decision-changed or decision-annulled."),
-            Step(context, "erase-damaged", RequestStep.EraseDamaged, "Order the erasure of a record that does not open; needs a reason (no-sound-copy, repair-refused, time-limit).", needsReason: true),
+            Step(context, "erase-damaged", RequestStep.EraseDamaged, "Order the erasure of a record that does not open; needs a reason (no-sound-copy, repair-refused, time-limit).", "no-sound-copy"),
             Package(context), Certificate(context), LiftRestriction(context), LiftObjection(context));
 
     private static Verb Open(VerbContext context)
@@ -42,7 +45,7 @@ internal static class RequestVerbs
 
     private static Verb List(VerbContext context)
     {
-        var state = new Option<string?>("--state") { Description = "received, verified, approved, refused or completed." };
+        var state = new Option<string?>("--state") { Description = "received, verified, confirming, approved, refused, completed, withdrawn or expired." };
         var kind = new Option<string?>("--kind") { Description = "Only this kind." };
         var customer = new Option<Guid?>("--customer") { Description = "Only of this customer." };
         var limit = new Option<int?>("--limit") { Description = "At most so many." };
@@ -72,6 +75,92 @@ internal static class RequestVerbs
             });
     }
 
+    private static Verb Get(VerbContext context)
+    {
+        var id = new Argument<Guid>("request") { Description = "The request's id." };
+        return new Verb("get", "One request: where it stands in time, how surely the person is known, what was asked and decided.", "datavault request get 0198c3f2-6c1a-7000-8000-2f1f1c1d1e1f")
+            .With(id)
+            .Does(context, async (session, cancellation) =>
+            {
+                var request = await session.Open(s_officer).RequestAsync(session.Parsed.GetRequiredValue(id), cancellation);
+                session.Report.Show(request, () => Facts(request));
+                return ExitCode.Ok;
+            });
+    }
+
+    private static Verb Evidence(VerbContext context)
+    {
+        var id = new Argument<Guid>("request") { Description = "The request's id." };
+        return new Verb(
+            "evidence", "What was shown of the person's identity, until some days after the request is closed; for people alone. Reading it is an entry of the log.",
+            "datavault request evidence 0198c3f2-6c1a-7000-8000-2f1f1c1d1e1f")
+            .With(id)
+            .Does(context, async (session, cancellation) =>
+            {
+                var evidence = await session.OpenAsPerson(s_officer).RequestEvidenceAsync(session.Parsed.GetRequiredValue(id), cancellation);
+                session.Report.Show(evidence, () => evidence.Count == 0 ? new Text("Nothing was noted, or it is gone.\n") : Show(evidence));
+                return ExitCode.Ok;
+            });
+    }
+
+    private static Verb Verify(VerbContext context)
+    {
+        var id = new Argument<Guid>("request") { Description = "The request's id." };
+        var method = new Option<string?>("--method") { Description = "How: a method of rights.yaml, such as called-back." };
+        var evidence = new Option<string?>("--evidence") { Description = "What was shown; kept sealed, for a short time." };
+        var failed = new Option<bool>("--failed") { Description = "It failed." };
+        var note = new Option<string?>("--note") { Description = "In words; kept sealed, and the person may read it." };
+        return new Verb("verify", "Record that somebody showed, or failed to show, that they are the person.", "datavault request verify 0198c3f2-6c1a-7000-8000-2f1f1c1d1e1f --method called-back")
+            .With(id, method, evidence, failed, note)
+            .Does(context, async (session, cancellation) =>
+            {
+                var parsed = session.Parsed;
+                var decision = new DecideRequest(null, parsed.GetValue(note)) { Method = parsed.GetValue(method), Evidence = parsed.GetValue(evidence), Failed = parsed.GetValue(failed) };
+                return Show(session, await session.Open(s_officer).DecideAsync(parsed.GetRequiredValue(id), RequestStep.Verify, decision, cancellation));
+            });
+    }
+
+    private static Verb Choose(VerbContext context)
+    {
+        var id = new Argument<Guid>("request") { Description = "The request's id." };
+        var items = new Option<string[]>("--item") { Description = "A field or event:TYPE; may be given several times.", Required = true };
+        var reason = new Option<string?>("--reason") { Description = "Why, such as legal-obligation; left out to grant them again." };
+        var review = new Option<DateTimeOffset?>("--review") { Description = "Of an erasure, when to look whether they must still be kept." };
+        var note = new Option<string?>("--note") { Description = "In words; kept sealed, and the person may read it." };
+        return new Verb(
+            "choose", "Decide of single items otherwise than of the rest: an erasure leaves them, a package is without them.",
+            "datavault request choose 0198c3f2-6c1a-7000-8000-2f1f1c1d1e1f --item event:purchase --reason legal-obligation --review 2036-01-01")
+            .With(id, items, reason, review, note)
+            .Does(context, async (session, cancellation) =>
+            {
+                var parsed = session.Parsed;
+                var decision = new DecideRequest(parsed.GetValue(reason), parsed.GetValue(note)) { Items = parsed.GetRequiredValue(items), ReviewAt = parsed.GetValue(review) };
+                return Show(session, await session.Open(s_officer).DecideAsync(parsed.GetRequiredValue(id), RequestStep.Choose, decision, cancellation));
+            });
+    }
+
+    private static Table Facts(RightsRequest request)
+    {
+        var table = Report.Table("what", "how it stands");
+        table.Row("request", $"{request.Id}");
+        table.Row("kind", request.Kind);
+        table.Row("state", request.Outcome is { } outcome ? $"{request.State}, {outcome}" : request.State);
+        table.Row("customer", request.Customer is { } customer ? $"{customer}" : "erased");
+        table.Row("opened", $"{request.OpenedAt:u} by the {request.OpenedBy}, under {request.Jurisdiction}");
+        table.Row("due", $"{request.DueAt:u}{(request.Times is { Overdue: true } ? ", overdue" : request.Times is { StandsStill: true } ? ", and the clock waits for the person" : "")}");
+        if (request.Times is { } times)
+        {
+            table.Row("both clocks", $"strict {times.StrictDueAt:u}, paused {times.PausedDueAt:u}; {times.Elapsed:P0} of the time is gone");
+            if (times.AcknowledgeBy is { } by) table.Row("acknowledged", times.AcknowledgedAt is { } at ? $"{at:u}" : $"not yet, by {by:u}");
+        }
+
+        if (request.Identity is { } identity) table.Row("identity", $"{identity.Assurance}, {identity.Needed} is needed; {string.Join(", ", identity.Checks.Select(check => check.Passed ? check.Method : check.Method + " failed"))}");
+        foreach (var question in request.Questions) table.Row("asked", $"{question.Cause} at {question.From:u}, {(question.Until is { } until ? $"answered {until:u}" : $"waiting until {question.AnswerBy:u}")}");
+        foreach (var why in request.SecondFor) table.Row("second officer", why);
+        foreach (var choice in request.Choices) table.Row("refused in part", $"{string.Join(", ", choice.Items)}: {choice.Reason} (GDPR {choice.Article})");
+        return table;
+    }
+
     private static Table Show(IReadOnlyList<RequestRemark> notes)
     {
         var table = Report.Table("at", "by", "note");
@@ -79,12 +168,13 @@ internal static class RequestVerbs
         return table;
     }
 
-    private static Verb Step(VerbContext context, string name, RequestStep step, string description, bool needsReason = false)
+    // The usual reason, of a step that needs one.
+    private static Verb Step(VerbContext context, string name, RequestStep step, string description, string? usual = null)
     {
         var id = new Argument<Guid>("request") { Description = "The request's id." };
-        var reason = new Option<string?>("--reason") { Description = "Reason code, such as identity-verification-failure.", Required = needsReason };
-        var note = new Option<string?>("--note") { Description = "In words; kept sealed." };
-        var ending = needsReason ? " --reason process-unfounded" : "";
+        var reason = new Option<string?>("--reason") { Description = "Reason code.", Required = usual is not null };
+        var note = new Option<string?>("--note") { Description = "In words; kept sealed, and the person may read it." };
+        var ending = usual is null ? "" : $" --reason {usual}" + (step == RequestStep.EraseDamaged ? "" : " --note \"Because of this\"");
         return new Verb(name, description, $"datavault request {name} 0198c3f2-6c1a-7000-8000-2f1f1c1d1e1f{ending}")
             .With(id, reason, note)
             .Does(context, async (session, cancellation) =>

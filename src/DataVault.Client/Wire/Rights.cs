@@ -118,7 +118,7 @@ public sealed record Access(
 public sealed record OpenRequest(string Kind, Guid? Customer = null, string? Note = null, string? Jurisdiction = null);
 
 /// <summary>
-/// A request for a right. State: <c>received</c>, <c>verified</c>, <c>approved</c>, <c>refused</c>, <c>completed</c>.
+/// A request for a right. State: <c>received</c>, <c>verified</c>, <c>confirming</c>, <c>approved</c>, <c>refused</c>, <c>completed</c>, <c>withdrawn</c>, <c>expired</c>.
 /// </summary>
 /// <param name="Id">The request.</param>
 /// <param name="Customer">The person concerned (null once erased).</param>
@@ -139,7 +139,84 @@ public sealed record RightsRequest(
 {
     /// <summary>How far an erasure has come; absent for other requests, and before it was begun.</summary>
     public ErasureState? Erasure { get; init; }
+
+    /// <summary>The regime whose clock it is under, such as <c>eu</c>.</summary>
+    public string Jurisdiction { get; init; } = "";
+
+    /// <summary><c>partly-refused</c> where single items were refused and the rest was not; of a contest how it ended; else absent.</summary>
+    public string? Outcome { get; init; }
+
+    /// <summary>Where it stands in time.</summary>
+    public RequestTimes? Times { get; init; }
+
+    /// <summary>The earlier open request of the same kind, whose clock this one shares.</summary>
+    public Guid? Repeats { get; init; }
+
+    /// <summary>What the person was asked for, oldest first.</summary>
+    public IReadOnlyList<RequestQuestion> Questions { get; init; } = [];
+
+    /// <summary>How surely the person is known.</summary>
+    public IdentityAssurance? Identity { get; init; }
+
+    /// <summary>Why a second officer has to agree, in words; empty where none has to.</summary>
+    public IReadOnlyList<string> SecondFor { get; init; } = [];
+
+    /// <summary>What was decided of single items.</summary>
+    public IReadOnlyList<RequestChoice> Choices { get; init; } = [];
 }
+
+/// <summary>Where a request stands in time. <see cref="RightsRequest.DueAt"/> is the one of both due dates that binds.</summary>
+/// <param name="StrictDueAt">Due as if nothing stopped the clock.</param>
+/// <param name="PausedDueAt">Due if what the regime names stops it; while it stands still, as if it went on now.</param>
+/// <param name="Elapsed">Part of the time that is gone; more than 1 once it is late.</param>
+/// <param name="Escalation">The highest percentage of the regime that is reached; 0 before the first.</param>
+/// <param name="Overdue">The time is over.</param>
+/// <param name="StandsStill">The binding clock waits for the person.</param>
+/// <param name="FirstDueAt">The first due date of what was extended.</param>
+/// <param name="AcknowledgeBy">When receipt must be acknowledged; absent where the law asks for none.</param>
+/// <param name="AcknowledgedAt">When it was.</param>
+public sealed record RequestTimes(
+    DateTimeOffset StrictDueAt, DateTimeOffset PausedDueAt, double Elapsed, int Escalation, bool Overdue, bool StandsStill, DateTimeOffset? FirstDueAt,
+    DateTimeOffset? AcknowledgeBy, DateTimeOffset? AcknowledgedAt);
+
+/// <summary>The person was asked for something.</summary>
+/// <param name="Cause"><c>identity</c>, <c>clarification</c> or <c>fee</c>.</param>
+/// <param name="From">When.</param>
+/// <param name="AnswerBy">Until when an answer is waited for.</param>
+/// <param name="Until">When it came; absent while it is open.</param>
+/// <param name="Stops">It stops the clock of the regime.</param>
+public sealed record RequestQuestion(string Cause, DateTimeOffset From, DateTimeOffset AnswerBy, DateTimeOffset? Until, bool Stops);
+
+/// <summary>How surely the person is known: <c>none</c>, <c>low</c>, <c>substantial</c> or <c>high</c>.</summary>
+/// <param name="Assurance">What was reached.</param>
+/// <param name="Needed">What the request needs.</param>
+/// <param name="Checks">Every attempt, oldest first.</param>
+public sealed record IdentityAssurance(string Assurance, string Needed, IReadOnlyList<IdentityCheck> Checks)
+{
+    /// <summary>By what it can be established.</summary>
+    public IReadOnlyList<IdentityMethod> Methods { get; init; } = [];
+}
+
+/// <summary>A way to establish who somebody is.</summary>
+/// <param name="Name">Its name in <c>rights.yaml</c>.</param>
+/// <param name="Title">For people.</param>
+/// <param name="Level">What it gives.</param>
+public sealed record IdentityMethod(string Name, string Title, string Level);
+
+/// <summary>An attempt to establish who somebody is.</summary>
+/// <param name="Method">A method of <c>rights.yaml</c>.</param>
+/// <param name="Level">What it gave; <c>none</c> when it failed.</param>
+/// <param name="At">When.</param>
+/// <param name="Passed">Whether it succeeded.</param>
+public sealed record IdentityCheck(string Method, string Level, DateTimeOffset At, bool Passed);
+
+/// <summary>Items of which an officer decided otherwise than of the rest: an erasure leaves them, a package is without them.</summary>
+/// <param name="Items">Fields and event types.</param>
+/// <param name="Reason">Why.</param>
+/// <param name="Term">The same as a term of the W3C Data Privacy Vocabulary.</param>
+/// <param name="Article">Where the GDPR has it.</param>
+/// <param name="ReviewAt">Of an erasure, when somebody looks whether it still stands.</param>
+public sealed record RequestChoice(IReadOnlyList<string> Items, string Reason, string Term, string Article, DateTimeOffset? ReviewAt);
 
 /// <summary>A remark written down with a request; sealed under the person's key until it is asked for.</summary>
 /// <param name="At">When, UTC.</param>
@@ -147,8 +224,30 @@ public sealed record RightsRequest(
 /// <param name="Text">The words.</param>
 public sealed record RequestRemark(DateTimeOffset At, string By, string Text);
 
-/// <summary>Body of <c>POST /v1/requests/{id}/{verify,extend,approve,refuse,complete}</c>.</summary>
-public sealed record DecideRequest(string? Reason = null, string? Note = null);
+/// <summary>
+/// Body of <c>POST /v1/requests/{id}/{verify,acknowledge,ask,answer,extend,choose,approve,refuse,withdraw,complete}</c>. A question, an extension and a refusal
+/// need a note: the person reads it.
+/// </summary>
+public sealed record DecideRequest(string? Reason = null, string? Note = null)
+{
+    /// <summary>Of a verification: a method of <c>rights.yaml</c>.</summary>
+    public string? Method { get; init; }
+
+    /// <summary>Of a verification, what was shown: kept sealed, for a short time.</summary>
+    public string? Evidence { get; init; }
+
+    /// <summary>Of a verification: it failed.</summary>
+    public bool? Failed { get; init; }
+
+    /// <summary>Of a choice: fields and event types.</summary>
+    public IReadOnlyList<string>? Items { get; init; }
+
+    /// <summary>Of what an erasure leaves: when somebody looks again.</summary>
+    public DateTimeOffset? ReviewAt { get; init; }
+
+    /// <summary>The newest entry of the request that was seen (<see cref="RightsRequest.Index"/>): refused when there is a newer one.</summary>
+    public long? Seen { get; init; }
+}
 
 /// <summary>Body of the calls that end a restriction or an objection. The reason is an officer's: <c>person-asked</c>, <c>accuracy-settled</c>, ...</summary>
 public sealed record LiftLimit(string? Reason = null);

@@ -182,7 +182,32 @@ internal static class RegistryReader
         var zone = body.Text("zone");
         var found = Names.Zone(zone);
         if (found is null && zone.Length > 0) body.Problem(body.LineOf("zone"), $"unknown time zone {zone}");
-        return new Jurisdiction(name, body.Text("title"), period, (found ?? TimeZoneInfo.Utc, body.Flag("rolls", false), holidays)) { Breach = BreachReader.Terms(body) };
+        return new Jurisdiction(name, body.Text("title"), period, (found ?? TimeZoneInfo.Utc, body.Flag("rolls", false), holidays))
+        {
+            Stops = Stops(body), PausesBind = body.Flag("pausesBind", false), AcknowledgeDays = body.OptionalNumber("acknowledge", 1, 400),
+            Escalations = Escalations(body), EarlierDays = body.OptionalNumber("earlier", 0, 10) ?? 0, Breach = BreachReader.Terms(body),
+        };
+    }
+
+    private static HashSet<string> Stops(Section body)
+    {
+        var words = body.Words("stops");
+        foreach (var word in words.Where(word => !ClockPause.Causes.Contains(word.Text))) body.Problem(word.Line, $"{word.Text} stops no clock, must be one of {string.Join(", ", ClockPause.Causes)}");
+        if (words.Count == 0 && body.IsText("pausesBind") && body.OptionalText("pausesBind") == "true") body.Problem(body.LineOf("pausesBind"), "pausesBind without stops: nothing stops the clock that would bind");
+        return [.. words.Select(word => word.Text)];
+    }
+
+    private static List<int> Escalations(Section body)
+    {
+        var words = body.Words("escalations");
+        var steps = new List<int>();
+        foreach (var word in words)
+        {
+            if (int.TryParse(word.Text, NumberStyles.None, CultureInfo.InvariantCulture, out var step) && step is > 0 and < 100 && (steps.Count == 0 || step > steps[^1])) steps.Add(step);
+            else body.Problem(word.Line, $"{word.Text} is not a percentage between 1 and 99 that is more than the one before");
+        }
+
+        return words.Count == 0 ? [50, 75, 90] : steps;
     }
 
     public static IReadOnlyList<AnalyticsDomain> Analytics(Section? section, Catalogue catalogue, TrackingPlan plan)

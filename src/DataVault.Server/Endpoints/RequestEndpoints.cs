@@ -13,7 +13,7 @@ internal static class RequestEndpoints
     private const int LargestPage = 200;
     private static readonly TimeSpan FreshSignIn = TimeSpan.FromMinutes(15);
 
-    private delegate Task<RequestView> Step(SubjectRequests requests, CallReader call, Guid id, DecideRequest decision);
+    private sealed record Step(string Name, string Summary, RequestAct Act, AccessRule Rule, JsonObject Example);
 
     public static void Map(IEndpointRouteBuilder routes)
     {
@@ -30,7 +30,7 @@ internal static class RequestEndpoints
             {
                 Query =
                 [
-                    new("state", "received, verified, approved, refused or completed."), new("kind", "Which right."), new("customer", "Of this person."),
+                    new("state", "received, verified, confirming, approved, refused, completed, withdrawn or expired."), new("kind", "Which right."), new("customer", "Of this person."),
                     QueryParameter.Limit, QueryParameter.Cursor,
                 ],
             },
@@ -39,6 +39,9 @@ internal static class RequestEndpoints
             new("getRequest", Tag, "One request") { Problems = ["not-found"] }, AccessRule.OwnOr("requests.read"));
         routes.MapGet("/v1/requests/{id}/notes", NotesAsync).Gives<Page<RequestRemark>>().As(
             new("getRequestNotes", Tag, "What was written down with a request, oldest first") { Problems = ["not-found"] }, AccessRule.OwnOr("requests.read"));
+        routes.MapGet("/v1/requests/{id}/evidence", EvidenceAsync).Gives<Page<RequestRemark>>().As(
+            new("getRequestEvidence", Tag, "What was shown of the person's identity, until some days after the request is closed") { Problems = ["not-found"] },
+            AccessRule.With("requests.decide"));
         MapSteps(routes);
         routes.MapGet("/v1/requests/{id}/package", PackageAsync).Produces(200, contentType: "application/zip").TakesLong().As(
             new("getPackage", Tag, "The export (zip), once")
@@ -58,7 +61,18 @@ internal static class RequestEndpoints
     {
         Erasure = request.Erasure is not { } erasure ? null : new ErasureState(
             erasure.State, erasure.FinalAt, erasure.Deferred, [.. erasure.Because.Select(why => new HoldReason(why.Authority, why.ReviewAt, why.ExpiresAt))]),
+        Jurisdiction = request.Facts.Jurisdiction, Outcome = request.Facts.Outcome, Times = Times(request), Repeats = request.Facts.Repeats, SecondFor = request.Facts.SecondFor,
+        Questions = [.. request.Facts.Questions.Select(one => new RequestQuestion(one.Cause, one.From, one.AnswerBy, one.Until, one.Stops))],
+        Identity = new IdentityAssurance(request.Facts.Assurance, request.Facts.Needed, [.. request.Facts.Checks.Select(one => new IdentityCheck(one.Method, one.Level, one.At, one.Passed))])
+        {
+            Methods = [.. request.Facts.Methods.Select(one => new IdentityMethod(one.Name, one.Title, AssuranceNames.Of(one.Level)))],
+        },
+        Choices = [.. request.Facts.Choices.Select(one => new RequestChoice(one.Items, one.Reason, one.Term, one.Article, one.ReviewAt))],
     };
+
+    private static RequestTimes Times(RequestView request) => new(
+        request.Clock.StrictDueAt, request.Clock.PausedDueAt, request.Clock.Elapsed, request.Clock.Escalation, request.Clock.Overdue, request.Clock.StandsStill,
+        request.Facts.FirstDueAt, request.Facts.AcknowledgeBy, request.Facts.AcknowledgedAt);
 
     public static async Task ListAsync(HttpContext context, SubjectRequests requests, PolicySet policy)
     {
@@ -83,40 +97,51 @@ internal static class RequestEndpoints
 
     private static void MapSteps(IEndpointRouteBuilder routes)
     {
-        var decide = AccessRule.With("requests.decide");
-        MapStep(routes, "verify", "The person's identity is established", decide, (r, c, id, d) => r.VerifyAsync(c.Caller, id, d.Note, c.RequestId, c.Cancellation));
-        MapStep(routes, "extend", "Prolong the due date, with a reason", decide, (r, c, id, d) => r.ExtendAsync(c.Caller, id, d.Reason, d.Note, c.RequestId, c.Cancellation));
-        MapStep(routes, "approve", "Grant it; the vault carries out what it can", decide, (r, c, id, d) => r.ApproveAsync(c.Caller, id, d.Note, c.RequestId, c.Cancellation));
-        MapStep(
-            routes, "refuse", "Refuse it, with a reason; a customer may withdraw their own", AccessRule.OwnOr("requests.decide"),
-            (r, c, id, d) => r.RefuseAsync(c.Caller, id, d.Reason, d.Note, c.RequestId, c.Cancellation));
-        MapStep(
-            routes, "complete", "Close what was carried out by hand; a contest with its outcome: decision-upheld, decision-changed or decision-annulled", decide,
-            (r, c, id, d) => r.CompleteAsync(c.Caller, id, d.Note, c.RequestId, c.Cancellation, d.Reason));
-        MapStep(
-            routes, "erase-damaged", "Order the erasure of a record that does not open, with a reason", decide,
-            (r, c, id, d) => r.EraseDamagedAsync(c.Caller, id, d.Reason, d.Note, c.RequestId, c.Cancellation), "eraseDamaged");
+        var (decide, own) = (AccessRule.With("requests.decide"), AccessRule.OwnOr("requests.decide"));
+        Step[] steps =
+        [
+            new("verify", "Somebody showed, or failed to show, who they are; by a method of rights.yaml", RequestAct.Verify, decide, new() { ["method"] = "called-back", ["evidence"] = "Called back on the number on record." }),
+            new("acknowledge", "Acknowledge receipt to the person", RequestAct.Acknowledge, decide, new() { ["note"] = "You will hear from us within 45 days." }),
+            new("ask", "Ask the person for something: identity, clarification or fee; the clock stands still where the law lets it", RequestAct.Ask, decide, new() { ["reason"] = "identity", ["note"] = "Please call us from the number on record." }),
+            new("answer", "What the person was asked for is there; also for the person themselves", RequestAct.Answer, own, new() { ["reason"] = "clarification", ["note"] = "I mean the orders of last year." }),
+            new("extend", "Prolong the due date, once, with a reason, and words that the person reads", RequestAct.Extend, decide, new() { ["reason"] = "complexity", ["note"] = "Your request covers eleven years of orders." }),
+            new("choose", "Decide of single items otherwise than of the rest: an erasure leaves them, a package is without them. Without a reason they are granted again", RequestAct.Choose, decide,
+                new() { ["items"] = new JsonArray("event:purchase"), ["reason"] = "legal-obligation", ["reviewAt"] = "2036-01-01T00:00:00Z" }),
+            new("approve", "Grant it; the vault carries out what it can, once a second officer agrees where the policy wants one", RequestAct.Approve, decide, new() { ["seen"] = 4711 }),
+            new("refuse", "Refuse it, with a reason, and words that the person reads", RequestAct.Refuse, own, new() { ["reason"] = "process-unfounded", ["note"] = "You asked the same yesterday." }),
+            new("withdraw", "Take it back, before it is carried out; for the person themselves, or an officer for them", RequestAct.Withdraw, own, new() { ["note"] = "It is no longer needed." }),
+            new("complete", "Close what was carried out by hand; a contest with its outcome: decision-upheld, decision-changed or decision-annulled", RequestAct.Complete, decide, new() { ["note"] = "Corrected by hand." }),
+        ];
+        foreach (var step in steps)
+        {
+            MapStep(routes, step.Name, step.Name + "Request", step.Summary, step.Rule, step.Example, (requests, call, decision) =>
+                requests.TakeAsync(call.Caller, call.RouteId(), step.Act, Terms(decision), call.RequestId, call.Cancellation));
+        }
+
+        MapStep(routes, "erase-damaged", "eraseDamagedRequest", "Order the erasure of a record that does not open, with a reason", decide, new() { ["reason"] = "no-sound-copy" }, (requests, call, decision) =>
+            requests.EraseDamagedAsync(call.Caller, call.RouteId(), decision.Reason, decision.Note, call.RequestId, call.Cancellation));
     }
 
-    private static void MapStep(IEndpointRouteBuilder routes, string step, string summary, AccessRule rule, Step take, string? operation = null) =>
-        routes.MapPost("/v1/requests/{id}/" + step, async (HttpContext context, SubjectRequests requests, PolicySet policy) =>
+    private static StepTerms Terms(DecideRequest decision) => new(decision.Reason, decision.Note)
+    {
+        Method = decision.Method, Evidence = decision.Evidence, Failed = decision.Failed ?? false, Items = decision.Items, ReviewAt = decision.ReviewAt, Seen = decision.Seen,
+    };
+
+    private static void MapStep(
+        IEndpointRouteBuilder routes, string name, string operation, string summary, AccessRule rule, JsonObject example, Func<SubjectRequests, CallReader, DecideRequest, Task<RequestView>> take) =>
+        routes.MapPost("/v1/requests/{id}/" + name, async (HttpContext context, SubjectRequests requests, PolicySet policy) =>
         {
             var decision = await RequestBody.ReadAsync<DecideRequest>(context, RequestBody.Small);
-            var call = new CallReader(context, policy);
-            await Answer.JsonAsync(context, View(await take(requests, call, call.RouteId(), decision)));
+            await Answer.JsonAsync(context, View(await take(requests, new CallReader(context, policy), decision)));
         }).Takes<DecideRequest>().Gives<RightsRequest>().TakesLong().As(
-            new((operation ?? step) + "Request", Tag, summary)
-            {
-                RequestExample = step switch
-                {
-                    "refuse" => new JsonObject { ["reason"] = "process-unfounded" },
-                    "erase-damaged" => new JsonObject { ["reason"] = "no-sound-copy" },
-                    "extend" => new JsonObject { ["reason"] = "complexity" },
-                    _ => new JsonObject { ["note"] = "Called back on the number on file." },
-                },
-                Problems = ["not-found", "invalid-state", "invalid-fields"],
-            },
-            rule);
+            new(operation, Tag, summary) { RequestExample = example, Problems = ["not-found", "invalid-state", "invalid-fields"] }, rule);
+
+    private static async Task EvidenceAsync(HttpContext context, SubjectRequests requests, PolicySet policy)
+    {
+        var call = new CallReader(context, policy);
+        var evidence = await requests.EvidenceAsync(call.Caller, call.RouteId(), call.RequestId, call.Cancellation);
+        await Answer.JsonAsync(context, new Page<RequestRemark>([.. evidence.Select(n => new RequestRemark(n.At, n.By, n.Text))], null));
+    }
 
     private static async Task GetAsync(HttpContext context, SubjectRequests requests, PolicySet policy)
     {

@@ -8,9 +8,9 @@ namespace DataVault.Vault;
 /// <summary>The legal grounds that a hold may rest on: a closed list, for the code stands in the log for ever.</summary>
 public static class HoldAuthorities
 {
-    // SPEC GDPR 17(3)(b), (c), (d), (e): what stands against an erasure.
+    // SPEC GDPR 17(3)(a) to (e): what stands against an erasure.
     public static FrozenSet<string> All { get; } = FrozenSet.ToFrozenSet(
-        ["legal-obligation", "legal-claim", "court-order", "supervisory-authority", "public-health", "research"]);
+        ["legal-obligation", "legal-claim", "court-order", "supervisory-authority", "public-health", "research", "freedom-of-expression"]);
 }
 
 /// <summary>A hold that is to be placed.</summary>

@@ -77,7 +77,7 @@ internal static class ContextSection
                 json.WriteString("item", item?.Name ?? "staff");
                 json.WriteString("reason", reason);
                 json.WriteString("justification", Justification(reason));
-                json.WriteString("law", Law(reason));
+                json.WriteString("law", Law(reason, package.Order.Request.Kind));
                 json.WriteString("means", words.Of("withheld", reason));
                 json.WriteEndObject();
             }
@@ -85,7 +85,7 @@ internal static class ContextSection
         });
         package.Page("not-included", page => page.Table(
             words["table.withheld"], [words["col.what"], words["col.why"], words["col.law"]],
-            withheld.Select(left => (IReadOnlyList<PageCell>)[left.Item is { } item ? PageCell.Catalogue(item.Label) : words["withheld.staff"], words.Of("withheld", left.Reason), Law(left.Reason)])));
+            withheld.Select(left => (IReadOnlyList<PageCell>)[left.Item is { } item ? PageCell.Catalogue(item.Label) : words["withheld.staff"], words.Of("withheld", left.Reason), Law(left.Reason, package.Order.Request.Kind)])));
     }
 
     /// <summary>The case: what was asked, when, and what became of it.</summary>
@@ -124,12 +124,14 @@ internal static class ContextSection
     private static IEnumerable<(CatalogueItem? Item, string Reason)> Withheld(PackageOrder order)
     {
         foreach (var item in order.Decision.Items.Where(decided => decided.Permit is null)) yield return (item.Item, item.Reason ?? Reasons.NotPermitted);
+        var chosen = order.Request.Course.Choices.SelectMany(choice => order.Policy.Items.Where(item => choice.Items.Contains(item.Code)).Select(item => (Item: item, choice.Reason))).ToList();
+        foreach (var (item, reason) in chosen) yield return (item, reason);
         if (!order.IsPortability)
         {
             yield return (null, "staff-names");
             yield break;
         }
-        foreach (var item in order.Policy.Items)
+        foreach (var item in order.Policy.Items.Except(chosen.Select(one => one.Item)))
         {
             if (PortableItems.ReasonAgainst(order.Policy, item) is { } reason) yield return (item, reason);
         }
@@ -139,15 +141,15 @@ internal static class ContextSection
     {
         "staff-names" => "ThirdPartyRightsImpaired",
         Reasons.OnHold => "LegalClaimDefenceImpaired",
-        _ => "LegallyExempted",
+        _ => Justifications.Find(reason)?.Term.Split(':')[1] ?? "LegallyExempted",
     };
 
-    private static string Law(string reason) => reason switch
+    private static string Law(string reason, string kind) => reason switch
     {
         PortableItems.NotProvided or PortableItems.OtherBasis => "GDPR 20(1)",
         "staff-names" => "GDPR 15(4); CJEU C-579/21",
         Reasons.OnHold => "GDPR 17(3), 18(2)",
-        _ => "GDPR 15(4), 23",
+        _ => Justifications.Find(reason) is { } why ? $"GDPR {why.ArticleOf(kind)}" : "GDPR 15(4), 23",
     };
 
     private static IEnumerable<string> Offered(PolicySet policy)

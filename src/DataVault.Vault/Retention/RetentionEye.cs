@@ -136,7 +136,7 @@ internal sealed class RetentionEye(RecordCipher cipher, KeyRegistry keys, Retent
 
     private static async Task<bool> HasOpenRequestAsync(NpgsqlConnection connection, SubjectId subject, CancellationToken ct)
     {
-        await using var command = new NpgsqlCommand("select exists (select from vault.request where subject_id = $1 and state in ('received', 'verified', 'approved'))", connection)
+        await using var command = new NpgsqlCommand("select exists (select from vault.request where subject_id = $1 and state in ('received', 'verified', 'confirming', 'approved'))", connection)
         {
             Parameters = { new() { Value = subject.Value } },
         };

@@ -114,9 +114,23 @@ internal sealed class RequestFulfilment(
         _ => throw new ArgumentOutOfRangeException(nameof(row), row.Kind, "Not carried out by the vault."),
     };
 
+    // INVARIANT: what an officer decided to keep is under a hold before the erasure begins. A hold that was placed and has ended since is not placed again: what it
+    // kept is erased then like anything else.
+    private async Task KeepChosenAsync(RequestRow row, CancellationToken cancellation)
+    {
+        if (row is not { Work: null, Subject: { } subject }) return;
+        foreach (var choice in row.Course.Choices)
+        {
+            if (Justifications.Find(choice.Reason)?.HoldAuthority is not { } authority || await holds.FindAsync(choice.Hold, cancellation) is not null) continue;
+            var hold = new HoldRow(choice.Hold, authority, new HoldFact(choice.Items, [], []), SubjectErasure.Eraser.Id, store.Now, choice.ReviewAt!.Value) { People = 1 };
+            await holds.PlaceAsync(SubjectErasure.Eraser, hold, [subject], $"request {row.Id:D}", row.Id, cancellation);
+        }
+    }
+
     // Packages of the erased cannot be opened any more; their files go too.
     private async Task<RequestRow> EraseAsync(RequestRow row, CancellationToken cancellation)
     {
+        await KeepChosenAsync(row, cancellation);
         var erased = await erasure.RunAsync(row, cancellation);
         await export.SweepAsync(cancellation);
         return erased;

@@ -15,7 +15,7 @@ internal sealed class RequestIntake(RequestStore store, RequestNotes notes, Subj
     {
         if (key is not null && await EarlierAsync(key, ct) is { } earlier) return earlier;
         row = row with { Notes = await notes.AddAsync(row, row.OpenedBy, note, ct) };
-        var states = recipient.Kind == RecipientKind.Customer ? StatesWithoutOfficer(row.Kind) : [RequestStates.Received];
+        var states = recipient.Kind == RecipientKind.Customer && IsSureEnough(row) ? StatesWithoutOfficer(row.Kind) : [RequestStates.Received];
         if (key is null) return await store.InsertAsync(recipient, row, states, requestId, ct);
         return await store.InsertAsync(recipient, row, states, requestId, new RequestClaim(idempotency, key, row.Id), ct)
             ?? await EarlierAsync(key, ct) ?? throw VaultException.Unavailable();
@@ -28,17 +28,32 @@ internal sealed class RequestIntake(RequestStore store, RequestNotes notes, Subj
             throw Invalid("/kind", $"The kind is one of {string.Join(", ", RequestKinds.All)}.");
         if (jurisdiction is not null && reach.Policy.Jurisdictions.Find(jurisdiction) is null)
             throw Invalid("/jurisdiction", "The policy knows no such jurisdiction.");
-        var (regime, earlierDue) = await store.SituationAsync(subject, kind, ct);
+        var (regime, earlier) = await store.SituationAsync(subject, kind, ct);
         var law = Law(jurisdiction ?? regime);
         var now = store.Now;
-        var due = law.DueAt(now);
+        var countsFrom = earlier is null ? now : earlier.Course.CountsFrom ?? earlier.OpenedAt;
         return new RequestRow(store.Clock.NewId(), subject, kind, RequestStates.Received, law.Name)
         {
-            OpenedAt = now, DueAt = earlierDue < due ? earlierDue.Value : due, OpenedBy = OpenedBy(recipient),
+            OpenedAt = now, DueAt = law.DueAt(countsFrom), OpenedBy = OpenedBy(recipient),
+            // Whoever opens it themselves reads the answer, which is the acknowledgement.
+            Course = new RequestCourse { CountsFrom = countsFrom, Repeats = earlier?.Id, Checks = SignIn(recipient), AcknowledgedAt = recipient.Kind == RecipientKind.Customer ? now : null },
         };
     }
 
-    public Jurisdiction Law(string? name) => (name is null ? null : reach.Policy.Jurisdictions.Find(name)) ?? reach.Policy.Jurisdictions.Default;
+    public Jurisdiction Law(string? name) => reach.Policy.Jurisdictions.OrDefault(name);
+
+    /// <inheritdoc cref="RequestClocks.Of"/>
+    public RequestClock ClockOf(RequestRow row) => RequestClocks.Of(row, reach.Policy.Jurisdictions, store.Now);
+
+    // What a sign-in is worth the policy says; a policy without such rules takes it as it always did.
+    private IReadOnlyList<IdentityCheck> SignIn(Recipient recipient)
+    {
+        if (recipient.Kind != RecipientKind.Customer) return [];
+        var name = recipient.Assurance >= Recipient.MultiFactor ? VerificationMethod.SignedInTwice : VerificationMethod.SignedIn;
+        return reach.Policy.Rights.Method(name) is { } method ? [new IdentityCheck(name, method.Level, store.Now, true)] : [];
+    }
+
+    private bool IsSureEnough(RequestRow row) => reach.Policy.Rights.Methods.Count == 0 || row.Course.Assurance >= reach.Policy.Rights.Needed(row.Kind);
 
     private async Task<RequestRow?> EarlierAsync(IdempotencyKey key, CancellationToken ct) =>
         await idempotency.FindAsync(key, ct) is not { } answer ? null

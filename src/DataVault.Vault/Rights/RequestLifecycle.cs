@@ -30,11 +30,25 @@ public static class RequestStates
 {
     public const string Received = "received";
     public const string Verified = "verified";
+
+    /// <summary>One officer approved, and a second must agree.</summary>
+    public const string Confirming = "confirming";
     public const string Approved = "approved";
     public const string Refused = "refused";
     public const string Completed = "completed";
 
-    public static IReadOnlyList<string> All { get; } = [Received, Verified, Approved, Refused, Completed];
+    /// <summary>The person took it back before it was carried out.</summary>
+    public const string Withdrawn = "withdrawn";
+
+    /// <summary>The person was asked for something that it cannot do without, and did not answer.</summary>
+    public const string Expired = "expired";
+
+    public static IReadOnlyList<string> All { get; } = [Received, Verified, Confirming, Approved, Refused, Completed, Withdrawn, Expired];
+
+    /// <summary>Something is still to be done.</summary>
+    public static IReadOnlyList<string> Open { get; } = [Received, Verified, Confirming, Approved];
+
+    internal static bool IsOpen(string state) => state is Received or Verified or Confirming or Approved;
 }
 
 /// <summary>
@@ -43,13 +57,17 @@ public static class RequestStates
 /// </summary>
 public static class RequestReasons
 {
-    // SPEC GDPR 12(4) refusals are reasoned; 12(5) excessive, unfounded; 12(6) identity; 15(4), 17(3), 20(3), 20(4) exceptions.
-    public static FrozenSet<string> Refusals { get; } = FrozenSet.ToFrozenSet(
-    [
-        "identity-verification-failure", "process-excessive", "process-unfounded", "legal-obligation", "legal-claim", "third-party-rights",
-        "freedom-of-expression", "public-health", "research", "fulfilment-impossible", "already-informed", "not-applicable",
-        "withdrawn-by-customer",
-    ]);
+    // SPEC GDPR 12(4) refusals are reasoned; each with its sub-paragraph in the table of justifications.
+    public static FrozenSet<string> Refusals { get; } = FrozenSet.ToFrozenSet([.. Justifications.All.Select(one => one.Code), WithdrawnByCustomer]);
+
+    /// <summary>The person takes a request back, themselves or through an officer: it then counts as withdrawn, not as refused.</summary>
+    public const string WithdrawnByCustomer = "withdrawn-by-customer";
+
+    /// <summary>The outcome where single items were refused and the rest was not.</summary>
+    public const string PartlyRefused = "partly-refused";
+
+    /// <summary>Of a request that expired.</summary>
+    public const string Unanswered = "no-answer";
 
     // SPEC GDPR 12(3): an extension may rest on the complexity and the number of the requests, on nothing else.
     public static FrozenSet<string> Extensions { get; } = FrozenSet.ToFrozenSet(["complexity", "high-volume"]);
@@ -75,11 +93,49 @@ public static class RequestReasons
 }
 
 /// <summary>What may be done to a request, as it stands.</summary>
-internal enum RequestAct { Verify, Extend, Approve, Refuse, Complete }
+public enum RequestAct
+{
+    /// <summary>Whoever asks showed, or failed to show, who they are.</summary>
+    Verify,
+
+    /// <summary>Receipt is acknowledged to the person.</summary>
+    Acknowledge,
+
+    /// <summary>The person is asked for something; the clock stands still where the regime lets it.</summary>
+    Ask,
+
+    /// <summary>What they were asked for is there.</summary>
+    Answer,
+
+    /// <summary>The due date is moved, once.</summary>
+    Extend,
+
+    /// <summary>Some items are decided otherwise than the rest.</summary>
+    Choose,
+
+    /// <summary>It is granted; where a second officer is necessary, by both.</summary>
+    Approve,
+
+    /// <summary>It is refused.</summary>
+    Refuse,
+
+    /// <summary>The person takes it back.</summary>
+    Withdraw,
+
+    /// <summary>What was carried out by hand is closed.</summary>
+    Complete,
+
+    /// <summary>An answer did not come.</summary>
+    Expire,
+}
 
 /// <summary>
-/// received -> verified -> approved -> completed
-///     \------------\---> refused          extend: once, in any open state, before the first due date has passed
+/// <code>
+/// received -> verified -> [confirming ->] approved -> completed
+///     \------------\----------\-------> refused        ask, answer, acknowledge, extend: in any open state
+///     \------------\----------\-------> expired        choose: until it is approved
+///     \------------\----------\-----------\-> withdrawn
+/// </code>
 /// of a contest there is nothing to approve: received -> verified -> completed, with an outcome
 /// </summary>
 internal static class RequestLifecycle
@@ -88,16 +144,19 @@ internal static class RequestLifecycle
     public static string? Next(string kind, string state, RequestAct act) => (state, act) switch
     {
         (RequestStates.Verified, RequestAct.Complete) when kind == RequestKinds.Contest => RequestStates.Completed,
-        (RequestStates.Verified, RequestAct.Approve) when kind == RequestKinds.Contest => null,
+        (_, RequestAct.Approve or RequestAct.Choose) when kind == RequestKinds.Contest => null,
         (RequestStates.Received, RequestAct.Verify) => RequestStates.Verified,
-        (RequestStates.Verified, RequestAct.Approve) => RequestStates.Approved,
-        (RequestStates.Received or RequestStates.Verified, RequestAct.Refuse) => RequestStates.Refused,
+        (RequestStates.Verified or RequestStates.Confirming, RequestAct.Approve) => RequestStates.Approved,
+        (RequestStates.Received or RequestStates.Verified or RequestStates.Confirming, RequestAct.Refuse) => RequestStates.Refused,
+        (RequestStates.Received or RequestStates.Verified or RequestStates.Confirming, RequestAct.Expire) => RequestStates.Expired,
+        // A choice after the first approval would be one that the first officer did not see.
+        (RequestStates.Confirming, RequestAct.Choose) => RequestStates.Verified,
+        (RequestStates.Received or RequestStates.Verified, RequestAct.Choose) => state,
         (RequestStates.Approved, RequestAct.Complete) => RequestStates.Completed,
-        (_, RequestAct.Extend) when IsOpen(state) => state,
+        (_, RequestAct.Withdraw) when RequestStates.IsOpen(state) => RequestStates.Withdrawn,
+        (_, RequestAct.Extend or RequestAct.Ask or RequestAct.Answer or RequestAct.Acknowledge) when RequestStates.IsOpen(state) => state,
         _ => null,
     };
-
-    public static bool IsOpen(string state) => state is RequestStates.Received or RequestStates.Verified or RequestStates.Approved;
 }
 
 /// <summary>The decision about everything there is to decide on: every field of the catalogue and every event type.</summary>
@@ -110,11 +169,14 @@ internal static class RightsDecision
     /// <param name="facts">Of the person.</param>
     /// <param name="now">By the vault's clock.</param>
     /// <param name="portableOnly">Only what the person may take along (GDPR 20): <see cref="PortableItems"/>.</param>
+    /// <param name="withheld">Leaves out what an officer decided to withhold.</param>
     public static Decision Of(
-        PolicySet policy, Recipient process, SubjectId subject, AccessAction action, DecisionFacts facts, DateTimeOffset now, bool portableOnly = false)
+        PolicySet policy, Recipient process, SubjectId subject, AccessAction action, DecisionFacts facts, DateTimeOffset now, bool portableOnly = false,
+        IReadOnlyList<ItemChoice>? withheld = null)
     {
         var portable = portableOnly ? PortableItems.Of(policy) : null;
-        RequestedItem[] items = [.. policy.Items.Where(item => portable?.Contains(item) ?? true).Select(item => new RequestedItem(item, null))];
+        var chosen = policy.Items.Where(item => (portable?.Contains(item) ?? true) && withheld?.Any(choice => choice.Items.Contains(item.Code)) != true);
+        RequestedItem[] items = [.. chosen.Select(item => new RequestedItem(item, null))];
         return Decider.Decide(policy, new AccessRequest(process, subject, action, SubjectRequests.Purpose, items), facts, now);
     }
 }

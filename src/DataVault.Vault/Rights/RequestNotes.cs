@@ -14,24 +14,37 @@ namespace DataVault.Vault;
 /// </summary>
 internal sealed class RequestNotes(KeyRegistry keys, VaultClock clock)
 {
-    public async Task<byte[]?> AddAsync(RequestRow row, string by, string? text, CancellationToken cancellation)
+    public const string OfIdentity = "identity";
+    private const string Plain = "note";
+
+    /// <param name="row">Of the request.</param>
+    /// <param name="by">Who writes.</param>
+    /// <param name="text">The words; null: nothing is written.</param>
+    /// <param name="cancellation">Ends the wait.</param>
+    /// <param name="label">What kind of words: of one kind none opens as one of another.</param>
+    public async Task<byte[]?> AddAsync(RequestRow row, string by, string? text, CancellationToken cancellation, string label = Plain)
     {
         if (text is null || row.Subject is not { } subject) return null;
         using var held = await keys.GetFreshAsync(subject, cancellation);
         var content = JsonSerializer.SerializeToUtf8Bytes(new RequestNote(clock.Now, by, text));
-        var note = held.SealWords(Of(row.Id), content, clock.Random);
+        var note = held.SealWords(Of(row.Id, label), content, clock.Random);
         CryptographicOperations.ZeroMemory(content);
         return Framed(note);
     }
 
-    public async Task<IReadOnlyList<RequestNote>> ReadAsync(RequestRow row, CancellationToken cancellation)
+    public Task<IReadOnlyList<RequestNote>> ReadAsync(RequestRow row, CancellationToken cancellation) => ReadAsync(row, row.Notes, Plain, cancellation);
+
+    /// <summary>What was shown of the person's identity.</summary>
+    public Task<IReadOnlyList<RequestNote>> ReadEvidenceAsync(RequestRow row, CancellationToken cancellation) => ReadAsync(row, row.Evidence, OfIdentity, cancellation);
+
+    private async Task<IReadOnlyList<RequestNote>> ReadAsync(RequestRow row, byte[]? words, string label, CancellationToken cancellation)
     {
-        if (row.Notes is null || row.Subject is not { } subject) return [];
+        if (words is null || row.Subject is not { } subject) return [];
         using var held = await keys.GetFreshAsync(subject, cancellation);
         var notes = new List<RequestNote>();
-        foreach (var framed in Frames(row.Notes))
+        foreach (var framed in Frames(words))
         {
-            var content = held.OpenWords(Of(row.Id), framed.Span);
+            var content = held.OpenWords(Of(row.Id, label), framed.Span);
             notes.Add(JsonSerializer.Deserialize<RequestNote>(content)!);
             CryptographicOperations.ZeroMemory(content);
         }
@@ -39,14 +52,14 @@ internal sealed class RequestNotes(KeyRegistry keys, VaultClock clock)
     }
 
     /// <summary>The same notes, all under the selected version of the person's key.</summary>
-    public byte[]? Renewed(SubjectKeys held, Guid requestId, byte[]? notes)
+    public byte[]? Renewed(SubjectKeys held, Guid requestId, byte[]? notes, string label = Plain)
     {
         if (notes is null || Frames(notes).All(note => SealedValue.KeyVersionOf(note.Span) == held.KeyVersion)) return notes;
         byte[] renewed = [];
         foreach (var note in Frames(notes))
         {
-            var content = held.OpenWords(Of(requestId), note.Span);
-            renewed = [.. renewed, .. Framed(held.SealWords(Of(requestId), content, clock.Random))];
+            var content = held.OpenWords(Of(requestId, label), note.Span);
+            renewed = [.. renewed, .. Framed(held.SealWords(Of(requestId, label), content, clock.Random))];
             CryptographicOperations.ZeroMemory(content);
         }
         return renewed;
@@ -72,5 +85,5 @@ internal sealed class RequestNotes(KeyRegistry keys, VaultClock clock)
         }
     }
 
-    private WordsContext Of(Guid request) => new("note", keys.VaultId, request);
+    private WordsContext Of(Guid request, string label) => new(label, keys.VaultId, request);
 }

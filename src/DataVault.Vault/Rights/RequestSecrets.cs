@@ -6,17 +6,19 @@ using Npgsql;
 namespace DataVault.Vault;
 
 /// <summary>
-/// What a request holds sealed under the person's key: its notes and the key of its package. Both were sealed before the row was locked; when the person's
+/// What a request holds sealed under the person's key: its notes, what was shown of an identity, and the key of its package. All were sealed before the row was locked; when the person's
 /// key was renewed in between they are sealed anew here, for what is written under an older version would be lost with it.
 /// </summary>
-internal sealed class RequestSecrets(VaultDatabase database, KeyRegistry keys, RequestNotes notes, PackageFolder packages, SubjectInbox inbox, RequestSeals seals)
+internal sealed class RequestSecrets(VaultDatabase database, KeyRegistry keys, RequestNotes notes, PackageFolder packages, LetterBook letters, RequestSeals seals)
 {
     public RequestSeals Seals => seals;
+
+    public LetterBook Letters => letters;
 
     /// <summary>The row with its secrets under the version that is in force until the transaction ends.</summary>
     public async Task<RequestRow> InForceAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, RequestRow row, CancellationToken ct)
     {
-        if (row.Notes is null && row.PackageKey is null || row.Subject is not { } subject) return row;
+        if (row.Notes is null && row.PackageKey is null && row.Evidence is null || row.Subject is not { } subject) return row;
         // INVARIANT: the request is locked before the person's row; whoever renews keys does the same.
         if (!(await SubjectRows.KeepAsync(connection, transaction, [subject], ct)).TryGetValue(subject, out var version)) return row;
         using var held = await keys.GetAsync(subject, ct);
@@ -27,8 +29,8 @@ internal sealed class RequestSecrets(VaultDatabase database, KeyRegistry keys, R
     /// <summary>Seals the secrets of people's requests, and their messages, anew under the version that each one's record is sealed under.</summary>
     public async Task RenewAsync(IReadOnlyList<SubjectId> people, CancellationToken ct)
     {
-        await inbox.RenewAsync(people, ct);
-        await using var command = database.Source.CreateCommand("select request_id from vault.request where subject_id = any($1) and (notes is not null or package_key is not null)");
+        await letters.Inbox.RenewAsync(people, ct);
+        await using var command = database.Source.CreateCommand("select request_id from vault.request where subject_id = any($1) and (notes is not null or package_key is not null or evidence is not null)");
         command.Parameters.Add(new NpgsqlParameter<Guid[]> { TypedValue = [.. people.Select(p => p.Value)] });
         foreach (var request in await Rows.ReadAsync(command, row => row.GetGuid(0), ct))
         {
@@ -52,5 +54,10 @@ internal sealed class RequestSecrets(VaultDatabase database, KeyRegistry keys, R
     }
 
     private RequestRow Renewed(SubjectKeys held, RequestRow row) =>
-        row with { Notes = notes.Renewed(held, row.Id, row.Notes), PackageKey = packages.Renewed(held, row.Id, row.PackageKey) };
+        row with
+        {
+            Notes = notes.Renewed(held, row.Id, row.Notes),
+            Evidence = notes.Renewed(held, row.Id, row.Evidence, RequestNotes.OfIdentity),
+            PackageKey = packages.Renewed(held, row.Id, row.PackageKey),
+        };
 }

@@ -37,6 +37,22 @@ internal sealed record RequestRow(Guid Id, SubjectId? Subject, string Kind, stri
 
     public bool HasCertificate { get; init; }
 
+    /// <summary>What happened to it besides its state.</summary>
+    public RequestCourse Course
+    {
+        get => RequestCourse.Decode(EncodedCourse);
+        init => EncodedCourse = value.Encode();
+    }
+
+    /// <summary>The same as it was written: a later version, which writes it otherwise, still knows the row's seal.</summary>
+    public byte[]? EncodedCourse { get; init; }
+
+    /// <summary>What was shown of the person's identity: words sealed under their key, like notes.</summary>
+    public byte[]? Evidence { get; init; }
+
+    /// <summary>What the entry of a change says besides, in codes; no part of the row.</summary>
+    public IReadOnlyList<string> Said { get; init; } = [];
+
     /// <summary>By what the vault knows the row again (<see cref="RequestSeals"/>).</summary>
     public byte[]? Seal { get; init; }
 
@@ -57,16 +73,21 @@ internal sealed record RequestRow(Guid Id, SubjectId? Subject, string Kind, stri
     };
 }
 
+/// <summary>What a person is told of a step with their request.</summary>
+/// <param name="Code">Of a message, where the policy has no letter of it.</param>
+/// <param name="Letter">The letter; null where there is none of this kind.</param>
+internal sealed record RequestNotice(string Code, LetterOrder? Letter);
+
 /// <summary>Rows of requests, and the log entry that every change of one brings with it in the same transaction.</summary>
 internal sealed class RequestStore(
     VaultDatabase database, AuditLog log, SubjectTags tags, RequestSecrets secrets, VaultClock clock, ILogger<RequestStore> logger)
 {
     private const string Columns =
         "request_id, subject_id, kind, state, jurisdiction, opened_at, due_at, extended_at, completed_at, reason, opened_by, log_index, notes, package_key, package_expires_at, work";
-    private const string Open = $"SELECT {Columns}, false, NULL::timestamptz, NULL::timestamptz, seal FROM vault.request";
+    private const string Open = $"SELECT {Columns}, false, NULL::timestamptz, NULL::timestamptz, seal, course, evidence FROM vault.request";
     private const string Closed = """
         SELECT request_id, NULL::uuid, kind, state, jurisdiction, opened_at, due_at, extended_at, completed_at, reason, opened_by, log_index,
-               NULL::bytea, NULL::bytea, NULL::timestamptz, work, certificate IS NOT NULL, final_due, final_at, NULL::bytea FROM vault.closed_request
+               NULL::bytea, NULL::bytea, NULL::timestamptz, work, certificate IS NOT NULL, final_due, final_at, NULL::bytea, NULL::bytea, NULL::bytea FROM vault.closed_request
         """;
 
     public VaultClock Clock => clock;
@@ -78,20 +99,24 @@ internal sealed class RequestStore(
 
     public RequestSeals Seals => secrets.Seals;
 
-    /// <summary>The regime that the person lives under, and when the oldest open request of that kind is due.</summary>
-    public async Task<(string? Regime, DateTimeOffset? EarlierDue)> SituationAsync(SubjectId subject, string kind, CancellationToken cancellation)
+    /// <summary>The regime that the person lives under, and the oldest open request of that kind.</summary>
+    public async Task<(string? Regime, RequestRow? Earlier)> SituationAsync(SubjectId subject, string kind, CancellationToken cancellation)
     {
         await using var connection = await database.OpenAsync(cancellation);
-        await using var command = new NpgsqlCommand(
-            """
-            SELECT s.jurisdiction, s.facts, (SELECT min(due_at) FROM vault.request r WHERE r.subject_id = s.subject_id AND r.kind = $2 AND r.state IN ('received', 'verified', 'approved'))
-            FROM vault.subject s WHERE s.subject_id = $1
-            """, connection)
-        { Parameters = { new() { Value = subject.Value }, new() { Value = kind } } };
-        await using var reader = await command.ExecuteReaderAsync(cancellation);
-        if (!await reader.ReadAsync(cancellation)) throw VaultException.NotFound();
-        var known = FactsCodec.TryDecode(reader.GetFieldValue<byte[]>(1), out var facts) ? facts.Traits.Jurisdiction : null;
-        return (known ?? (reader.IsDBNull(0) ? null : reader.GetString(0)), reader.IsDBNull(2) ? null : reader.GetFieldValue<DateTimeOffset>(2));
+        string? regime;
+        await using (var command = new NpgsqlCommand("SELECT jurisdiction, facts FROM vault.subject WHERE subject_id = $1", connection) { Parameters = { new() { Value = subject.Value } } })
+        {
+            await using var reader = await command.ExecuteReaderAsync(cancellation);
+            if (!await reader.ReadAsync(cancellation)) throw VaultException.NotFound();
+            var known = FactsCodec.TryDecode(reader.GetFieldValue<byte[]>(1), out var facts) ? facts.Traits.Jurisdiction : null;
+            regime = known ?? (reader.IsDBNull(0) ? null : reader.GetString(0));
+        }
+
+        await using var earlier = new NpgsqlCommand($"{Open} WHERE subject_id = $1 AND kind = $2 AND state = ANY($3) ORDER BY opened_at, request_id LIMIT 1", connection)
+        {
+            Parameters = { new() { Value = subject.Value }, new() { Value = kind }, new() { Value = RequestStates.Open.ToArray() } },
+        };
+        return (regime, (await ReadAsync(earlier, cancellation)).FirstOrDefault());
     }
 
     /// <summary>Stores a new request that went through the given states; each is an entry.</summary>
@@ -127,7 +152,7 @@ internal sealed class RequestStore(
         if (recipient.Kind == RecipientKind.Customer) await LimitAsync(connection, transaction, row.Subject!.Value, cancellation);
         else if ((await SubjectRows.KeepAsync(connection, transaction, [row.Subject!.Value], cancellation)).Count == 0) throw VaultException.NotFound();
         row = await secrets.InForceAsync(connection, transaction, row, cancellation);
-        await using (var insert = new NpgsqlCommand($"INSERT INTO vault.request ({Columns}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)", connection))
+        await using (var insert = new NpgsqlCommand($"INSERT INTO vault.request ({Columns}, course, evidence, answer_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)", connection))
         {
             AddValues(insert.Parameters, row);
             await insert.ExecuteNonQueryAsync(cancellation);
@@ -208,6 +233,48 @@ internal sealed class RequestStore(
             return await SaveAsync(connection, transaction, row, Entry(EntryType.RequestChange, recipient, row, tag, requestId, mark), cancellation);
         }, cancellation);
 
+    /// <summary>The same, and the person is told of it in the transaction of the change: neither is there without the other.</summary>
+    /// <param name="recipient">Who changes it.</param>
+    /// <param name="id">Which request.</param>
+    /// <param name="decide">As above.</param>
+    /// <param name="notice">What the person is told of the row as it then is.</param>
+    /// <param name="requestId">For the log.</param>
+    /// <param name="cancellation">Ends the wait.</param>
+    public async Task<RequestRow> TellAsync(
+        Recipient recipient, Guid id, Func<RequestRow, RequestRow> decide, Func<RequestRow, RequestNotice> notice, Guid requestId, CancellationToken cancellation) =>
+        await TransactAsync(async (connection, transaction) =>
+        {
+            var row = decide(await LockAsync(connection, id, cancellation));
+            var (work, letters, told) = (new DutyWork(connection, transaction, cancellation), secrets.Letters, notice(row));
+            // INVARIANT: the person's row is locked before the log's head.
+            using var held = await letters.Inbox.KeysAsync(work, row.Subject!.Value);
+            using var letter = told.Letter is null ? null : await letters.WriteAsync(work, LetterAbout.Of(row), told.Letter, requestId);
+            var (message, entry) = (clock.NewId(), Entry(EntryType.RequestChange, recipient, row, held.Tag, requestId));
+            var saved = await SaveAsync(connection, transaction, row, letter is null ? [SubjectInbox.Named(entry, message)] : [letter.Entry, entry], cancellation);
+            var who = recipient.Kind == RecipientKind.Staff ? string.Join(", ", recipient.Roles) : recipient.DisplayName;
+            if (letter is not null) await letters.KeepAsync(work, letter, saved.LogIndex - 1);
+            else await letters.Inbox.TellAsync(work, held, message, new MessageContent(told.Code, SubjectRequests.Purpose, [], who, saved.LogIndex));
+            return saved;
+        }, cancellation);
+
+    /// <summary>Open requests whose person was asked for something and has not answered by now.</summary>
+    public async Task<IReadOnlyList<RequestRow>> UnansweredAsync(CancellationToken cancellation)
+    {
+        await using var command = database.Source.CreateCommand($"{Open} WHERE answer_by <= $1 ORDER BY request_id");
+        command.Parameters.Add(new() { Value = clock.Now.UtcDateTime });
+        return await ReadAsync(command, cancellation);
+    }
+
+    /// <summary>Forgets what was noted of people's identities with requests that were closed before.</summary>
+    /// <returns>Of how many.</returns>
+    public async Task<int> ForgetEvidenceAsync(DateTimeOffset closedBefore, CancellationToken cancellation)
+    {
+        await using var command = database.Source.CreateCommand("UPDATE vault.request SET evidence = NULL WHERE evidence IS NOT NULL AND completed_at <= $1 AND NOT state = ANY($2)");
+        command.Parameters.Add(new() { Value = closedBefore.UtcDateTime });
+        command.Parameters.Add(new() { Value = RequestStates.Open.ToArray() });
+        return await command.ExecuteNonQueryAsync(cancellation);
+    }
+
     /// <summary>Saves a locked row and appends the entry about it.</summary>
     public Task<RequestRow> SaveAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, RequestRow row, LogEntry entry, CancellationToken cancellation) =>
         SaveAsync(connection, transaction, row, [entry], cancellation);
@@ -221,7 +288,7 @@ internal sealed class RequestStore(
         await using (var update = new NpgsqlCommand(
             """
             UPDATE vault.request SET kind = $3, state = $4, jurisdiction = $5, opened_at = $6, due_at = $7, extended_at = $8, completed_at = $9, reason = $10,
-                   opened_by = $11, log_index = $12, notes = $13, package_key = $14, package_expires_at = $15, work = $16
+                   opened_by = $11, log_index = $12, notes = $13, package_key = $14, package_expires_at = $15, work = $16, course = $17, evidence = $18, answer_by = $19
             WHERE request_id = $1 AND subject_id = $2
             """, connection))
         {
@@ -304,9 +371,9 @@ internal sealed class RequestStore(
     /// <summary>Of a locked row, what is sealed under the person's key.</summary>
     public static async Task WriteSecretsAsync(NpgsqlConnection connection, RequestRow row, CancellationToken cancellation)
     {
-        await using var command = new NpgsqlCommand("UPDATE vault.request SET notes = $2, package_key = $3 WHERE request_id = $1", connection)
+        await using var command = new NpgsqlCommand("UPDATE vault.request SET notes = $2, package_key = $3, evidence = $4 WHERE request_id = $1", connection)
         {
-            Parameters = { new() { Value = row.Id }, Optional(row.Notes, NpgsqlDbType.Bytea), Optional(row.PackageKey, NpgsqlDbType.Bytea) },
+            Parameters = { new() { Value = row.Id }, Optional(row.Notes, NpgsqlDbType.Bytea), Optional(row.PackageKey, NpgsqlDbType.Bytea), Optional(row.Evidence, NpgsqlDbType.Bytea) },
         };
         await command.ExecuteNonQueryAsync(cancellation);
     }
@@ -391,7 +458,7 @@ internal sealed class RequestStore(
     public LogEntry Entry(EntryType type, Recipient recipient, RequestRow row, ReadOnlyMemory<byte> tag, Guid requestId, string? mark = null) =>
         log.Entry(type, recipient, tag, SubjectRequests.Purpose, EntryResult.Ok, [], requestId) with
         {
-            Rules = [mark ?? $"request:{row.Kind}:{row.State}", $"request:{row.Id:D}", .. row.Outcome is { } outcome && type == EntryType.RequestChange ? ["outcome:" + outcome] : Array.Empty<string>()],
+            Rules = [mark ?? $"request:{row.Kind}:{row.State}", $"request:{row.Id:D}", .. row.Outcome is { } outcome && type == EntryType.RequestChange ? ["outcome:" + outcome] : Array.Empty<string>(), .. row.Said],
         };
 
     public Task<byte[]> TagAsync(SubjectId subject, CancellationToken cancellation) => tags.OfAsync(subject, () => GenuineOfAsync(subject, cancellation), cancellation);
@@ -429,7 +496,8 @@ internal sealed class RequestStore(
             new() { Value = row.Jurisdiction }, new() { Value = row.OpenedAt }, new() { Value = row.DueAt }, Optional(row.ExtendedAt, NpgsqlDbType.TimestampTz),
             Optional(row.CompletedAt, NpgsqlDbType.TimestampTz), Optional(row.Reason, NpgsqlDbType.Text), new() { Value = row.OpenedBy },
             new() { Value = row.LogIndex }, Optional(row.Notes, NpgsqlDbType.Bytea), Optional(row.PackageKey, NpgsqlDbType.Bytea),
-            Optional(row.PackageExpires, NpgsqlDbType.TimestampTz), Optional(row.Work, NpgsqlDbType.Bytea),
+            Optional(row.PackageExpires, NpgsqlDbType.TimestampTz), Optional(row.Work, NpgsqlDbType.Bytea), Optional(row.EncodedCourse, NpgsqlDbType.Bytea),
+            Optional(row.Evidence, NpgsqlDbType.Bytea), Optional(RequestStates.IsOpen(row.State) ? row.Course.AnswerBy : null, NpgsqlDbType.TimestampTz),
         });
     }
 
@@ -451,7 +519,7 @@ internal sealed class RequestStore(
             ExtendedAt = Instant(reader, 7), CompletedAt = Instant(reader, 8), Reason = reader.IsDBNull(9) ? null : reader.GetString(9),
             OpenedBy = reader.GetString(10), LogIndex = reader.GetInt64(11), Notes = Bytes(reader, 12), PackageKey = Bytes(reader, 13),
             PackageExpires = Instant(reader, 14), Work = Bytes(reader, 15), HasCertificate = reader.GetBoolean(16), FinalDue = Instant(reader, 17), FinalAt = Instant(reader, 18),
-            Seal = Bytes(reader, 19),
+            Seal = Bytes(reader, 19), EncodedCourse = Bytes(reader, 20), Evidence = Bytes(reader, 21),
         };
 
     private static DateTimeOffset? Instant(NpgsqlDataReader reader, int at) => reader.IsDBNull(at) ? null : reader.GetFieldValue<DateTimeOffset>(at);

@@ -16,7 +16,33 @@ internal sealed class RequestViews(HoldStore holds, ErasureNotebook notebook, Ac
 
     private RequestView View(RequestRow row) => new(
         row.Id, row.Subject, row.Kind, row.State, row.OpenedAt, row.DueAt, row.CompletedAt, row.Reason, row.Progress,
-        row.PackageKey is not null && row.PackageExpires > clock.Now, row.HasCertificate, row.LogIndex, row.OpenedBy);
+        row.PackageKey is not null && row.PackageExpires > clock.Now, row.HasCertificate, row.LogIndex, row.OpenedBy)
+    {
+        Clock = RequestClocks.Of(row, policy.Current.Jurisdictions, clock.Now), Facts = FactsOf(row, row.Course),
+    };
+
+    private RequestFacts FactsOf(RequestRow row, RequestCourse course)
+    {
+        var (law, rules) = (policy.Current.Jurisdictions.OrDefault(row.Jurisdiction), policy.Current.Rights);
+        return new RequestFacts(row.Jurisdiction, row.Outcome ?? (course.Choices.Count > 0 && row.State is RequestStates.Completed or RequestStates.Approved ? RequestReasons.PartlyRefused : null))
+        {
+            Repeats = course.Repeats, AcknowledgeBy = law.AcknowledgeBy(row.OpenedAt), AcknowledgedAt = course.AcknowledgedAt, FirstDueAt = course.FirstDueAt,
+            Questions = [.. course.Questions.Select(one => new RequestQuestionView(one.Cause, one.From, one.AnswerBy, one.Until, law.Stops.Contains(one.Cause)))],
+            Assurance = AssuranceNames.Of(course.Assurance), Needed = AssuranceNames.Of(rules.Needed(row.Kind)),
+            Checks = [.. course.Checks.Select(one => new IdentityCheckView(one.Method, AssuranceNames.Of(one.Level), one.At, one.Passed))],
+            Methods = [.. rules.Methods.Where(method => method.Name is not (VerificationMethod.SignedIn or VerificationMethod.SignedInTwice))],
+            SecondFor = [.. course.SecondFor.Select(name => rules.SecondOfficer.FirstOrDefault(rule => rule.Name == name)?.Title ?? name)],
+            Choices = [.. course.Choices.Select(one => ChoiceOf(row.Kind, one))],
+        };
+    }
+
+    private ItemChoiceView ChoiceOf(string kind, ItemChoice choice)
+    {
+        var why = Justifications.Find(choice.Reason);
+        return new ItemChoiceView(NamesOf(choice.Items), choice.Reason, why?.Term ?? "", why?.ArticleOf(kind) ?? "", choice.ReviewAt);
+    }
+
+    private IReadOnlyList<string> NamesOf(IEnumerable<int> codes) => [.. codes.Select(code => policy.Current.Items.FirstOrDefault(item => item.Code == code)?.Name).OfType<string>()];
 
     private ErasureProgress? ProgressOf(RequestRow row, IReadOnlyList<HoldGround> grounds)
     {
@@ -25,7 +51,7 @@ internal sealed class RequestViews(HoldStore holds, ErasureNotebook notebook, Ac
         if (notebook.Open(row) is not { Partial: true, Kept: { } kept, PartSettled: true }) return new ErasureProgress("running", null);
         return new ErasureProgress("partial", null)
         {
-            Deferred = [.. kept.Select(code => policy.Current.Items.FirstOrDefault(item => item.Code == code)?.Name).OfType<string>()], Because = grounds,
+            Deferred = NamesOf(kept), Because = grounds,
         };
     }
 }

@@ -17,6 +17,10 @@ internal static class RightsModule
         services.AddSingleton<RequestNotes>();
         services.AddSingleton<RequestSecrets>();
         services.AddSingleton<RequestIntake>();
+        services.AddSingleton<SecondOfficer>();
+        services.AddSingleton<RequestSteps>();
+        services.AddSingleton<UnansweredRequests>();
+        services.AddHostedService(p => p.GetRequiredService<UnansweredRequests>());
         services.AddSingleton<PackageFolder>();
         services.AddSingleton<ExportSource>();
         services.AddSingleton<PackageContents>();
@@ -54,8 +58,8 @@ internal static class RightsModule
             p.GetRequiredService<RequestStore>(), p.GetRequiredService<SubjectFacts>(), p.GetRequiredService<LetterBook>(),
             p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<SubjectReach>(), p.GetRequiredService<AuditLog>()));
         services.AddSingleton(p => new SubjectRequests(
-            p.GetRequiredService<RequestStore>(), p.GetRequiredService<RequestNotes>(), p.GetRequiredService<RequestIntake>(),
-            p.GetRequiredService<RequestFulfilment>(), p.GetRequiredService<RequestViews>(), p.GetRequiredService<SubjectReach>()));
+            p.GetRequiredService<RequestStore>(), p.GetRequiredService<RequestIntake>(), p.GetRequiredService<RequestFulfilment>(),
+            p.GetRequiredService<RequestViews>(), p.GetRequiredService<SubjectReach>(), p.GetRequiredService<RequestSteps>()));
     }
 
     private static void AddRetention(IServiceCollection services)

@@ -21,7 +21,7 @@ internal sealed class SubjectExport(
         using var held = await keys.GetFreshAsync(subject, cancellation);
         var record = await source.RecordAsync(held, cancellation);
         var inForce = policy.Current;
-        var decision = RightsDecision.Of(inForce, Exporter, subject, AccessAction.Export, FactsCodec.Decode(record.Facts), store.Now, row.Kind == RequestKinds.Portability);
+        var decision = RightsDecision.Of(inForce, Exporter, subject, AccessAction.Export, FactsCodec.Decode(record.Facts), store.Now, row.Kind == RequestKinds.Portability, current.Course.Choices);
         if (!decision.Released || Decider.IsBound(decision))
             throw await store.DeniedAsync(Exporter, subject, VaultException.Forbidden(), row.Id, cancellation);
         var index = await store.RecordAsync(Exporter, current, EntryType.Export, decision, row.Id, cancellation);

@@ -12,7 +12,64 @@ public sealed record RequestView(
 {
     /// <summary>How far an erasure has come; null of other requests, and before it was begun.</summary>
     public ErasureProgress? Erasure { get; init; }
+
+    /// <summary>Where it stands in time, by both clocks.</summary>
+    public required RequestClock Clock { get; init; }
+
+    /// <summary>What happened to it besides.</summary>
+    public required RequestFacts Facts { get; init; }
 }
+
+/// <summary>What happened to a request besides its state.</summary>
+/// <param name="Jurisdiction">The regime that it is under.</param>
+/// <param name="Outcome"><c>partly-refused</c> where single items were refused and the rest was not; of a contest how it ended; else null.</param>
+public sealed record RequestFacts(string Jurisdiction, string? Outcome)
+{
+    /// <summary>The earlier open request of the same kind, whose clock this one shares.</summary>
+    public Guid? Repeats { get; init; }
+
+    /// <summary>When receipt must be acknowledged; null where the law asks for none.</summary>
+    public DateTimeOffset? AcknowledgeBy { get; init; }
+
+    /// <summary>When it was.</summary>
+    public DateTimeOffset? AcknowledgedAt { get; init; }
+
+    /// <summary>The first due date of what was extended.</summary>
+    public DateTimeOffset? FirstDueAt { get; init; }
+
+    /// <summary>What the person was asked for, oldest first.</summary>
+    public IReadOnlyList<RequestQuestionView> Questions { get; init; } = [];
+
+    /// <summary>How surely the person is known.</summary>
+    public string Assurance { get; init; } = "none";
+
+    /// <summary>How surely they must be.</summary>
+    public string Needed { get; init; } = "none";
+
+    /// <summary>Every attempt to establish the identity, oldest first.</summary>
+    public IReadOnlyList<IdentityCheckView> Checks { get; init; } = [];
+
+    /// <summary>By what it can be established.</summary>
+    public IReadOnlyList<VerificationMethod> Methods { get; init; } = [];
+
+    /// <summary>Why a second officer has to agree, in words; empty where none has to.</summary>
+    public IReadOnlyList<string> SecondFor { get; init; } = [];
+
+    /// <summary>What was decided of single items.</summary>
+    public IReadOnlyList<ItemChoiceView> Choices { get; init; } = [];
+}
+
+/// <summary>The person was asked for something.</summary>
+/// <param name="Stops">Whether it stops the clock of the regime.</param>
+public sealed record RequestQuestionView(string Cause, DateTimeOffset From, DateTimeOffset AnswerBy, DateTimeOffset? Until, bool Stops);
+
+/// <summary>An attempt to establish who somebody is.</summary>
+public sealed record IdentityCheckView(string Method, string Level, DateTimeOffset At, bool Passed);
+
+/// <summary>Items of which an officer decided otherwise than of the rest.</summary>
+/// <param name="Term">Of the W3C Data Privacy Vocabulary.</param>
+/// <param name="Article">Of the GDPR.</param>
+public sealed record ItemChoiceView(IReadOnlyList<string> Items, string Reason, string Term, string Article, DateTimeOffset? ReviewAt);
 
 /// <summary>How far an erasure has come.</summary>
 /// <param name="State">
@@ -55,19 +112,18 @@ public sealed class SubjectRequests
     internal const int MostOpenedByCustomer = 10;
     internal static readonly TimeSpan LimitWindow = TimeSpan.FromDays(1);
 
-    private const int LongestNote = 4_000;
     private const int LargestPage = 200;
 
     private readonly RequestStore store;
-    private readonly RequestNotes notes;
     private readonly RequestIntake intake;
     private readonly RequestFulfilment fulfilment;
     private readonly RequestViews views;
     private readonly SubjectReach reach;
+    private readonly RequestSteps steps;
 
     internal SubjectRequests(
-        RequestStore store, RequestNotes notes, RequestIntake intake, RequestFulfilment fulfilment, RequestViews views, SubjectReach reach) =>
-        (this.store, this.notes, this.intake, this.fulfilment, this.views, this.reach) = (store, notes, intake, fulfilment, views, reach);
+        RequestStore store, RequestIntake intake, RequestFulfilment fulfilment, RequestViews views, SubjectReach reach, RequestSteps steps) =>
+        (this.store, this.intake, this.fulfilment, this.views, this.reach, this.steps) = (store, intake, fulfilment, views, reach, steps);
 
     /// <summary>
     /// Opens a request. A customer's own is verified at once, and one that ends in a package is carried out without an officer.
@@ -83,7 +139,7 @@ public sealed class SubjectRequests
         var draft = await intake.DraftAsync(recipient, kind, subject, jurisdiction, cancellation);
         try
         {
-            var row = await intake.OpenAsync(recipient, draft, Checked(note), requestId, key, cancellation);
+            var row = await intake.OpenAsync(recipient, draft, RequestSteps.Checked(note), requestId, key, cancellation);
             return await views.OfAsync(await fulfilment.PromptlyAsync(row, cancellation), cancellation);
         }
         catch (VaultException e) when (e.Slug == "rate-limited")
@@ -114,28 +170,46 @@ public sealed class SubjectRequests
         return new RequestPage(await views.OfAsync(shown, cancellation), rows.Count > limit ? rows[limit - 1].Id.ToString("N") : null);
     }
 
-    /// <summary>The officer is satisfied that whoever asks is the person concerned.</summary>
-    public Task<RequestView> VerifyAsync(Recipient recipient, Guid id, string? note, Guid requestId, CancellationToken cancellation) =>
-        DecideAsync(recipient, id, RequestAct.Verify, null, note, requestId, cancellation);
-
-    /// <summary>Moves the due date as the law of the person allows: once, for a reason of <see cref="RequestReasons.Extensions"/>, before the first has passed.</summary>
-    public Task<RequestView> ExtendAsync(Recipient recipient, Guid id, string? reason, string? note, Guid requestId, CancellationToken cancellation) =>
-        DecideAsync(recipient, id, RequestAct.Extend, Known(reason, RequestReasons.Extensions), note, requestId, cancellation);
-
-    /// <summary>Approves, and carries out what the vault can carry out by itself; a long task goes on after the answer.</summary>
-    public Task<RequestView> ApproveAsync(Recipient recipient, Guid id, string? note, Guid requestId, CancellationToken cancellation) =>
-        DecideAsync(recipient, id, RequestAct.Approve, null, note, requestId, cancellation);
-
-    /// <summary>Refuses for a reason of <see cref="RequestReasons.Refusals"/>. Customers may withdraw their own.</summary>
-    public Task<RequestView> RefuseAsync(Recipient recipient, Guid id, string? reason, string? note, Guid requestId, CancellationToken cancellation) =>
-        DecideAsync(recipient, id, RequestAct.Refuse, Known(reason, RequestReasons.Refusals), note, requestId, cancellation);
-
     /// <summary>
-    /// Closes an approved request that was carried out by hand; takes up again what the vault carries out itself. A contest is closed by a person, with one of
-    /// <see cref="RequestReasons.Outcomes"/>; other kinds have no outcome.
+    /// Takes a request one step further: officers any, the person their own answers and withdrawal. Approves, and carries out what the vault can carry out by
+    /// itself; a long task goes on after the answer. Completes what was carried out by hand, and takes up again what the vault carries out itself; a contest is
+    /// closed by a person, with one of <see cref="RequestReasons.Outcomes"/>.
     /// </summary>
+    public async Task<RequestView> TakeAsync(Recipient recipient, Guid id, RequestAct act, StepTerms terms, Guid requestId, CancellationToken cancellation)
+    {
+        ArgumentNullException.ThrowIfNull(recipient);
+        ArgumentNullException.ThrowIfNull(terms);
+        var before = await FindAsync(recipient, id, requestId, cancellation);
+        if (act == RequestAct.Refuse && terms.Reason == RequestReasons.WithdrawnByCustomer) act = RequestAct.Withdraw;
+        if (act == RequestAct.Withdraw) terms = terms with { Reason = RequestReasons.WithdrawnByCustomer };
+        var own = recipient.Kind == RecipientKind.Customer && act is RequestAct.Withdraw or RequestAct.Answer;
+        if (act == RequestAct.Expire || (!own && !MayDecide(recipient))) throw await store.DeniedAsync(recipient, before.Subject, VaultException.Forbidden(), requestId, cancellation);
+        if (act == RequestAct.Complete) terms = terms with { Reason = await OutcomeAsync(recipient, before, terms.Reason, requestId, cancellation) };
+        if (act == RequestAct.Complete && RequestKinds.CarriedOutByVault(before.Kind)) return await ResumeAsync(recipient, before, terms, requestId, cancellation);
+        if (before.Subject is null) throw NotNow(before.State);
+        var after = await steps.TakeAsync(recipient, before, act, terms, requestId, cancellation);
+        return await views.OfAsync(await fulfilment.PromptlyAsync(after, cancellation), cancellation);
+    }
+
+    /// <summary>Whoever asks showed who they are, by a method of the policy where it has such rules.</summary>
+    public Task<RequestView> VerifyAsync(Recipient recipient, Guid id, string? note, Guid requestId, CancellationToken cancellation, string? method = null) =>
+        TakeAsync(recipient, id, RequestAct.Verify, new StepTerms(null, note) { Method = method }, requestId, cancellation);
+
+    /// <summary>Moves the due date as the law of the person allows: once, for a reason of <see cref="RequestReasons.Extensions"/>, before the first has passed; the words are the person's to read.</summary>
+    public Task<RequestView> ExtendAsync(Recipient recipient, Guid id, string? reason, string? note, Guid requestId, CancellationToken cancellation) =>
+        TakeAsync(recipient, id, RequestAct.Extend, new StepTerms(reason, note), requestId, cancellation);
+
+    /// <inheritdoc cref="TakeAsync"/>
+    public Task<RequestView> ApproveAsync(Recipient recipient, Guid id, string? note, Guid requestId, CancellationToken cancellation) =>
+        TakeAsync(recipient, id, RequestAct.Approve, new StepTerms(null, note), requestId, cancellation);
+
+    /// <summary>Refuses for a reason of <see cref="RequestReasons.Refusals"/>, which the words explain to the person. Customers may withdraw their own.</summary>
+    public Task<RequestView> RefuseAsync(Recipient recipient, Guid id, string? reason, string? note, Guid requestId, CancellationToken cancellation) =>
+        TakeAsync(recipient, id, RequestAct.Refuse, new StepTerms(reason, note), requestId, cancellation);
+
+    /// <inheritdoc cref="TakeAsync"/>
     public Task<RequestView> CompleteAsync(Recipient recipient, Guid id, string? note, Guid requestId, CancellationToken cancellation, string? outcome = null) =>
-        DecideAsync(recipient, id, RequestAct.Complete, outcome, note, requestId, cancellation);
+        TakeAsync(recipient, id, RequestAct.Complete, new StepTerms(outcome, note), requestId, cancellation);
 
     /// <summary>
     /// Orders that an erasure which waits because the record or the key does not open is carried out all the same, for a reason of
@@ -158,7 +232,19 @@ public sealed class SubjectRequests
         var row = await FindAsync(recipient, id, requestId, cancellation);
         if (recipient.Kind != RecipientKind.Customer) await store.RecordLookAsync(recipient, [row], requestId, cancellation);
         else await store.RecordAsync(recipient, row, EntryType.FieldRead, null, requestId, cancellation);
-        return await notes.ReadAsync(row, cancellation);
+        return await steps.Notes.ReadAsync(row, cancellation);
+    }
+
+    /// <summary>
+    /// What was shown of the person's identity, for an officer, who is a person: until some days after the request was closed, and never to be copied into the
+    /// record. Reading it is an entry of the log.
+    /// </summary>
+    public async Task<IReadOnlyList<RequestNote>> EvidenceAsync(Recipient recipient, Guid id, Guid requestId, CancellationToken cancellation)
+    {
+        var row = await FindAsync(recipient, id, requestId, cancellation);
+        if (recipient.Kind != RecipientKind.Staff || !MayDecide(recipient)) throw await store.DeniedAsync(recipient, row.Subject, VaultException.Forbidden(), requestId, cancellation);
+        await store.RecordLookAsync(recipient, [row], requestId, cancellation);
+        return await steps.EvidenceAsync(row, cancellation);
     }
 
     /// <summary>
@@ -188,20 +274,12 @@ public sealed class SubjectRequests
         return await PublishedCertificateAsync(id, cancellation);
     }
 
-    private async Task<RequestView> DecideAsync(
-        Recipient recipient, Guid id, RequestAct act, string? reason, string? note, Guid requestId, CancellationToken cancellation)
+    private async Task<RequestView> ResumeAsync(Recipient recipient, RequestRow row, StepTerms terms, Guid requestId, CancellationToken cancellation)
     {
-        var before = await FindAsync(recipient, id, requestId, cancellation);
-        var withdraws = act == RequestAct.Refuse && reason == "withdrawn-by-customer" && recipient.Kind == RecipientKind.Customer;
-        if (!withdraws && !MayDecide(recipient))
-            throw await store.DeniedAsync(recipient, before.Subject, VaultException.Forbidden(), requestId, cancellation);
-        if (act == RequestAct.Complete) reason = await OutcomeAsync(recipient, before, reason, requestId, cancellation);
-        var resumes = act == RequestAct.Complete && RequestKinds.CarriedOutByVault(before.Kind);
-        if (resumes ? before.State != RequestStates.Approved : before.Subject is null) throw NotNow(before.State);
-        var sealedNote = await notes.AddAsync(before, withdraws ? "customer" : "officer", Checked(note), cancellation);
-        var after = resumes && sealedNote is null ? before : await store.ChangeAsync(
-            recipient, id, row => (resumes ? row : Decided(row, act, reason)) with { Notes = RequestNotes.Joined(row.Notes, sealedNote) }, requestId, cancellation);
-        return await views.OfAsync(await fulfilment.PromptlyAsync(after, cancellation), cancellation);
+        if (row.State != RequestStates.Approved) throw NotNow(row.State);
+        var note = await steps.Notes.AddAsync(row, "officer", RequestSteps.Checked(terms.Note), cancellation);
+        if (note is not null) row = await store.ChangeAsync(recipient, row.Id, current => current with { Notes = RequestNotes.Joined(current.Notes, note) }, requestId, cancellation);
+        return await views.OfAsync(await fulfilment.PromptlyAsync(row, cancellation), cancellation);
     }
 
     // SPEC GDPR 22(3): human intervention. No application looks at a decision in a person's stead.
@@ -210,19 +288,6 @@ public sealed class SubjectRequests
         if (row.Kind != RequestKinds.Contest) return outcome is null ? null : throw Invalid("/reason", "not-kept", "Only a contest has an outcome.");
         if (recipient.Kind != RecipientKind.Staff) throw await store.DeniedAsync(recipient, row.Subject, VaultException.Forbidden(), requestId, cancellation);
         return Known(outcome, RequestReasons.Outcomes);
-    }
-
-    private RequestRow Decided(RequestRow row, RequestAct act, string? reason)
-    {
-        var now = store.Now;
-        var state = RequestLifecycle.Next(row.Kind, row.State, act) ?? throw NotNow(row.State);
-        return act switch
-        {
-            RequestAct.Extend when row.ExtendedAt is not null || now > row.DueAt => throw NotNow(row.State),
-            RequestAct.Extend => row with { ExtendedAt = now, DueAt = intake.Law(row.Jurisdiction).ExtendedDueAt(row.OpenedAt), Reason = reason },
-            RequestAct.Refuse or RequestAct.Complete => row with { State = state, CompletedAt = now, Reason = reason ?? row.Reason },
-            _ => row with { State = state },
-        };
     }
 
     private async Task<RequestRow> FindAsync(Recipient recipient, Guid id, Guid requestId, CancellationToken cancellation)
@@ -266,11 +331,6 @@ public sealed class SubjectRequests
             return null;
         return Guid.TryParseExact(cursor, "N", out var id) ? id : throw VaultException.BadRequest("The cursor is not valid.");
     }
-
-    private static string? Checked(string? note) =>
-        note is null || Encoding.UTF8.GetByteCount(note) <= LongestNote
-            ? string.IsNullOrWhiteSpace(note) ? null : note
-            : throw Invalid("/note", "too-long", $"A note has at most {LongestNote} bytes.");
 
     private static string Known(string? reason, FrozenSet<string> reasons) =>
         reason is not null && reasons.Contains(reason)

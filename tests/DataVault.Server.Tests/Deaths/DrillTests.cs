@@ -322,7 +322,7 @@ public sealed class DrillTests : IAsyncLifetime
     private async Task<string> EraseAsync(Guid customer)
     {
         var request = (await _server.JsonAsync("compliance-officer", HttpMethod.Post, "/v1/requests", new { kind = "erasure", customer }, HttpStatusCode.Created)).GetProperty("id").GetGuid();
-        await _server.JsonAsync("compliance-officer", HttpMethod.Post, $"/v1/requests/{request}/verify", new { });
+        await _server.JsonAsync("compliance-officer", HttpMethod.Post, $"/v1/requests/{request}/verify", new { method = "document-seen" });
         await _server.JsonAsync("compliance-officer", HttpMethod.Post, $"/v1/requests/{request}/approve", new { });
         var certificate = "";
         await Waiting.UntilAsync("the certificate is there", async () =>

@@ -22,7 +22,7 @@ public sealed class FullHomeTests : IAsyncLifetime
         var (kept, gone) = (await _server.CreateCustomerAsync("kept@example.com", "Kept"), await _server.CreateCustomerAsync("gone@example.com", "Gone"));
         await Process.LimitFilesAsync(0);
         var request = (await _server.JsonAsync("compliance-officer", HttpMethod.Post, "/v1/requests", new { kind = "erasure", customer = gone }, HttpStatusCode.Created)).GetProperty("id").GetGuid();
-        await _server.JsonAsync("compliance-officer", HttpMethod.Post, $"/v1/requests/{request}/verify", new { });
+        await _server.JsonAsync("compliance-officer", HttpMethod.Post, $"/v1/requests/{request}/verify", new { method = "document-seen" });
         var approved = await _server.JsonAsync("compliance-officer", HttpMethod.Post, $"/v1/requests/{request}/approve", new { });
         Assert.Equal("approved", approved.GetProperty("state").GetString());
         var rotation = (await _server.JsonAsync("administrator", HttpMethod.Post, "/v1/keys/rotations", new { level = "epoch" }, HttpStatusCode.Accepted)).GetProperty("id").GetGuid();

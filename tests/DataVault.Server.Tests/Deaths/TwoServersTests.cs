@@ -83,7 +83,7 @@ public sealed class TwoServersTests(TwoServers servers) : IClassFixture<TwoServe
         await ReadAsync(servers.Other, id);
         var opened = await servers.One.JsonAsync("compliance-officer", HttpMethod.Post, "/v1/requests", new { kind = "erasure", customer = id }, System.Net.HttpStatusCode.Created);
         var request = $"/v1/requests/{opened.GetProperty("id").GetGuid()}";
-        await servers.One.JsonAsync("compliance-officer", HttpMethod.Post, request + "/verify", new { });
+        await servers.One.JsonAsync("compliance-officer", HttpMethod.Post, request + "/verify", new { method = "document-seen" });
         await servers.One.JsonAsync("compliance-officer", HttpMethod.Post, request + "/approve", new { });
         await Waiting.UntilAsync("the erasure is complete", async () =>
             (await servers.One.JsonAsync("compliance-officer", HttpMethod.Get, request)).GetProperty("state").GetString() == "completed");

@@ -122,7 +122,7 @@ internal sealed class PlaintextDrive(RunningServer server, Canaries canaries)
     public async Task FinishAsync()
     {
         var id = _erasure = await OpenRequestAsync("erasure");
-        await OfficerAsync($"/v1/requests/{id}/verify", new { note = canaries.Words("verified") });
+        await OfficerAsync($"/v1/requests/{id}/verify", new { method = "document-seen", evidence = canaries.Words("evidence"), note = canaries.Words("verified") });
         await OfficerAsync($"/v1/requests/{id}/approve", new { note = canaries.Words("approved") });
         await Waiting.UntilAsync("the erasure is complete", async () =>
             (await server.JsonAsync("compliance-officer", HttpMethod.Get, $"/v1/requests/{id}")).GetProperty("state").GetString() == "completed");
@@ -262,7 +262,7 @@ internal sealed class PlaintextDrive(RunningServer server, Canaries canaries)
         await OfficerAsync($"/v1/requests/{refused}/refuse", new { reason = "process-unfounded", note = canaries.Words("refused") });
         // Its package waits to be fetched while everything is searched.
         var waiting = await OpenRequestAsync("portability");
-        await OfficerAsync($"/v1/requests/{waiting}/verify", new { note = canaries.Words("verified") });
+        await OfficerAsync($"/v1/requests/{waiting}/verify", new { method = "document-seen", evidence = canaries.Words("evidence"), note = canaries.Words("verified") });
         await OfficerAsync($"/v1/requests/{waiting}/approve", new { note = canaries.Words("approved") });
         await WaitForPackageAsync(waiting);
     }

@@ -111,7 +111,7 @@ public sealed class DatabaseAdministratorTests(StoreVault store) : IClassFixture
     {
         await store.Consents.SetAsync(StoreVault.Person(ada), ada, new ConsentStatement("marketing", "withdrawn"), Guid.NewGuid(), default);
         var request = await store.Vault.Get<SubjectRequests>().OpenAsync(Officer, RequestKinds.Restriction, bob, null, null, Guid.NewGuid(), default);
-        await store.Vault.Get<SubjectRequests>().VerifyAsync(Officer, request.Id, null, Guid.NewGuid(), default);
+        await store.Vault.Get<SubjectRequests>().VerifyAsync(Officer, request.Id, null, Guid.NewGuid(), default, "document-seen");
         await store.Vault.Get<SubjectRequests>().ApproveAsync(Officer, request.Id, null, Guid.NewGuid(), default);
         await store.ExecuteAsync(PutBack("subject", ada) + PutBack("subject", bob));
         await AssertRefusedAsync(ada);

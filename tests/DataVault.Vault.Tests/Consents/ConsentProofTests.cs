@@ -96,7 +96,7 @@ public sealed class ConsentProofTests(StoreVault store) : IClassFixture<StoreVau
         store.Clock.Advance(TimeSpan.FromDays(1));
         var requests = store.Vault.Get<SubjectRequests>();
         var opened = await requests.OpenAsync(Officer, kind, subject, null, null, Guid.NewGuid(), default);
-        await requests.VerifyAsync(Officer, opened.Id, null, Guid.NewGuid(), default);
+        await requests.VerifyAsync(Officer, opened.Id, null, Guid.NewGuid(), default, "document-seen");
         Assert.Equal("completed", (await requests.ApproveAsync(Officer, opened.Id, null, Guid.NewGuid(), default)).State);
         store.Clock.Advance(TimeSpan.FromDays(1));
         Assert.Equal([(true, ""), (false, stop), (false, stop)], [
@@ -113,7 +113,7 @@ public sealed class ConsentProofTests(StoreVault store) : IClassFixture<StoreVau
         store.Clock.Advance(TimeSpan.FromDays(1));
         var requests = store.Vault.Get<SubjectRequests>();
         var opened = await requests.OpenAsync(Officer, kind, subject, null, null, Guid.NewGuid(), default);
-        await requests.VerifyAsync(Officer, opened.Id, null, Guid.NewGuid(), default);
+        await requests.VerifyAsync(Officer, opened.Id, null, Guid.NewGuid(), default, "document-seen");
         await requests.ApproveAsync(Officer, opened.Id, null, Guid.NewGuid(), default);
         store.Clock.Advance(TimeSpan.FromDays(1));
         var limits = store.Vault.Get<LimitLifting>();

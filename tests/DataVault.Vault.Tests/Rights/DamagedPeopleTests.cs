@@ -81,7 +81,7 @@ public sealed class DamagedPeopleTests : IAsyncLifetime
         using (var held = await world.Vault.Get<KeyRegistry>().GetFreshAsync(person)) tag = held.Tag.ToArray();
         await DamageBothAsync(person);
         var opened = await world.OpenAsync(RightsWorld.Officer, RequestKinds.Erasure, person);
-        await world.Requests.VerifyAsync(RightsWorld.Officer, opened.Id, null, Guid.NewGuid(), default);
+        await world.Requests.VerifyAsync(RightsWorld.Officer, opened.Id, null, Guid.NewGuid(), default, "document-seen");
         var request = await world.ApproveAsync(opened.Id);
         Assert.True(request.Reason == RequestReasons.Damaged, evidence);
         Assert.Equal(RequestStates.Completed, (await OrderAsync(request.Id)).State);

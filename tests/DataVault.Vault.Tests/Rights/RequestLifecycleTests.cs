@@ -14,14 +14,27 @@ public sealed class RequestLifecycleTests
         [(RequestStates.Verified, RequestAct.Extend)] = RequestStates.Verified,
         [(RequestStates.Approved, RequestAct.Complete)] = RequestStates.Completed,
         [(RequestStates.Approved, RequestAct.Extend)] = RequestStates.Approved,
+        [(RequestStates.Confirming, RequestAct.Approve)] = RequestStates.Approved,
+        [(RequestStates.Confirming, RequestAct.Refuse)] = RequestStates.Refused,
+        [(RequestStates.Confirming, RequestAct.Extend)] = RequestStates.Confirming,
+        [(RequestStates.Confirming, RequestAct.Choose)] = RequestStates.Verified,
+        [(RequestStates.Received, RequestAct.Choose)] = RequestStates.Received,
+        [(RequestStates.Verified, RequestAct.Choose)] = RequestStates.Verified,
+        [(RequestStates.Received, RequestAct.Expire)] = RequestStates.Expired,
+        [(RequestStates.Verified, RequestAct.Expire)] = RequestStates.Expired,
+        [(RequestStates.Confirming, RequestAct.Expire)] = RequestStates.Expired,
     };
+
+    private static string? LawfulOf(string state, RequestAct act) =>
+        act is RequestAct.Ask or RequestAct.Answer or RequestAct.Acknowledge && RequestStates.Open.Contains(state) ? state
+        : act == RequestAct.Withdraw && RequestStates.Open.Contains(state) ? RequestStates.Withdrawn : Lawful.GetValueOrDefault((state, act));
 
     [Fact]
     public void Every_pair_of_state_and_act_is_either_lawful_or_refused()
     {
         foreach (var state in RequestStates.All)
             foreach (var act in Enum.GetValues<RequestAct>())
-                Assert.Equal(Lawful.GetValueOrDefault((state, act)), RequestLifecycle.Next(RequestKinds.Rectification, state, act));
+                Assert.Equal(LawfulOf(state, act), RequestLifecycle.Next(RequestKinds.Rectification, state, act));
     }
 
     [Fact]
@@ -33,8 +46,8 @@ public sealed class RequestLifecycleTests
                     (state, act) switch
                     {
                         (RequestStates.Verified, RequestAct.Complete) => RequestStates.Completed,
-                        (RequestStates.Verified, RequestAct.Approve) => null,
-                        _ => Lawful.GetValueOrDefault((state, act)),
+                        (_, RequestAct.Approve or RequestAct.Choose) => null,
+                        _ => LawfulOf(state, act),
                     },
                     RequestLifecycle.Next(RequestKinds.Contest, state, act));
     }
@@ -44,8 +57,8 @@ public sealed class RequestLifecycleTests
     {
         foreach (var act in Enum.GetValues<RequestAct>())
         {
-            Assert.Null(RequestLifecycle.Next(RequestKinds.Contest, RequestStates.Refused, act));
-            Assert.Null(RequestLifecycle.Next(RequestKinds.Contest, RequestStates.Completed, act));
+            foreach (var state in RequestStates.All.Except(RequestStates.Open))
+                Assert.All(RequestKinds.All, kind => Assert.Null(RequestLifecycle.Next(kind, state, act)));
         }
     }
 }

@@ -136,7 +136,7 @@ public sealed class RetentionTests : IAsyncLifetime
         Assert.Equal((3, 0, 3), (run.Looked, run.Values, run.Frozen));
 
         await world.Vault.Get<LegalHolds>().ReleaseAsync(RightsWorld.Officer, hold.Id, null, Guid.NewGuid(), default);
-        await world.Requests.RefuseAsync(RightsWorld.Officer, rectify.Id, "not-applicable", null, Guid.NewGuid(), default);
+        await world.Requests.RefuseAsync(RightsWorld.Officer, rectify.Id, "not-applicable", "nothing to correct", Guid.NewGuid(), default);
         world.Clock.Advance(TimeSpan.FromDays(1));
         run = await SweepAsync();
         Assert.Equal((2, 1), (run.People, run.Frozen));

@@ -101,7 +101,7 @@ public sealed class SubjectExportTests : IAsyncLifetime
         var own = await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Access, ada);
         await RefusedAsync("forbidden", () => FetchAsync(RightsWorld.Officer, own.Id));
         var letter = await world.OpenAsync(RightsWorld.Officer, RequestKinds.Access, ada);
-        await world.Requests.VerifyAsync(RightsWorld.Officer, letter.Id, null, Guid.NewGuid(), default);
+        await world.Requests.VerifyAsync(RightsWorld.Officer, letter.Id, null, Guid.NewGuid(), default, "document-seen");
         Assert.True((await world.ApproveAsync(letter.Id)).HasPackage);
         Assert.NotEmpty(await FetchAsync(RightsWorld.Officer, letter.Id));
     }
@@ -110,7 +110,7 @@ public sealed class SubjectExportTests : IAsyncLifetime
     public async Task No_application_fetches_a_package_that_an_officer_ordered()
     {
         var letter = await world.OpenAsync(RightsWorld.Officer, RequestKinds.Access, ada);
-        await world.Requests.VerifyAsync(RightsWorld.Officer, letter.Id, null, Guid.NewGuid(), default);
+        await world.Requests.VerifyAsync(RightsWorld.Officer, letter.Id, null, Guid.NewGuid(), default, "document-seen");
         await world.ApproveAsync(letter.Id);
         var desk = new Recipient(RecipientKind.Application, "desk", "Desk", ["compliance-officer"], ["data-subject-rights"]);
         await RefusedAsync("forbidden", () => FetchAsync(desk, letter.Id));
@@ -134,7 +134,7 @@ public sealed class SubjectExportTests : IAsyncLifetime
     public async Task An_export_that_was_cut_off_is_built_after_the_restart()
     {
         var request = await world.OpenAsync(RightsWorld.Officer, RequestKinds.Access, ada);
-        await world.Requests.VerifyAsync(RightsWorld.Officer, request.Id, null, Guid.NewGuid(), default);
+        await world.Requests.VerifyAsync(RightsWorld.Officer, request.Id, null, Guid.NewGuid(), default, "document-seen");
         await world.Vault.Get<RequestStore>().ChangeAsync(RightsWorld.Officer, request.Id, row => row with { State = RequestStates.Approved }, Guid.NewGuid(), default);
         await world.RestartAsync();
         await world.Vault.Get<RequestFulfilment>().ResumeAsync(default);
@@ -145,7 +145,7 @@ public sealed class SubjectExportTests : IAsyncLifetime
     public async Task Two_who_build_the_same_package_at_once_leave_one_that_opens()
     {
         var request = await world.OpenAsync(RightsWorld.Officer, RequestKinds.Access, ada);
-        await world.Requests.VerifyAsync(RightsWorld.Officer, request.Id, null, Guid.NewGuid(), default);
+        await world.Requests.VerifyAsync(RightsWorld.Officer, request.Id, null, Guid.NewGuid(), default, "document-seen");
         var row = await world.Vault.Get<RequestStore>().ChangeAsync(RightsWorld.Officer, request.Id, r => r with { State = RequestStates.Approved }, Guid.NewGuid(), default);
         var export = world.Vault.Get<SubjectExport>();
         var thrown = await Task.WhenAll(Enumerable.Range(0, 3).Select(_ => Task.Run(async () => await Record.ExceptionAsync(() => export.BuildAsync(row, default)))));
