@@ -21,6 +21,8 @@ internal static class CustomerPages
         map.Get("/console/me/consents/{purpose}/receipt", ReceiptAsync);
         map.Get("/console/me/requests", RequestsAsync);
         map.Post("/console/me/requests", OpenAsync);
+        map.Post("/console/me/limits/restriction", visit => LiftAsync(visit, () => visit.Vault.LiftMyRestrictionAsync(visit.Cancellation)), _ => "/console/me/requests");
+        map.Post("/console/me/limits/objections/{purpose}", visit => LiftAsync(visit, () => visit.Vault.LiftMyObjectionAsync(visit.RouteText("purpose"), visit.Cancellation)), _ => "/console/me/requests");
         map.Get("/console/me/erase", visit => Task.FromResult(visit.Page<ErasePage>()));
         map.Post("/console/me/erase", EraseAsync);
         map.Post("/console/me/requests/{id:guid}/withdraw", WithdrawAsync);
@@ -71,8 +73,18 @@ internal static class CustomerPages
         return Results.File(System.Text.Encoding.UTF8.GetBytes(receipt), "application/ld+json", "consent-receipt.json");
     }
 
-    private static async Task<IResult> RequestsAsync(Visit visit) =>
-        visit.Page<MyRequestsPage>(("Requests", await visit.Vault.MyRequestsAsync(PageSize, visit.Query("cursor"), visit.Cancellation)));
+    private static async Task<IResult> RequestsAsync(Visit visit)
+    {
+        var requests = visit.Vault.MyRequestsAsync(PageSize, visit.Query("cursor"), visit.Cancellation);
+        var limits = visit.Vault.MyConsentsAsync(visit.Cancellation);
+        return visit.Page<MyRequestsPage>(("Requests", await requests), ("Limits", await limits));
+    }
+
+    private static async Task<IResult> LiftAsync(Visit visit, Func<Task> lift)
+    {
+        await lift();
+        return Results.LocalRedirect("/console/me/requests?said=lifted");
+    }
 
     private static async Task<IResult> OpenAsync(Visit visit)
     {

@@ -16,12 +16,13 @@ internal static class DeskWords
         ["retention"] = ("Kept too long", "/console/officer/retention", "Retention"),
         ["access"] = ("Unusual access", "/console/officer/alerts", "Alerts"),
         ["integrity"] = ("The log", "/console/officer/log", "Search the log"),
+        ["breaches"] = ("Breaches", "/console/officer/impact", "Breach impact"),
         ["keys"] = ("Keys and drills", "/console/keys", "Keys"),
     };
 
     private static readonly Dictionary<string, string> s_figures = new()
     {
-        ["deadlines/open"] = "Open", ["deadlines/extended"] = "Extended", ["deadlines/paused"] = "Paused",
+        ["deadlines/open"] = "Open", ["deadlines/extended"] = "Extended", ["deadlines/waiting"] = "Wait for the person",
         ["funnel/state"] = "Open", ["funnel/stuck"] = "Nothing done for long", ["funnel/closed"] = "Closed in 30 days", ["funnel/refused"] = "Refused in 30 days",
         ["erasure/executed"] = "Carried out in 30 days", ["erasure/deferred"] = "Deferred by a hold", ["erasure/failed"] = "Not carried out", ["erasure/awaiting-final"] = "Final one still to come",
         ["erasure/final-overdue"] = "Final one overdue", ["erasure/unacknowledged"] = "Notices not taken by recipients", ["erasure/waiting-notices"] = "Notices on their way",
@@ -34,6 +35,7 @@ internal static class DeskWords
         ["access/bulk-reads"] = "Many people in one read", ["access/impact-reports"] = "Impact reports in 90 days",
         ["integrity/signed"] = "Signed up to entry", ["integrity/witnessed"] = "Cosigned up to entry", ["integrity/timestamped"] = "Timestamped up to entry", ["integrity/clock-ahead"] = "Clock ahead, seconds",
         ["integrity/unsigned"] = "Not signed yet", ["integrity/not-as-written"] = "Rows not as written",
+        ["breaches/open"] = "Open cases", ["breaches/clock-runs"] = "Authority still to be told", ["breaches/reports-sent"] = "Reports sent", ["breaches/damaged"] = "Cases with damage",
         ["keys/key-since"] = "Key since", ["keys/damaged-keys"] = "Keys that do not open", ["keys/backup"] = "Newest backup", ["keys/drill"] = "Last restore drill",
     };
 
@@ -46,7 +48,7 @@ internal static class DeskWords
 
     private static readonly Dictionary<string, string> s_columns = new()
     {
-        ["right"] = "Right", ["law"] = "Law", ["day"] = "Reads in a day", ["usual"] = "Usual in a day", ["untouched"] = "Nothing done since", ["resumes"] = "To be reviewed",
+        ["right"] = "Right", ["law"] = "Law", ["day"] = "Reads in a day", ["usual"] = "Usual in a day", ["untouched"] = "Nothing done since", ["answerBy"] = "Answer by", ["resumes"] = "To be reviewed", ["hoursLeft"] = "Hours left", ["aware"] = "Known since",
     };
 
     /// <summary>Figures that are read side by side, one column each, with a row for each group.</summary>
@@ -73,7 +75,7 @@ internal static class DeskWords
         ("A consent", "whose notice the vault cannot show"), ("Use", "of anything for a purpose that no rule declares"), ("Retention", "a hold past its review, people past two sweeps, people the sweep cannot read"),
         ("A reader", $"above {Words.Number(limits.ReaderFloor)} reads in a day and {Words.Number(limits.ReaderFactor)} times their usual"), ("Alerts and reviews", "any alert open, any review overdue"),
         ("The log", $"signed, cosigned or timestamped longer than {Span(limits.AnchoredHours)} ago; a clock {Words.Number(limits.ClockAheadSeconds)} seconds ahead; a row that the vault did not write like this"),
-        ("A drill", $"longer than {Span(limits.DrillHours)} ago, where drills are kept in the log"),
+        ("A breach", $"whose authority is to be told in less than {Span(limits.BreachLeftHours)}"), ("A drill", $"longer than {Span(limits.DrillHours)} ago, where drills are kept in the log"),
     ];
 
     /// <summary>Where a row of a list is dealt with.</summary>

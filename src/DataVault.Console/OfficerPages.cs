@@ -18,6 +18,7 @@ internal static class OfficerPages
         map.Post("/console/officer/requests/{id:guid}", DecideAsync);
         map.Get("/console/officer/requests/{id:guid}/certificate", CertificateAsync);
         map.Post("/console/officer/requests/{id:guid}/package", PackageAsync, visit => $"/console/officer/requests/{visit.Id("id")}");
+        map.Post("/console/officer/requests/{id:guid}/lift", LiftAsync, visit => $"/console/officer/requests/{visit.Id("id")}");
         map.Get("/console/officer/log", LogAsync);
         map.Get("/console/officer/impact", visit => ImpactAsync(visit, asked: false));
         map.Post("/console/officer/impact", visit => ImpactAsync(visit, asked: true));
@@ -36,7 +37,16 @@ internal static class OfficerPages
         var id = visit.Id("id");
         var notes = visit.Vault.RequestNotesAsync(id, visit.Cancellation);
         var request = visit.Vault.RequestAsync(id, visit.Cancellation);
-        return visit.Page<RequestPage>(("Request", await request), ("Notes", await notes));
+        var policy = visit.Vault.PolicyAsync(visit.Cancellation);
+        return visit.Page<RequestPage>(("Request", await request), ("Notes", await notes), ("Policy", await policy));
+    }
+
+    private static async Task<IResult> LiftAsync(Visit visit)
+    {
+        if (!Guid.TryParse(visit.Form("customer"), out var customer) || visit.Form("reason") is not { } reason) return visit.Fail(400, "That could not be done", "Say why it ends.");
+        if (visit.Form("purpose") is { } purpose) await visit.Vault.LiftObjectionAsync(customer, purpose, reason, visit.Cancellation);
+        else await visit.Vault.LiftRestrictionAsync(customer, reason, visit.Cancellation);
+        return Results.LocalRedirect($"/console/officer/requests/{visit.Id("id")}?said=limit-lifted");
     }
 
     private static async Task<IResult> DecideAsync(Visit visit)

@@ -9,4 +9,7 @@ public abstract class PageBase : ComponentBase
     [Parameter]
     [EditorRequired]
     public required Visit Visit { get; set; }
+
+    /// <summary>What the page says it in.</summary>
+    protected Tongue T => Visit.Tongue;
 }

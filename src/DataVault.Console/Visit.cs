@@ -14,6 +14,9 @@ namespace DataVault.Console;
 public sealed class Visit
 {
     private readonly IAntiforgery _antiforgery;
+    /// <summary>Cookie with the language that was chosen on a page.</summary>
+    internal const string ChosenLanguage = "vault-console-language";
+
     private string? _formToken;
 
     internal Visit(HttpContext http, SessionTicket? ticket, VaultClient vault, IAntiforgery antiforgery, TimeProvider time)
@@ -56,10 +59,13 @@ public sealed class Visit
 
     internal string[] FormValues(string name) => [.. Http.Request.Form[name].OfType<string>().Where(v => v.Length > 0)];
 
-    /// <summary>Languages that the person reads, the dearest first: the one chosen on the page, then those that their browser names.</summary>
+    /// <summary>What the page says it in: of staff English, of everybody else the first of their languages that the console speaks.</summary>
+    public Tongue Tongue => field ??= Name is null || Is("customer") ? Tongue.Of(Languages) : Tongue.English;
+
+    /// <summary>Languages that the person reads, the dearest first: the one chosen on the page or earlier, then those that their browser names.</summary>
     internal IReadOnlyList<string> Languages =>
     [
-        .. new[] { Query("language") }.OfType<string>(),
+        .. new[] { Query("language"), Text(Http.Request.Cookies[ChosenLanguage] ?? "") }.OfType<string>(),
         .. Http.Request.GetTypedHeaders().AcceptLanguage.Where(one => one.Quality != 0).OrderByDescending(one => one.Quality ?? 1).Select(one => one.Value.ToString()),
     ];
 
@@ -112,6 +118,7 @@ internal sealed class Visits(SessionKeeper sessions, Backchannel backchannel, IA
         // Antiforgery binds its tokens to this name: a token of one person is none for the next.
         if (ticket is not null) context.User = new ClaimsPrincipal(new ClaimsIdentity([new Claim(ClaimTypes.Name, $"{ticket.Realm}/{ticket.Name}/{ticket.Customer}")], "console"));
         var visit = new Visit(context, ticket, Client(ticket, context.Request.Headers["Sec-GPC"].ToString()), antiforgery, time) { HasAccountPages = options.Provider is null };
+        Remember(visit);
         if (!HttpMethods.IsGet(context.Request.Method) && !await antiforgery.IsRequestValidAsync(context))
             return visit.Fail(400, "This form has expired", "Please go back, reload the page and try again.");
         return await GuardAsync(visit, page, way);
@@ -148,6 +155,13 @@ internal sealed class Visits(SessionKeeper sessions, Backchannel backchannel, IA
         {
             return visit.Fail(e);
         }
+    }
+
+    // Nothing but one of the console's own languages is kept.
+    private static void Remember(Visit visit)
+    {
+        if (visit.Query("language") is { } chosen && Tongue.All.Any(one => one.Tag == chosen))
+            visit.Http.Response.Cookies.Append(Visit.ChosenLanguage, chosen, new CookieOptions { HttpOnly = true, IsEssential = true, SameSite = SameSiteMode.Lax, Secure = visit.Http.Request.IsHttps, Path = "/console", MaxAge = TimeSpan.FromDays(365) });
     }
 
     // What the browser signals is said to the vault with each call, word for word: it is the vault that knows what it means.

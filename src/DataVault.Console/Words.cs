@@ -64,23 +64,6 @@ internal static class Words
         _ => Of(entryType),
     };
 
-    /// <summary>What a message says that is about the end of a limit or about a request; null of other messages.</summary>
-    public static string? Lifted(string kind) => kind switch
-    {
-        "restriction.lift" => "The restriction of what is done with your data ends. If you do not agree, ask for one again.",
-        "objection.lift" => "Your objection to this purpose ends. If you do not agree, object again.",
-        "request.acknowledged" => "We received your request.",
-        "request.asked-identity" => "We need to know that it is you. What we ask for stands with your request.",
-        "request.asked-clarification" => "We need to know what you mean. What we ask for stands with your request.",
-        "request.asked-fee" => "We ask for a fee. Why stands with your request.",
-        "request.answered" => "We have your answer, and go on with your request.",
-        "request.withdrawn" => "You took your request back.",
-        "request.extended" => "Your request takes longer. Why, and until when, stands with it.",
-        "request.refused" => "Your request was refused. Why stands with it. You may complain to the supervisory authority, and go to court.",
-        "request.expired" => "Your request has ended, for we had no answer. You may ask again at any time.",
-        _ => null,
-    };
-
     private static readonly Dictionary<string, string> s_tongues =
         "bg Български, cs Čeština, da Dansk, de Deutsch, el Ελληνικά, en English, es Español, et Eesti, fi Suomi, fr Français, ga Gaeilge, hr Hrvatski, hu Magyar, it Italiano, lt Lietuvių, lv Latviešu, mt Malti, nl Nederlands, pl Polski, pt Português, ro Română, sk Slovenčina, sl Slovenščina, sv Svenska, zh 中文"
             .Split(", ").ToDictionary(pair => pair[..2], pair => pair[3..], StringComparer.Ordinal);

@@ -125,7 +125,7 @@ internal sealed class ServerSettings
     public DeskLimits Desk => _configuration.GetSection("Desk").Get<DeskLimits>() switch
     {
         null => new DeskLimits(),
-        { DueSoon.Ticks: > 0, Stuck.Ticks: > 0, Erasure.Ticks: > 0, Unacknowledged.Ticks: > 0, Anchored.Ticks: > 0, Drill.Ticks: > 0, ClockAhead.Ticks: > 0, RecountEvery.Ticks: > 0, ReaderFactor: > 0, BulkPeople: > 0 } limits => limits,
+        { DueSoon.Ticks: > 0, Stuck.Ticks: > 0, Erasure.Ticks: > 0, Unacknowledged.Ticks: > 0, Anchored.Ticks: > 0, BreachLeft.Ticks: > 0, Drill.Ticks: > 0, ClockAhead.Ticks: > 0, RecountEvery.Ticks: > 0, ReaderFactor: > 0, BulkPeople: > 0 } limits => limits,
         _ => throw new StartupException("The limits under Desk are above zero."),
     };
 

@@ -9,6 +9,7 @@ Benchmark[] benchmarks =
     new("verify", "[entries=1000000] [rounds=5]   audit verify over a log on disk, against raw SHA-256 over the same bytes", VerifyBenchmark.RunAsync),
     new("proofs", "[sizes=10000,1000000,10000000]   sizes of proofs, and what building and verifying one costs", ProofBenchmark.RunAsync),
     new("search", "[entries=1000000] [people=1000000] [days=365] [rounds=5]   what officers ask of a long log, against an audit table with b-trees", SearchBenchmark.RunAsync),
+    new("desk", "[subjects=1000000] [requests=10000] [entries=1000000] [rounds=7]   the officer's screen and its lists, against the same without its indexes", DeskBenchmark.RunAsync),
     new("ingest", "[rows=20000] [slow=2000] [rounds=7] [callers=2]   customers and events in, against COPY in clear and EF Core with DataProtection", IngestBenchmark.RunAsync),
     new("lookup", "[subjects=1000000] [rounds=7] [each=2000] [truncated=0]   by e-mail through the blind index, against a b-tree in clear; truncated=1: by name and birth date, against e-mail", LookupBenchmark.RunAsync),
     new("append", "[rounds=7] [entries=400]   group commit of the log, against INSERT and commit for each entry", AppendBenchmark.RunAsync),

@@ -22,7 +22,7 @@ public sealed record DeskTileView(string Name, bool Red, IReadOnlyList<DeskFigur
 
 /// <summary>From where on a figure is red, in hours where it is a time.</summary>
 public sealed record DeskLimitsView(
-    double DueSoonHours, double StuckHours, double ErasureHours, double UnacknowledgedHours, double AnchoredHours, double DrillHours, double ClockAheadSeconds, double ReaderFactor,
+    double DueSoonHours, double StuckHours, double ErasureHours, double UnacknowledgedHours, double AnchoredHours, double BreachLeftHours, double DrillHours, double ClockAheadSeconds, double ReaderFactor,
     long ReaderFloor, int BulkPeople);
 
 /// <summary>The officer's desk: what is to be known on one screen.</summary>
@@ -47,7 +47,7 @@ public sealed record DeskRowView(IReadOnlyList<string> Cells, string? Key);
 /// <param name="Tile">Of which tile.</param>
 /// <param name="Figure">Which figure.</param>
 /// <param name="Of">Narrowed to what.</param>
-/// <param name="About">What a row's key is the number of: <c>request</c>, <c>hold</c>, <c>review</c>, <c>alert</c> or <c>entry</c>; null where rows have none.</param>
+/// <param name="About">What a row's key is the number of: <c>request</c>, <c>hold</c>, <c>review</c>, <c>alert</c>, <c>entry</c> or <c>breach</c>; null where rows have none.</param>
 /// <param name="AsOf">When it was listed.</param>
 /// <param name="Columns">Of the rows; the export has the same.</param>
 /// <param name="Rows">Those that wait longest, or weigh most, first.</param>

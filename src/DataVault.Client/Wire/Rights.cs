@@ -40,7 +40,14 @@ public sealed record ConsentEvent(string State, DateTimeOffset At, string? Notic
 }
 
 /// <summary>All consents of a customer.</summary>
-public sealed record Consents(Guid Id, IReadOnlyList<ConsentState> Items);
+public sealed record Consents(Guid Id, IReadOnlyList<ConsentState> Items)
+{
+    /// <summary>What is done with the customer's data is restricted (GDPR 18).</summary>
+    public bool Restricted { get; init; }
+
+    /// <summary>Purposes that the customer objects to (GDPR 21), those without consent too.</summary>
+    public IReadOnlyList<string> Objections { get; init; } = [];
+}
 
 /// <summary>
 /// Body of <c>PUT /v1/customers/{id}/consents/{purpose}</c>. State: <c>given</c>, <c>withdrawn</c>, <c>refused</c> or <c>deferred</c>; not by the customer also

@@ -56,7 +56,7 @@ internal static class ConsentEndpoints
     public static async Task GiveStatesAsync(HttpContext context, ConsentLedger ledger, CallReader call, SubjectId subject)
     {
         var overview = await ledger.GetAsync(call.Caller, subject, call.RequestId, call.Cancellation);
-        await Answer.JsonAsync(context, new Consents(subject.Value, [.. overview.Items.Select(View)]));
+        await Answer.JsonAsync(context, new Consents(subject.Value, [.. overview.Items.Select(View)]) { Restricted = overview.Restricted, Objections = overview.Objections });
     }
 
     public static async Task SetAsync(HttpContext context, ConsentLedger ledger, CallReader call, SubjectId subject)

@@ -74,7 +74,7 @@ internal static class DeskEndpoints
     private static DeskAsOf View(AsOf asOf) => new(asOf.Size, asOf.RootHash, asOf.At, asOf.Unsigned);
 
     private static DeskLimitsView View(DeskLimits limits) => new(
-        limits.DueSoon.TotalHours, limits.Stuck.TotalHours, limits.Erasure.TotalHours, limits.Unacknowledged.TotalHours, limits.Anchored.TotalHours, limits.Drill.TotalHours,
+        limits.DueSoon.TotalHours, limits.Stuck.TotalHours, limits.Erasure.TotalHours, limits.Unacknowledged.TotalHours, limits.Anchored.TotalHours, limits.BreachLeft.TotalHours, limits.Drill.TotalHours,
         limits.ClockAhead.TotalSeconds, limits.ReaderFactor, limits.ReaderFloor, limits.BulkPeople);
 
     private static DeskListView View(DeskList list) => new(

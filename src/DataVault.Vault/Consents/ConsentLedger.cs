@@ -20,7 +20,14 @@ public sealed record ConsentView(Purpose Purpose, string State, DateTimeOffset? 
 }
 
 /// <summary>All purposes that rest on consent or hear a signal, and how the person stands to each.</summary>
-public sealed record ConsentOverview(SubjectId Id, IReadOnlyList<ConsentView> Items, long LogIndex);
+public sealed record ConsentOverview(SubjectId Id, IReadOnlyList<ConsentView> Items, long LogIndex)
+{
+    /// <summary>GDPR 18.</summary>
+    public bool Restricted { get; init; }
+
+    /// <summary>Names of purposes that are objected to (GDPR 21).</summary>
+    public IReadOnlyList<string> Objections { get; init; } = [];
+}
 
 /// <summary>A change that is in force everywhere.</summary>
 public sealed record ConsentChange(ConsentView Consent, long LogIndex);
@@ -50,7 +57,10 @@ public sealed class ConsentLedger
         var acts = (await ConsentActs.OfAsync(database, subject, ct)).ToLookup(owned => owned.Purpose, owned => owned.Act);
         var index = await log.AppendAsync(log.Entry(EntryType.FieldRead, recipient, opened.Keys.Tag, opened.Purpose, EntryResult.Ok, [], requestId), null, ct);
         var views = Policy.Purposes.All.Where(purpose => purpose.NeedsConsent || purpose.Gpc).Select(purpose => View(purpose, opened.Facts, [.. acts[purpose.Id]]));
-        return new ConsentOverview(subject, [.. views], index);
+        return new ConsentOverview(subject, [.. views], index)
+        {
+            Restricted = opened.Facts.Restricted, Objections = [.. opened.Facts.ObjectedPurposes.Select(id => Policy.Purposes.ById(id)?.Name).OfType<string>()],
+        };
     }
 
     /// <exception cref="VaultException">not-found, forbidden, unknown-purpose, invalid-fields.</exception>

@@ -59,7 +59,7 @@ public sealed record DeskRow(IReadOnlyList<string> Cells, string? Key);
 /// <param name="Tile">Of which tile.</param>
 /// <param name="Figure">Which figure.</param>
 /// <param name="Of">Of what, where it was narrowed.</param>
-/// <param name="About">What a row's key is the number of: <c>request</c>, <c>hold</c>, <c>review</c>, <c>alert</c>, <c>entry</c>; null where rows have none.</param>
+/// <param name="About">What a row's key is the number of: <c>request</c>, <c>hold</c>, <c>review</c>, <c>alert</c>, <c>entry</c>, <c>breach</c>; null where rows have none.</param>
 /// <param name="AsOf">When it was listed.</param>
 /// <param name="Columns">Of the rows, on the screen and in the export alike.</param>
 /// <param name="Rows">Those that wait longest, or weigh most, come first.</param>
@@ -94,11 +94,14 @@ public static class DeskTiles
     /// <summary>How the log is signed and anchored.</summary>
     public const string Integrity = "integrity";
 
+    /// <summary>Open cases and their clocks.</summary>
+    public const string Breaches = "breaches";
+
     /// <summary>Ages of keys, backups and drills.</summary>
     public const string Keys = "keys";
 
     /// <summary>In the order of the screen.</summary>
-    public static IReadOnlyList<string> All { get; } = [Deadlines, Funnel, Erasure, Consents, Drift, Retention, Access, Integrity, Keys];
+    public static IReadOnlyList<string> All { get; } = [Deadlines, Funnel, Erasure, Consents, Drift, Retention, Access, Integrity, Breaches, Keys];
 }
 
 /// <summary>From where on a figure of the desk is red.</summary>
@@ -118,6 +121,9 @@ public sealed record DeskLimits
 
     /// <summary>The newest checkpoint, where witnesses are asked the newest cosigned one, and where an authority is asked the newest timestamp.</summary>
     public TimeSpan Anchored { get; init; } = TimeSpan.FromDays(1);
+
+    /// <summary>A breach whose authority is to be told, with less time left.</summary>
+    public TimeSpan BreachLeft { get; init; } = TimeSpan.FromHours(24);
 
     /// <summary>The last drill, where drills are kept in the log.</summary>
     public TimeSpan Drill { get; init; } = TimeSpan.FromDays(90);

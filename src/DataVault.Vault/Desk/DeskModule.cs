@@ -13,10 +13,11 @@ internal static class DeskModule
         services.AddSingleton<DeskTrends>();
         services.AddSingleton<DeskKeys>();
         services.AddSingleton<DeskStock>();
+        services.AddSingleton<DeskBreaches>();
         services.AddSingleton<DeskDigest>();
         services.AddHostedService(p => p.GetRequiredService<DeskDigest>());
         services.AddSingleton(p => new OfficerDesk(
-            p.GetRequiredService<DeskReader>(), p.GetRequiredService<DeskDigest>(),
+            new DeskCounters(p.GetRequiredService<DeskReader>(), p.GetRequiredService<DeskDigest>(), p.GetRequiredService<DeskBreaches>()),
             new OversightDoor(p.GetRequiredService<AuditLog>(), p.GetRequiredService<Decider>(), Capabilities.AuditRead, "desk"),
             p.GetRequiredService<SubjectReach>(), p.GetRequiredService<VaultOptions>(), p.GetRequiredService<VaultClock>()));
     }

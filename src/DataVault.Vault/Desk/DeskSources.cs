@@ -28,9 +28,9 @@ internal static class DeskSources
     // Open is what is not closed, whatever the states are called; of an erased person the row that is left until the certificate is there.
     private const string OpenRequests =
         """
-        (select request_id, subject_id, kind, state, jurisdiction, opened_at, due_at, extended_at, log_index from vault.request where completed_at is null
+        (select request_id, subject_id, kind, state, jurisdiction, opened_at, due_at, extended_at, answer_by, log_index from vault.request where completed_at is null
          union all
-         select request_id, null::uuid, kind, state, jurisdiction, opened_at, due_at, extended_at, log_index from vault.closed_request where completed_at is null) r
+         select request_id, null::uuid, kind, state, jurisdiction, opened_at, due_at, extended_at, null::timestamptz, log_index from vault.closed_request where completed_at is null) r
         """;
 
     private const string ClosedRequests =
@@ -72,6 +72,11 @@ internal static class DeskSources
             Red = of => of is "late" or "soon",
         };
         yield return OfRequests(DeskTiles.Deadlines, "extended", "r.due_at", s_open, "r.extended_at is not null");
+        yield return new DeskSource(
+            DeskTiles.Deadlines, "waiting", $"select r.answer_by as at, r.request_id::text as key, null::text as of, {Described}, r.answer_by as c6 from {OpenRequests} where r.answer_by is not null")
+        {
+            Columns = [.. s_open, new("answerBy", DeskCells.Instant)], About = "request",
+        };
     }
 
     private static IEnumerable<DeskSource> Funnel()
@@ -79,7 +84,7 @@ internal static class DeskSources
         yield return OfRequests(DeskTiles.Funnel, "state", "r.due_at", s_open) with
         {
             Rows = $"select r.due_at as at, r.request_id::text as key, r.state as of, {Described} from {OpenRequests}",
-            Groups = [RequestStates.Received, RequestStates.Verified, RequestStates.Approved],
+            Groups = [RequestStates.Received, RequestStates.Verified, RequestStates.Confirming, RequestStates.Approved],
         };
         // The row names its newest entry, whose time is when something was last done about it; an entry that was pruned is older than any of these.
         yield return new DeskSource(

@@ -13,29 +13,33 @@ public sealed class OfficerDesk : IDisposable
     /// <summary>Requests that the screen shows by themselves.</summary>
     private const int Shown = 5;
 
+    private sealed record Counted(DateTimeOffset At, DeskCounts Counts, DeskList Next, IReadOnlyList<DeskPart> Breaches);
+
     // So long a count is good for whoever else looks: many officers cost no more than one.
     private static readonly TimeSpan s_kept = TimeSpan.FromSeconds(2);
     private static readonly DeskSource s_open = DeskSources.All.First(source => source is { Tile: DeskTiles.Deadlines, Figure: "open" });
 
     private readonly DeskReader reader;
     private readonly DeskDigest digest;
+    private readonly DeskBreaches breaches;
     private readonly OversightDoor door;
     private readonly SubjectReach reach;
     private readonly VaultOptions options;
     private readonly VaultClock clock;
     private readonly SemaphoreSlim turn = new(1, 1);
-    private (DateTimeOffset At, DeskCounts Counts, DeskList Next)? kept;
+    private Counted? kept;
 
-    internal OfficerDesk(DeskReader reader, DeskDigest digest, OversightDoor door, SubjectReach reach, VaultOptions options, VaultClock clock) =>
-        (this.reader, this.digest, this.door, this.reach, this.options, this.clock) = (reader, digest, door, reach, options, clock);
+    internal OfficerDesk(DeskCounters counters, OversightDoor door, SubjectReach reach, VaultOptions options, VaultClock clock) =>
+        (reader, digest, breaches, this.door, this.reach, this.options, this.clock) = (counters.Reader, counters.Digest, counters.Breaches, door, reach, options, clock);
 
     /// <exception cref="VaultException">forbidden: to who is not of the staff, may not read requests and the log, or does not reach everybody.</exception>
     public async Task<DeskView> LookAsync(Recipient recipient, Guid requestId, CancellationToken ct)
     {
         await EnterAsync(recipient, EntryType.StatusRead, requestId, ct);
-        var parts = await digest.NewestAsync(ct);
-        var (counts, next) = await CountsAsync(ct);
-        return new DeskView(clock.Now, reach.Policy.Version, options.Desk, [.. DeskTiles.All.Select(tile => Tile(tile, counts, parts))], next);
+        var older = await digest.NewestAsync(ct);
+        var counted = await CountsAsync(ct);
+        IReadOnlyList<DeskPart> parts = [.. counted.Breaches, .. older];
+        return new DeskView(clock.Now, reach.Policy.Version, options.Desk, [.. DeskTiles.All.Select(tile => Tile(tile, counted.Counts, parts))], counted.Next);
     }
 
     /// <summary>What a figure counts.</summary>
@@ -52,7 +56,8 @@ public sealed class OfficerDesk : IDisposable
         var source = DeskSources.All.FirstOrDefault(one => one.Tile == figure.Tile && one.Figure == figure.Figure);
         await EnterAsync(recipient, source?.About == "request" ? EntryType.RequestRead : EntryType.StatusRead, requestId, ct);
         if (source is not null) return await reader.ListAsync(source, of, page.Limit, page.Cursor, ct);
-        return (await digest.NewestAsync(ct)).FirstOrDefault(part => part.List is { } list && list.Tile == figure.Tile && list.Figure == figure.Figure)?.List ?? throw VaultException.NotFound();
+        IReadOnlyList<DeskPart> parts = figure.Tile == DeskTiles.Breaches ? (await CountsAsync(ct)).Breaches : await digest.NewestAsync(ct);
+        return parts.FirstOrDefault(part => part.List is { } list && list.Tile == figure.Tile && list.Figure == figure.Figure)?.List ?? throw VaultException.NotFound();
     }
 
     /// <summary>The whole list behind a figure, page by page.</summary>
@@ -79,16 +84,15 @@ public sealed class OfficerDesk : IDisposable
         await door.LookAsync(recipient, requestId, ct, look);
     }
 
-    private async Task<(DeskCounts Counts, DeskList Next)> CountsAsync(CancellationToken ct)
+    private async Task<Counted> CountsAsync(CancellationToken ct)
     {
         await turn.WaitAsync(ct);
         try
         {
-            if (kept is { } last && clock.Now - last.At < s_kept) return (last.Counts, last.Next);
+            if (kept is { } last && clock.Now - last.At < s_kept) return last;
             var counts = await reader.CountAsync(ct);
             var next = await reader.ListAsync(s_open, null, Shown, null, ct);
-            kept = (clock.Now, counts, next);
-            return (counts, next);
+            return kept = new Counted(clock.Now, counts, next, await breaches.CountAsync(counts.AsOf, ct));
         }
         finally
         {
@@ -124,3 +128,6 @@ public sealed class OfficerDesk : IDisposable
         ];
     }
 }
+
+/// <summary>Those who count for the desk.</summary>
+internal sealed record DeskCounters(DeskReader Reader, DeskDigest Digest, DeskBreaches Breaches);

@@ -46,7 +46,9 @@ public sealed class AccessibilityTests(BrowserFixture browser) : IClassFixture<B
             findings.UnionWith((await FindAsync(tab)).Select(finding => $"{place} {finding}"));
             foreach (var link in (await tab.LinksAsync()).Select(link => new Uri(link)).Where(link => link.Authority == new Uri(_vault.Address).Authority))
             {
-                if (link.AbsolutePath.StartsWith("/console", StringComparison.Ordinal) && !link.AbsolutePath.EndsWith("/download", StringComparison.Ordinal)) waiting.Enqueue(link.PathAndQuery);
+                // In English first, and then in the language with the longest words.
+                if (link.AbsolutePath.StartsWith("/console", StringComparison.Ordinal) && !link.AbsolutePath.EndsWith("/download", StringComparison.Ordinal) && (!link.Query.Contains("language=", StringComparison.Ordinal) || link.Query.Contains("language=fr", StringComparison.Ordinal)))
+                    waiting.Enqueue(link.PathAndQuery);
             }
         }
 

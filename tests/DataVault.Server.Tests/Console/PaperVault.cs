@@ -47,6 +47,9 @@ public sealed class PaperVault : IAsyncDisposable
     /// <summary>When set, the API wants whoever changes something to sign in again, until they do.</summary>
     public bool WantsSignIn { get; set; }
 
+    /// <summary>When set, a single request is a completed one of this kind.</summary>
+    public string? Limit { get; set; }
+
     /// <summary>Empty lists everywhere.</summary>
     public bool Empty { get; set; }
 
@@ -145,7 +148,7 @@ public sealed class PaperVault : IAsyncDisposable
         "/v1/me/profile" => Profile(),
         "/v1/me/events" => new ReleasedEvents(Empty ? [] : [Event("purchase"), Event("page_view")], Empty ? null : "more", new Receipt(8)),
         "/v1/me/accesses" => new Page<Access>(Empty ? [] : Accesses(), Empty ? null : "more"),
-        "/v1/me/consents" => new Consents(s_customer, Empty ? [] : [Consent("marketing", "given") with { RenewalDue = true }, Consent("analytics", "unknown"), Consent("personalisation", "given") with { Objected = true, BySignal = true }, Consent("service-delivery", "unknown", "contract")]),
+        "/v1/me/consents" => new Consents(s_customer, Empty ? [] : [Consent("marketing", "given") with { RenewalDue = true }, Consent("analytics", "unknown"), Consent("personalisation", "given") with { Objected = true, BySignal = true }, Consent("service-delivery", "unknown", "contract")]) { Restricted = !Empty, Objections = Empty ? [] : ["personalisation"] },
         _ when path.EndsWith("/receipt", StringComparison.Ordinal) => Receipt(),
         "/v1/consents/figures" => new ConsentFigures(s_then, Empty ? [] : [new ConsentFigure("marketing", new Dictionary<string, long> { ["given"] = 120, ["withdrawn"] = 7 }, 3, 2, 1)]),
         _ when path.Contains("/consents/", StringComparison.Ordinal) && path.EndsWith("/proof", StringComparison.Ordinal) =>
@@ -196,14 +199,15 @@ public sealed class PaperVault : IAsyncDisposable
         _ when path.EndsWith("/proof", StringComparison.Ordinal) => new InclusionProofView(7, "oA==", ["vGmE0gXr0kWcQ3oK1uTj2Yl0m2d8J0pQ1w3rT5yU7iA=", "2Yl0m2d8J0pQ1w3rT5yU7iAvGmE0gXr0kWcQ3oK1uTj="], "datavault.example/log\n9120\nJfkQ0+u3nFZ1v3c0cG2L4bS0q1h2y0Nn1dD8lq2bQkE=\n\n— datavault.example/log sig\n", "c2sp.org/tlog-proof@v1\nindex 7\n"),
         _ when path.EndsWith("/certificate", StringComparison.Ordinal) => new ErasureCertificate("erasure certificate\n"),
         _ when path.EndsWith("/notes", StringComparison.Ordinal) => new Page<RequestRemark>(Empty ? [] : [new(s_then, "customer", "Please, <b>all</b> of it.")], null),
-        _ when path.StartsWith("/v1/requests/", StringComparison.Ordinal) => Requests()[0],
+        _ when path.StartsWith("/v1/requests/", StringComparison.Ordinal) => Limit is { } kind ? Requests()[1] with { Kind = kind } : Requests()[0],
+        _ when path.EndsWith("/lift", StringComparison.Ordinal) => new LimitLifted(s_customer, s_then, new Receipt(9)),
         _ => null,
     };
 
     private static readonly DeskAsOf s_state = new(48211, "F1pOvs6J1rOsdXu/ir9N0ZQIfkB9cP/xN/7jNXvOvxk=", s_then, 3);
 
     private OfficerDeskView Desk() => new(
-        s_then, "7d3dba45cbcd250888607bf2e0c6cc2a", new DeskLimitsView(72, 168, 24, 168, 24, 2160, 60, 3, 50, 100),
+        s_then, "7d3dba45cbcd250888607bf2e0c6cc2a", new DeskLimitsView(72, 168, 24, 168, 24, 24, 2160, 60, 3, 50, 100),
         [
             new("deadlines", !Empty, [DeskFigure("open", "late", 2, !Empty), DeskFigure("open", "later", 12, false), DeskFigure("extended", null, 1, false)]),
             new("consents", false, [.. new[] { "given", "renewal-due", "expired", "without-notice" }.Select(name => DeskFigure(name, "marketing", 120, false) with { AsOf = s_state with { Size = 48000 } })]),

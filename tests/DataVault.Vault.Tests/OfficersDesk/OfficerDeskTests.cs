@@ -108,6 +108,19 @@ public sealed class OfficerDeskTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_breach_counts_down_to_its_authority_and_is_red_in_the_last_day()
+    {
+        var opening = new BreachOpening("Lost laptop", [BreachWords.Natures[0]], world.Clock.GetUtcNow().AddHours(-1), "Europe/Brussels");
+        var opened = await world.Vault.Get<BreachRegister>().OpenAsync(RightsWorld.Officer, opening, Guid.NewGuid(), default);
+        Assert.Equal((1, false), await FigureAsync("breaches", "open"));
+        Assert.Equal((1, false), await FigureAsync("breaches", "clock-runs"));
+        world.Clock.Advance(opened.DueAt!.Value - world.Clock.GetUtcNow() - TimeSpan.FromHours(10));
+        Assert.Equal((1, true), await FigureAsync("breaches", "clock-runs"));
+        var row = Assert.Single((await ListAsync("breaches", "open")).Rows);
+        Assert.Equal((opened.Id.ToString(), "9"), (row.Key, row.Cells[3]));
+    }
+
+    [Fact]
     public async Task What_was_denied_and_who_reads_more_than_ever_is_told_by_credential_and_purpose()
     {
         var gate = world.Vault.Get<DisclosureGate>();
