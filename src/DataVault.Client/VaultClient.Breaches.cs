@@ -45,4 +45,12 @@ public sealed partial class VaultClient
     /// <summary>Closes the case.</summary>
     public Task<BreachView> CloseBreachAsync(Guid id, CloseBreach closing, CancellationToken cancellation = default) =>
         PostAsync<CloseBreach, BreachView>($"/v1/breaches/{id}/close", closing, null, cancellation);
+
+    /// <summary>A signed pack of evidence for an authority (zip); the caller disposes the stream.</summary>
+    public async Task<Stream> EvidencePackAsync(AskEvidence evidence, CancellationToken cancellation = default)
+    {
+        var call = VaultCall.Send(HttpMethod.Post, "/v1/evidence-packs", evidence, repeatable: false) with { Accept = "application/zip, application/problem+json" };
+        var response = await _wire.SendAsync(call, cancellation);
+        return await response.Content.ReadAsStreamAsync(cancellation);
+    }
 }

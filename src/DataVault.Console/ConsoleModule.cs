@@ -71,6 +71,7 @@ public static class ConsoleModule
         PolicyDraftPages.Map(map);
         HoldPages.Map(map);
         RetentionPages.Map(map);
+        BreachPages.Map(map);
         OversightPages.Map(map);
         KeyPages.Map(map);
         AnalystPages.Map(map);

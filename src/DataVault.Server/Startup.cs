@@ -453,6 +453,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         HoldEndpoints.Map(app);
         RetentionEndpoints.Map(app);
         BreachEndpoints.Map(app);
+        EvidenceEndpoints.Map(app);
         OversightEndpoints.Map(app);
         DeskEndpoints.Map(app);
         MeEndpoints.Map(app);

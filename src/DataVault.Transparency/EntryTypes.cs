@@ -16,7 +16,7 @@ public enum EntryType : ushort
     Alert = 57, ReviewChange = 58, ApprovalChange = 59,
     PolicyRefused = 55, RetentionSwept = 67, RestrictionLift = 70, ObjectionLift = 71,
     LetterWritten = 77, LetterWay = 78, LetterPosted = 79,
-    BreachChange = 86, BreachRead = 87,
+    BreachChange = 86, BreachRead = 87, EvidencePack = 89,
 #pragma warning restore CS1591
 }
 
@@ -91,6 +91,7 @@ public static class EntryTypes
         [EntryType.LetterPosted] = "letter.posted",
         [EntryType.BreachChange] = "breach.change",
         [EntryType.BreachRead] = "breach.read",
+        [EntryType.EvidencePack] = "evidence.pack",
     }.ToFrozenDictionary();
 
     private static readonly FrozenDictionary<string, EntryType> ByName =

@@ -120,6 +120,8 @@ internal sealed class BreachStores(VaultDatabase vault, KeyAdministration keys, 
 {
     public const int Chunk = 500;
 
+    public const string Cipher = "AES-256-GCM, a key for each person, wrapped under roots of epochs, these under a vault key, that under the root key";
+
     /// <summary>By where their data stay; where that is not said, by the law that applies.</summary>
     public async Task<Dictionary<string, long>> PlacesAsync(IReadOnlyList<SubjectId> people, CancellationToken ct)
     {
@@ -151,12 +153,12 @@ internal sealed class BreachStores(VaultDatabase vault, KeyAdministration keys, 
     {
         var state = await keys.StatusAsync(ct);
         return new KeyEvidence(
-            "AES-256-GCM, a key for each person, wrapped under roots of epochs, these under a vault key, that under the root key", KindOf(state.RootKey), state.OldestUsableBackup, state.EpochsAlive,
+            Cipher, KindOf(state.RootKey), state.OldestUsableBackup, state.EpochsAlive,
             copy.HasRows, copy.HasKeys, copy.RootKey, copy.HasRows ? await PseudonymousAsync(ct) : 0);
     }
 
     // A name of a root key may tell of paths or accounts; its kind stands before the first slash.
-    private static string KindOf(string name) => name.IndexOf('/', StringComparison.Ordinal) is > 0 and var at ? name[..at] : name;
+    public static string KindOf(string name) => name.IndexOf('/', StringComparison.Ordinal) is > 0 and var at ? name[..at] : name;
 
     private async Task<long> PseudonymousAsync(CancellationToken ct)
     {

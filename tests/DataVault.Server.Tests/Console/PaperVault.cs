@@ -176,6 +176,7 @@ public sealed class PaperVault : IAsyncDisposable
         "/v1/retention/runs" when method == "GET" => new Page<RetentionRunView>(Empty ? [] : [Sweep(false), Sweep(true)], null),
         "/v1/retention/runs" => Sweep(true),
         "/v1/audit/processing" => Processing(),
+        _ when path.StartsWith("/v1/breaches", StringComparison.Ordinal) => PaperBreaches.Answer(method, path, Empty),
         "/v1/holds" when method == "GET" => new Page<LegalHold>(Empty ? [] : Holds(), Empty ? null : "more"),
         "/v1/holds" => Holds()[0],
         _ when path.StartsWith("/v1/holds/", StringComparison.Ordinal) => Holds()[0],
