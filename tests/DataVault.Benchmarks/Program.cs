@@ -17,6 +17,7 @@ Benchmark[] benchmarks =
     new("gate", "[tombstones=1000000] [people=100000] [back=1000]   a start with many erasures behind it, and one after both databases were restored to before them", GateBenchmark.RunAsync),
     new("decide", "[roles=100] [purposes=50] [fields=200] [rules=2000] [items=30] [rounds=9] [decisions=200000] [slow=400]   one decision, against evaluating rules one by one and ASP.NET Core's authorisation", DecideBenchmark.RunAsync),
     new("questions", "[roles=100] [purposes=50] [fields=200] [rules=2000] [rounds=5]   who-can, what-can, explain and diff over the compiled table, against asking every combination", QuestionsBenchmark.RunAsync),
+    new("export", "[events=1000,100000,1000000]   the package of a person with many events: time, and the most memory held", ExportBenchmark.RunAsync),
     new("crypto", "[rounds=9] [operations=20000]   sealing, opening and deriving, against other ways to the same bytes", CryptoBenchmark.RunAsync),
 ];
 

@@ -67,31 +67,10 @@ public sealed class PackageImportTests(RunningServer server) : IDisposable
         Assert.True(changed != 0 && what.Contains("not taken", StringComparison.Ordinal), what);
     }
 
-    // Whoever signs in needs an address; the profile need not have one, and then nobody is in the way of the copy.
     private async Task<string> ExportAsync(string account, string? email = null)
     {
-        var fields = new Dictionary<string, object> { ["givenName"] = "Wilma", ["familyName"] = "Wanderer", ["occupation"] = "Guide", ["segment"] = "regular" };
-        if (email is not null) fields["email"] = email;
-        var id = (await server.JsonAsync("crm-ingest", HttpMethod.Post, "/v1/customers", new { fields, source = "tests", consents = new { marketing = "given" } }, HttpStatusCode.Created)).GetProperty("id").GetGuid();
-        foreach (var order in new[] { "A-1", "A-2" })
-        {
-            var properties = new { orderId = order, sku = "LAMP", quantity = 1, unitPrice = new { amount = "1.00", currency = "EUR" }, total = new { amount = "1.00", currency = "EUR" } };
-            await server.JsonAsync("crm-ingest", HttpMethod.Post, "/v1/events", new { customer = id, type = "purchase", occurredAt = "2026-03-01T10:15:00Z", source = "shop", properties }, HttpStatusCode.Created);
-        }
-        var password = (await server.JsonAsync("administrator", HttpMethod.Post, "/v1/accounts", new { email = account, role = "customer", customer = id }, HttpStatusCode.Created)).GetProperty("oneTimePassword").GetString()!;
-        using var visitor = new ConsoleVisitor(server.Process.Address);
-        await visitor.SignInAsync("customer", account, password);
-        await visitor.OpenAsync("/console/me/requests");
-        await visitor.SubmitAsync("/console/me/requests", ("kind", "access"));
-        var address = "";
-        await Waiting.UntilAsync("the package is there", async () =>
-        {
-            await visitor.OpenAsync("/console/me/requests");
-            address = System.Text.RegularExpressions.Regex.Match(visitor.Page, "/console/me/requests/[0-9a-f-]{36}/package").Value;
-            return address.Length > 0;
-        });
-        var file = Path.Combine(_folder, $"{id:N}.zip");
-        await File.WriteAllBytesAsync(file, await visitor.DownloadAsync(address));
+        var file = Path.Combine(_folder, "package.zip");
+        await File.WriteAllBytesAsync(file, await MadePackage.OfAsync(server, account, email is null ? [] : [("email", email)]));
         return file;
     }
 

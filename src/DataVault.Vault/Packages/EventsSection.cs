@@ -17,6 +17,7 @@ internal sealed class EventsSection(ExportSource source)
         var permits = order.Decision.Permits.Where(permit => permit.Item is EventTypeDefinition && (!order.IsPortability || order.Portable.Contains(permit.Item))).ToList();
         var total = await source.CountEventsAsync(order.Keys, permits, cancellation);
         var done = 0L;
+        order.Progress(0);
         var tables = new SortedDictionary<string, TypeTable>(StringComparer.Ordinal);
         try
         {
@@ -85,7 +86,7 @@ internal sealed class EventsSection(ExportSource source)
         {
             page.Heading(type.Label, "en");
             page.Paragraph(words.Filled("table.count", table.Rows, shown.Count, $"data/csv/events-{type.Type}.csv"));
-            page.Table(words["table.events"], [words["col.when"], .. type.Properties.Select(property => PageCell.Catalogue(property.Name)), words["col.source"]], shown.Reverse());
+            page.Table(PageCell.Catalogue(type.Label), [words["col.when"], .. type.Properties.Select(property => PageCell.Catalogue(property.Name)), words["col.source"]], shown.Reverse());
         }
 
         public void Dispose() => table.Dispose();

@@ -20,7 +20,7 @@ internal sealed class PackageContents(ExportSource source, AuditReader log, Cons
     {
         using var opened = source.Open(order.Record, order.Keys, order.Decision.Permits);
         using var bag = new BagWriter(destination, order.Name, order.At);
-        var package = new PackageBag(bag, order, WordsFor(opened), spool, PackageBag.PartLimit);
+        var package = new PackageBag(bag, order, PackageWords.For(FirstOf(opened, Policy.ValueType.Language)), spool, PackageBag.PartLimit);
         await WriteFilesAsync(package, opened, cancellation);
         bag.Seal(
             new BagSeal(order.Request.Kind, order.Request.Id, await proofs.OfAsync(order.LogIndex, cancellation), proofs.Signer, order.At),
@@ -49,9 +49,10 @@ internal sealed class PackageContents(ExportSource source, AuditReader log, Cons
             await new RequestSection(requests, notes).WriteAsync(package, cancellation);
         }
         ContextSection.WriteWithheld(package);
-        ContextSection.WriteRights(package);
+        var authority = order.Policy.Jurisdictions.Find(order.Request.Jurisdiction)?.Breach.AuthorityOf(FirstOf(opened, Policy.ValueType.Country));
+        ContextSection.WriteRights(package, authority);
         ContextSection.WriteGlossary(package);
-        ContextSection.WriteCase(package);
+        ContextSection.WriteCase(package, authority);
         package.Describe();
     }
 
@@ -80,12 +81,9 @@ internal sealed class PackageContents(ExportSource source, AuditReader log, Cons
         });
     }
 
-    // Whatever field of the catalogue holds a language, the first that is held.
-    private static PackageWords WordsFor(OpenedRecord record)
-    {
-        var language = record.Where(field => field.Field.Rules.Type == Policy.ValueType.Language).OrderBy(field => field.Field.Ordinal).Select(field => ReadableValue.Of(field.Utf8Json)).FirstOrDefault();
-        return PackageWords.For(language);
-    }
+    // Whatever field of the catalogue holds a language or a country, the first that is held.
+    private static string? FirstOf(OpenedRecord record, Policy.ValueType type) =>
+        record.Where(field => field.Field.Rules.Type == type).OrderBy(field => field.Field.Ordinal).Select(field => ReadableValue.Of(field.Utf8Json)).FirstOrDefault();
 }
 
 /// <summary>Names in a package are written as in the rest of the API.</summary>

@@ -74,8 +74,8 @@ internal sealed class PackagePage : IDisposable
         Raw("</dl>\n");
     }
 
-    /// <summary>A table; the first cell of a row names it.</summary>
-    public void Table(string caption, IReadOnlyList<PageCell> headings, IEnumerable<IReadOnlyList<PageCell>> rows)
+    /// <summary>A table; the first cell of a row names it. Tables of one page have different captions, by which they are told apart when they are read aloud.</summary>
+    public void Table(PageCell caption, IReadOnlyList<PageCell> headings, IEnumerable<IReadOnlyList<PageCell>> rows)
     {
         using var all = rows.GetEnumerator();
         if (!all.MoveNext())
@@ -84,7 +84,7 @@ internal sealed class PackagePage : IDisposable
             return;
         }
         var id = string.Create(CultureInfo.InvariantCulture, $"table-{++tables}");
-        Raw($"<div class=\"wide\" role=\"region\" tabindex=\"0\" aria-labelledby=\"{id}\"><table><caption id=\"{id}\">{Escaped(caption)}</caption>\n<thead><tr>");
+        Raw($"<div class=\"wide\" role=\"region\" tabindex=\"0\" aria-labelledby=\"{id}\"><table><caption id=\"{id}\"{Lang(caption.Language)}>{Escaped(caption.Text)}</caption>\n<thead><tr>");
         foreach (var heading in headings) Raw($"<th scope=\"col\"{Lang(heading.Language)}>{Escaped(heading.Text)}</th>");
         Raw("</tr></thead>\n<tbody>\n");
         do Row(all.Current);

@@ -39,16 +39,10 @@ internal sealed class ProfileSection(ExportSource source)
             field.Provenance.Origin, field.Provenance.Notice ?? "", field.Field.Retention,
         ]));
         var words = package.Words;
-        package.Page("profile", page =>
-        {
-            foreach (var category in fields.GroupBy(field => field.Field.Category))
-            {
-                page.Heading(ReadableValue.Category(category.Key), "en");
-                page.Table(
-                    words["table.values"], [words["col.what"], words["col.value"], words["col.source"], words["col.recorded"], words["col.origin"], words["col.notice"]],
-                    category.Select(field => Row(words, field)));
-            }
-        });
+        package.Page("profile", page => page.Table(
+            words["table.values"],
+            [words["col.what"], words["col.value"], words["col.kind"], words["col.source"], words["col.recorded"], words["col.origin"], words["col.notice"]],
+            fields.Select(field => Row(words, field))));
         WriteProvenance(package, fields);
     }
 
@@ -109,7 +103,8 @@ internal sealed class ProfileSection(ExportSource source)
 
     private static PageCell[] Row(PackageWords words, OpenedField field) =>
     [
-        PageCell.Catalogue(field.Field.Label), ReadableValue.Of(field.Utf8Json, words), field.Provenance.Source, words.When(field.Provenance.RecordedAt),
+        PageCell.Catalogue(field.Field.Label), ReadableValue.Of(field.Utf8Json, words), PageCell.Catalogue(ReadableValue.Category(field.Field.Category)),
+        field.Provenance.Source, words.When(field.Provenance.RecordedAt),
         words.Of("origin", field.Provenance.Origin), field.Provenance.Notice ?? "",
     ];
 

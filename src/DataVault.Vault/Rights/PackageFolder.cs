@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using DataVault.Cryptography;
 using DataVault.Vault.Keys;
 
@@ -12,6 +13,12 @@ internal sealed class PackageFolder(VaultOptions options, IRandomBytes random)
     private const string Extension = ".package";
     private const string Label = "package-key";
     private readonly string folder = Path.Combine(options.Home, "packages");
+    private readonly ConcurrentDictionary<Guid, double> progress = new();
+
+    /// <summary>How far a package is, 0 to 1, that this process is building; null of any other.</summary>
+    public double? ProgressOf(Guid request) => progress.TryGetValue(request, out var share) ? share : null;
+
+    public void Tell(Guid request, double share) => progress[request] = share;
 
     /// <summary>Writes a package under a new key, beside where it belongs: two who build the same package do not meet.</summary>
     public async Task<PackageDraft> WriteAsync(SubjectKeys held, Guid request, Func<Stream, Task> write)
@@ -29,6 +36,10 @@ internal sealed class PackageFolder(VaultOptions options, IRandomBytes random)
         {
             draft.Dispose();
             throw;
+        }
+        finally
+        {
+            progress.TryRemove(request, out _);
         }
     }
 

@@ -3,7 +3,7 @@ using DataVault.Policy;
 namespace DataVault.Vault;
 
 /// <summary>Requests as they are shown: what stands in their rows, and of an erasure how far it has come and what keeps the rest.</summary>
-internal sealed class RequestViews(HoldStore holds, ErasureNotebook notebook, ActivePolicy policy, VaultClock clock)
+internal sealed class RequestViews(HoldStore holds, ErasureNotebook notebook, PackageFolder packages, ActivePolicy policy, VaultClock clock)
 {
     public async Task<RequestView> OfAsync(RequestRow row, CancellationToken cancellation) => (await OfAsync([row], cancellation))[0];
 
@@ -15,7 +15,7 @@ internal sealed class RequestViews(HoldStore holds, ErasureNotebook notebook, Ac
     }
 
     private RequestView View(RequestRow row) => new(
-        row.Id, row.Subject, row.Kind, row.State, row.OpenedAt, row.DueAt, row.CompletedAt, row.Reason, row.Progress,
+        row.Id, row.Subject, row.Kind, row.State, row.OpenedAt, row.DueAt, row.CompletedAt, row.Reason, packages.ProgressOf(row.Id) ?? row.Progress,
         row.PackageKey is not null && row.PackageExpires > clock.Now, row.HasCertificate, row.LogIndex, row.OpenedBy)
     {
         Clock = RequestClocks.Of(row, policy.Current.Jurisdictions, clock.Now), Facts = FactsOf(row, row.Course),

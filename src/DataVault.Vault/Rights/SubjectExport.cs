@@ -25,7 +25,7 @@ internal sealed class SubjectExport(
         if (!decision.Released || Decider.IsBound(decision))
             throw await store.DeniedAsync(Exporter, subject, VaultException.Forbidden(), row.Id, cancellation);
         var index = await store.RecordAsync(Exporter, current, EntryType.Export, decision, row.Id, cancellation);
-        var order = new PackageOrder(current, held, record, decision, inForce) { LogIndex = index, At = store.Now };
+        var order = new PackageOrder(current, held, record, decision, inForce) { LogIndex = index, At = store.Now, Progress = share => folder.Tell(row.Id, share) };
         using var spool = new PackageSpool(folder, row.Id, store.Clock.Random);
         using var draft = await folder.WriteAsync(held, row.Id, stream => contents.WriteAsync(stream, order, spool, cancellation));
         return await store.ChangeAsync(Exporter, row.Id, locked => Built(locked, draft), row.Id, cancellation);

@@ -120,6 +120,36 @@ public sealed partial class PackageContentsTests : IAsyncLifetime
         Assert.Contains("\"source\": \"crm\"", Text(package["meta/provenance.json"]));
     }
 
+    [Fact]
+    [Requirement("R23", "R66")]
+    public async Task The_rights_follow_from_the_bases_and_say_to_which_authority_to_complain()
+    {
+        var package = await OpenedPackage.OfAsync(world, ada, RequestKinds.Access);
+        var authority = JsonSerializer.Deserialize<JsonElement>(package["meta/case.json"]).GetProperty("authority").GetProperty("name").GetString()!;
+        Assert.Equal(Repository.Policy.Jurisdictions.Default.Breach.AuthorityOf(HeldCountry(package))!.Name, authority);
+        Assert.Contains(authority, WebUtility.HtmlDecode(Text(package["data/readable/your-rights.html"])));
+        var rights = JsonSerializer.Deserialize<JsonElement>(package["data/json/context.json"]).GetProperty("rights").EnumerateArray().Select(right => right.GetString()).ToList();
+        Assert.Equal(Repository.Policy.Purposes.All.Any(purpose => purpose.LegalBasis is "legitimate-interests" or "public-task"), rights.Contains("eu-gdpr:A21"));
+        Assert.Contains("eu-gdpr:A7-3", rights);
+    }
+
+    private static string? HeldCountry(Dictionary<string, byte[]> package) =>
+        JsonSerializer.Deserialize<JsonElement>(package["data/json/profile.json"]).GetProperty("fields").GetProperty("country").GetProperty("value").GetString();
+
+    [Fact]
+    public async Task Whoever_watches_sees_how_far_the_package_is()
+    {
+        var request = await world.OpenAsync(RightsWorld.Officer, RequestKinds.Access, ada);
+        var folder = world.Vault.Get<PackageFolder>();
+        using var held = await world.Vault.Get<KeyRegistry>().GetFreshAsync(ada, default);
+        using var draft = await folder.WriteAsync(held, request.Id, async _ =>
+        {
+            folder.Tell(request.Id, 0.4);
+            Assert.Equal(0.4, (await world.GetAsync(request.Id)).Progress);
+        });
+        Assert.Null((await world.GetAsync(request.Id)).Progress);
+    }
+
     [Theory]
     [InlineData("de-AT", "de", "Ihre Daten", "Oktober 2026")]
     [InlineData("fr", "fr", "Vos données", "octobre 2026")]
@@ -161,7 +191,7 @@ public sealed partial class PackageContentsTests : IAsyncLifetime
         foreach (var (path, page) in pages)
         {
             Assert.Contains("default-src 'none'; style-src 'unsafe-inline'; img-src data:", WebUtility.HtmlDecode(page));
-            Assert.DoesNotMatch("<(script|img|iframe|link|object|form)|\\son[a-z]+=|javascript:|https?:", page);
+            Assert.DoesNotMatch("<(script|img|iframe|link|object|form)|\\son[a-z]+=|javascript:|(href|src)=\"https?:", page);
             foreach (Match link in Regex.Matches(page, "href=\"([^\"]*)\""))
             {
                 var folder = path == "START-HERE.html" ? "" : "data/readable/";
