@@ -30,6 +30,7 @@ public sealed class AccessibilityTests(BrowserFixture browser) : IClassFixture<B
     }
 
     [Theory]
+    [Requirement("R22")]
     [InlineData("customer")]
     [InlineData("compliance-officer")]
     [InlineData("administrator")]

@@ -103,7 +103,7 @@ public sealed partial class BrowserTests(RunningServer server, BrowserFixture br
         var erasure = await server.JsonAsync("compliance-officer", HttpMethod.Post, "/v1/requests", new { kind = "erasure", customer }, HttpStatusCode.Created);
         var path = $"/v1/requests/{erasure.GetProperty("id").GetGuid()}";
         foreach (var step in new[] { "verify", "approve" })
-            await server.JsonAsync("compliance-officer", HttpMethod.Post, $"{path}/{step}", new { });
+            await server.JsonAsync("compliance-officer", HttpMethod.Post, $"{path}/{step}", step == "verify" ? new { method = "document-seen" } : new { });
         await Waiting.UntilAsync("the rest is erased", async () => (await server.JsonAsync("compliance-officer", HttpMethod.Get, path)).GetProperty("erasure").GetProperty("state").GetString() == "partial");
 
         await tab.OpenAsync(new Uri(server.Process.Address, $"/console/officer/holds?customer={customer}"));

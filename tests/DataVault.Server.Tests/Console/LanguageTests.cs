@@ -69,6 +69,7 @@ public sealed partial class LanguageTests : IAsyncLifetime
     }
 
     [Theory]
+    [Requirement("R22")]
     [InlineData("de")]
     [InlineData("fr")]
     [InlineData("zh")]

@@ -28,6 +28,7 @@ public sealed class OfficerDeskTests : IAsyncLifetime
     private OfficerDesk Desk => world.Vault.Get<OfficerDesk>();
 
     [Fact]
+    [Requirement("R30")]
     public async Task Requests_stand_by_the_days_that_are_left_and_turn_red_three_days_before_they_are_due()
     {
         var first = await world.OpenAsync(RightsWorld.Officer, "rectification", ada);
@@ -58,13 +59,13 @@ public sealed class OfficerDeskTests : IAsyncLifetime
         Assert.Equal((1, true), await FigureAsync("funnel", "stuck"));
         Assert.Equal((1, false), await FigureAsync("funnel", "state", "received"));
 
-        await world.Requests.VerifyAsync(RightsWorld.Officer, request.Id, null, Guid.NewGuid(), default);
-        await world.Requests.ExtendAsync(RightsWorld.Officer, request.Id, "complexity", null, Guid.NewGuid(), default);
+        await world.Requests.VerifyAsync(RightsWorld.Officer, request.Id, null, Guid.NewGuid(), default, "document-seen");
+        await world.Requests.ExtendAsync(RightsWorld.Officer, request.Id, "complexity", "There is much to look through.", Guid.NewGuid(), default);
         Assert.Equal((0, false), await FigureAsync("funnel", "stuck"));
         Assert.Equal((1, false), await FigureAsync("funnel", "state", "verified"));
         Assert.Equal((1, false), await FigureAsync("deadlines", "extended"));
 
-        await world.Requests.RefuseAsync(RightsWorld.Officer, request.Id, "process-excessive", null, Guid.NewGuid(), default);
+        await world.Requests.RefuseAsync(RightsWorld.Officer, request.Id, "process-excessive", "The same was answered last week.", Guid.NewGuid(), default);
         Assert.Equal((1, false), await FigureAsync("funnel", "refused", "process-excessive"));
         Assert.Equal((1, false), await FigureAsync("funnel", "closed", "refused"));
         Assert.Equal((0, false), await FigureAsync("funnel", "state", "verified"));
@@ -209,8 +210,7 @@ public sealed class OfficerDeskTests : IAsyncLifetime
 
     private async Task<RequestView> EraseAsync(SubjectId subject)
     {
-        var request = await world.OpenAsync(RightsWorld.Officer, "erasure", subject);
-        await world.Requests.VerifyAsync(RightsWorld.Officer, request.Id, null, Guid.NewGuid(), default);
+        var request = await world.OpenAsync(RightsWorld.Customer(subject), "erasure", subject);
         return await world.ApproveAsync(request.Id);
     }
 
