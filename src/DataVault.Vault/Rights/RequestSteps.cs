@@ -93,6 +93,9 @@ internal sealed class RequestSteps(RequestStore store, RequestNotes notes, Secon
             RequestAct.Extend => Extended(row, terms.Reason!),
             RequestAct.Choose => Chosen(row with { State = state }, terms),
             RequestAct.Approve => Approved(recipient, row, rules),
+            // SPEC GDPR 12(4): a refusal says where to complain; without an authority there is nothing to say.
+            RequestAct.Refuse when second.Policy.Letters is not null && intake.Law(row.Jurisdiction).Breach.Authority is null =>
+                throw Invalid("/reason", "no-authority", "The policy names no authority of this regime for the person to complain to: add it to jurisdictions.yaml."),
             RequestAct.Withdraw when row.Work is not null => throw VaultException.InvalidState("The erasure has begun, and there is no way back."),
             RequestAct.Complete => Closed(row, state, terms.Reason ?? row.Reason),
             _ => Closed(row, state, terms.Reason) with { Said = ["reason:" + terms.Reason] },

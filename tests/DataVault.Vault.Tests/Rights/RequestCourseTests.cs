@@ -12,6 +12,8 @@ public sealed class RequestCourseTests : IAsyncLifetime
     private static readonly Recipient Second = new(RecipientKind.Staff, "officer-2", "officer", ["compliance-officer"], ["data-subject-rights"]);
     private static readonly Recipient Desk = new(RecipientKind.Application, "desk", "Desk", ["compliance-officer"], ["data-subject-rights"]);
 
+    private static readonly string Authority = File.ReadLines(Path.Combine(Repository.Root, "policies", "jurisdictions.yaml")).Single(line => line.Contains("www.cac.gov.cn", StringComparison.Ordinal));
+
     private RightsWorld world = null!;
     private SubjectId ada;
 
@@ -24,6 +26,7 @@ public sealed class RequestCourseTests : IAsyncLifetime
     public ValueTask DisposeAsync() => world.DisposeAsync();
 
     [Fact]
+    [Requirement("R34")]
     public async Task An_identity_is_established_by_a_method_whose_level_the_request_needs()
     {
         var request = await world.OpenAsync(RightsWorld.Officer, RequestKinds.Erasure, ada);
@@ -38,6 +41,7 @@ public sealed class RequestCourseTests : IAsyncLifetime
     }
 
     [Fact]
+    [Requirement("R34")]
     public async Task Attempts_that_fail_are_counted_and_a_way_is_closed_after_as_many_as_the_policy_says()
     {
         var request = await world.OpenAsync(RightsWorld.Officer, RequestKinds.Erasure, ada);
@@ -61,6 +65,7 @@ public sealed class RequestCourseTests : IAsyncLifetime
     }
 
     [Fact]
+    [Requirement("R34")]
     public async Task What_was_shown_of_an_identity_is_for_officers_for_a_short_time_and_never_in_the_record()
     {
         const string Shown = "passport X1234567, seen at the counter";
@@ -110,6 +115,7 @@ public sealed class RequestCourseTests : IAsyncLifetime
     [InlineData("uk", 7, 7)]
     [InlineData("eu", 0, 0)]
     [InlineData("us-ca", 0, 0)]
+    [Requirement("R36")]
     public async Task A_question_stops_the_clock_where_the_regime_lets_it_and_an_answer_sets_it_going(string regime, int binding, int shown)
     {
         var request = await world.Requests.OpenAsync(RightsWorld.Officer, RequestKinds.Access, ada, null, regime, Guid.NewGuid(), default);
@@ -125,6 +131,7 @@ public sealed class RequestCourseTests : IAsyncLifetime
     }
 
     [Fact]
+    [Requirement("R30", "R36")]
     public async Task Under_the_law_of_the_union_the_strict_clock_alarms_and_the_other_is_shown_beside_it()
     {
         var request = await world.OpenAsync(RightsWorld.Officer, RequestKinds.Access, ada);
@@ -153,6 +160,7 @@ public sealed class RequestCourseTests : IAsyncLifetime
     }
 
     [Fact]
+    [Requirement("R31")]
     public async Task An_extension_is_there_only_with_its_notice_and_once_and_before_the_first_due_date()
     {
         var request = await world.OpenAsync(RightsWorld.Officer, RequestKinds.Rectification, ada);
@@ -175,11 +183,17 @@ public sealed class RequestCourseTests : IAsyncLifetime
     }
 
     [Fact]
+    [Requirement("R32", "R33")]
     public async Task A_refusal_has_a_code_and_words_for_the_person_who_is_told()
     {
         var request = await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Erasure, ada);
         await RefusedAsync("invalid-fields", () => TakeAsync(RequestAct.Refuse, request.Id, new StepTerms("legal-obligation")));
         await RefusedAsync("invalid-fields", () => TakeAsync(RequestAct.Refuse, request.Id, new StepTerms("because", "we say so")));
+        var usual = world.Vault.Get<ActivePolicy>().Current;
+        world.Vault.Get<ActivePolicy>().Swap(Repository.ChangedPolicy(("jurisdictions.yaml", Authority, "")));
+        var elsewhere = await world.Requests.OpenAsync(RightsWorld.Officer, RequestKinds.Access, ada, null, "cn", Guid.NewGuid(), default);
+        await RefusedAsync("invalid-fields", () => TakeAsync(RequestAct.Refuse, elsewhere.Id, new StepTerms("not-applicable", "There is nothing.")));
+        world.Vault.Get<ActivePolicy>().Swap(usual);
         var refused = await TakeAsync(RequestAct.Refuse, request.Id, new StepTerms("legal-obligation", "Tax law keeps your invoices until 2036."));
         Assert.Equal((RequestStates.Refused, "legal-obligation"), (refused.State, refused.Reason));
         Assert.Contains("reason:legal-obligation", (await LatestAsync()).Rules);
@@ -188,6 +202,7 @@ public sealed class RequestCourseTests : IAsyncLifetime
     }
 
     [Fact]
+    [Requirement("R38")]
     public async Task A_second_request_counts_from_the_first_also_when_it_is_extended()
     {
         var first = await world.OpenAsync(RightsWorld.Officer, RequestKinds.Rectification, ada);

@@ -103,6 +103,7 @@ public sealed class RequestDecisionTests : IAsyncLifetime
     }
 
     [Fact]
+    [Requirement("R55", "R56")]
     public async Task An_erasure_leaves_what_an_officer_retained_for_a_reason_and_the_end_of_the_reason_erases_it()
     {
         await world.EventsAsync(ada);
@@ -131,6 +132,7 @@ public sealed class RequestDecisionTests : IAsyncLifetime
     }
 
     [Fact]
+    [Requirement("R52")]
     public async Task A_package_is_without_what_an_officer_withheld_and_says_why()
     {
         var request = await VerifiedAsync(RequestKinds.Access, "document-seen");
@@ -189,6 +191,7 @@ public sealed class RequestDecisionTests : IAsyncLifetime
     }
 
     [Fact]
+    [Requirement("R56")]
     public async Task A_hold_that_comes_between_the_approval_and_the_execution_keeps_what_it_names()
     {
         var request = await VerifiedAsync(RequestKinds.Erasure, "called-back");
@@ -205,6 +208,7 @@ public sealed class RequestDecisionTests : IAsyncLifetime
     [InlineData(null, PartialStep.PartDeleted)]
     [InlineData(null, PartialStep.KeyReplaced)]
     [InlineData(null, PartialStep.PartSettled)]
+    [Requirement("R41")]
     public async Task A_process_that_dies_at_any_step_loses_nothing_that_was_retained_and_leaves_nothing_else(object? whole, object? part)
     {
         await world.EventsAsync(ada);
@@ -220,6 +224,63 @@ public sealed class RequestDecisionTests : IAsyncLifetime
         Assert.Equal(["event:purchase"], view.Erasure.Deferred);
         Assert.Equal(["1"], await world.ListAsync($"select count(*)::text from vault.hold_subject where subject_id = '{ada}'"));
         await world.Vault.AssertSoundAsync();
+    }
+
+    [Theory]
+    [InlineData(RequestAct.Acknowledge, null)]
+    [InlineData(RequestAct.Ask, "fee")]
+    [InlineData(RequestAct.Extend, "complexity")]
+    [InlineData(RequestAct.Refuse, "process-excessive")]
+    [InlineData(RequestAct.Withdraw, null)]
+    [Requirement("R31", "R32")]
+    public async Task A_step_whose_notice_cannot_be_written_has_not_been_taken(RequestAct act, string? reason)
+    {
+        var request = await VerifiedAsync(RequestKinds.Access, "document-seen");
+        var before = await world.GetAsync(request);
+        await world.VaultSqlAsync("alter table vault.message add constraint full_disk check (created_at < '2000-01-01') not valid");
+        await Assert.ThrowsAnyAsync<Exception>(() => TakeAsync(RightsWorld.Officer, act, request, new StepTerms(reason, "In words.")));
+        var after = await world.GetAsync(request);
+        Assert.Equal((before.State, before.LogIndex, before.DueAt), (after.State, after.LogIndex, after.DueAt));
+        Assert.Empty(await world.Requests.NotesAsync(RightsWorld.Officer, request, Guid.NewGuid(), default));
+        await world.VaultSqlAsync("alter table vault.message drop constraint full_disk");
+        Assert.NotEqual(before.LogIndex, (await TakeAsync(RightsWorld.Officer, act, request, new StepTerms(reason, "In words."))).LogIndex);
+        await world.Vault.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task An_erasure_while_somebody_imports_the_same_customer_leaves_nothing_of_them()
+    {
+        var request = await VerifiedAsync(RequestKinds.Erasure, "called-back");
+        using var done = new CancellationTokenSource();
+        var (written, refused) = (0, 0);
+        var import = Task.Run(async () =>
+        {
+            for (var number = 0; !done.IsCancellationRequested; number++)
+            {
+                try
+                {
+                    await world.ChangeAsync(ada, $"Import {number}");
+                    Interlocked.Increment(ref written);
+                }
+                catch (VaultException e) when (e.Slug == "not-found")
+                {
+                    Interlocked.Increment(ref refused);
+                    return;
+                }
+            }
+        }, TestContext.Current.CancellationToken);
+        await Waiting(() => Volatile.Read(ref written) > 0);
+        Assert.Equal(RequestStates.Completed, (await world.ApproveAsync(request)).State);
+        await import;
+        await done.CancelAsync();
+        Assert.Equal(1, refused);
+        Assert.Empty(await world.TablesNamingAsync(ada.ToString()));
+        await world.Vault.AssertSoundAsync();
+    }
+
+    private static async Task Waiting(Func<bool> until)
+    {
+        while (!until()) await Task.Yield();
     }
 
     private async Task<Guid> VerifiedAsync(string kind, string method)
