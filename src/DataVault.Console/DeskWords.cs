@@ -16,7 +16,7 @@ internal static class DeskWords
         ["retention"] = ("Kept too long", "/console/officer/retention", "Retention"),
         ["access"] = ("Unusual access", "/console/officer/alerts", "Alerts"),
         ["integrity"] = ("The log", "/console/officer/log", "Search the log"),
-        ["breaches"] = ("Breaches", "/console/officer/impact", "Breach impact"),
+        ["breaches"] = ("Breaches", "/console/officer/breaches", "Register of breaches"),
         ["keys"] = ("Keys and drills", "/console/keys", "Keys"),
     };
 
@@ -84,6 +84,7 @@ internal static class DeskWords
         "request" => $"/console/officer/requests/{key}",
         "review" => $"/console/officer/reviews/{key}",
         "entry" => $"/console/proof/{key}",
+        "breach" => $"/console/officer/breaches/{key}",
         "alert" => "/console/officer/alerts",
         "hold" => "/console/officer/holds",
         _ => null,
