@@ -20,6 +20,7 @@ internal static class ProcessingDocument
             foreach (var count in record.UnknownPurposes) text.Append(CultureInfo.InvariantCulture, $"- `{count.Name}`: {count.Entries} acts\n");
         }
 
+        Append(text, record.Recipients);
         text.Append("\n## State of the log\n\n```\n").Append(record.Checkpoint.TrimEnd()).Append("\n```\n");
         return text.ToString();
     }
@@ -30,14 +31,29 @@ internal static class ProcessingDocument
         text.Append(CultureInfo.InvariantCulture, $"Purpose `{activity.Purpose}` ({activity.Dpv}); basis: {activity.LegalBasis}");
         if (activity.SpecialBasis is { } special) text.Append(CultureInfo.InvariantCulture, $", {special}");
         text.Append(CultureInfo.InvariantCulture, $"; notice {activity.NoticeVersion}.\n\n");
+        if (activity.Assessment is { } assessment)
+            text.Append(CultureInfo.InvariantCulture, $"Impact assessment {Line(assessment.Reference ?? "(none)")} ({string.Join(", ", assessment.Criteria)}), to be reviewed {assessment.Review:yyyy-MM-dd}{(assessment.Overdue ? ", **overdue**" : "")}.\n\n");
         text.Append("| category | items | kept |\n|---|---|---|\n");
         foreach (var category in activity.Categories)
-            text.Append(CultureInfo.InvariantCulture, $"| {category.Category}{(category.Special ? " (special)" : "")} | {string.Join(", ", category.Items)} | {Line(string.Join("; ", category.Retention))} |\n");
+            text.Append(CultureInfo.InvariantCulture, $"| {category.Category}{(category.Special ? " (special)" : "")}{(category.Used ? "" : " (declared, unused)")} | {string.Join(", ", category.Items)} | {Line(string.Join("; ", category.Retention))} |\n");
         text.Append("\n| who | may | sees |\n|---|---|---|\n");
         foreach (var role in activity.Roles)
             text.Append(CultureInfo.InvariantCulture, $"| {Line(role.Title)} | {string.Join(", ", role.Actions)} | {string.Join(", ", role.Forms)} |\n");
         text.Append(activity.Entries == 0 ? "\nDeclared, and not used in this time.\n" : string.Create(CultureInfo.InvariantCulture, $"\nActs: {activity.Entries}, by {string.Join(", ", activity.Actors.Select(actor => $"{Line(actor.Name)} ({actor.Entries})"))}.\n"));
         if (activity.Undeclared.Count > 0) text.Append(CultureInfo.InvariantCulture, $"\n**Handled, and declared by no rule in force: {string.Join(", ", activity.Undeclared)}.**\n");
+    }
+
+    private static void Append(StringBuilder text, IReadOnlyList<ProcessingRecipientView> recipients)
+    {
+        if (recipients.Count == 0) return;
+        text.Append("\n## Recipients\n\n| who | is | country | agreement | transfer | sub-processors | disclosures |\n|---|---|---|---|---|---|---|\n");
+        foreach (var (recipient, entries, purposes) in recipients)
+        {
+            var transfer = recipient.Transfer is { } ground ? $"{ground.Mechanism}: {ground.Reference}" : "";
+            var used = entries == 0 ? "declared, and none in this time" : string.Create(CultureInfo.InvariantCulture, $"{entries} for {string.Join(", ", purposes)}");
+            text.Append(CultureInfo.InvariantCulture, $"| {Line(recipient.Title)} | {recipient.Role} | {recipient.Country} | {Line(recipient.Agreement ?? "")} | {Line(transfer)} | ");
+            text.Append(CultureInfo.InvariantCulture, $"{Line(string.Join("; ", recipient.SubProcessors.Select(sub => $"{sub.Name} ({sub.Country})")))} | {used} |\n");
+        }
     }
 
     // Words of the policy and names of applications: none of them begins a cell or a heading.

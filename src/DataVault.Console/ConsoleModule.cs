@@ -70,6 +70,7 @@ public static class ConsoleModule
         PolicyPages.Map(map);
         PolicyDraftPages.Map(map);
         HoldPages.Map(map);
+        RecipientPages.Map(map);
         RetentionPages.Map(map);
         BreachPages.Map(map);
         OversightPages.Map(map);

@@ -25,11 +25,12 @@ public sealed class PolicyDecisionPoint
     private readonly PurposeRegistry purposes;
     private readonly FrozenDictionary<string, int> purposeOrdinals;
     private readonly FrozenDictionary<string, FrozenSet<string>> capabilities;
+    private readonly FrozenSet<string> barred;
     private readonly DecisionTable table;
 
-    internal PolicyDecisionPoint(IReadOnlyList<CatalogueItem> items, IReadOnlyList<Rule> rules, RoleRegistry roles, PurposeRegistry purposes)
+    internal PolicyDecisionPoint(IReadOnlyList<CatalogueItem> items, IReadOnlyList<Rule> rules, RoleRegistry roles, PurposeRegistry purposes, FrozenSet<string> barredClients)
     {
-        this.purposes = purposes;
+        (this.purposes, barred) = (purposes, barredClients);
         everyField = [.. items.OfType<FieldDefinition>().Select(field => new RequestedItem(field, null))];
         purposeOrdinals = purposes.All.Select((purpose, index) => (purpose.Name, index)).ToFrozenDictionary(pair => pair.Name, pair => pair.index, StringComparer.Ordinal);
         capabilities = roles.All.ToFrozenDictionary(
@@ -102,7 +103,7 @@ public sealed class PolicyDecisionPoint
     {
         ArgumentNullException.ThrowIfNull(recipient);
         ArgumentNullException.ThrowIfNull(item);
-        if (!purposeOrdinals.TryGetValue(purpose, out var ordinal) || !recipient.IsBoundTo(purpose)) return false;
+        if (!purposeOrdinals.TryGetValue(purpose, out var ordinal) || !recipient.IsBoundTo(purpose) || IsBarred(recipient, action)) return false;
         var permitted = false;
         for (var index = 0; index < recipient.Roles.Count; index++)
         {
@@ -119,6 +120,10 @@ public sealed class PolicyDecisionPoint
         return permitted;
     }
 
+    // SPEC GDPR 28(3), 44: nothing goes to a recipient whose terms are not settled. A hit of a search tells something too.
+    private bool IsBarred(Recipient recipient, AccessAction action) =>
+        barred.Count > 0 && recipient.Kind == RecipientKind.Application && (ActionNames.Discloses(action) || action == AccessAction.Search) && barred.Contains(recipient.Id);
+
     private bool CouldHold(int guard, Recipient recipient) =>
         recipient.Assurance >= table.Guards[guard].Assurance && (!table.Guards[guard].OwnRecord || recipient.Subject is not null);
 
@@ -129,7 +134,7 @@ public sealed class PolicyDecisionPoint
         var items = Items(request.Items);
         facts = facts.SeenBy(request.Recipient);
         if (!IsReached(request.Recipient, request.Subject, facts)) return RefuseAll(items, Obstacle.NotPermitted, reachable: false);
-        if (!purposeOrdinals.TryGetValue(request.Purpose, out var ordinal)) return RefuseAll(items, Obstacle.NotPermitted);
+        if (!purposeOrdinals.TryGetValue(request.Purpose, out var ordinal) || IsBarred(request.Recipient, request.Action)) return RefuseAll(items, Obstacle.NotPermitted);
         if (!request.Recipient.IsBoundTo(request.Purpose)) return RefuseAll(items, Obstacle.PurposeNotBound);
 
         var purpose = purposes.All[ordinal];

@@ -17,6 +17,13 @@ public sealed record FormChange(string Item, string What, string Before, string 
 /// <param name="After">What the newer says; empty of one that is gone.</param>
 public sealed record PurposeChange(string Purpose, string What, string Before, string After);
 
+/// <summary>What a newer version says otherwise of a recipient.</summary>
+/// <param name="Recipient">Its name.</param>
+/// <param name="What"><c>new</c>, <c>gone</c>, <c>terms</c>, <c>sub-processors</c>, or <c>theirs</c>: their applications and analytics domains.</param>
+/// <param name="Before">What the older version says; empty of a new one.</param>
+/// <param name="After">What the newer says; empty of one that is gone.</param>
+public sealed record RecipientChange(string Recipient, string What, string Before, string After);
+
 /// <summary>What a newer version would make of something that an older one decided.</summary>
 public enum ReadFate
 {
@@ -71,6 +78,14 @@ public sealed class PolicyDiff
     [
         .. from id in before.Purposes.All.Concat(after.Purposes.All).Select(purpose => purpose.Id).Distinct().Order()
            from change in Changes(before.Purposes.ById(id), after.Purposes.ById(id))
+           select change,
+    ];
+
+    /// <summary>Recipients that came or went, or whose terms are others.</summary>
+    public IReadOnlyList<RecipientChange> Recipients =>
+    [
+        .. from name in Names(policy => policy.Recipients.All.Select(recipient => recipient.Name))
+           from change in Changes(before.Recipients.Find(name), after.Recipients.Find(name))
            select change,
     ];
 
@@ -203,6 +218,30 @@ public sealed class PolicyDiff
             yield return new PurposeChange(young.Name, left?.Version == right?.Version ? "notice of the same version" : "notice", Told(left), Told(right));
         }
     }
+
+    private static IEnumerable<RecipientChange> Changes(DeclaredRecipient? old, DeclaredRecipient? young)
+    {
+        if (old is null || young is null)
+        {
+            yield return new RecipientChange((young ?? old)!.Name, young is null ? "gone" : "new", old is null ? "" : TermsOf(old), young is null ? "" : TermsOf(young));
+            yield break;
+        }
+
+        (string What, string Before, string After)[] aspects =
+            [("terms", TermsOf(old), TermsOf(young)), ("sub-processors", SubProcessorsOf(old), SubProcessorsOf(young)), ("theirs", TheirsOf(old), TheirsOf(young))];
+        foreach (var (what, left, right) in aspects.Where(aspect => aspect.Before != aspect.After)) yield return new RecipientChange(young.Name, what, left, right);
+    }
+
+    private static string TermsOf(DeclaredRecipient recipient) => string.Join(
+        ", ", new[] { recipient.Title, recipient.Role, recipient.Country, recipient.Agreement, TransferOf(recipient.Transfer), recipient.Contact }.Where(text => !string.IsNullOrEmpty(text)))
+        + (recipient.MayReceive ? "" : "; receives nothing: " + string.Join("; ", recipient.Obstacles));
+
+    private static string SubProcessorsOf(DeclaredRecipient recipient) =>
+        string.Join("; ", recipient.SubProcessors.Select(one => string.Join(", ", new[] { one.Name, one.Country, TransferOf(one.Transfer) }.Where(text => text.Length > 0))));
+
+    private static string TheirsOf(DeclaredRecipient recipient) => string.Join(", ", recipient.Clients.Concat(recipient.Analytics));
+
+    private static string TransferOf(TransferMechanism? transfer) => transfer is null ? "" : $"{transfer.Mechanism} ({transfer.Reference})";
 
     private static string Told(NoticeText? notice) => notice is null ? "" : $"{notice.Version} ({notice.Language}): {notice.Text}";
 

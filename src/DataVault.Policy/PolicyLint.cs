@@ -96,7 +96,9 @@ internal sealed class PolicyLint(PolicySet policy)
     private void SpecialWithoutGround(Rule rule)
     {
         var ownData = rule.Guard.OwnRecord || rule.Actions.All(action => action is AccessAction.Export or AccessAction.Erase or AccessAction.Consent);
-        if (rule.Forbids || ownData || rule.Guard.Consents.Any(id => policy.Purposes.ById(id)!.SpecialBasis is not null)) return;
+        // What the person wants corrected is theirs to say.
+        var corrects = rule.Actions.All(action => action == AccessAction.Update) && rule.Purposes.All(purpose => purpose.Dpv == "dpv:RightsFulfilment");
+        if (rule.Forbids || ownData || corrects || rule.Guard.Consents.Any(id => policy.Purposes.ById(id)!.SpecialBasis is not null)) return;
         if (rule.Purposes.All(purpose => purpose.SpecialBasis is not null)) return;
         foreach (var item in rule.Items.Where(item => item.IsSpecialCategory)) Find(rule, $"permits the special category {item.Name} without a ground of GDPR Article 9");
     }
@@ -132,6 +134,7 @@ internal sealed class PolicyLint(PolicySet policy)
             if (purpose.NeedsConsent && (purpose.Notice.Length == 0 || purpose.NoticeVersion.Length == 0)) Find("purposes.yaml", $"{purpose.Name} rests on consent and has no notice with a version");
             if (!purpose.NeedsConsent && purpose.ConsentMonths is not null) Find("purposes.yaml", $"{purpose.Name} does not rest on consent and limits it");
             Consent(purpose);
+            Assessment(purpose);
             var reviewed = policy.Rules.Any(rule => rule.Purposes.Contains(purpose) && rule.Obligations.Contains(ObligationNames.Review));
             if (purpose.StopsAtOverdue is not null && !reviewed) Find("purposes.yaml", $"no release for {purpose.Name} is reviewed: stopsAtOverdue has no effect");
             if (purpose is { DirectMarketing: true, StopsOnObjection: false }) Find("purposes.yaml", $"{purpose.Name} is direct marketing and goes on whoever objects (GDPR Article 21(3))");
@@ -157,6 +160,15 @@ internal sealed class PolicyLint(PolicySet policy)
         {
             if (law.AcknowledgeDays is not null && law.AcknowledgeBy(DateTimeOffset.UnixEpoch) > law.DueAt(DateTimeOffset.UnixEpoch)) Find("jurisdictions.yaml", $"{law.Name} acknowledges receipt after the answer is due");
         }
+    }
+
+    // SPEC GDPR 35(1): before the processing, so before the version that declares it is in force.
+    private void Assessment(Purpose purpose)
+    {
+        if (purpose.Assessment is { IsMade: false }) Find("purposes.yaml", $"{purpose.Name} needs an impact assessment: name its reference and the date of its review");
+        var special = purpose.SpecialBasis is not null && policy.Rules.Any(rule => !rule.Forbids && rule.Purposes.Contains(purpose) && rule.Items.Any(item => item.IsSpecialCategory));
+        if (special && purpose.Assessment?.Criteria.Contains(ImpactAssessment.Special) != true)
+            Find("purposes.yaml", $"{purpose.Name} uses special categories, and its assessment does not name the criterion {ImpactAssessment.Special}");
     }
 
     private void Consent(Purpose purpose)
@@ -234,6 +246,8 @@ internal sealed class PolicyLint(PolicySet policy)
     {
         foreach (var domain in policy.Analytics)
         {
+            if (policy.Recipients.OfDomain(domain.Name) is { MayReceive: false } recipient)
+                Find("recipients.yaml", $"{recipient.Name} cannot receive the analytics domain {domain.Name}: {string.Join("; ", recipient.Obstacles)}");
             foreach (var column in domain.CustomerColumns)
             {
                 if (column.Field.IsSpecialCategory) Find("analytics.yaml", $"{domain.Name}.{column.Column} would hold a special category");

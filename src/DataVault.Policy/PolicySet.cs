@@ -11,8 +11,9 @@ public sealed class PolicySet
 {
     private readonly byte[] version;
 
-    private PolicySet(PolicySource source, IReadOnlyList<RetentionRule> retention, PolicyWords words, IReadOnlyList<Rule> rules)
+    private PolicySet(PolicySource source, IReadOnlyList<RetentionRule> retention, PolicyWords words, IReadOnlyList<Rule> rules, RecipientRegistry recipients)
     {
+        Recipients = recipients;
         version = source.Version();
         Version = Convert.ToHexStringLower(version);
         (Retention, Catalogue, Events) = (retention, words.Catalogue, words.Events);
@@ -21,7 +22,7 @@ public sealed class PolicySet
         FeedPurposes = rules.Where(rule => rule.Actions.Contains(AccessAction.Feed))
             .SelectMany(rule => rule.Purposes.Select(purpose => purpose.Id).Concat(rule.Guard.Consents)).ToFrozenSet();
         Items = [.. Catalogue.Fields, .. Events.Types];
-        Decisions = new PolicyDecisionPoint(Items, rules, Roles, Purposes);
+        Decisions = new PolicyDecisionPoint(Items, rules, Roles, Purposes, recipients.BarredClients);
         Questions = new PolicyQuestions(this);
     }
 
@@ -44,6 +45,9 @@ public sealed class PolicySet
     public IReadOnlySet<int> FeedPurposes { get; }
 
     public required IReadOnlyList<AnalyticsDomain> Analytics { get; init; }
+
+    /// <summary>Outside the controller's own departments, whom personal data go to.</summary>
+    public RecipientRegistry Recipients { get; }
 
     public JurisdictionTable Jurisdictions { get; }
 
@@ -101,10 +105,11 @@ public sealed class PolicySet
         var roles = RegistryReader.Roles(source.Required("roles.yaml"), conditions);
         var rules = new RuleReader(catalogue, events, purposes, roles, conditions).Rules(source.Rules);
         var analytics = RegistryReader.Analytics(source.Optional("analytics.yaml"), catalogue, events);
+        var recipients = RecipientReader.Recipients(source.Optional("recipients.yaml"), analytics);
         var cases = new CaseReader(new PolicyWords(catalogue, events, purposes, roles, people, jurisdictions)).Cases(source.Cases);
         var letters = LetterReader.Letters(source.Optional("letters.yaml"), source.Letters, catalogue);
         problems.ThrowIfAny();
-        return new PolicySet(source, retention, new PolicyWords(catalogue, events, purposes, roles, people, jurisdictions), rules)
+        return new PolicySet(source, retention, new PolicyWords(catalogue, events, purposes, roles, people, jurisdictions), rules, recipients)
         {
             Analytics = analytics,
             Cases = cases,

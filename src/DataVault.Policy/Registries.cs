@@ -75,7 +75,27 @@ public sealed class Purpose
     /// <summary>Ground of GDPR Article 9(2), such as <c>A9-2-a</c>; null where special categories are not for this purpose.</summary>
     public string? SpecialBasis => Terms.SpecialBasis;
 
+    /// <summary>Why an impact assessment is needed, and where it stands (GDPR 35); null where no criterion is named.</summary>
+    public ImpactAssessment? Assessment => Terms.Assessment;
+
     internal PurposeTerms Terms { get; }
+}
+
+/// <summary>The data protection impact assessment of a purpose (GDPR 35).</summary>
+/// <param name="Criteria">What makes the processing likely to be a high risk, each one of <see cref="KnownCriteria"/>.</param>
+/// <param name="Reference">The assessment; null when none was made.</param>
+/// <param name="Review">When it is to be looked at again; null when nobody said.</param>
+public sealed record ImpactAssessment(IReadOnlyList<string> Criteria, string? Reference, DateOnly? Review)
+{
+    /// <summary>The nine criteria of the guidelines WP 248 rev.01, III.B.a.</summary>
+    public static IReadOnlyList<string> KnownCriteria { get; } =
+    [
+        "profiling", "automated-decisions", "monitoring", "special-categories", "large-scale", "matching", "vulnerable-people", "new-technology", "bars-from-rights",
+    ];
+
+    internal const string Special = "special-categories";
+
+    public bool IsMade => Reference is not null && Review is not null;
 }
 
 /// <summary>What purposes.yaml says of a purpose.</summary>
@@ -108,6 +128,8 @@ internal sealed record PurposeTerms(string Title, string LegalBasis, string Dpv)
     public string? SpecialBasis { get; init; }
 
     public ConsentTerms Consent { get; init; } = ConsentTerms.None;
+
+    public ImpactAssessment? Assessment { get; init; }
 }
 
 /// <summary>The purposes, by id.</summary>

@@ -16,7 +16,7 @@ internal sealed class IdentitySettings(IConfiguration configuration, bool develo
     private static readonly string[] KnownAlgorithms = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"];
 
     /// <summary>Roles of the vault itself: a credential that carried one would act as the vault.</summary>
-    public static readonly IReadOnlyList<string> ProcessRoles = ["rights-export", "rights-erasure", "rights-letters", "analytics-feed", "vault-maintenance"];
+    public static readonly IReadOnlyList<string> ProcessRoles = ["rights-export", "rights-erasure", "rights-letters", "rights-rectification", "analytics-feed", "vault-maintenance"];
 
     /// <summary>Whether the vault's own issuer signs people and applications in.</summary>
     public bool OwnIssuer => configuration.GetValue("Identity:OwnIssuer", true);

@@ -450,6 +450,8 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         StandingEndpoints.Map(app);
         RequestEndpoints.Map(app);
         LimitEndpoints.Map(app);
+        RecipientEndpoints.Map(app);
+        RectificationEndpoints.Map(app);
         HoldEndpoints.Map(app);
         RetentionEndpoints.Map(app);
         BreachEndpoints.Map(app);

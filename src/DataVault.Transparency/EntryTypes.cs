@@ -16,7 +16,7 @@ public enum EntryType : ushort
     Alert = 57, ReviewChange = 58, ApprovalChange = 59,
     PolicyRefused = 55, RetentionSwept = 67, RestrictionLift = 70, ObjectionLift = 71,
     LetterWritten = 77, LetterWay = 78, LetterPosted = 79,
-    BreachChange = 86, BreachRead = 87, EvidencePack = 89,
+    BreachChange = 86, BreachRead = 87, EvidencePack = 89, NoticeChange = 90,
 #pragma warning restore CS1591
 }
 
@@ -92,6 +92,7 @@ public static class EntryTypes
         [EntryType.BreachChange] = "breach.change",
         [EntryType.BreachRead] = "breach.read",
         [EntryType.EvidencePack] = "evidence.pack",
+        [EntryType.NoticeChange] = "notice.change",
     }.ToFrozenDictionary();
 
     private static readonly FrozenDictionary<string, EntryType> ByName =

@@ -43,8 +43,12 @@ internal static class StoreModule
         services.AddSingleton(p => new EventRecorder(
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<RecordCipher>(),
             p.GetRequiredService<AuditLog>(), p.GetRequiredService<Decider>(), p.GetRequiredService<CustomerLookups>()));
+        services.AddSingleton(p => new DisclosureLedger(
+            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<LogIndexer>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<ReaderNames>(),
+            p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<ActivePolicy>()));
         services.AddSingleton(p => new AccessHistory(
-            p.GetRequiredService<AuditReader>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<ActivePolicy>()));
+            p.GetRequiredService<AuditReader>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<DisclosureLedger>(),
+            p.GetRequiredService<ActivePolicy>()));
     }
 
     private static void AddConsents(IServiceCollection services)

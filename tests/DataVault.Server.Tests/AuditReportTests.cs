@@ -220,6 +220,11 @@ public sealed class AuditReportTests(RunningServer server, ReportedDesk history)
         Assert.Contains(support.GetProperty("categories").EnumerateArray(), category => category.GetProperty("category").GetString() == "pd:EmailAddress" && category.GetProperty("retention").GetArrayLength() == 1);
         Assert.Contains("masked", support.GetProperty("roles").EnumerateArray().SelectMany(role => role.GetProperty("forms").EnumerateArray()).Select(form => form.GetString()));
         Assert.Empty(support.GetProperty("undeclared").EnumerateArray());
+        Assert.Contains(activities["wellbeing"].GetProperty("categories").EnumerateArray(), category => !category.GetProperty("used").GetBoolean());
+        Assert.Equal("DPIA-2026-05", activities["wellbeing"].GetProperty("assessment").GetProperty("reference").GetString());
+        var mailing = record.GetProperty("recipients").EnumerateArray().Single(one => one.GetProperty("recipient").GetProperty("name").GetString() == "mailing-house");
+        Assert.Equal(("processor", "DPA-2026-003"), (mailing.GetProperty("recipient").GetProperty("role").GetString(), mailing.GetProperty("recipient").GetProperty("agreement").GetString()));
+        Assert.Equal(mailing.GetProperty("entries").GetInt64() > 0, mailing.GetProperty("purposes").GetArrayLength() > 0);
         Assert.Contains("vault", record.GetProperty("checkpoint").GetString(), StringComparison.Ordinal);
         using var refused = await server.SendAsync("support-desk", HttpMethod.Get, "/v1/audit/processing");
         Assert.Equal("forbidden", await RunningServer.SlugAsync(refused));

@@ -114,6 +114,7 @@ internal static class PolicyVersionVerbs
                     withdrawn = differences.Where(one => !one.Released).Select(one => PolicyVerbs.Say(one.Grant)).ToList(),
                     forms = diff.Forms,
                     purposes = diff.Purposes,
+                    recipients = diff.Recipients,
                     capabilities = diff.RoleCapabilities.Select(one => new { change = one.Given ? "given" : "taken", one.Role, one.Capability }),
                 };
                 session.Report.Show(answer, () => Tell(diff, differences));
@@ -207,11 +208,14 @@ internal static class PolicyVersionVerbs
 
         List<IRenderable> parts = differences.Count > 0 ? [table] : [];
         parts.AddRange(diff.Forms.Select(form => new Text($"{form.Item}: {form.What} {form.Before} becomes {form.After}\n")));
-        parts.AddRange(diff.Purposes.Select(one => new Text($"{one.Purpose}: {one.What}{(one.Before.Length > 0 ? $", it was {one.Before}" : "")}{(one.After.Length > 0 ? $", it is {one.After}" : "")}\n")));
+        parts.AddRange(diff.Purposes.Select(one => (one.Purpose, one.What, one.Before, one.After)).Concat(diff.Recipients.Select(one => (one.Recipient, one.What, one.Before, one.After))).Select(Tell));
         parts.AddRange(diff.RoleCapabilities.Select(one => new Text($"{(one.Given ? "+" : "-")} {one.Role} {one.Capability}\n")));
         parts.Add(new Text($"Newly released: {Say(differences.Count(one => one.Released))}. No longer: {Say(differences.Count(one => !one.Released))}.\n"));
         return new Rows(parts);
     }
+
+    private static Text Tell((string Of, string What, string Before, string After) change) =>
+        new($"{change.Of}: {change.What}{(change.Before.Length > 0 ? $", it was {change.Before}" : "")}{(change.After.Length > 0 ? $", it is {change.After}" : "")}\n");
 
     private static Rows Tell(ReplayView report)
     {

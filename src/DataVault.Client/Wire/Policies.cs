@@ -189,6 +189,10 @@ public sealed record CapabilityChangeView(string Change, string Role, string Cap
 /// <param name="What"><c>new</c>, <c>gone</c>, <c>basis</c>, <c>notice</c>, or <c>notice of the same version</c>, which no version may bring.</param>
 public sealed record PurposeChangeView(string Purpose, string What, string Before, string After);
 
+/// <summary>A recipient that came or went, or whose terms are others.</summary>
+/// <param name="What"><c>new</c>, <c>gone</c>, <c>terms</c>, <c>sub-processors</c> or <c>theirs</c>.</param>
+public sealed record RecipientChangeView(string Recipient, string What, string Before, string After);
+
 /// <summary>Answer to <see cref="DiffRequest"/>.</summary>
 /// <param name="Released">How many combinations are newly released, over all pages.</param>
 /// <param name="Withdrawn">How many are released no longer.</param>
@@ -198,6 +202,9 @@ public sealed record DiffView(
 {
     /// <summary>Purposes that changed.</summary>
     public IReadOnlyList<PurposeChangeView> Purposes { get; init; } = [];
+
+    /// <summary>Recipients that changed.</summary>
+    public IReadOnlyList<RecipientChangeView> Recipients { get; init; } = [];
 }
 
 /// <summary>Body of <c>POST /v1/policy/replay</c>: recorded decisions under a draft or another version.</summary>

@@ -122,7 +122,24 @@ public sealed record ImpactPersonView(
 /// <param name="UnknownPurposes">Purposes that the log shows and nothing in force declares.</param>
 /// <param name="Checkpoint">The newest state of the log, signed.</param>
 public sealed record ProcessingRecordView(
-    ControllerView? Controller, string Policy, DateTimeOffset MadeAt, DateTimeOffset From, IReadOnlyList<ProcessingActivityView> Activities, IReadOnlyList<NamedCount> UnknownPurposes, string Checkpoint);
+    ControllerView? Controller, string Policy, DateTimeOffset MadeAt, DateTimeOffset From, IReadOnlyList<ProcessingActivityView> Activities, IReadOnlyList<NamedCount> UnknownPurposes, string Checkpoint)
+{
+    /// <summary>To whom data go outside the controller's own departments.</summary>
+    public IReadOnlyList<ProcessingRecipientView> Recipients { get; init; } = [];
+}
+
+/// <summary>A recipient as it is declared, beside what the log shows.</summary>
+/// <param name="Recipient">Who, on what terms.</param>
+/// <param name="Entries">Disclosures to it in the days looked at; 0: declared and not used.</param>
+/// <param name="Purposes">For what.</param>
+public sealed record ProcessingRecipientView(RecipientView Recipient, long Entries, IReadOnlyList<string> Purposes);
+
+/// <summary>An impact assessment (GDPR 35).</summary>
+/// <param name="Criteria">Why it is needed.</param>
+/// <param name="Reference">Where it is filed.</param>
+/// <param name="Review">When it is looked at again.</param>
+/// <param name="Overdue">That date has passed.</param>
+public sealed record AssessmentView(IReadOnlyList<string> Criteria, string? Reference, DateOnly? Review, bool Overdue);
 
 /// <summary>Who answers for the processing.</summary>
 public sealed record ControllerView(string Name, string Address, string Contact);
@@ -141,10 +158,18 @@ public sealed record ControllerView(string Name, string Address, string Contact)
 /// <param name="Undeclared">Items that were handled for it and that no rule in force names for it.</param>
 public sealed record ProcessingActivityView(
     string Purpose, string Title, string LegalBasis, string? SpecialBasis, string Dpv, string NoticeVersion, IReadOnlyList<ProcessedCategoryView> Categories, IReadOnlyList<ProcessingRoleView> Roles,
-    long Entries, IReadOnlyList<NamedCount> Actors, IReadOnlyList<string> Undeclared);
+    long Entries, IReadOnlyList<NamedCount> Actors, IReadOnlyList<string> Undeclared)
+{
+    /// <summary>The impact assessment; null where none is needed.</summary>
+    public AssessmentView? Assessment { get; init; }
+}
 
 /// <summary>Items of one category, and how long they are kept.</summary>
-public sealed record ProcessedCategoryView(string Category, bool Special, IReadOnlyList<string> Items, IReadOnlyList<string> Retention);
+public sealed record ProcessedCategoryView(string Category, bool Special, IReadOnlyList<string> Items, IReadOnlyList<string> Retention)
+{
+    /// <summary>The log shows an act with one of the items for this purpose; false: declared and not used.</summary>
+    public bool Used { get; init; }
+}
 
 /// <summary>What a role may do, and in which forms something is shown to it.</summary>
 public sealed record ProcessingRoleView(string Role, string Title, IReadOnlyList<string> Actions, IReadOnlyList<string> Forms);

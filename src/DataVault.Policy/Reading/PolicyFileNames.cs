@@ -12,7 +12,10 @@ public static class PolicyFileNames
     private const string Schemas = "schema";
 
     private static readonly string[] s_known =
-        ["catalogue.yaml", "events.yaml", "people.yaml", "purposes.yaml", "roles.yaml", "analytics.yaml", "retention.yaml", "jurisdictions.yaml", "rights.yaml", "letters.yaml"];
+    [
+        "catalogue.yaml", "events.yaml", "people.yaml", "purposes.yaml", "roles.yaml", "analytics.yaml", "retention.yaml", "jurisdictions.yaml", "rights.yaml",
+        "letters.yaml", "recipients.yaml",
+    ];
 
     private static readonly string[] s_folders = ["access", "cases", "letters"];
 

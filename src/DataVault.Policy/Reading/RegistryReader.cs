@@ -76,7 +76,26 @@ internal static class RegistryReader
             StopsOnObjection = body.Flag("stopsOnObjection", !dutyBound),
             StopsOnRestriction = body.Flag("stopsOnRestriction", !dutyBound),
             SpecialBasis = ground,
+            Assessment = Assessment(body.OptionalMap("assessment")),
         };
+    }
+
+    private static ImpactAssessment? Assessment(Section? section)
+    {
+        if (section is null) return null;
+        var criteria = section.SomeWords("criteria");
+        foreach (var word in criteria.Where(word => !ImpactAssessment.KnownCriteria.Contains(word.Text)))
+            section.Problem(word.Line, $"{word.Text} is no criterion, must be one of {string.Join(", ", ImpactAssessment.KnownCriteria)}");
+        var reference = section.OptionalText("reference");
+        DateOnly? review = null;
+        if (section.OptionalText("review") is { } text)
+        {
+            if (DateOnly.TryParseExact(text, "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.None, out var day)) review = day;
+            else section.Problem(section.LineOf("review"), $"{text} is not a date");
+        }
+
+        section.Done();
+        return new ImpactAssessment([.. criteria.Select(word => word.Text)], reference, review);
     }
 
     private static JustificationRule? Justification(Section? section)

@@ -70,18 +70,25 @@ internal static class AuditReportEndpoints
         await trail.RecordAsync(EntryType.AuditRead, Caller.Of(context), "", EntryResult.Ok, null, null, context.RequestAborted);
         var record = await records.MakeAsync(days, context.RequestAborted);
         await Answer.JsonAsync(context, new ProcessingRecordView(
-            record.Controller is { } one ? new ControllerView(one.Name, one.Address, one.Contact) : null, record.PolicyVersion, record.MadeAt, record.From, [.. record.Activities.Select(View)],
-            [.. record.UnknownPurposes.Select(count => new NamedCount(count.Name, count.Entries))], record.Checkpoint));
+            record.Controller is { } one ? new ControllerView(one.Name, one.Address, one.Contact) : null, record.PolicyVersion, record.MadeAt, record.From, [.. record.Activities.Select(activity => View(activity, record.MadeAt))],
+            [.. record.UnknownPurposes.Select(count => new NamedCount(count.Name, count.Entries))], record.Checkpoint)
+        {
+            Recipients = [.. record.Recipients.Select(one => new ProcessingRecipientView(RecipientEndpoints.View(one.Recipient), one.Entries, one.Purposes))],
+        });
     }
 
-    private static ProcessingActivityView View(ProcessingActivity activity)
+    private static ProcessingActivityView View(ProcessingActivity activity, DateTimeOffset now)
     {
         var purpose = activity.Purpose;
         return new ProcessingActivityView(
             purpose.Name, purpose.Title, purpose.LegalBasis, purpose.SpecialBasis, purpose.Dpv, purpose.NoticeVersion,
-            [.. activity.Categories.Select(category => new ProcessedCategoryView(category.Category, category.Special, category.Items, category.Retention))],
+            [.. activity.Categories.Select(category => new ProcessedCategoryView(category.Category, category.Special, category.Items, category.Retention) { Used = category.Used })],
             [.. activity.Roles.Select(role => new ProcessingRoleView(role.Role, role.Title, role.Actions, role.Forms))],
-            activity.Entries, [.. activity.Actors.Select(count => new NamedCount(count.Name, count.Entries))], activity.Undeclared);
+            activity.Entries, [.. activity.Actors.Select(count => new NamedCount(count.Name, count.Entries))], activity.Undeclared)
+        {
+            Assessment = purpose.Assessment is not { } made ? null
+                : new AssessmentView(made.Criteria, made.Reference, made.Review, made.Review < DateOnly.FromDateTime(now.UtcDateTime)),
+        };
     }
 
     private static async Task CountAsync(HttpContext context, AuditReader log, PolicySet policy, AuditTrail trail)

@@ -119,6 +119,7 @@ internal static class PolicyVersionEndpoints
             before.Version, after.Version, released, count - released, [.. diff.Forms.Select(form => new FormChangeView(form.Item, form.What, form.Before, form.After))],
             [.. diff.RoleCapabilities.Select(one => new CapabilityChangeView(one.Given ? "given" : "taken", one.Role, one.Capability))], page, next)
         {
+            Recipients = [.. diff.Recipients.Select(one => new RecipientChangeView(one.Recipient, one.What, one.Before, one.After))],
             Purposes = [.. diff.Purposes.Select(one => new PurposeChangeView(one.Purpose, one.What, one.Before, one.After))],
         });
     }

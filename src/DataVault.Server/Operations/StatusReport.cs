@@ -44,6 +44,12 @@ internal sealed class StatusReport(
             (0, _) => Health.Good,
             var (calls, last) => string.Create(CultureInfo.InvariantCulture, $"{calls} calls met what the vault did not write, the last in entry {last}: check deep"),
         };
+        parts["notices"] = backlog switch
+        {
+            { ChangedNotices: > 0 } => string.Create(CultureInfo.InvariantCulture, $"{backlog.ChangedNotices} changed in the database, {backlog.OverdueNotices} overdue"),
+            { OverdueNotices: > 0 } => string.Create(CultureInfo.InvariantCulture, $"{backlog.OverdueNotices} recipients not told within {RightsWatch.NoticePatience.TotalDays} days"),
+            _ => Health.Good,
+        };
         if (policy.IsDisputed)
             parts["policy"] = "named otherwise by the database";
         var unconfirmed = await sources.Issuer.UnconfirmedAsync(cancellation);

@@ -38,6 +38,9 @@ public static class AuditCsv
 
     private static string[] Cells(AsOf asOf) => [Number(asOf.Size), asOf.RootHash, At(asOf.At)];
 
+    public static Task WriteAsync(Stream target, IReadOnlyList<DisclosureLine> lines, CancellationToken ct) => WriteAsync(
+        target, ["recipient", "title", "role", "country", "transfer", "through", "kind", "purpose", "fields", "times", "first", "last", "entries"], lines.ToAsyncEnumerable(), Row, ct);
+
     private static async Task WriteAsync<T>(Stream target, IReadOnlyList<string> headings, IAsyncEnumerable<T> items, Func<T, IReadOnlyList<string>> row, CancellationToken ct)
     {
         using var buffer = new MemoryStream();
@@ -74,6 +77,12 @@ public static class AuditCsv
     [
         person.Tag, person.Customer?.ToString() ?? "", person.Erased ? "yes" : "no", Number(person.Disclosures), At(person.First), At(person.Last),
         person.Special ? "yes" : "no", string.Join(' ', person.Items),
+    ];
+
+    private static IReadOnlyList<string> Row(DisclosureLine line) =>
+    [
+        line.Recipient ?? "", line.Title, line.Declared?.Role ?? "", line.Declared?.Country ?? "", line.Declared?.Transfer is { } transfer ? $"{transfer.Mechanism}: {transfer.Reference}" : "",
+        line.Through, line.Kind, line.Purpose, string.Join(' ', line.Items), Number(line.Times), At(line.First), At(line.Last), string.Join(' ', line.Entries.Select(Number)),
     ];
 
     private static string Hex(ReadOnlyMemory<byte> bytes) => Convert.ToHexStringLower(bytes.Span);

@@ -8,7 +8,17 @@ namespace DataVault.Vault;
 /// <param name="Special">GDPR Article 9.</param>
 /// <param name="Items">Names of fields and event types.</param>
 /// <param name="Retention">Titles of the retention rules that keep them, with their months.</param>
-public sealed record ProcessedCategory(string Category, bool Special, IReadOnlyList<string> Items, IReadOnlyList<string> Retention);
+public sealed record ProcessedCategory(string Category, bool Special, IReadOnlyList<string> Items, IReadOnlyList<string> Retention)
+{
+    /// <summary>The log shows an act with one of the items for this purpose.</summary>
+    public bool Used { get; init; }
+}
+
+/// <summary>A recipient as the policy in force declares it, beside what the log shows that it was given.</summary>
+/// <param name="Recipient">The recipient.</param>
+/// <param name="Entries">Disclosures to it that the log shows of the days looked at; 0: declared, unused.</param>
+/// <param name="Purposes">For what.</param>
+public sealed record ProcessingRecipient(DeclaredRecipient Recipient, long Entries, IReadOnlyList<string> Purposes);
 
 /// <summary>Who may do what for a purpose.</summary>
 /// <param name="Role">The role.</param>
@@ -37,7 +47,11 @@ public sealed record ProcessingActivity(
 /// <param name="Checkpoint">The newest state of the log, signed.</param>
 public sealed record ProcessingRecord(
     ControllerIdentity? Controller, string PolicyVersion, DateTimeOffset MadeAt, DateTimeOffset From, IReadOnlyList<ProcessingActivity> Activities, IReadOnlyList<AuditCount> UnknownPurposes,
-    string Checkpoint);
+    string Checkpoint)
+{
+    /// <summary>To whom data go outside the controller's own departments.</summary>
+    public IReadOnlyList<ProcessingRecipient> Recipients { get; init; } = [];
+}
 
 /// <summary>Makes the record of processing activities: nothing in it is kept by hand, so nothing in it is out of date.</summary>
 public sealed class ProcessingRecords
@@ -63,7 +77,38 @@ public sealed class ProcessingRecords
         var activities = new List<ProcessingActivity>();
         foreach (var purpose in current.Purposes.All) activities.Add(await ActivityAsync(current, purpose, from, ct));
         var unknown = all.Purposes.Where(count => count.Name.Length > 0 && current.Purposes.Find(count.Name) is null).ToList();
-        return new ProcessingRecord(current.Purposes.Controller, current.Version, clock.Now, from, activities, unknown, await proofs.CheckpointAsync(ct));
+        return new ProcessingRecord(current.Purposes.Controller, current.Version, clock.Now, from, activities, unknown, await proofs.CheckpointAsync(ct))
+        {
+            Recipients = await RecipientsAsync(current, from, ct),
+        };
+    }
+
+    private async Task<List<ProcessingRecipient>> RecipientsAsync(PolicySet current, DateTimeOffset from, CancellationToken ct)
+    {
+        var recipients = new List<ProcessingRecipient>();
+        foreach (var recipient in current.Recipients.All)
+        {
+            var (entries, purposes) = (0L, new SortedSet<string>(StringComparer.Ordinal));
+            foreach (var query in Disclosures(recipient).Select(query => query with { From = from, Result = EntryResult.Ok }))
+            {
+                var found = await log.CountAsync(query, ct);
+                entries += found.Entries;
+                purposes.UnionWith(found.Purposes.Select(purpose => purpose.Name));
+            }
+
+            recipients.Add(new ProcessingRecipient(recipient, entries, [.. purposes]));
+        }
+
+        return recipients;
+    }
+
+    // The feed is one act for all domains: whoever has one has what was fed.
+    private static IEnumerable<AuditQuery> Disclosures(DeclaredRecipient recipient)
+    {
+        EntryType[] ofClients = [EntryType.FieldRead, EntryType.EventRead, EntryType.Search, EntryType.Export];
+        foreach (var client in recipient.Clients)
+            foreach (var type in ofClients) yield return new AuditQuery { Actor = client, Type = type };
+        if (recipient.Analytics.Count > 0) yield return new AuditQuery { Type = EntryType.AnalyticsFeed };
     }
 
     private async Task<ProcessingActivity> ActivityAsync(PolicySet current, Purpose purpose, DateTimeOffset from, CancellationToken ct)
@@ -72,10 +117,10 @@ public sealed class ProcessingRecords
         var used = await log.CountAsync(new AuditQuery { Purpose = purpose.Name, From = from, Result = EntryResult.Ok }, ct);
         var declared = grants.Select(grant => grant.Item.Name).ToHashSet(StringComparer.Ordinal);
         return new ProcessingActivity(
-            purpose, Categories(current, grants), Roles(current, grants), used.Entries, used.Actors, [.. used.Items.Select(item => item.Name).Where(name => !declared.Contains(name))]);
+            purpose, Categories(current, grants, [.. used.Items.Select(item => item.Name)]), Roles(current, grants), used.Entries, used.Actors, [.. used.Items.Select(item => item.Name).Where(name => !declared.Contains(name))]);
     }
 
-    private static List<ProcessedCategory> Categories(PolicySet current, IReadOnlyList<PolicyGrant> grants)
+    private static List<ProcessedCategory> Categories(PolicySet current, IReadOnlyList<PolicyGrant> grants, HashSet<string> used)
     {
         var rules = current.Retention.ToDictionary(rule => rule.Name, StringComparer.Ordinal);
         return
@@ -85,7 +130,10 @@ public sealed class ProcessingRecords
                orderby category.Key
                select new ProcessedCategory(
                    category.Key, category.Any(item => item.IsSpecialCategory), [.. category.OrderBy(item => item.Code).Select(item => item.Name)],
-                   [.. category.Select(item => rules[item.Retention]).Distinct().OrderBy(rule => rule.Name, StringComparer.Ordinal).Select(rule => $"{rule.Title}: {rule.Months} months")]),
+                   [.. category.Select(item => rules[item.Retention]).Distinct().OrderBy(rule => rule.Name, StringComparer.Ordinal).Select(rule => $"{rule.Title}: {rule.Months} months")])
+               {
+                   Used = category.Any(item => used.Contains(item.Name)),
+               },
         ];
     }
 

@@ -25,10 +25,11 @@ public sealed class AccessHistory
     private readonly AuditReader reader;
     private readonly AuditLog log;
     private readonly KeyRegistry keys;
+    private readonly DisclosureLedger ledger;
     private readonly ActivePolicy policy;
 
-    internal AccessHistory(AuditReader reader, AuditLog log, KeyRegistry keys, ActivePolicy policy) =>
-        (this.reader, this.log, this.keys, this.policy) = (reader, log, keys, policy);
+    internal AccessHistory(AuditReader reader, AuditLog log, KeyRegistry keys, DisclosureLedger ledger, ActivePolicy policy) =>
+        (this.reader, this.log, this.keys, this.ledger, this.policy) = (reader, log, keys, ledger, policy);
 
     public async Task<AccessPage> ListAsync(Recipient recipient, SubjectId subject, int limit, string? cursor, Guid requestId, CancellationToken ct)
     {
@@ -36,6 +37,15 @@ public sealed class AccessHistory
         var page = await reader.SearchAsync(new AuditQuery { Subject = subject, Limit = limit, Cursor = cursor }, ct);
         await log.AppendAsync(log.Entry(EntryType.AuditRead, recipient, tag, PurposeOf(recipient), EntryResult.Ok, [], requestId), null, ct);
         return new AccessPage([.. page.Entries.Select(View)], page.Next);
+    }
+
+    /// <summary>Who was given what of the person, by recipient (GDPR 15(1)(c)).</summary>
+    public async Task<IReadOnlyList<DisclosureLine>> DisclosuresAsync(Recipient recipient, SubjectId subject, Guid requestId, CancellationToken ct)
+    {
+        var tag = await AuthoriseAsync(recipient, subject, requestId, ct);
+        var lines = await ledger.OfAsync(subject, ct);
+        await log.AppendAsync(log.Entry(EntryType.AuditRead, recipient, tag, PurposeOf(recipient), EntryResult.Ok, [], requestId) with { Rules = ["disclosures"] }, null, ct);
+        return lines;
     }
 
     private async Task<ReadOnlyMemory<byte>> AuthoriseAsync(Recipient recipient, SubjectId subject, Guid requestId, CancellationToken ct)

@@ -179,7 +179,7 @@ internal static class DeskSources
 
     private static DeskSource Notices(string figure, string where) => new(
         DeskTiles.Erasure, figure,
-        $"select created_at as at, message_id::text as key, null::text as of, kind as c1, recipient as c2, created_at as c3, attempts::bigint as c4, failure as c5 from vault.outbox where kind = '{ErasureNotices.Kind}' and {where}")
+        $"select created_at as at, message_id::text as key, null::text as of, kind as c1, recipient as c2, created_at as c3, attempts::bigint as c4, failure as c5 from vault.outbox where kind = '{NoticeKinds.Erased}' and {where}")
     {
         Columns = s_notices,
     };

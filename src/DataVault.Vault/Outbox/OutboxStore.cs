@@ -75,8 +75,14 @@ internal sealed class OutboxStore(VaultDatabase database, IServiceKeys keys, IRa
 
     public async Task DoneAsync(OutboxMessage message, CancellationToken cancellation)
     {
-        await using var command = database.Source.CreateCommand("delete from vault.outbox where message_id = $1");
-        command.Parameters.Add(new() { Value = message.Id });
+        await using var connection = await database.OpenAsync(cancellation);
+        await RemoveAsync(connection, message.Id, cancellation);
+    }
+
+    /// <summary>Takes a message out, within a transaction of the caller's.</summary>
+    public static async Task RemoveAsync(NpgsqlConnection connection, Guid message, CancellationToken cancellation)
+    {
+        await using var command = new NpgsqlCommand("delete from vault.outbox where message_id = $1", connection) { Parameters = { new() { Value = message } } };
         await command.ExecuteNonQueryAsync(cancellation);
     }
 

@@ -24,7 +24,8 @@ public interface IRecipientCalls
 }
 
 /// <summary>Carries out what the outbox holds, at least once each; what fails is tried again, ever more rarely. Several processes share the work.</summary>
-internal sealed class OutboxWorker(OutboxStore outbox, LetterMail letters, VaultClock clock, ILogger<OutboxWorker> logger, IEnumerable<IRecipientCalls> calls)
+internal sealed class OutboxWorker(
+    OutboxStore outbox, LetterMail letters, VaultClock clock, ILogger<OutboxWorker> logger, IEnumerable<IRecipientCalls> calls, RecipientNotices notices)
     : RoundsWorker(clock.Provider, logger)
 {
     /// <summary>Called between the delivery and its note; a test cuts off here.</summary>
@@ -63,7 +64,8 @@ internal sealed class OutboxWorker(OutboxStore outbox, LetterMail letters, Vault
         }
 
         Delivered();
-        await outbox.DoneAsync(message, cancellation);
+        if (NoticeKinds.Are(message.Kind)) await notices.DeliveredAsync(message, cancellation);
+        else await outbox.DoneAsync(message, cancellation);
         return true;
     }
 

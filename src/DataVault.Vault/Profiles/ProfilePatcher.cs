@@ -7,17 +7,28 @@ using Npgsql;
 
 namespace DataVault.Vault;
 
+/// <summary>What else is done in the transaction of a write.</summary>
+internal interface IWriteEnding
+{
+    /// <summary>Before the person's row is locked.</summary>
+    Task BeginAsync(DutyWork work);
+
+    /// <summary>Appends the entry of the write with others, as the last act.</summary>
+    /// <returns>The index of the write's entry.</returns>
+    Task<long> AppendAsync(DutyWork work, SubjectKeys held, LogEntry written);
+}
+
 /// <summary>
 /// Changes one customer under the lock on the subject's row. Only the class groups that the change touches are opened; what it replaces goes, sealed,
 /// to the history.
 /// </summary>
 internal sealed class ProfilePatcher(IndexPlans plans, IndexedValues indexed, KeyRegistry keys, RecordCipher cipher, AuditLog log, Decider decider)
 {
-    public async Task<WriteOutcome> PatchAsync(Recipient recipient, SubjectId subject, long? ifMatch, ProfilePatch patch, Guid requestId, CancellationToken ct)
+    public async Task<WriteOutcome> PatchAsync(Recipient recipient, SubjectId subject, long? ifMatch, ProfilePatch patch, Guid requestId, CancellationToken ct, IWriteEnding? ending = null)
     {
         decider.Purpose(patch.Purpose);
         var draft = ProfileDraft.Read(patch, decider.Policy.Catalogue, decider.Clock.Now);
-        var change = new Change(recipient, subject, ifMatch, patch.Purpose, draft, requestId);
+        var change = new Change(recipient, subject, ifMatch, patch.Purpose, draft, requestId) { Ending = ending };
         using var held = recipient.Kind == RecipientKind.Customer && recipient.Subject != subject ? null : await keys.FindAsync(subject, ct);
         if (held is null) throw await DeniedAsync(change, default, VaultException.NotFound(), ct);
         try
@@ -49,11 +60,16 @@ internal sealed class ProfilePatcher(IndexPlans plans, IndexedValues indexed, Ke
             : VaultException.Invalid([.. refused.Select(item => new FieldProblem($"/fields/{item.Item.Name}", item.Reason!, "Writing this field is not permitted."))]);
     }
 
-    private sealed record Change(Recipient Recipient, SubjectId Subject, long? IfMatch, string Purpose, ProfileDraft Draft, Guid RequestId);
+    private sealed record Change(Recipient Recipient, SubjectId Subject, long? IfMatch, string Purpose, ProfileDraft Draft, Guid RequestId)
+    {
+        public IWriteEnding? Ending { get; init; }
+    }
 
     private async Task<(WriteOutcome?, VaultException?)> ApplyAsync(
         NpgsqlConnection connection, NpgsqlTransaction transaction, IndexPlan plan, Change change, SubjectKeys held, CancellationToken ct)
     {
+        var work = new DutyWork(connection, transaction, ct);
+        if (change.Ending is { } ending) await ending.BeginAsync(work);
         if (await SubjectRows.LockAsync(connection, transaction, change.Subject, ct) is not { } before) return (null, VaultException.NotFound());
         await keys.MatchAsync(held, before, ct);
         // Before anything is opened: what is opened is erased with this attempt, and a stale plan means another one.
@@ -70,7 +86,7 @@ internal sealed class ProfilePatcher(IndexPlans plans, IndexedValues indexed, Ke
         var now = decider.Clock.Now;
         await WriteAsync(connection, transaction, (before, after), history, now, ct);
         var entry = Entry(change, held, after, decision) with { DetailHash = history is null ? default : ProfileTables.HistoryHash(now, history) };
-        var index = await log.AppendWithinAsync(connection, transaction, [entry], ct);
+        var index = change.Ending is { } last ? await last.AppendAsync(work, held, entry) : await log.AppendWithinAsync(connection, transaction, [entry], ct);
         return (new WriteOutcome(change.Subject, after.RowVersion, index), null);
     }
 

@@ -173,7 +173,7 @@ internal sealed class ErasureCertificates(RequestStore store, ErasureNotebook no
         };
         if (await update.ExecuteNonQueryAsync(cancellation) == 0) return closed;
         var entry = store.Entry(EntryType.RequestChange, SubjectErasure.Eraser, closed, work.Tag, row.Id);
-        closed = closed with { LogIndex = await store.AppendClosingAsync(connection, transaction, (row.Id, work.ExecutedIndex, entry), cancellation) };
+        closed = closed with { LogIndex = await store.AppendClosingAsync(connection, transaction, (row.Id, work.ExecutedIndex, [entry]), cancellation) };
         await using var index = new NpgsqlCommand("UPDATE vault.closed_request SET log_index = $2 WHERE request_id = $1", connection)
         {
             Parameters = { new() { Value = row.Id }, new() { Value = closed.LogIndex } },

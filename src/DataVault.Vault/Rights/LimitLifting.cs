@@ -12,6 +12,9 @@ namespace DataVault.Vault;
 /// <param name="LogIndex">The entry that says so.</param>
 public sealed record LiftedLimit(DateTimeOffset At, long LogIndex);
 
+/// <summary>Who hears of the end of a limit: the person before it ends, and recipients with it.</summary>
+internal sealed record LimitNews(LetterBook Letters, RecipientNotices Notices);
+
 /// <summary>
 /// Ends restrictions (GDPR 18) and objections (GDPR 21), as the person or an officer wants it. Nobody's protection ends behind their back: of what an officer
 /// lifts the person has a message first, in a transaction of its own.
@@ -29,13 +32,13 @@ public sealed class LimitLifting
 
     private readonly RequestStore store;
     private readonly SubjectFacts facts;
-    private readonly LetterBook letters;
+    private readonly LimitNews news;
     private readonly KeyRegistry keys;
     private readonly SubjectReach reach;
     private readonly AuditLog log;
 
-    internal LimitLifting(RequestStore store, SubjectFacts facts, LetterBook letters, KeyRegistry keys, SubjectReach reach, AuditLog log) =>
-        (this.store, this.facts, this.letters, this.keys, this.reach, this.log) = (store, facts, letters, keys, reach, log);
+    internal LimitLifting(RequestStore store, SubjectFacts facts, LimitNews news, KeyRegistry keys, SubjectReach reach, AuditLog log) =>
+        (this.store, this.facts, this.news, this.keys, this.reach, this.log) = (store, facts, news, keys, reach, log);
 
     /// <exception cref="VaultException">not-found, forbidden, invalid-fields; invalid-state: there is no restriction.</exception>
     public Task<LiftedLimit> LiftRestrictionAsync(Recipient recipient, SubjectId subject, string? reason, Guid requestId, CancellationToken ct) =>
@@ -94,21 +97,21 @@ public sealed class LimitLifting
     // SPEC GDPR 18(3): informed before the restriction is lifted. The message is there, and its entry, before anything changes.
     private async Task<long> AnnounceAsync(DutyWork work, Lift lift)
     {
-        using var held = await letters.Inbox.KeysAsync(work, lift.Subject);
+        using var held = await news.Letters.Inbox.KeysAsync(work, lift.Subject);
         var record = await SubjectRows.LockAsync(work.Connection, work.Transaction, lift.Subject, work.Cancellation) ?? throw VaultException.NotFound();
         var before = facts.Read(record, held);
         if (!lift.Stands(before)) throw Absent(lift);
         var kind = lift.Type == EntryType.RestrictionLift ? LetterKind.RestrictionLifted : LetterKind.ObjectionLifted;
         var about = new LetterAbout(lift.Subject, before.Traits.Jurisdiction, null);
-        using var letter = await letters.WriteAsync(work, about, new LetterOrder(kind) { Reason = lift.Reason, Purpose = lift.Purpose }, lift.RequestId);
-        var message = letters.Inbox.Clock.NewId();
+        using var letter = await news.Letters.WriteAsync(work, about, new LetterOrder(kind) { Reason = lift.Reason, Purpose = lift.Purpose }, lift.RequestId);
+        var message = news.Letters.Inbox.Clock.NewId();
         List<LogEntry> entries = letter is null ? [SubjectInbox.Named(Entry(lift, held.Tag, Announced), message)] : [Entry(lift, held.Tag, Announced), letter.Entry];
         var index = await log.AppendWithinAsync(work.Connection, work.Transaction, entries, work.Cancellation);
         var recipient = lift.Recipient;
         var who = recipient.Kind == RecipientKind.Staff ? string.Join(", ", recipient.Roles) : recipient.DisplayName;
         var told = new MessageContent(EntryTypes.NameOf(lift.Type), lift.Purpose, [], who, index);
-        if (letter is not null) await letters.KeepAsync(work, letter, index + 1, told);
-        else await letters.Inbox.TellAsync(work, held, message, told);
+        if (letter is not null) await news.Letters.KeepAsync(work, letter, index + 1, told);
+        else await news.Letters.Inbox.TellAsync(work, held, message, told);
         return index;
     }
 
@@ -120,7 +123,8 @@ public sealed class LimitLifting
         await using (var batch = new NpgsqlBatch(connection, transaction) { BatchCommands = { FeedQueue.Enqueue([lift.Subject], store.Now) } })
             await batch.ExecuteNonQueryAsync(ct);
         var entry = Entry(lift, held.Tag, Done) with { Seal = facts.Digest(after), RecordVersion = after.RowVersion, Reference = announced };
-        return new LiftedLimit(store.Now, await log.AppendWithinAsync(connection, transaction, [entry], ct));
+        var told = lift.Type == EntryType.RestrictionLift ? await news.Notices.TellAsync(work, NoticeCause.Of(NoticeKinds.RestrictionLifted, held, null)) : [];
+        return new LiftedLimit(store.Now, await log.AppendWithinAsync(connection, transaction, [entry, .. told], ct));
     }
 
     private LogEntry Entry(Lift lift, ReadOnlyMemory<byte> tag, string step) =>

@@ -83,13 +83,13 @@ internal sealed class PartialErasure(RequestStore store, KeyRegistry keys, Remai
             if (kept.Count == 0 || work.Kept?.SequenceEqual(kept) == true) return current;
             var cut = new RemainderCut(record, pair, facts, current.Id, work.Pseudonyms, kept.ToHashSet());
             var left = await remainder.CutAsync(connection, transaction, cut, cancellation);
-            if (work.Kept is null) await aftermath.TellAsync(connection, transaction, (current, subject), work, cancellation);
+            var told = work.Kept is null ? await aftermath.TellAsync(new DutyWork(connection, transaction, cancellation), current, subject, work) : [];
             var gone = (work.Kept ?? [.. policy.Current.Items.Select(item => item.Code)]).Except(kept).Order().ToList();
             work = work with { Kept = kept, PartSettled = false, PartGone = gone, PartBuried = left.Buried.ToArray(), Commitment = pair.From.Commitment };
             current = current with { Reason = RequestReasons.OnHold, Notes = null, Evidence = null, PackageKey = null, Work = notebook.Seal(current.Id, work) };
             current = current with { Course = current.Course with { AnsweredAt = current.Course.AnsweredAt ?? store.Now } };
             var entry = store.Entry(EntryType.RequestChange, SubjectErasure.Eraser, current, work.Tag, current.Id);
-            var saved = await store.SaveAsync(connection, transaction, current, [.. remainder.TellOf(left, entry, pair.To), entry], cancellation);
+            var saved = await store.SaveAsync(connection, transaction, current, [.. told, .. remainder.TellOf(left, entry, pair.To), entry], cancellation);
             await ErasureRows.DeleteDetailsAsync(connection, subject, cancellation);
             return saved;
         }, cancellation);

@@ -138,7 +138,7 @@ internal sealed class RequestFulfilment(
 }
 
 /// <summary>Carries out restrictions (GDPR 18) and objections (GDPR 21): both bind the next decision, since they stand where decisions look.</summary>
-internal sealed class SubjectLimits(RequestStore store, SubjectFacts facts, KeyRegistry keys, ActivePolicy policy)
+internal sealed class SubjectLimits(RequestStore store, SubjectFacts facts, KeyRegistry keys, RecipientNotices notices, ActivePolicy policy)
 {
     public ActivePolicy Policy => policy;
 
@@ -158,7 +158,10 @@ internal sealed class SubjectLimits(RequestStore store, SubjectFacts facts, KeyR
                 await batch.ExecuteNonQueryAsync(cancellation);
             var done = current with { State = RequestStates.Completed, CompletedAt = store.Now };
             var entry = store.Entry(EntryType.RequestChange, Process, done, held.Tag, row.Id) with { Seal = facts.Digest(after), RecordVersion = after.RowVersion };
-            return await store.SaveAsync(connection, transaction, done, entry, cancellation);
+            // SPEC GDPR 19: of a restriction; nobody is told of an objection.
+            var cause = NoticeCause.Of(NoticeKinds.Restricted, held, current.Id);
+            var told = current.Kind == RequestKinds.Restriction ? await notices.TellAsync(new DutyWork(connection, transaction, cancellation), cause) : [];
+            return await store.SaveAsync(connection, transaction, done, [.. told, entry], cancellation);
         }, cancellation);
         await facts.CommittedAsync([held], cancellation);
         return applied;

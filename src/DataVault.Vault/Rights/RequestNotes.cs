@@ -22,11 +22,15 @@ internal sealed class RequestNotes(KeyRegistry keys, VaultClock clock)
     /// <param name="text">The words; null: nothing is written.</param>
     /// <param name="cancellation">Ends the wait.</param>
     /// <param name="label">What kind of words: of one kind none opens as one of another.</param>
-    public async Task<byte[]?> AddAsync(RequestRow row, string by, string? text, CancellationToken cancellation, string label = Plain)
+    public async Task<byte[]?> AddAsync(RequestRow row, string by, string? text, CancellationToken cancellation, string label = Plain) =>
+        text is null ? null : await AddAsync(row, new RequestNote(clock.Now, by, text), cancellation, label);
+
+    /// <inheritdoc cref="AddAsync(RequestRow, string, string?, CancellationToken, string)"/>
+    public async Task<byte[]?> AddAsync(RequestRow row, RequestNote added, CancellationToken cancellation, string label = Plain)
     {
-        if (text is null || row.Subject is not { } subject) return null;
+        if (row.Subject is not { } subject) return null;
         using var held = await keys.GetFreshAsync(subject, cancellation);
-        var content = JsonSerializer.SerializeToUtf8Bytes(new RequestNote(clock.Now, by, text));
+        var content = JsonSerializer.SerializeToUtf8Bytes(added);
         var note = held.SealWords(Of(row.Id, label), content, clock.Random);
         CryptographicOperations.ZeroMemory(content);
         return Framed(note);

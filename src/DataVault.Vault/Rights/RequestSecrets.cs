@@ -5,15 +5,18 @@ using Npgsql;
 
 namespace DataVault.Vault;
 
+/// <summary>What is sealed under people's keys beside requests: their letters and messages, and notices to recipients.</summary>
+internal sealed record SealedBesides(LetterBook Letters, NoticeStore Notices);
+
 /// <summary>
 /// What a request holds sealed under the person's key: its notes, what was shown of an identity, and the key of its package. All were sealed before the row was locked; when the person's
 /// key was renewed in between they are sealed anew here, for what is written under an older version would be lost with it.
 /// </summary>
-internal sealed class RequestSecrets(VaultDatabase database, KeyRegistry keys, RequestNotes notes, PackageFolder packages, LetterBook letters, RequestSeals seals)
+internal sealed class RequestSecrets(VaultDatabase database, KeyRegistry keys, RequestNotes notes, PackageFolder packages, SealedBesides besides, RequestSeals seals)
 {
     public RequestSeals Seals => seals;
 
-    public LetterBook Letters => letters;
+    public LetterBook Letters => besides.Letters;
 
     /// <summary>The row with its secrets under the version that is in force until the transaction ends.</summary>
     public async Task<RequestRow> InForceAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, RequestRow row, CancellationToken ct)
@@ -29,7 +32,8 @@ internal sealed class RequestSecrets(VaultDatabase database, KeyRegistry keys, R
     /// <summary>Seals the secrets of people's requests, and their messages, anew under the version that each one's record is sealed under.</summary>
     public async Task RenewAsync(IReadOnlyList<SubjectId> people, CancellationToken ct)
     {
-        await letters.Inbox.RenewAsync(people, ct);
+        await besides.Letters.Inbox.RenewAsync(people, ct);
+        await besides.Notices.RenewAsync(people, ct);
         await using var command = database.Source.CreateCommand("select request_id from vault.request where subject_id = any($1) and (notes is not null or package_key is not null or evidence is not null)");
         command.Parameters.Add(new NpgsqlParameter<Guid[]> { TypedValue = [.. people.Select(p => p.Value)] });
         foreach (var request in await Rows.ReadAsync(command, row => row.GetGuid(0), ct))

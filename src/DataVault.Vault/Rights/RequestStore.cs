@@ -392,11 +392,12 @@ internal sealed class RequestStore(
     public Task<long> AppendAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, LogEntry entry, CancellationToken cancellation) =>
         log.AppendWithinAsync(connection, transaction, [entry], cancellation);
 
-    /// <summary>The same of an entry by which an erasure goes on whose request is closed; the one before it put the request where it stood.</summary>
-    public async Task<long> AppendClosingAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, (Guid Request, long Before, LogEntry Entry) step, CancellationToken cancellation)
+    /// <summary>The same of entries by which an erasure goes on whose request is closed; the one before them put the request where it stood. Returns the index of the last.</summary>
+    public async Task<long> AppendClosingAsync(
+        NpgsqlConnection connection, NpgsqlTransaction transaction, (Guid Request, long Before, IReadOnlyList<LogEntry> Entries) step, CancellationToken cancellation)
     {
         await Seals.Memory.BeginAsync(step.Request, step.Before, cancellation);
-        var index = await AppendAsync(connection, transaction, step.Entry, cancellation);
+        var index = await log.AppendWithinAsync(connection, transaction, step.Entries, cancellation) + step.Entries.Count - 1;
         await Seals.Memory.NoteAsync(step.Request, index, cancellation);
         return index;
     }

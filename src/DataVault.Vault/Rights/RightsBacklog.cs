@@ -5,19 +5,30 @@ namespace DataVault.Vault;
 /// <param name="OverdueHolds">Open legal holds whose review date has passed.</param>
 /// <param name="ChangedHolds">Legal holds whose rows are not what the vault wrote, or gone: they stay in force.</param>
 /// <param name="ForgedRequests">Approved requests that the vault did not write like this: it carries nothing of them out.</param>
-public sealed record RightsBacklog(OutboxState Outbox, long OverdueHolds, long ChangedHolds, int ForgedRequests);
+/// <param name="OverdueNotices">Recipients who have still to be told of something after <see cref="RightsWatch.NoticePatience"/>.</param>
+/// <param name="ChangedNotices">Notices whose rows are not what the vault wrote: they stay open.</param>
+public sealed record RightsBacklog(OutboxState Outbox, long OverdueHolds, long ChangedHolds, int ForgedRequests, long OverdueNotices, long ChangedNotices);
 
 /// <summary>Tells how much waits.</summary>
 public sealed class RightsWatch
 {
+    /// <summary>GDPR 19 names no time; the one of the answer to the person (12(3)) is taken.</summary>
+    public static readonly TimeSpan NoticePatience = TimeSpan.FromDays(30);
+
     private readonly OutboxStore outbox;
     private readonly HoldStore holds;
     private readonly RequestStore requests;
+    private readonly NoticeStore notices;
 
-    internal RightsWatch(OutboxStore outbox, HoldStore holds, RequestStore requests) => (this.outbox, this.holds, this.requests) = (outbox, holds, requests);
+    internal RightsWatch(OutboxStore outbox, HoldStore holds, RequestStore requests, NoticeStore notices) =>
+        (this.outbox, this.holds, this.requests, this.notices) = (outbox, holds, requests, notices);
 
     /// <summary>How much waits now.</summary>
-    public async Task<RightsBacklog> LookAsync(CancellationToken cancellation) => new(
-        await outbox.StateAsync(cancellation), await holds.CountOverdueAsync(cancellation), (await holds.ChangedAsync(cancellation)).Count + (await holds.MissingAsync(cancellation)).Count,
-        await requests.CountForgedAsync(cancellation));
+    public async Task<RightsBacklog> LookAsync(CancellationToken cancellation)
+    {
+        var (overdue, changed) = await notices.WatchAsync(requests.Now - NoticePatience, cancellation);
+        return new RightsBacklog(
+            await outbox.StateAsync(cancellation), await holds.CountOverdueAsync(cancellation), (await holds.ChangedAsync(cancellation)).Count + (await holds.MissingAsync(cancellation)).Count,
+            await requests.CountForgedAsync(cancellation), overdue, changed);
+    }
 }

@@ -15,6 +15,7 @@ internal static class RightsModule
         services.AddSingleton<RestoredRequests>();
         services.AddSingleton<RequestStore>();
         services.AddSingleton<RequestNotes>();
+        services.AddSingleton<SealedBesides>();
         services.AddSingleton<RequestSecrets>();
         services.AddSingleton<RequestIntake>();
         services.AddSingleton<SecondOfficer>();
@@ -29,7 +30,11 @@ internal static class RightsModule
         services.AddSingleton<KeyBirths>();
         services.AddSingleton<ErasureCertificates>();
         services.AddSingleton<ErasureFinality>();
-        services.AddSingleton<ErasureNotices>();
+        services.AddSingleton<NoticeStore>();
+        services.AddSingleton<RecipientNotices>();
+        services.AddSingleton(p => new Notices(
+            p.GetRequiredService<NoticeStore>(), p.GetRequiredService<RecipientNotices>(), p.GetRequiredService<KeyRegistry>(),
+            p.GetRequiredService<RequestStore>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<SubjectReach>()));
         services.AddSingleton<ErasureAftermath>();
         services.AddSingleton<Remainder>();
         services.AddSingleton<PartialErasure>();
@@ -46,7 +51,7 @@ internal static class RightsModule
         services.AddSingleton(p => new LegalHolds(
             p.GetRequiredService<HoldStore>(), p.GetRequiredService<RequestFulfilment>(), p.GetRequiredService<SubjectReach>(), p.GetRequiredService<VaultClock>()));
         services.AddSingleton<OutboxStore>();
-        services.AddSingleton(p => new RightsWatch(p.GetRequiredService<OutboxStore>(), p.GetRequiredService<HoldStore>(), p.GetRequiredService<RequestStore>()));
+        services.AddSingleton(p => new RightsWatch(p.GetRequiredService<OutboxStore>(), p.GetRequiredService<HoldStore>(), p.GetRequiredService<RequestStore>(), p.GetRequiredService<NoticeStore>()));
         services.AddSingleton<LetterStore>();
         services.AddSingleton<LetterBook>();
         services.AddSingleton<LetterTools>();
@@ -54,8 +59,11 @@ internal static class RightsModule
         services.AddSingleton<OutboxWorker>();
         services.AddHostedService(p => p.GetRequiredService<OutboxWorker>());
         AddRetention(services);
+        services.AddSingleton(p => new Rectification(
+            p.GetRequiredService<SubjectRequests>(), p.GetRequiredService<RequestStore>(), p.GetRequiredService<RequestNotes>(),
+            p.GetRequiredService<ProfilePatcher>(), p.GetRequiredService<RecipientNotices>(), p.GetRequiredService<ActivePolicy>()));
         services.AddSingleton(p => new LimitLifting(
-            p.GetRequiredService<RequestStore>(), p.GetRequiredService<SubjectFacts>(), p.GetRequiredService<LetterBook>(),
+            p.GetRequiredService<RequestStore>(), p.GetRequiredService<SubjectFacts>(), new LimitNews(p.GetRequiredService<LetterBook>(), p.GetRequiredService<RecipientNotices>()),
             p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<SubjectReach>(), p.GetRequiredService<AuditLog>()));
         services.AddSingleton(p => new SubjectRequests(
             p.GetRequiredService<RequestStore>(), p.GetRequiredService<RequestIntake>(), p.GetRequiredService<RequestFulfilment>(),

@@ -223,7 +223,7 @@ internal sealed class SubjectErasure(
             var rows = await ErasureRows.DeleteAsync(connection, subject, notebook.TombstoneHash(subject), row.Id, work.Pseudonyms, store.Now, cancellation);
             // Nobody can compute the pseudonyms any more: the rows of all go, and the feed writes those of the living anew.
             if (work.KeyDamaged) await AnalyticsRows.RebuildAsync(connection, part.Policy.Analytics, cancellation);
-            if (work.Kept is null) await aftermath.TellAsync(connection, transaction, (row, subject), work, cancellation);
+            var told = work.Kept is null ? await aftermath.TellAsync(new DutyWork(connection, transaction, cancellation), row, subject, work) : [];
             var entry = store.Entry(EntryType.EraseExecuted, Eraser, row, work.Tag, row.Id);
             entry = entry with
             {
@@ -232,7 +232,7 @@ internal sealed class SubjectErasure(
                 Rules = [.. entry.Rules, ErasureCertificate.RuleOf(work.Epoch)],
                 Seal = buried,
             };
-            var index = await store.AppendClosingAsync(connection, transaction, (row.Id, current.LogIndex, entry), cancellation);
+            var index = await store.AppendClosingAsync(connection, transaction, (row.Id, current.LogIndex, [.. told, entry]), cancellation);
             var erased = new Dictionary<string, long>(rows.Erased) { ["log-details"] = await ErasureRows.DeleteDetailsAsync(connection, subject, cancellation) };
             var done = work with
             {

@@ -1,5 +1,7 @@
 using System.Collections.Frozen;
 using System.Text;
+using System.Text.Json;
+using System.Text.Json.Serialization;
 using DataVault.Policy;
 using DataVault.Transparency;
 
@@ -98,7 +100,16 @@ public sealed record RequestFilter(string? State = null, string? Kind = null, Su
 public sealed record RequestPage(IReadOnlyList<RequestView> Items, string? Next);
 
 /// <summary>A remark on a request. <paramref name="By"/> is <c>customer</c> or <c>officer</c>.</summary>
-public sealed record RequestNote(DateTimeOffset At, string By, string Text);
+public sealed record RequestNote(DateTimeOffset At, string By, string Text)
+{
+    /// <summary>Of a rectification, the values that are wanted; null removes.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyDictionary<string, JsonElement>? Wanted { get; init; }
+
+    /// <summary>Of a rectification, what was decided about them.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<RectifiedField>? Decided { get; init; }
+}
 
 /// <summary>
 /// Requests for a person's rights. Customers open their own, verified by their sign-in; officers open and decide for others. Each step is an
@@ -232,7 +243,8 @@ public sealed class SubjectRequests
         var row = await FindAsync(recipient, id, requestId, cancellation);
         if (recipient.Kind != RecipientKind.Customer) await store.RecordLookAsync(recipient, [row], requestId, cancellation);
         else await store.RecordAsync(recipient, row, EntryType.FieldRead, null, requestId, cancellation);
-        return await steps.Notes.ReadAsync(row, cancellation);
+        // Values are no words: whoever may decide sees them with the rectification.
+        return [.. (await steps.Notes.ReadAsync(row, cancellation)).Where(note => note.Text.Length > 0)];
     }
 
     /// <summary>

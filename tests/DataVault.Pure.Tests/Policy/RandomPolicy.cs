@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using System.Globalization;
 using DataVault.Policy;
 using DataVault.Policy.Reading;
@@ -272,6 +273,6 @@ internal sealed class RandomPolicy(int seed)
         var reader = new RuleReader(Words.Catalogue, Words.Events, Words.Purposes, roles.Roles, new ConditionReader(Words.People, Words.Jurisdictions));
         var read = reader.Rules([new Section(map, "access/rules.yaml", problems)]);
         problems.ThrowIfAny();
-        return new PolicyDecisionPoint(Words.Items, read, roles.Roles, Words.Purposes);
+        return new PolicyDecisionPoint(Words.Items, read, roles.Roles, Words.Purposes, FrozenSet<string>.Empty);
     }
 }

@@ -269,6 +269,21 @@ public sealed partial class ConsoleTests : IAsyncLifetime
         Assert.Equal(["withdrawn", "2025-01", "console"], new[] { "state", "notice", "channel" }.Select(name => told.RootElement.GetProperty(name).GetString()!));
     }
 
+    [Fact]
+    public async Task Officers_say_whom_they_told_and_whom_nobody_tells()
+    {
+        _vault.Role = "compliance-officer";
+        var html = await _browser.GetStringAsync("/console/officer/recipients");
+        Assert.Contains("MEMBER-7", html, StringComparison.Ordinal);
+        Assert.Contains("nothing: no agreement is named", html, StringComparison.Ordinal);
+        const string Notice = "/console/officer/recipients/0198c3f2-6c1a-7000-8000-0000000000cc/";
+        await _browser.PostAsync(Notice + "done", Form(html));
+        await _browser.PostAsync(Notice + "waive", Form(html, ("reason", "disproportionate-effort")));
+        Assert.Equal(
+            ["POST /v1/notices/0198c3f2-6c1a-7000-8000-0000000000cc/done {}", "POST /v1/notices/0198c3f2-6c1a-7000-8000-0000000000cc/waive {\"reason\":\"disproportionate-effort\"}"],
+            _vault.Told.Where(told => told.Contains("/v1/notices", StringComparison.Ordinal)));
+    }
+
     [Theory]
     [InlineData("/console/me/consents/marketing")]
     [InlineData("/console/me/requests")]

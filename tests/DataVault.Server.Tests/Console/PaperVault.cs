@@ -141,6 +141,14 @@ public sealed class PaperVault : IAsyncDisposable
         await context.Response.WriteAsync(JsonSerializer.Serialize(answer, VaultJson.Answers));
     }
 
+    private static RecipientView Declared() => new("mailing-house", "Courrier Clair SAS", "processor", "FR", "dpo@courrier-clair.example", ["no agreement is named"]) { Clients = ["campaigns"] };
+
+    private static RecipientNotice Notice(string state) => new(
+        s_hold, null, s_hold, "person.erased", state, state is "manual" or "queued", "mailing-house", "Courrier Clair SAS", "dpo@courrier-clair.example", ["email"])
+    {
+        Reference = "MEMBER-7", At = s_then, ChangedAt = s_then,
+    };
+
     private object? Find(string method, string path) => path switch
     {
         "/v1/me" => new Me(Role == "customer" ? "customer" : "staff", [Role], Role == "customer" ? s_customer : null, Role == "customer" ? "Customer" : "Staff member"),
@@ -177,6 +185,9 @@ public sealed class PaperVault : IAsyncDisposable
         "/v1/retention/runs" => Sweep(true),
         "/v1/audit/processing" => Processing(),
         _ when path.StartsWith("/v1/breaches", StringComparison.Ordinal) => PaperBreaches.Answer(method, path, Empty),
+        "/v1/policy/recipients" => new RecipientList("7d3dba45", [Declared()]),
+        "/v1/notices" => new Page<RecipientNotice>(Empty ? [] : [Notice("manual"), Notice("queued") with { Attempts = 17, Failure = "unreachable", Dead = true }, Notice("waived") with { Reason = "impossible" }], Empty ? null : "more"),
+        _ when path.StartsWith("/v1/notices/", StringComparison.Ordinal) => Notice("done"),
         "/v1/holds" when method == "GET" => new Page<LegalHold>(Empty ? [] : Holds(), Empty ? null : "more"),
         "/v1/holds" => Holds()[0],
         _ when path.StartsWith("/v1/holds/", StringComparison.Ordinal) => Holds()[0],

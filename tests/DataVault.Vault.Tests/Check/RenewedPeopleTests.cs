@@ -1,3 +1,4 @@
+using System.Text.Json;
 using DataVault.Policy;
 using DataVault.Testing;
 using DataVault.Transparency;
@@ -14,14 +15,14 @@ public sealed class RenewedPeopleTests : IAsyncLifetime
 
     /// <summary>Sealed under a key of a person that a renewal replaces.</summary>
     private static readonly string[] OfPeople =
-        ["vault.subject.record", "vault.subject.record_seal", "vault.history.sealed", "vault.event.sealed", "vault.request.notes", "vault.request.package_key", "vault.message.sealed"];
+        ["vault.subject.record", "vault.subject.record_seal", "vault.history.sealed", "vault.event.sealed", "vault.request.notes", "vault.request.package_key", "vault.message.sealed", "vault.recipient_notice.sealed"];
 
     /// <summary>Hashes, terms, proofs, what is sealed under a key of the service, and details of log entries, whose key people keep for life.</summary>
     private static readonly string[] OfNobody =
     [
         "audit.actor.tag", "audit.batch.entries", "audit.batch.leaf_hashes", "audit.bulk.tags", "audit.detail.sealed", "audit.head.frontier", "audit.head.root", "audit.pruned.root",
         "audit.tile.hashes", "audit.timestamp.token", "vault.alert.seal", "vault.approval.seal", "vault.breach_step.seal", "vault.breach_step.sealed", "vault.budget_mark.seal", "vault.closed_request.work", "vault.consent_event.notice_hash", "vault.event_gone.commitment", "vault.event_gone.leaf", "vault.hold.case_ref", "vault.hold.release_ref", "vault.hold.seal", "vault.hold_subject.seal", "vault.honey.sealed", "vault.notice.hash", "vault.idempotency.body",
-        "vault.idempotency.key", "vault.idempotency.request_hash", "vault.identifier.lookup", "vault.index_plan.survey", "vault.outbox.sealed", "vault.policy_activation.seal", "vault.policy_activation.version", "vault.policy_version.files", "vault.policy_version.version", "vault.request.seal", "vault.request.work", "vault.retention_look.rules", "vault.retention_look.seal", "vault.review.seal", "vault.review.subject", "vault.search_term.term",
+        "vault.idempotency.key", "vault.idempotency.request_hash", "vault.identifier.lookup", "vault.index_plan.survey", "vault.outbox.sealed", "vault.policy_activation.seal", "vault.policy_activation.version", "vault.policy_version.files", "vault.policy_version.version", "vault.recipient_notice.seal", "vault.request.seal", "vault.request.work", "vault.retention_look.rules", "vault.retention_look.seal", "vault.review.seal", "vault.review.subject", "vault.search_term.term",
         "vault.subject.facts", "vault.tombstone.subject_hash",
     ];
 
@@ -101,6 +102,7 @@ public sealed class RenewedPeopleTests : IAsyncLifetime
         var request = await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Access, ada, "another note");
         var rescuer = new Recipient(RecipientKind.Staff, "s1", "Support", ["customer-support"], ["emergency"], assurance: Recipient.MultiFactor);
         (await world.Vault.Get<DisclosureGate>().ReadAsync(new ReadQuery(rescuer, ada, "emergency", null, false, Guid.NewGuid(), "An allergic reaction"), default)).Dispose();
+        await TellAsync();
         var columns = await world.ListAsync(
             """
             select format('%s.%s.%s', n.nspname, c.relname, a.attname) from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
@@ -124,6 +126,18 @@ public sealed class RenewedPeopleTests : IAsyncLifetime
         Assert.Equal("another note", Assert.Single(notes).Text);
         await using var package = await world.Requests.PackageAsync(RightsWorld.Customer(ada), request.Id, Guid.NewGuid(), default);
         Assert.True(await package.ReadAsync(new byte[64]) > 0);
+
+        // A recipient who was given something is told that it was corrected.
+        async Task TellAsync()
+        {
+            var desk = new Recipient(RecipientKind.Application, "refund-desk", "Refunds and complaints", ["customer-support"], ["complaints"]);
+            (await world.Vault.Get<DisclosureGate>().ReadAsync(new ReadQuery(desk, ada, "complaints", null, false, Guid.NewGuid(), "CASE-123"), default)).Dispose();
+            var asked = await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Rectification, ada);
+            var rectification = world.Vault.Get<Rectification>();
+            await rectification.AskAsync(RightsWorld.Customer(ada), asked.Id, StoreVault.Object("""{ "language": "fr" }"""), Guid.NewGuid(), default);
+            await world.ApproveAsync(asked.Id);
+            await rectification.DecideAsync(RightsWorld.Officer, asked.Id, new RectificationDecision(new Dictionary<string, JsonElement?> { ["language"] = null }, new Dictionary<string, string>(), null), Guid.NewGuid(), default);
+        }
 
         async Task<Dictionary<string, IReadOnlyList<string>>> ValuesAsync()
         {

@@ -18,7 +18,7 @@ public sealed class ErasureNoticesTests : IAsyncLifetime
     public async Task A_message_is_delivered_at_least_once_with_one_id_and_nothing_of_it_stands_in_the_table_in_clear()
     {
         var outbox = world.Vault.Get<OutboxStore>();
-        var worker = new OutboxWorker(outbox, world.Vault.Get<LetterMail>(), world.Vault.Get<VaultClock>(), Microsoft.Extensions.Logging.Abstractions.NullLogger<OutboxWorker>.Instance, [calls]);
+        var worker = new OutboxWorker(outbox, world.Vault.Get<LetterMail>(), world.Vault.Get<VaultClock>(), Microsoft.Extensions.Logging.Abstractions.NullLogger<OutboxWorker>.Instance, [calls], world.Vault.Get<RecipientNotices>());
         var message = new OutboxMessage(Guid.NewGuid(), "test", "billing", JsonSerializer.SerializeToUtf8Bytes("planted-reference"), 0);
         await world.Vault.Get<VaultDatabase>().RunAsync(async (connection, transaction) =>
         {
@@ -46,7 +46,7 @@ public sealed class ErasureNoticesTests : IAsyncLifetime
     public async Task A_message_that_somebody_damaged_keeps_no_other_from_being_delivered()
     {
         var outbox = world.Vault.Get<OutboxStore>();
-        var worker = new OutboxWorker(outbox, world.Vault.Get<LetterMail>(), world.Vault.Get<VaultClock>(), Microsoft.Extensions.Logging.Abstractions.NullLogger<OutboxWorker>.Instance, [calls]);
+        var worker = new OutboxWorker(outbox, world.Vault.Get<LetterMail>(), world.Vault.Get<VaultClock>(), Microsoft.Extensions.Logging.Abstractions.NullLogger<OutboxWorker>.Instance, [calls], world.Vault.Get<RecipientNotices>());
         OutboxMessage[] messages = [.. Enumerable.Range(0, 3).Select(i => new OutboxMessage(Guid.NewGuid(), "test", "billing", [(byte)i], 0))];
         await world.Vault.Get<VaultDatabase>().RunAsync(async (connection, transaction) =>
         {
@@ -63,7 +63,7 @@ public sealed class ErasureNoticesTests : IAsyncLifetime
     public async Task What_waits_behind_a_slow_recipient_is_delivered_once_although_others_take_part()
     {
         var outbox = world.Vault.Get<OutboxStore>();
-        OutboxWorker Worker(IRecipientCalls by) => new(outbox, world.Vault.Get<LetterMail>(), world.Vault.Get<VaultClock>(), Microsoft.Extensions.Logging.Abstractions.NullLogger<OutboxWorker>.Instance, [by]);
+        OutboxWorker Worker(IRecipientCalls by) => new(outbox, world.Vault.Get<LetterMail>(), world.Vault.Get<VaultClock>(), Microsoft.Extensions.Logging.Abstractions.NullLogger<OutboxWorker>.Instance, [by], world.Vault.Get<RecipientNotices>());
         var slow = new SlowCalls(calls, world.Clock, Worker(calls));
         OutboxMessage[] messages = [.. Enumerable.Range(0, 4).Select(i => new OutboxMessage(Guid.NewGuid(), "test", "billing", [(byte)i], 0))];
         foreach (var message in messages)

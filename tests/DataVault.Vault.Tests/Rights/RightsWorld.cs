@@ -27,6 +27,9 @@ internal sealed class RightsWorld : IAsyncDisposable
 
     public RunningVault Vault => vaults[^1];
 
+    /// <summary>Endpoints of recipients; of the vaults that start from then on.</summary>
+    public IReadOnlyList<ErasureRecipient> Recipients { get; set; } = [];
+
     public SubjectRequests Requests => Vault.Get<SubjectRequests>();
 
     public string Home => databases.Home;
@@ -46,9 +49,10 @@ internal sealed class RightsWorld : IAsyncDisposable
     {
         if (vaults.Count > 0) await Vault.DisposeAsync();
         var given = databases.Options();
-        var options = rootKey is null ? given : new VaultOptions
+        var options = rootKey is null && Recipients.Count == 0 ? given : new VaultOptions
         {
-            DataConnection = given.DataConnection, KeysConnection = given.KeysConnection, Home = given.Home, Development = true, RootKey = rootKey, PreviousRootKey = previous,
+            DataConnection = given.DataConnection, KeysConnection = given.KeysConnection, Home = given.Home, Development = true, RootKey = rootKey ?? given.RootKey, PreviousRootKey = previous,
+            Recipients = Recipients,
         };
         vaults.Add(await databases.StartVaultAsync(clock: Clock, configure: services => services.AddSingleton<ISubjectAccounts>(Accounts), options: options));
     }
