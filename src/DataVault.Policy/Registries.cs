@@ -233,6 +233,9 @@ public static class Capabilities
     public const string AuditRead = "audit.read";
     public const string RequestsRead = "requests.read";
     public const string RequestsDecide = "requests.decide";
+
+    /// <summary>Sending requests of people by OpenDSR, as a controller whose processor the vault is; of its own requests alone.</summary>
+    public const string RequestsOpenDsr = "requests.opendsr";
     public const string PolicyRead = "policy.read";
     public const string PolicyManage = "policy.manage";
     public const string ClientsManage = "clients.manage";
@@ -263,7 +266,7 @@ public static class Capabilities
     internal static readonly string[] AboutEverybody = [AuditRead, PolicyManage, AccountsManage, StatusRead, AnalyticsQuery, ReviewsManage, DisclosuresApprove, AlertsManage, HoneyManage, RetentionManage, BreachesManage, EvidenceExport];
 
     internal static readonly string[] All =
-        [AuditRead, RequestsRead, RequestsDecide, PolicyRead, PolicyManage, ClientsManage, AccountsManage, StatusRead, AnalyticsQuery, HoldsManage, KeysRead, KeysManage, ReviewsManage, DisclosuresApprove, AlertsManage, HoneyManage, StandingManage, RetentionManage, BreachesManage, EvidenceExport];
+        [AuditRead, RequestsRead, RequestsDecide, RequestsOpenDsr, PolicyRead, PolicyManage, ClientsManage, AccountsManage, StatusRead, AnalyticsQuery, HoldsManage, KeysRead, KeysManage, ReviewsManage, DisclosuresApprove, AlertsManage, HoneyManage, StandingManage, RetentionManage, BreachesManage, EvidenceExport];
 }
 
 /// <summary>

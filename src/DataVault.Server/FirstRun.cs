@@ -30,6 +30,7 @@ internal sealed class FirstRun(IServiceProvider services, VaultHome home, Server
         ("refund-desk", "Refunds and complaints", "customer-support", ["refunds", "complaints"]),
         ("campaigns", "Campaigns", "marketing", ["marketing", "personalisation"]),
         ("officer-tools", "Compliance tools", "compliance-officer", ["data-subject-rights"]),
+        ("privacy-portal", "Privacy portal of a controller (OpenDSR)", "opendsr-controller", ["data-subject-rights"]),
         ("operations", "Operations", "administrator", []),
     ];
 

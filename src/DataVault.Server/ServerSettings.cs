@@ -1,6 +1,7 @@
 using DataVault.Issuer;
 using DataVault.Server.Database;
 using DataVault.Server.Http;
+using DataVault.Server.OpenDsr;
 using DataVault.Server.Outbound;
 using DataVault.Vault;
 
@@ -24,6 +25,7 @@ internal sealed class ServerSettings
         Limits = configuration.GetSection("Limits").Get<LimitOptions>() ?? new LimitOptions();
         Outbound = OutboundOptions.From(configuration);
         Identity = new IdentitySettings(configuration, Development);
+        OpenDsr = new OpenDsrSettings(configuration, Development, Address);
     }
 
     public bool Development { get; }
@@ -42,6 +44,9 @@ internal sealed class ServerSettings
 
     /// <summary>Who says who somebody is.</summary>
     public IdentitySettings Identity { get; }
+
+    /// <summary>How the vault is the processor of controllers.</summary>
+    public OpenDsrSettings OpenDsr { get; }
 
     public string Origin => Text("Vault:Origin") ?? "datavault.example/log";
 

@@ -10,6 +10,7 @@ using DataVault.Server.Backup;
 using DataVault.Server.Database;
 using DataVault.Server.Endpoints;
 using DataVault.Server.Http;
+using DataVault.Server.OpenDsr;
 using DataVault.Server.Operations;
 using DataVault.Server.Outbound;
 using DataVault.Transparency;
@@ -363,6 +364,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
                 SearchCandidates = settings.SearchCandidates,
                 Recipients = [.. recipients.Select(one => one.Recipient)],
                 MessageChannel = channel?.Recipient.Name,
+                OpenDsr = settings.OpenDsr.Options(),
                 ProvideDomains = provideDomains,
             },
             begun ?? folder.Required());
@@ -372,7 +374,9 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         services.AddSingleton<ISealingMark, SealingMark>();
         services.AddSingleton<IRowMemory, IssuerRowMemory>();
         services.AddSingleton<IStaffRoles, PolicyStaffRoles>();
-        services.AddSingleton<IRecipientCalls>(p => new RecipientCalls(channel is null ? recipients : [.. recipients, channel], p.GetRequiredService<TimeProvider>()));
+        services.AddSingleton(p => new RecipientCalls(channel is null ? recipients : [.. recipients, channel], p.GetRequiredService<TimeProvider>()));
+        services.AddSingleton(settings.OpenDsr).AddSingleton(p => ProcessorCertificates.Load(settings.OpenDsr, settings.Home, p.GetRequiredService<TimeProvider>())).AddSingleton<OpenDsrCallbacks>();
+        services.AddSingleton<IRecipientCalls, CallsOfEither>();
         services.AddIssuer(new IssuerOptions
         {
             Connection = connections.Issuer,
@@ -449,6 +453,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         ConsentEndpoints.Map(app);
         StandingEndpoints.Map(app);
         RequestEndpoints.Map(app);
+        OpenDsrEndpoints.Map(app);
         LimitEndpoints.Map(app);
         RecipientEndpoints.Map(app);
         RectificationEndpoints.Map(app);

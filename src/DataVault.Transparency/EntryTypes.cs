@@ -17,6 +17,7 @@ public enum EntryType : ushort
     PolicyRefused = 55, RetentionSwept = 67, RestrictionLift = 70, ObjectionLift = 71,
     LetterWritten = 77, LetterWay = 78, LetterPosted = 79,
     BreachChange = 86, BreachRead = 87, EvidencePack = 89, NoticeChange = 90,
+    OpenDsrRequest = 83, OpenDsrController = 85,
 #pragma warning restore CS1591
 }
 
@@ -93,6 +94,8 @@ public static class EntryTypes
         [EntryType.BreachRead] = "breach.read",
         [EntryType.EvidencePack] = "evidence.pack",
         [EntryType.NoticeChange] = "notice.change",
+        [EntryType.OpenDsrRequest] = "opendsr.request",
+        [EntryType.OpenDsrController] = "opendsr.controller",
     }.ToFrozenDictionary();
 
     private static readonly FrozenDictionary<string, EntryType> ByName =

@@ -55,6 +55,9 @@ public sealed class VaultOptions
     /// <summary>Age at which a new epoch root takes over.</summary>
     public TimeSpan EpochLength { get; init; } = TimeSpan.FromHours(24);
 
+    /// <summary>How the vault is the processor of controllers by OpenDSR.</summary>
+    public OpenDsrOptions OpenDsr { get; init; } = new();
+
     /// <summary>Who is told when a person has been erased.</summary>
     public IReadOnlyList<ErasureRecipient> Recipients { get; init; } = [];
 

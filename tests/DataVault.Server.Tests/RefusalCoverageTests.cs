@@ -10,7 +10,7 @@ namespace DataVault.Server.Tests;
 /// </summary>
 public sealed class RefusalCoverageTests(RunningServer server)
 {
-    private static readonly string[] Callers = ["crm-ingest", "support-desk", "campaigns", "compliance-officer", "analyst", "administrator", "customer"];
+    private static readonly string[] Callers = ["crm-ingest", "support-desk", "campaigns", "compliance-officer", "analyst", "administrator", "customer", "privacy-portal"];
 
     // What every caller may do: ask who they are, see the policy's vocabulary.
     private static readonly string[] OpenToEveryRole = ["getMe", "getPolicy"];
@@ -128,6 +128,7 @@ public sealed class RefusalCoverageTests(RunningServer server)
 
     private static string Concrete(string path) => path
         .Replace("{id}", Stranger.ToString("D"), StringComparison.Ordinal)
+        .Replace("{client}", "nobodys-portal", StringComparison.Ordinal)
         .Replace("{purpose}", "marketing", StringComparison.Ordinal)
         .Replace("{index}", "1", StringComparison.Ordinal);
 }

@@ -266,8 +266,8 @@ internal static class RequestVerbs
 
     private static Table Show(IReadOnlyList<RightsRequest> items)
     {
-        var table = Report.Table("request", "kind", "state", "opened", "due", "customer");
-        foreach (var item in items) table.Row($"{item.Id}", item.Kind, item.State, $"{item.OpenedAt:u}", $"{item.DueAt:yyyy-MM-dd}", $"{item.Customer}");
+        var table = Report.Table("request", "kind", "state", "opened", "due", "customer", "from");
+        foreach (var item in items) table.Row($"{item.Id}", item.Kind, item.State, $"{item.OpenedAt:u}", $"{item.DueAt:yyyy-MM-dd}", $"{item.Customer}", item.OpenedBy);
         return table;
     }
 

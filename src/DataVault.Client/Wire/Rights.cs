@@ -139,7 +139,7 @@ public sealed record OpenRequest(string Kind, Guid? Customer = null, string? Not
 /// <param name="HasPackage">An export can be fetched.</param>
 /// <param name="HasCertificate">An erasure certificate can be fetched.</param>
 /// <param name="Index">Newest log entry of the request.</param>
-/// <param name="OpenedBy"><c>customer</c>, <c>officer</c> or <c>application</c>.</param>
+/// <param name="OpenedBy"><c>customer</c>, <c>officer</c>, <c>application</c>, <c>retention</c>, or <c>opendsr:</c> and the client id of the controller that sent it.</param>
 public sealed record RightsRequest(
     Guid Id, Guid? Customer, string Kind, string State, DateTimeOffset OpenedAt, DateTimeOffset DueAt, DateTimeOffset? CompletedAt,
     string? Reason, double? Progress, bool HasPackage, bool HasCertificate, long Index, string OpenedBy)

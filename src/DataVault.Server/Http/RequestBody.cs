@@ -30,6 +30,27 @@ internal static class RequestBody
         return body;
     }
 
+    /// <summary>A body whose exact bytes count: the same checks but those of members, which are the reader's.</summary>
+    public static async Task<ErasedBuffer> ReadRawAsync(HttpContext context, int limit)
+    {
+        RequireJson(context.Request);
+        if (context.Request.ContentLength > limit)
+            throw TooLarge(limit);
+        var bytes = await FillAsync(context, limit);
+        context.Response.RegisterForDispose(bytes);
+        if (!Utf8.IsValid(bytes.Written.Span))
+            throw ProblemException.Member("", "invalid-utf8", "The body is not UTF-8.");
+        try
+        {
+            RequireSoundText(bytes.Written.Span);
+            return bytes;
+        }
+        catch (JsonException)
+        {
+            throw ProblemException.Member("", "malformed", "The body is not well-formed JSON.");
+        }
+    }
+
     private static void RequireJson(HttpRequest request)
     {
         var type = request.ContentType;

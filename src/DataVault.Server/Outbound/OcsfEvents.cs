@@ -74,7 +74,7 @@ internal sealed class OcsfEvents(string origin)
         EntryType.RoleChange => new(OcsfClass.UserAccessManagement, 99, "Other"),
         EntryType.Genesis or EntryType.KeyCreate or EntryType.EraseRequest => new(OcsfClass.ApiActivity, 1, "Create"),
         EntryType.AuditRead or EntryType.StatusRead or EntryType.RequestRead or EntryType.PolicyQuestion or EntryType.BreachRead => new(OcsfClass.ApiActivity, 2, "Read"),
-        EntryType.KeyRotate or EntryType.PolicyChange or EntryType.RequestChange or EntryType.SignerRotate => new(OcsfClass.ApiActivity, 3, "Update"),
+        EntryType.KeyRotate or EntryType.PolicyChange or EntryType.RequestChange or EntryType.OpenDsrRequest or EntryType.OpenDsrController or EntryType.SignerRotate => new(OcsfClass.ApiActivity, 3, "Update"),
         EntryType.EpochDestroyed => new(OcsfClass.ApiActivity, 4, "Delete"),
         EntryType.Alert => IsRaised(entry) ? new(OcsfClass.DetectionFinding, 1, "Create") : new(OcsfClass.DetectionFinding, 2, "Update"),
         EntryType.ReviewChange or EntryType.ApprovalChange or EntryType.BreachChange => new(OcsfClass.ApiActivity, 3, "Update"),

@@ -1,3 +1,4 @@
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using DataVault.Vault;
 
@@ -12,13 +13,33 @@ internal static class OutboundHttp
     private const int LongestAnswer = 64 * 1024;
 
     /// <summary>Follows no redirect and keeps no cookie: the log goes to the configured address and nowhere else.</summary>
-    public static HttpMessageInvoker Connect() => new(new SocketsHttpHandler
+    public static HttpMessageInvoker Connect() => new(Handler());
+
+    /// <summary>The same to addresses that somebody outside chose: to public ones alone, past every proxy, which would resolve the name anew.</summary>
+    /// <param name="addresses">Which those are.</param>
+    /// <param name="roots">Roots that certificates must lead to; none for those of the machine.</param>
+    public static HttpMessageInvoker Connect(PublicAddresses addresses, X509Certificate2Collection roots)
+    {
+        var handler = Handler();
+        handler.UseProxy = false;
+        handler.ConnectCallback = addresses.ConnectAsync;
+        if (roots.Count > 0)
+        {
+            var policy = new X509ChainPolicy { RevocationMode = X509RevocationMode.NoCheck, TrustMode = X509ChainTrustMode.CustomRootTrust };
+            policy.CustomTrustStore.AddRange(roots);
+            handler.SslOptions.CertificateChainPolicy = policy;
+        }
+
+        return new HttpMessageInvoker(handler);
+    }
+
+    private static SocketsHttpHandler Handler() => new()
     {
         AllowAutoRedirect = false,
         UseCookies = false,
         ConnectTimeout = TimeSpan.FromSeconds(5),
         PooledConnectionLifetime = TimeSpan.FromMinutes(5),
-    });
+    };
 
     /// <summary>The answer's text, or its beginning: a strange server must not fill our memory.</summary>
     public static async Task<string> ReadAsync(HttpContent content, CancellationToken cancellation) =>

@@ -99,6 +99,14 @@ internal sealed class OutboxStore(VaultDatabase database, IServiceKeys keys, IRa
         await command.ExecuteNonQueryAsync(cancellation);
     }
 
+    /// <summary>Which of these messages are not delivered, how often each was tried, and how it failed last.</summary>
+    public async Task<IReadOnlyList<(Guid Id, int Attempts, string? Failure)>> WaitingAsync(Guid[] ids, CancellationToken cancellation)
+    {
+        await using var command = database.Source.CreateCommand("select message_id, attempts, failure from vault.outbox where message_id = any($1)");
+        command.Parameters.Add(new NpgsqlParameter<Guid[]> { TypedValue = ids });
+        return await Rows.ReadAsync(command, row => (row.GetGuid(0), row.GetInt32(1), row.IsDBNull(2) ? null : row.GetString(2)), cancellation);
+    }
+
     public async Task<OutboxState> StateAsync(CancellationToken cancellation)
     {
         await using var command = database.Source.CreateCommand($"select count(*), count(*) filter (where attempts >= {DeadAfter}), min(created_at) from vault.outbox");

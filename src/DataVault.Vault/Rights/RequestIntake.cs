@@ -73,12 +73,18 @@ internal sealed class RequestIntake(RequestStore store, RequestNotes notes, Subj
     private static VaultException Invalid(string pointer, string message) => VaultException.Invalid([new FieldProblem(pointer, "unknown", message)]);
 }
 
+/// <summary>What a request is opened under, once: taken in the transaction of its row.</summary>
+internal interface IRequestClaim
+{
+    /// <summary>False: another call has it, and no request is opened.</summary>
+    Task<bool> TryTakeAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, CancellationToken ct);
+}
+
 /// <summary>A key that a request is opened under.</summary>
-internal sealed record RequestClaim(IdempotencyStore Store, IdempotencyKey Key, Guid Request)
+internal sealed record RequestClaim(IdempotencyStore Store, IdempotencyKey Key, Guid Request) : IRequestClaim
 {
     private sealed record Opened(Guid Request);
 
-    /// <summary>False: another call with the key was quicker.</summary>
     public async Task<bool> TryTakeAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, CancellationToken ct)
     {
         if (!await Store.TryClaimAsync(connection, transaction, Key, ct)) return false;

@@ -22,6 +22,9 @@ internal sealed record RequestRow(Guid Id, SubjectId? Subject, string Kind, stri
 
     public string OpenedBy { get; init; } = "";
 
+    /// <summary>The same without which controller it was: to the rules a controller is an application.</summary>
+    public string OpenedByKind => OpenedBy.StartsWith(OpenDsrCourier.RecipientPrefix, StringComparison.Ordinal) ? "application" : OpenedBy;
+
     public long LogIndex { get; init; }
 
     /// <summary>Notes, each sealed under the person's key and preceded by its length.</summary>
@@ -129,7 +132,7 @@ internal sealed class RequestStore(
 
     /// <summary>The same once for a key; null when another call has it.</summary>
     public async Task<RequestRow?> InsertAsync(
-        Recipient recipient, RequestRow row, IReadOnlyList<string> states, Guid requestId, RequestClaim claim, CancellationToken cancellation)
+        Recipient recipient, RequestRow row, IReadOnlyList<string> states, Guid requestId, IRequestClaim claim, CancellationToken cancellation)
     {
         var entries = await EntriesAsync(recipient, row, states, requestId, cancellation);
         row = row with { State = states[^1] };

@@ -58,6 +58,7 @@ internal static class RightsModule
         services.AddSingleton<LetterMail>();
         services.AddSingleton<OutboxWorker>();
         services.AddHostedService(p => p.GetRequiredService<OutboxWorker>());
+        OpenDsrModule.AddOpenDsr(services);
         AddRetention(services);
         services.AddSingleton(p => new Rectification(
             p.GetRequiredService<SubjectRequests>(), p.GetRequiredService<RequestStore>(), p.GetRequiredService<RequestNotes>(),

@@ -18,7 +18,7 @@ internal sealed class SecondOfficer(VaultDatabase database, ActivePolicy policy,
         // INVARIANT: what cannot be read is taken for what makes a second officer necessary.
         var known = FactsCodec.TryDecode(record.Facts, out var facts);
         var most = rules.Max(rule => rule.EventsOver ?? 0);
-        var traits = new RequestTraits(row.Kind, row.OpenedBy, row.Course.Assurance, known ? facts!.Traits : SubjectTraits.None)
+        var traits = new RequestTraits(row.Kind, row.OpenedByKind, row.Course.Assurance, known ? facts!.Traits : SubjectTraits.None)
         {
             Methods = [.. row.Course.Checks.Where(check => check.Passed).Select(check => check.Method)],
             VerifiedAgo = row.Course.Checks.LastOrDefault(check => check.Passed) is { } last ? clock.Now - last.At : null,

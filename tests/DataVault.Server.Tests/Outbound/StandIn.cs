@@ -1,7 +1,9 @@
 using System.Net;
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using DataVault.Testing;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 
@@ -16,12 +18,15 @@ internal sealed class StandIn : IAsyncDisposable
 
     public string Address => _app.Urls.Single();
 
-    public static async Task<StandIn> StartAsync(Func<HttpContext, Task> answer)
+    /// <param name="answer">What it does with a call.</param>
+    /// <param name="certificate">Of a server with TLS.</param>
+    public static async Task<StandIn> StartAsync(Func<HttpContext, Task> answer, X509Certificate2? certificate = null)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
+        if (certificate is not null) builder.WebHost.UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel => kestrel.ConfigureHttpsDefaults(https => https.ServerCertificate = certificate));
         var app = builder.Build();
-        app.Urls.Add("http://127.0.0.1:0");
+        app.Urls.Add(certificate is null ? "http://127.0.0.1:0" : "https://127.0.0.1:0");
         app.Run(context => answer(context));
         await app.StartAsync();
         return new StandIn(app);
