@@ -26,6 +26,9 @@ public sealed class StoredDecisionsTests(StoreVault store) : IClassFixture<Store
         var asked = new Dictionary<long, (SubjectId Subject, Recipient Recipient)>();
         for (var number = 0; number < Decisions; number++) await DecideAsync(people, number, asked);
 
+        // An entry names what was shown: what the decision permits and the person has.
+        using var own = await store.ReadAsync(StoreVault.Person(people[0]), people[0], "data-subject-rights");
+        var held = own.Fields.Select(field => StoreVault.Policy.Catalogue.Find(field.Name)!.Code).ToHashSet();
         var versions = new Dictionary<string, PolicySet>();
         var outcomes = new HashSet<(string Version, EntryResult Result)>();
         foreach (var (index, (subject, recipient)) in asked)
@@ -36,7 +39,7 @@ public sealed class StoredDecisionsTests(StoreVault store) : IClassFixture<Store
             var again = Decider.Decide(
                 policy, new AccessRequest(recipient, subject, AccessAction.Read, entry.Purpose, null), await FactsAsync(policy, subject, index), DateTimeOffset.FromUnixTimeMilliseconds(entry.Time));
             Assert.Equal(entry.Result == EntryResult.Ok, again.Released);
-            Assert.Equal(entry.Items, again.Released ? Decider.LogIds(again.Permits) : Decider.LogIds(again.Items));
+            Assert.Equal(entry.Items, again.Released ? [.. Decider.LogIds(again.Permits).Where(held.Contains)] : Decider.LogIds(again.Items));
             outcomes.Add((version, entry.Result));
         }
 
