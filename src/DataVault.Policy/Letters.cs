@@ -64,7 +64,7 @@ public static class LetterSlots
         LetterKind.Extended => [Reason, Due],
         LetterKind.Paused => [Reason, Until],
         LetterKind.VerificationNeeded or LetterKind.AnswerAwaited or LetterKind.PackageReady or LetterKind.PackageWaiting => [Until],
-        LetterKind.Refused or LetterKind.ContestDecided or LetterKind.RestrictionLifted => [Reason],
+        LetterKind.Refused or LetterKind.Rectified or LetterKind.ContestDecided or LetterKind.RestrictionLifted => [Reason],
         LetterKind.ObjectionLifted => [Reason, Purpose],
         LetterKind.PartlyRefused => [Kept, Reason, Until, Certificate],
         LetterKind.Erased => [Until, Certificate],
@@ -113,7 +113,7 @@ public static class LetterCodes
     /// <summary>The table that the reason of a letter is looked up in; null where it has none.</summary>
     public static string? TableOf(LetterKind kind) => kind switch
     {
-        LetterKind.Refused => "refusals",
+        LetterKind.Refused or LetterKind.Rectified => "refusals",
         LetterKind.Extended => "extensions",
         LetterKind.Paused => "pauses",
         LetterKind.ContestDecided => "outcomes",

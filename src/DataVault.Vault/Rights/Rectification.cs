@@ -86,36 +86,44 @@ public sealed class Rectification
             .. decision.Refuse.Select(one => new RectifiedField(one.Key, Refused, one.Value)),
         ];
         var note = await notes.AddAsync(row, new RequestNote(store.Now, "officer", decision.Note ?? "") { Decided = decided }, ct);
+        // SPEC GDPR 12(4): of what is left as it is the person is told why.
+        var refusal = decision.Refuse.Values.FirstOrDefault();
         if (decision.Accept.Count == 0)
         {
-            await store.ChangeAsync(officer, id, current => (Completed(current) ?? throw NotNow(current)) with { Notes = RequestNotes.Joined(current.Notes, note) }, requestId, ct);
+            var notice = new RequestNotice("request.refused", new LetterOrder(LetterKind.Refused) { Reason = refusal });
+            await store.TellAsync(officer, id, current => (Completed(current) ?? throw NotNow(current)) with { Notes = RequestNotes.Joined(current.Notes, note) }, _ => notice, requestId, ct);
             return new RectificationView(id, wanted, decided);
         }
 
         var values = decision.Accept.ToDictionary(one => one.Key, one => one.Value ?? wanted[one.Key], StringComparer.Ordinal);
-        var ending = new Ending(this, officer, id, note, requestId);
+        var ending = new Ending(this, officer, id, requestId) { Note = note, Refusal = refusal };
         await patcher.PatchAsync(Rectifier, row.Subject!.Value, null, Patch(id, values), requestId, ct, ending);
         return new RectificationView(id, wanted, decided);
     }
 
     /// <summary>The request's own part of the transaction that writes the values.</summary>
-    private sealed class Ending(Rectification desk, Recipient officer, Guid id, byte[]? note, Guid requestId) : IWriteEnding
+    private sealed class Ending(Rectification desk, Recipient officer, Guid id, Guid requestId) : IWriteEnding
     {
         private RequestRow? locked;
+
+        public byte[]? Note { get; init; }
+
+        /// <summary>Why values were left as they are; null when none were.</summary>
+        public string? Refusal { get; init; }
 
         // INVARIANT: the request is locked before the person's row.
         public async Task BeginAsync(DutyWork work)
         {
             var current = await desk.store.LockAsync(work.Connection, id, work.Cancellation);
-            locked = (Completed(current, desk.store.Now) ?? throw NotNow(current)) with { Notes = RequestNotes.Joined(current.Notes, note) };
+            locked = (Completed(current, desk.store.Now) ?? throw NotNow(current)) with { Notes = RequestNotes.Joined(current.Notes, Note) };
         }
 
         public async Task<long> AppendAsync(DutyWork work, SubjectKeys held, LogEntry written)
         {
             var cause = NoticeCause.Of(NoticeKinds.Rectified, held, id) with { Items = written.Items };
-            List<LogEntry> entries = [written, .. await desk.notices.TellAsync(work, cause), desk.store.Entry(EntryType.RequestChange, officer, locked!, held.Tag, requestId)];
-            var saved = await desk.store.SaveAsync(work.Connection, work.Transaction, locked!, entries, work.Cancellation);
-            return saved.LogIndex - entries.Count + 1;
+            List<LogEntry> entries = [written, .. await desk.notices.TellAsync(work, cause)];
+            var told = new RequestNotice("request.rectified", new LetterOrder(LetterKind.Rectified) { Reason = Refusal });
+            return (await desk.store.TellAsync(work, officer, locked!, told, requestId, entries)).First;
         }
     }
 
@@ -124,7 +132,7 @@ public sealed class Rectification
     private RequestRow? Completed(RequestRow row) => Completed(row, store.Now);
 
     private static RequestRow? Completed(RequestRow row, DateTimeOffset now) =>
-        RequestLifecycle.Next(row.Kind, row.State, RequestAct.Complete) is { } state ? row with { State = state, CompletedAt = now } : null;
+        RequestLifecycle.Next(row.Kind, row.State, RequestAct.Complete) is { } state ? row with { State = state, CompletedAt = now, Course = row.Course.Answered(now) } : null;
 
     private async Task<RequestRow> OpenAsync(Recipient recipient, Guid id, Guid requestId, CancellationToken ct)
     {

@@ -76,6 +76,9 @@ internal sealed record RequestCourse
     [JsonIgnore]
     public DateTimeOffset? AnswerBy => Questions.Where(question => question.Until is null).Select(question => (DateTimeOffset?)question.AnswerBy).Min();
 
+    /// <summary>Without open questions: nobody waits for an answer any more.</summary>
+    public RequestCourse Answered(DateTimeOffset now) => AnswerBy is null ? this : this with { Questions = [.. Questions.Select(question => question with { Until = question.Until ?? now })] };
+
     public IReadOnlyList<ClockPause> Pauses() => [.. Questions.Select(question => new ClockPause(question.Cause, question.From, question.Until))];
 
     /// <summary>Null when nothing happened: rows from before there was a course are as they were.</summary>

@@ -75,6 +75,8 @@ internal sealed class RequestSteps(RequestStore store, RequestNotes notes, Secon
         RequestAct.Extend => _ => new("request.extended", new LetterOrder(LetterKind.Extended) { Reason = terms.Reason }),
         RequestAct.Refuse => _ => new("request.refused", new LetterOrder(LetterKind.Refused) { Reason = terms.Reason }),
         RequestAct.Withdraw => _ => new("request.withdrawn", new LetterOrder(LetterKind.Withdrawn)),
+        RequestAct.Complete => row => row.Kind == RequestKinds.Contest
+            ? new("request.contest-decided", new LetterOrder(LetterKind.ContestDecided) { Reason = row.Reason }) : new("request.rectified", new LetterOrder(LetterKind.Rectified)),
         RequestAct.Expire => _ => new("request.expired", null),
         _ => null,
     };
@@ -103,17 +105,8 @@ internal sealed class RequestSteps(RequestStore store, RequestNotes notes, Secon
     }
 
     // What was open is over, so that nobody waits for an answer.
-    private RequestRow Closed(RequestRow row, string state, string? reason)
-    {
-        var now = store.Now;
-        return row with
-        {
-            State = state,
-            CompletedAt = now,
-            Reason = reason,
-            Course = row.Course with { Questions = [.. row.Course.Questions.Select(question => question with { Until = question.Until ?? now })] },
-        };
-    }
+    private RequestRow Closed(RequestRow row, string state, string? reason) =>
+        row with { State = state, CompletedAt = store.Now, Reason = reason, Course = row.Course.Answered(store.Now) };
 
     // SPEC GDPR 12(6): no more than the request needs, and no end of attempts.
     private RequestRow Verified(RequestRow row, StepTerms terms)

@@ -248,17 +248,25 @@ internal sealed class RequestStore(
         await TransactAsync(async (connection, transaction) =>
         {
             var row = decide(await LockAsync(connection, id, cancellation));
-            var (work, letters, told) = (new DutyWork(connection, transaction, cancellation), secrets.Letters, notice(row));
-            // INVARIANT: the person's row is locked before the log's head.
-            using var held = await letters.Inbox.KeysAsync(work, row.Subject!.Value);
-            using var letter = told.Letter is null ? null : await letters.WriteAsync(work, LetterAbout.Of(row), told.Letter, requestId);
-            var (message, entry) = (clock.NewId(), Entry(EntryType.RequestChange, recipient, row, held.Tag, requestId));
-            var saved = await SaveAsync(connection, transaction, row, letter is null ? [SubjectInbox.Named(entry, message)] : [letter.Entry, entry], cancellation);
-            var who = recipient.Kind == RecipientKind.Staff ? string.Join(", ", recipient.Roles) : recipient.DisplayName;
-            if (letter is not null) await letters.KeepAsync(work, letter, saved.LogIndex - 1);
-            else await letters.Inbox.TellAsync(work, held, message, new MessageContent(told.Code, SubjectRequests.Purpose, [], who, saved.LogIndex));
-            return saved;
+            return (await TellAsync(new DutyWork(connection, transaction, cancellation), recipient, row, notice(row), requestId, [])).Saved;
         }, cancellation);
+
+    /// <summary>The same of a locked row, as the last act of a transaction that has entries of its own.</summary>
+    /// <returns>The row, and the index of the first entry.</returns>
+    public async Task<(RequestRow Saved, long First)> TellAsync(DutyWork work, Recipient recipient, RequestRow row, RequestNotice told, Guid requestId, IReadOnlyList<LogEntry> before)
+    {
+        var letters = secrets.Letters;
+        // INVARIANT: the person's row is locked before the log's head.
+        using var held = await letters.Inbox.KeysAsync(work, row.Subject!.Value);
+        using var letter = told.Letter is null ? null : await letters.WriteAsync(work, LetterAbout.Of(row), told.Letter, requestId);
+        var (message, entry) = (clock.NewId(), Entry(EntryType.RequestChange, recipient, row, held.Tag, requestId));
+        List<LogEntry> entries = letter is null ? [.. before, SubjectInbox.Named(entry, message)] : [.. before, letter.Entry, entry];
+        var saved = await SaveAsync(work.Connection, work.Transaction, row, entries, work.Cancellation);
+        var who = recipient.Kind == RecipientKind.Staff ? string.Join(", ", recipient.Roles) : recipient.DisplayName;
+        if (letter is not null) await letters.KeepAsync(work, letter, saved.LogIndex - 1);
+        else await letters.Inbox.TellAsync(work, held, message, new MessageContent(told.Code, SubjectRequests.Purpose, [], who, saved.LogIndex));
+        return (saved, saved.LogIndex - entries.Count + 1);
+    }
 
     /// <summary>Open requests whose person was asked for something and has not answered by now.</summary>
     public async Task<IReadOnlyList<RequestRow>> UnansweredAsync(CancellationToken cancellation)

@@ -15,14 +15,14 @@ public sealed class RenewedPeopleTests : IAsyncLifetime
 
     /// <summary>Sealed under a key of a person that a renewal replaces.</summary>
     private static readonly string[] OfPeople =
-        ["vault.subject.record", "vault.subject.record_seal", "vault.history.sealed", "vault.event.sealed", "vault.request.notes", "vault.request.package_key", "vault.message.sealed", "vault.recipient_notice.sealed"];
+        ["vault.subject.record", "vault.subject.record_seal", "vault.history.sealed", "vault.event.sealed", "vault.request.evidence", "vault.request.notes", "vault.request.package_key", "vault.message.sealed", "vault.recipient_notice.sealed"];
 
     /// <summary>Hashes, terms, proofs, what is sealed under a key of the service, and details of log entries, whose key people keep for life.</summary>
     private static readonly string[] OfNobody =
     [
         "audit.actor.tag", "audit.batch.entries", "audit.batch.leaf_hashes", "audit.bulk.tags", "audit.detail.sealed", "audit.head.frontier", "audit.head.root", "audit.pruned.root",
         "audit.tile.hashes", "audit.timestamp.token", "vault.alert.seal", "vault.approval.seal", "vault.breach_step.seal", "vault.breach_step.sealed", "vault.budget_mark.seal", "vault.closed_request.work", "vault.consent_event.notice_hash", "vault.event_gone.commitment", "vault.event_gone.leaf", "vault.hold.case_ref", "vault.hold.release_ref", "vault.hold.seal", "vault.hold_subject.seal", "vault.honey.sealed", "vault.notice.hash", "vault.idempotency.body",
-        "vault.idempotency.key", "vault.idempotency.request_hash", "vault.identifier.lookup", "vault.index_plan.survey", "vault.outbox.sealed", "vault.policy_activation.seal", "vault.policy_activation.version", "vault.policy_version.files", "vault.policy_version.version", "vault.recipient_notice.seal", "vault.request.seal", "vault.request.work", "vault.retention_look.rules", "vault.retention_look.seal", "vault.review.seal", "vault.review.subject", "vault.search_term.term",
+        "vault.idempotency.key", "vault.idempotency.request_hash", "vault.identifier.lookup", "vault.index_plan.survey", "vault.opendsr_controller.seal", "vault.opendsr_request.body_mac", "vault.opendsr_request.callbacks", "vault.opendsr_request.seal", "vault.outbox.sealed", "vault.policy_activation.seal", "vault.policy_activation.version", "vault.policy_version.files", "vault.policy_version.version", "vault.recipient_notice.seal", "vault.request.course", "vault.request.seal", "vault.request.work", "vault.retention_look.rules", "vault.retention_look.seal", "vault.review.seal", "vault.review.subject", "vault.search_term.term",
         "vault.subject.facts", "vault.tombstone.subject_hash",
     ];
 
@@ -103,6 +103,8 @@ public sealed class RenewedPeopleTests : IAsyncLifetime
         var rescuer = new Recipient(RecipientKind.Staff, "s1", "Support", ["customer-support"], ["emergency"], assurance: Recipient.MultiFactor);
         (await world.Vault.Get<DisclosureGate>().ReadAsync(new ReadQuery(rescuer, ada, "emergency", null, false, Guid.NewGuid(), "An allergic reaction"), default)).Dispose();
         await TellAsync();
+        var proved = await world.OpenAsync(RightsWorld.Officer, RequestKinds.Restriction, ada);
+        await world.Requests.TakeAsync(RightsWorld.Officer, proved.Id, RequestAct.Verify, new StepTerms { Method = "document-seen", Evidence = "A passport, seen at the counter" }, Guid.NewGuid(), default);
         var columns = await world.ListAsync(
             """
             select format('%s.%s.%s', n.nspname, c.relname, a.attname) from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
@@ -120,10 +122,12 @@ public sealed class RenewedPeopleTests : IAsyncLifetime
             Assert.True(!before[column].Intersect(after[column]).Any(), $"{column} holds what was sealed under a key that is gone");
         }
 
-        var message = Assert.Single((await world.Vault.Get<SubjectMessages>().ListAsync(RightsWorld.Customer(ada), 10, null, Guid.NewGuid(), default)).Items);
-        Assert.Equal("emergency", message.Purpose);
+        var messages = (await world.Vault.Get<SubjectMessages>().ListAsync(RightsWorld.Customer(ada), 10, null, Guid.NewGuid(), default)).Items;
+        Assert.Equal([("letter.rectified", "data-subject-rights"), ("disclosure", "emergency")], messages.Select(message => (message.Kind, message.Purpose)));
         var notes = await world.Requests.NotesAsync(RightsWorld.Officer, request.Id, Guid.NewGuid(), default);
         Assert.Equal("another note", Assert.Single(notes).Text);
+        var evidence = await world.Requests.EvidenceAsync(RightsWorld.Officer, proved.Id, Guid.NewGuid(), default);
+        Assert.Equal("A passport, seen at the counter", Assert.Single(evidence).Text);
         await using var package = await world.Requests.PackageAsync(RightsWorld.Customer(ada), request.Id, Guid.NewGuid(), default);
         Assert.True(await package.ReadAsync(new byte[64]) > 0);
 

@@ -3,6 +3,7 @@ using System.Text.Json;
 using DataVault.Policy;
 using DataVault.Testing;
 using DataVault.Transparency;
+using DataVault.Vault.Keys;
 using Xunit;
 
 namespace DataVault.Vault.Tests.Rights;
@@ -56,9 +57,28 @@ public sealed class RectificationTests : IAsyncLifetime
         var entries = (await world.Vault.Get<AuditReader>().SearchAsync(new AuditQuery { Subject = ada, Purpose = "data-subject-rights", OldestFirst = true, Limit = 100 })).Entries;
         var written = entries.Select(one => one.Entry.Type).ToList();
         var at = written.IndexOf(EntryType.RecordWrite);
-        Assert.Equal([EntryType.RecordWrite, EntryType.NoticeChange, EntryType.RequestChange], written.GetRange(at, 3));
-        Assert.Equal(entries[at].Index + 2, entries[at + 2].Index);
+        Assert.Equal([EntryType.RecordWrite, EntryType.NoticeChange, EntryType.LetterWritten, EntryType.RequestChange], written.GetRange(at, 4));
+        Assert.Equal(entries[at].Index + 3, entries[at + 3].Index);
         Assert.Empty((await world.Vault.Get<VaultCheck>().RunAsync(new CheckOptions(Deep: true))).Findings.Select(finding => finding.Message));
+    }
+
+    [Fact]
+    public async Task The_decision_is_told_by_a_letter_of_the_same_transaction_and_nobody_waits_for_an_answer_any_more()
+    {
+        var id = (await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Rectification, ada)).Id;
+        await world.Requests.TakeAsync(RightsWorld.Officer, id, RequestAct.Ask, new StepTerms("clarification", "Which name?"), Guid.NewGuid(), default);
+        await Desk.AskAsync(RightsWorld.Customer(ada), id, StoreVault.Object("""{ "familyName": "Right", "language": "fr" }"""), Guid.NewGuid(), default);
+        await world.ApproveAsync(id);
+        await DecideAsync(
+            RightsWorld.Officer, id, new(new Dictionary<string, JsonElement?> { ["familyName"] = null }, new Dictionary<string, string> { ["language"] = "process-unfounded" }, null));
+        Assert.All((await world.GetAsync(id)).Facts.Questions, question => Assert.NotNull(question.Until));
+        var refused = await AskedAsync("""{ "language": "fr" }""");
+        await DecideAsync(RightsWorld.Officer, refused, new(new Dictionary<string, JsonElement?>(), new Dictionary<string, string> { ["language"] = "process-unfounded" }, null));
+
+        var told = (await LettersAsync(id))[^1];
+        Assert.Equal("rectified", told.Kind);
+        Assert.Contains(Repository.Policy.Letters!.Find("de")!.Words("refusals", "process-unfounded"), told.Text);
+        Assert.Equal("refused", (await LettersAsync(refused))[^1].Kind);
     }
 
     [Fact]
@@ -116,6 +136,12 @@ public sealed class RectificationTests : IAsyncLifetime
         }));
         Assert.Equal(["done", "invalid-state", "invalid-state", "invalid-state"], outcomes.Order(StringComparer.Ordinal));
         Assert.Equal(["1"], await world.ListAsync($"select count(*)::text from vault.history where subject_id = '{ada}'"));
+    }
+
+    private async Task<List<(string Kind, string Text)>> LettersAsync(Guid request)
+    {
+        using var held = await world.Vault.Get<KeyRegistry>().GetFreshAsync(ada, default);
+        return (await world.Vault.Get<LetterStore>().OfRequestAsync(request, default)).ConvertAll(letter => (letter.Kind, world.Vault.Get<LetterBook>().Open(held, letter).Printed.Text()));
     }
 
     private async Task<Guid> AskedAsync(string fields)
