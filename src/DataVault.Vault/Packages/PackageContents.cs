@@ -10,7 +10,7 @@ namespace DataVault.Vault;
 /// Writes a package (docs/formats/package.md): the same facts for people (pages in their language), for programs (JSON with schemas) and for
 /// spreadsheets (CSV), in a signed bag. A fact is read once and written as it is read, so a long history needs no more memory than a short one.
 /// </summary>
-internal sealed class PackageContents(ExportSource source, AuditReader log, ConsentWitness witness, RequestStore requests, RequestNotes notes, SignedProofs proofs)
+internal sealed class PackageContents(ExportSource source, PackageTrail trail, ConsentWitness witness, RequestStore requests, RequestNotes notes, SignedProofs proofs)
 {
     /// <param name="destination">Where the zip goes.</param>
     /// <param name="order">Of whom, and what.</param>
@@ -43,10 +43,11 @@ internal sealed class PackageContents(ExportSource source, AuditReader log, Cons
         {
             await profile.WritePastAsync(package, cancellation);
             await new ConsentSection(source, witness).WriteAsync(package, cancellation);
-            await new AccessSection(log).WriteAsync(package, cancellation);
+            await new AccessSection(trail.Log).WriteAsync(package, cancellation);
+            await new RecipientSection(trail).WriteAsync(package, cancellation);
             ProfileSection.WriteConclusions(package, fields);
             ContextSection.Write(package);
-            await new RequestSection(requests, notes).WriteAsync(package, cancellation);
+            await new RequestSection(requests, notes, trail).WriteAsync(package, cancellation);
         }
         ContextSection.WriteWithheld(package);
         var authority = order.Policy.Jurisdictions.Find(order.Request.Jurisdiction)?.Breach.AuthorityOf(FirstOf(opened, Policy.ValueType.Country));

@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using System.Text.Json.Serialization;
 using DataVault.Policy;
 using DataVault.Transparency;
 using DataVault.Vault.Keys;
@@ -16,26 +15,18 @@ internal sealed record ExportedAccess(
     public static ExportedAccess Of(AuditRecord record) => new(
         record.Index, DateTimeOffset.FromUnixTimeMilliseconds(record.Entry.Time), EntryTypes.NameOf(record.Entry.Type),
         record.Actor ?? "not known", record.ActorKind, record.Entry.Purpose, EntryTypes.NameOf(record.Entry.Result), record.ItemNames);
-
-    /// <summary>Whether somebody received data by it.</summary>
-    [JsonIgnore]
-    public bool IsDisclosure => Result == "ok" && Type is "field.read" or "event.read" or "export" or "search" or "analytics.feed";
 }
 
-/// <summary>Who looked at the person's data, when and what for; and, from the same reading, who received which of it.</summary>
+/// <summary>Who looked at the person's data, when and what for.</summary>
 internal sealed class AccessSection(AuditReader log)
 {
     private static readonly PackageColumn[] Columns =
         [new("logIndex", "integer"), new("at", "datetime"), "type", "actor", "actorKind", "purpose", "result", "items"];
 
-    private static readonly PackageColumn[] ReceivedColumns =
-        ["recipient", "recipientKind", "purpose", "items", new("times", "integer"), new("first", "datetime"), new("last", "datetime")];
-
     public async Task WriteAsync(PackageBag package, CancellationToken cancellation)
     {
         var (order, words) = (package.Order, package.Words);
         var shown = new List<IReadOnlyList<PageCell>>();
-        var received = new SortedDictionary<(string Actor, string Purpose), Received>();
         using var table = package.Begin(Columns);
         // What is logged while this reads is not of the moment that the package is about.
         var query = new AuditQuery { Subject = order.Record.Subject, Until = order.At.AddMilliseconds(1) };
@@ -45,7 +36,6 @@ internal sealed class AccessSection(AuditReader log)
                 var access = ExportedAccess.Of(record);
                 lines.Line(json => JsonSerializer.Serialize(json, access, PackageJson.Options));
                 table.Row(Number(access.LogIndex), PackageBag.Instant(access.At), access.Type, access.Actor, access.ActorKind ?? "", access.Purpose, access.Result, string.Join(' ', access.Items));
-                if (access.IsDisclosure) Received.Add(received, access);
                 if (shown.Count < PackageBag.Shown)
                     shown.Add([words.When(access.At), access.Actor, words.Of("entry", access.Type), Purpose(package, access.Purpose), Items(package, access.Items), words.Of("result", access.Result), Number(access.LogIndex)]);
             }
@@ -56,73 +46,16 @@ internal sealed class AccessSection(AuditReader log)
             page.Paragraph(words.Filled("table.count", table.Rows, shown.Count, "data/csv/access-log.csv"));
             page.Table(words["table.looked"], [words["col.when"], words["col.who"], words["col.what"], words["col.purpose"], words["col.which"], words["col.result"], words["col.entry"]], shown);
         });
-        WriteReceived(package, received);
-    }
-
-    private static void WriteReceived(PackageBag package, SortedDictionary<(string Actor, string Purpose), Received> received)
-    {
-        var words = package.Words;
-        package.Json("data/json/disclosures.json", json =>
-        {
-            json.WriteStartArray();
-            foreach (var (who, what) in received)
-            {
-                json.WriteStartObject();
-                json.WriteString("recipient", who.Actor);
-                json.WriteString("recipientKind", what.Kind);
-                json.WriteString("purpose", who.Purpose);
-                json.WriteStartArray("items");
-                foreach (var item in what.Items) json.WriteStringValue(item);
-                json.WriteEndArray();
-                json.WriteNumber("times", what.Times);
-                json.WriteString("first", PackageBag.Instant(what.First));
-                json.WriteString("last", PackageBag.Instant(what.Last));
-                json.WriteEndObject();
-            }
-            json.WriteEndArray();
-        });
-        package.Table("disclosures", ReceivedColumns, received.Select(one => (IReadOnlyList<string>)
-            [one.Key.Actor, one.Value.Kind, one.Key.Purpose, string.Join(' ', one.Value.Items), Number(one.Value.Times), PackageBag.Instant(one.Value.First), PackageBag.Instant(one.Value.Last)]));
-        package.Page("who-received", page =>
-        {
-            page.Table(words["table.received"], [words["col.who"], words["col.kind"], words["col.purpose"], words["col.which"], words["col.times"], words["col.last"]], received.Select(one => (IReadOnlyList<PageCell>)
-                [one.Key.Actor, words.Of("recipient", one.Value.Kind), Purpose(package, one.Key.Purpose), Items(package, one.Value.Items), Number(one.Value.Times), words.When(one.Value.Last)]));
-            page.Heading(words["received.analysts"]);
-            page.Paragraph(words["received.analysts.lead"]);
-            page.Table(words["table.analysts"], [words["col.who"], words["col.which"]], package.Order.Policy.Analytics.Select(domain => (IReadOnlyList<PageCell>)
-                [PageCell.Catalogue(domain.Title), PageCell.Catalogue(string.Join(", ", domain.CustomerColumns.Select(column => column.Field.Label).Concat(Labels(package, domain.EventTypes.Select(type => EventTypeDefinition.Prefix + type))).Distinct()))]));
-        });
     }
 
     internal static PageCell Purpose(PackageBag package, string name) => package.Order.Policy.Purposes.Find(name) is { } purpose ? PageCell.Catalogue(purpose.Title) : name;
 
-    private static PageCell Items(PackageBag package, IEnumerable<string> names) => PageCell.Catalogue(string.Join(", ", Labels(package, names)));
+    internal static PageCell Items(PackageBag package, IEnumerable<string> names) => PageCell.Catalogue(string.Join(", ", Labels(package, names)));
 
-    private static IEnumerable<string> Labels(PackageBag package, IEnumerable<string> names) =>
+    internal static IEnumerable<string> Labels(PackageBag package, IEnumerable<string> names) =>
         names.Select(name => package.Order.Policy.Items.FirstOrDefault(item => item.Name == name)?.Label ?? name);
 
-    private static string Number(long number) => number.ToString(CultureInfo.InvariantCulture);
-
-    private sealed class Received
-    {
-        public required string Kind { get; init; }
-
-        public SortedSet<string> Items { get; } = new(StringComparer.Ordinal);
-
-        public long Times { get; private set; }
-
-        public DateTimeOffset First { get; private set; } = DateTimeOffset.MaxValue;
-
-        public DateTimeOffset Last { get; private set; } = DateTimeOffset.MinValue;
-
-        public static void Add(SortedDictionary<(string Actor, string Purpose), Received> all, ExportedAccess access)
-        {
-            if (!all.TryGetValue((access.Actor, access.Purpose), out var received)) all.Add((access.Actor, access.Purpose), received = new Received { Kind = access.ActorKind ?? "not-known" });
-            received.Items.UnionWith(access.Items);
-            received.Times++;
-            (received.First, received.Last) = (access.At < received.First ? access.At : received.First, access.At > received.Last ? access.At : received.Last);
-        }
-    }
+    internal static string Number(long number) => number.ToString(CultureInfo.InvariantCulture);
 }
 
 /// <summary>What the person agreed to, refused, or took back; with the receipts, which anybody can check.</summary>
@@ -166,14 +99,17 @@ internal sealed class ConsentSection(ExportSource source, ConsentWitness witness
 }
 
 /// <summary>What the person asked for before, with what was written down on it.</summary>
-internal sealed class RequestSection(RequestStore requests, RequestNotes notes)
+internal sealed class RequestSection(RequestStore requests, RequestNotes notes, PackageTrail trail)
 {
     private static readonly PackageColumn[] Columns =
         ["id", "kind", "state", new("openedAt", "datetime"), new("dueAt", "datetime"), new("completedAt", "datetime"), "reason", "openedBy"];
 
+    private static readonly PackageColumn[] LetterColumns = ["id", new("at", "datetime"), "request", "letter", "language", "subject", "text"];
+
     public async Task WriteAsync(PackageBag package, CancellationToken cancellation)
     {
         var words = package.Words;
+        var letters = await LettersAsync(package, cancellation);
         var rows = await requests.ListAsync(new RequestFilter(Subject: package.Order.Record.Subject), int.MaxValue, null, cancellation);
         var told = new List<object>();
         var remarks = new List<IReadOnlyList<PageCell>>();
@@ -181,7 +117,7 @@ internal sealed class RequestSection(RequestStore requests, RequestNotes notes)
         {
             var written = await notes.ReadAsync(row, cancellation);
             told.Add(new { row.Id, row.Kind, row.State, OpenedAt = PackageBag.Instant(row.OpenedAt), DueAt = PackageBag.Instant(row.DueAt), CompletedAt = row.CompletedAt is { } at ? PackageBag.Instant(at) : null, row.Reason, row.OpenedBy, Notes = written });
-            remarks.AddRange(written.Select(note => (IReadOnlyList<PageCell>)[words.When(note.At), words.Of("actor", note.By), note.Text]));
+            remarks.AddRange(written.Where(note => note.Text.Length > 0).Select(note => (IReadOnlyList<PageCell>)[words.When(note.At), words.Of("actor", note.By), note.Text]));
         }
         package.Json("data/json/requests.json", json => JsonSerializer.Serialize(json, told, PackageJson.Options));
         package.Table("requests", Columns, rows.Select(row => (IReadOnlyList<string>)
@@ -194,6 +130,20 @@ internal sealed class RequestSection(RequestStore requests, RequestNotes notes)
                 [words.When(row.OpenedAt), words.Of("request", row.Kind), words.Of("state", row.State), words.When(row.DueAt), row.Reason is { } reason ? words.Of("reason", reason) : ""]));
             page.Heading(words["requests.notes"]);
             page.Table(words["table.notes"], [words["col.when"], words["col.who"], words["col.text"]], remarks);
+            page.Heading(words["requests.letters"]);
+            page.Table(words["table.letters"], [words["col.when"], words["col.what"], words["col.text"]], letters.Select(one => (IReadOnlyList<PageCell>)
+                [words.When(one.Row.At), new PageCell(one.Said.Subject, one.Said.Language), new PageCell(one.Said.Text(), one.Said.Language)]));
         });
+    }
+
+    /// <summary>Every letter to the person, oldest first, in the words that it had.</summary>
+    private async Task<List<(LetterRow Row, RenderedLetter Said)>> LettersAsync(PackageBag package, CancellationToken cancellation)
+    {
+        var letters = await trail.LettersAsync(package.Order.Record.Subject, cancellation);
+        package.Json("data/json/letters.json", json => JsonSerializer.Serialize(
+            json, letters.Select(one => new { one.Row.Id, At = PackageBag.Instant(one.Row.At), one.Row.Request, Letter = one.Row.Kind, one.Said.Language, one.Said.Subject, Text = one.Said.Text() }), PackageJson.Options));
+        package.Table("letters", LetterColumns, letters.Select(one => (IReadOnlyList<string>)
+            [one.Row.Id.ToString("D"), PackageBag.Instant(one.Row.At), one.Row.Request?.ToString("D") ?? "", one.Row.Kind, one.Said.Language, one.Said.Subject, one.Said.Text()]));
+        return letters;
     }
 }

@@ -24,6 +24,7 @@ internal static class RightsModule
         services.AddHostedService(p => p.GetRequiredService<UnansweredRequests>());
         services.AddSingleton<PackageFolder>();
         services.AddSingleton<ExportSource>();
+        services.AddSingleton<PackageTrail>();
         services.AddSingleton<PackageContents>();
         services.AddSingleton<SubjectExport>();
         services.AddSingleton<ErasureNotebook>();

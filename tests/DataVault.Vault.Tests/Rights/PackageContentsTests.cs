@@ -121,6 +121,43 @@ public sealed partial class PackageContentsTests : IAsyncLifetime
     }
 
     [Fact]
+    [Requirement("R50", "R54", "R60", "R80")]
+    public async Task Recipients_are_named_with_country_and_transfer_who_was_told_of_a_correction_and_what_was_written_to_the_person()
+    {
+        var desk = new Recipient(RecipientKind.Application, "refund-desk", "Refunds and complaints", ["customer-support"], ["complaints"]);
+        for (var look = 0; look < 2; look++) (await world.Vault.Get<DisclosureGate>().ReadAsync(new ReadQuery(desk, ada, "complaints", null, false, Guid.NewGuid(), "CASE-123"), default)).Dispose();
+        var asked = await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Rectification, ada);
+        var rectification = world.Vault.Get<Rectification>();
+        await rectification.AskAsync(RightsWorld.Customer(ada), asked.Id, StoreVault.Object("""{ "language": "fr" }"""), Guid.NewGuid(), default);
+        await world.ApproveAsync(asked.Id);
+        await rectification.DecideAsync(RightsWorld.Officer, asked.Id, new RectificationDecision(new Dictionary<string, JsonElement?> { ["language"] = null }, new Dictionary<string, string>(), null), Guid.NewGuid(), default);
+
+        var package = await OpenedPackage.OfAsync(world, ada, RequestKinds.Access);
+        var declared = Repository.Policy.Recipients.OfClient("refund-desk")!;
+        var line = Assert.Single(Json(package["data/json/disclosures.json"]), one => one.GetProperty("recipient").GetString() == declared.Title);
+        Assert.Equal(("processor", "GB", "adequacy", 2), (Said(line, "recipientKind"), Said(line, "country"), Said(line.GetProperty("transfer"), "mechanism"), line.GetProperty("times").GetInt32()));
+        Assert.Equal(("Refunds and complaints", "complaints"), (Said(line, "through"), Said(line, "purpose")));
+        Assert.Equal(line.GetProperty("items").EnumerateArray().Select(item => item.GetString()), Csv(package["data/csv/disclosures.csv"]).Single(row => row["recipient"] == declared.Title)["items"].Split(' '));
+        var notice = Assert.Single(Json(package["data/json/notices.json"]));
+        Assert.Equal((declared.Title, "person.rectified", asked.Id.ToString("D")), (Said(notice, "recipient"), Said(notice, "change"), Said(notice, "request")));
+        Assert.Equal(declared.Title, Csv(package["data/csv/notices.csv"]).Single()["recipient"]);
+        var received = Cells(package["data/readable/who-received.html"]);
+        Assert.Contains(received, cell => cell.StartsWith("GB (adequacy: ", StringComparison.Ordinal));
+        Assert.Contains(PackageWords.For("fr")["change.person.rectified"], received);
+        var letter = Json(package["data/json/letters.json"])[^1];
+        Assert.Equal(("rectified", asked.Id.ToString("D")), (Said(letter, "letter"), Said(letter, "request")));
+        Assert.Contains(Said(letter, "subject"), Cells(package["data/readable/requests.html"]));
+        foreach (var name in new[] { "disclosures", "notices", "letters", "requests" })
+        {
+            using var schema = JsonDocument.Parse(package[$"meta/schema/{name}.json"]);
+            Assert.Empty(JsonSchema.Problems(JsonSerializer.Deserialize<JsonElement>(package[$"data/json/{name}.json"]), schema.RootElement, name));
+        }
+
+        static List<JsonElement> Json(byte[] file) => [.. JsonSerializer.Deserialize<JsonElement>(file).EnumerateArray()];
+        static string Said(JsonElement one, string name) => one.GetProperty(name).GetString()!;
+    }
+
+    [Fact]
     [Requirement("R23", "R66")]
     public async Task The_rights_follow_from_the_bases_and_say_to_which_authority_to_complain()
     {
