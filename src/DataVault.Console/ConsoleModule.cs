@@ -65,6 +65,8 @@ public static class ConsoleModule
         map.Get("/console/proof/{index:long}/download", HomePages.ProofFileAsync);
         CustomerPages.Map(map);
         OfficerPages.Map(map);
+        OfficerIntake.Map(map);
+        RectificationPages.Map(map);
         DeskPages.Map(map);
         ConsentPages.Map(map);
         PolicyPages.Map(map);

@@ -17,6 +17,7 @@ internal static class OfficerPages
         map.Get("/console/officer/requests/{id:guid}", RequestAsync);
         map.Post("/console/officer/requests/{id:guid}", DecideAsync);
         map.Get("/console/officer/requests/{id:guid}/certificate", CertificateAsync);
+        map.Get("/console/officer/requests/{id:guid}/evidence", EvidenceAsync);
         map.Post("/console/officer/requests/{id:guid}/package", PackageAsync, visit => $"/console/officer/requests/{visit.Id("id")}");
         map.Post("/console/officer/requests/{id:guid}/lift", LiftAsync, visit => $"/console/officer/requests/{visit.Id("id")}");
         map.Get("/console/officer/log", LogAsync);
@@ -39,6 +40,15 @@ internal static class OfficerPages
         var request = visit.Vault.RequestAsync(id, visit.Cancellation);
         var policy = visit.Vault.PolicyAsync(visit.Cancellation);
         return visit.Page<RequestPage>(("Request", await request), ("Notes", await notes), ("Policy", await policy));
+    }
+
+    // A page of its own: reading it is an entry of the log, and is not done by the way.
+    private static async Task<IResult> EvidenceAsync(Visit visit)
+    {
+        var id = visit.Id("id");
+        var evidence = visit.Vault.RequestEvidenceAsync(id, visit.Cancellation);
+        var request = visit.Vault.RequestAsync(id, visit.Cancellation);
+        return visit.Page<EvidencePage>(("Request", await request), ("Evidence", await evidence));
     }
 
     private static async Task<IResult> LiftAsync(Visit visit)

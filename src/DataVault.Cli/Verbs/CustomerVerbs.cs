@@ -134,7 +134,7 @@ internal static class CustomerVerbs
         return new Rows(new Text($"{released.Id}, version {released.Version}, log entry {released.Receipt.Index}"), table);
     }
 
-    private static string Say(JsonElement value) => value.ValueKind == JsonValueKind.String ? value.GetString()! : value.GetRawText();
+    internal static string Say(JsonElement value) => value.ValueKind == JsonValueKind.String ? value.GetString()! : value.GetRawText();
 
     private static Dictionary<string, SearchTerm> Terms(Session session, params (string Name, Option<string?> Option)[] terms)
     {
@@ -148,7 +148,7 @@ internal static class CustomerVerbs
         return where.Count > 0 ? where : throw new UsageException("Whom to look for? Give --email, --phone, --number, or --family-name.");
     }
 
-    private static Dictionary<string, JsonElement> Fields(Session session, string given)
+    internal static Dictionary<string, JsonElement> Fields(Session session, string given)
     {
         var text = given switch
         {

@@ -23,7 +23,7 @@ internal static class RequestVerbs
             Step(context, "withdraw", RequestStep.Withdraw, "Take a request back for the person, before it is carried out."),
             Step(context, "complete", RequestStep.Complete, "Close a request that was carried out by hand; a contest with --reason decision-upheld, decision-changed or decision-annulled."),
             Step(context, "erase-damaged", RequestStep.EraseDamaged, "Order the erasure of a record that does not open; needs a reason (no-sound-copy, repair-refused, time-limit).", "no-sound-copy"),
-            Package(context), Certificate(context), LiftRestriction(context), LiftObjection(context));
+            RectificationVerbs.Wanted(context), RectificationVerbs.Rectify(context), Package(context), Certificate(context), LiftRestriction(context), LiftObjection(context));
 
     private static Verb Open(VerbContext context)
     {

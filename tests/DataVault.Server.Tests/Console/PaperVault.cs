@@ -50,6 +50,18 @@ public sealed class PaperVault : IAsyncDisposable
     /// <summary>When set, a single request is a completed one of this kind.</summary>
     public string? Limit { get; set; }
 
+    /// <summary>When set, a single request is one for rectification in this state.</summary>
+    public string? Correcting { get; set; }
+
+    /// <summary>Whether officers may look people up for requests.</summary>
+    public bool LooksUp { get; set; }
+
+    /// <summary>How many people a search finds.</summary>
+    public int Matches { get; set; } = 1;
+
+    /// <summary>When set, every change is refused with this problem.</summary>
+    public Problem? Refusal { get; set; }
+
     /// <summary>Empty lists everywhere.</summary>
     public bool Empty { get; set; }
 
@@ -118,6 +130,11 @@ public sealed class PaperVault : IAsyncDisposable
             await WriteAsync(context, status, new Problem("/problems/unavailable", "unavailable", status, "Try again later.", TraceId: "t-1"));
             return;
         }
+        if (Refusal is { } refusal && context.Request.Method != "GET" && !path.StartsWith("/v1/policy", StringComparison.Ordinal))
+        {
+            await WriteAsync(context, refusal.Status, refusal);
+            return;
+        }
         if (WantsSignIn && context.Request.Method != "GET")
         {
             await WriteAsync(context, 401, new Problem("/problems/sign-in-again", "sign in again", 401));
@@ -165,6 +182,7 @@ public sealed class PaperVault : IAsyncDisposable
         "/v1/me/requests" or "/v1/requests" when method == "GET" => new Page<RightsRequest>(Empty ? [] : Requests(), null),
         "/v1/requests" => Requests()[0],
         "/v1/audit/entries" => new Page<AuditEntryView>(Empty ? [] : Entries(), Empty ? null : "more"),
+        "/v1/policy/what-can" when LooksUp => new Grants("7d3dba45", [new Grant("compliance-officer", "data-subject-rights", "email", "plain", false, ["officer-finds"]) { Action = "search" }]),
         "/v1/policy/what-can" => new Grants("7d3dba45", Empty ? [] : [new Grant("marketing", "marketing", "email", "plain", true, ["marketing-addresses-people"]) { Conditions = ["consent:marketing"] }]),
         "/v1/policy/explain" => new Explanation("7d3dba45", [Explained("email", null, "consent-missing"), Explained("givenName", "plain", null), new("creditLimit", null, "not-permitted", [])]),
         "/v1/policy/versions" => new Page<PolicyVersionView>(Empty ? [] : Versions(), Empty ? null : "1"),
@@ -210,8 +228,8 @@ public sealed class PaperVault : IAsyncDisposable
         "/v1/accounts" => new AccountCreated(s_customer, "analyst", "one-time-password"),
         _ when path.EndsWith("/proof", StringComparison.Ordinal) => new InclusionProofView(7, "oA==", ["vGmE0gXr0kWcQ3oK1uTj2Yl0m2d8J0pQ1w3rT5yU7iA=", "2Yl0m2d8J0pQ1w3rT5yU7iAvGmE0gXr0kWcQ3oK1uTj="], "datavault.example/log\n9120\nJfkQ0+u3nFZ1v3c0cG2L4bS0q1h2y0Nn1dD8lq2bQkE=\n\n— datavault.example/log sig\n", "c2sp.org/tlog-proof@v1\nindex 7\n"),
         _ when path.EndsWith("/certificate", StringComparison.Ordinal) => new ErasureCertificate("erasure certificate\n"),
-        _ when path.EndsWith("/notes", StringComparison.Ordinal) => new Page<RequestRemark>(Empty ? [] : [new(s_then, "customer", "Please, <b>all</b> of it.")], null),
-        _ when path.StartsWith("/v1/requests/", StringComparison.Ordinal) => Limit is { } kind ? Requests()[1] with { Kind = kind } : Requests()[0],
+        "/v1/customers/search" => Found(),
+        _ when path.StartsWith("/v1/requests/", StringComparison.Ordinal) => OfRequest(path),
         _ when path.EndsWith("/lift", StringComparison.Ordinal) => new LimitLifted(s_customer, s_then, new Receipt(9)),
         _ => null,
     };
@@ -364,6 +382,27 @@ public sealed class PaperVault : IAsyncDisposable
         new(s_rotation, [.. Enumerable.Range(0, 7).Select(i => Guid.Parse($"0198c3f2-6c1a-7000-8000-00000000001{i}"))], [], [], "court-order", "Order 7", s_then, "officer-1", s_then.AddYears(5), s_then.AddYears(6), null, null, false, 48003),
         new(s_request, [], [], [], "research", null, s_then, "officer-1", s_then, null, s_then, "officer-2", false, 48004) { ReleaseReason = "The study is over." },
     ];
+
+    private object OfRequest(string path) => path.Split('/') switch
+    {
+        [.., "notes"] => new Page<RequestRemark>(Empty ? [] : [new(s_then, "customer", "Please, <b>all</b> of it.")], null),
+        [.., "evidence"] => new Page<RequestRemark>(Empty ? [] : [new(s_then, "officer", "Called back: <i>knew</i> the order.")], null),
+        [.., "rectification" or "wanted"] => Rectification(),
+        _ when Correcting is { } state => Requests()[0] with { Kind = "rectification", State = state, Erasure = null },
+        _ => Limit is { } kind ? Requests()[1] with { Kind = kind } : Requests()[0],
+    };
+
+    private Found Found() => new(
+        [.. Enumerable.Range(0, Matches).Select(_ => new Disclosed(s_customer, 1, new Dictionary<string, JsonElement>(), new Dictionary<string, string>(), new Dictionary<string, string>(), new Receipt(77)))], new Receipt(77));
+
+    private RectificationState Rectification() => new(
+        s_request,
+        Empty ? new Dictionary<string, JsonElement>() : new Dictionary<string, JsonElement>
+        {
+            ["familyName"] = JsonSerializer.SerializeToElement("<b>Solberg</b>"), ["email"] = JsonSerializer.SerializeToElement<string?>(null),
+            ["creditLimit"] = JsonSerializer.SerializeToElement(new { amount = "100", currency = "EUR" }),
+        },
+        Correcting == "completed" ? [new("familyName", "accepted", null), new("email", "refused", "legal-obligation")] : []);
 
     private static RightsRequest[] Requests() =>
     [
