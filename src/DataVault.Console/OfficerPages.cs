@@ -39,7 +39,8 @@ internal static class OfficerPages
         var notes = visit.Vault.RequestNotesAsync(id, visit.Cancellation);
         var request = visit.Vault.RequestAsync(id, visit.Cancellation);
         var policy = visit.Vault.PolicyAsync(visit.Cancellation);
-        return visit.Page<RequestPage>(("Request", await request), ("Notes", await notes), ("Policy", await policy));
+        var letters = visit.Vault.RequestLettersAsync(id, visit.Cancellation);
+        return visit.Page<RequestPage>(("Request", await request), ("Notes", await notes), ("Letters", await letters), ("Policy", await policy));
     }
 
     // A page of its own: reading it is an entry of the log, and is not done by the way.

@@ -64,6 +64,17 @@ internal static class Words
         _ => Of(entryType),
     };
 
+    /// <summary>How a letter gets to the person, and how far it has come.</summary>
+    public static string Way(string way) => way switch
+    {
+        "mail" => "waits to be sent by e-mail",
+        "sent" => "sent by e-mail",
+        "post" => "waits to be posted",
+        "posted" => "posted or handed over",
+        "inbox" => "lies with the messages",
+        _ => Of(way),
+    };
+
     private static readonly Dictionary<string, string> s_tongues =
         "bg Български, cs Čeština, da Dansk, de Deutsch, el Ελληνικά, en English, es Español, et Eesti, fi Suomi, fr Français, ga Gaeilge, hr Hrvatski, hu Magyar, it Italiano, lt Lietuvių, lv Latviešu, mt Malti, nl Nederlands, pl Polski, pt Português, ro Română, sk Slovenčina, sl Slovenščina, sv Svenska, zh 中文"
             .Split(", ").ToDictionary(pair => pair[..2], pair => pair[3..], StringComparer.Ordinal);

@@ -136,6 +136,7 @@ public static class IssuerModule
                 break;
         }
 
+        services.AddSingleton(p => new MailDoor(p.GetService<ILetterCarrier>()));
         services.AddSingleton(p => new LetterQueue(
             p.GetRequiredService<IssuerDatabase>(), p.GetRequiredService<IssuerSecrets>(), options, p.GetService<ILetterCarrier>(),
             p.GetRequiredService<TimeProvider>(), p.GetRequiredService<ILogger<LetterQueue>>()));

@@ -10,6 +10,12 @@ internal sealed class LetterLint(PolicySet policy)
     {
         if (policy.Letters is not { } letters) yield break;
         if (policy.Purposes.Controller is null) yield return ("purposes.yaml", "controller is missing: letters would not say who writes");
+        foreach (var law in policy.Jurisdictions.All)
+        {
+            if (law.Breach.Authority is null) yield return ("jurisdictions.yaml", $"{law.Name} names no authority: letters would not say where to complain");
+            if (law.Breach.Contact is null) yield return ("jurisdictions.yaml", $"{law.Name} names no contact: letters would not say whom to ask");
+        }
+
         foreach (var field in new[] { letters.AddressField, letters.LanguageField, letters.CountryField }.OfType<FieldDefinition>().Where(field => !IsRead(field)))
             yield return ("letters.yaml", $"no rule lets {Process} read {field.Name} in plain");
         foreach (var language in letters.Languages)

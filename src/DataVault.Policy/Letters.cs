@@ -8,7 +8,7 @@ namespace DataVault.Policy;
 public enum LetterKind
 {
 #pragma warning disable CS1591 // Each member's name, and its file's key, says all there is to say.
-    Received, VerificationNeeded, Paused, Resumed, Extended, Refused, Withdrawn, PartlyRefused,
+    Received, VerificationNeeded, Paused, Resumed, Extended, Refused, Withdrawn, Expired, PartlyRefused,
     PackageReady, Rectified, Restricted, Objected, ContestDecided, Erased,
     RestrictionLifted, ObjectionLifted, PackageWaiting, AnswerAwaited,
 #pragma warning restore CS1591
@@ -103,7 +103,7 @@ public static class LetterCodes
         ["extensions"] = ["complexity", "high-volume", Other],
         ["pauses"] = ["identity", "clarification", "fee", Other],
         ["outcomes"] = ["decision-upheld", "decision-changed", "decision-annulled", Other],
-        ["grounds"] = ["legal-obligation", "legal-claim", "court-order", "supervisory-authority", "public-health", "research", Other],
+        ["grounds"] = ["legal-obligation", "legal-claim", "court-order", "supervisory-authority", "freedom-of-expression", "public-health", "research", Other],
         ["ends"] = ["person-asked", "accuracy-settled", "claims-settled", "objection-decided", "compelling-grounds", "legal-claim", Other],
     };
 

@@ -175,6 +175,13 @@ internal sealed class ServerSettings
         null => Development ? new MailFolder { Path = Path.Combine(Home, "mail") } : null,
     };
 
+    /// <summary>Officers who are reminded once a day of requests whose time runs out.</summary>
+    /// <exception cref="StartupException">One is no address.</exception>
+    public IReadOnlyList<string> Reminders =>
+        [.. (Text("Mail:Reminders") ?? "").Split([' ', ','], StringSplitOptions.RemoveEmptyEntries).Select(text => MailDoor.IsAddress(text)
+            ? text
+            : throw new StartupException("Mail__Reminders names what is no address: it is a list of addresses, with commas between."))];
+
     public int PasswordIterations => _configuration.GetValue("Issuer:PasswordIterations", 600_000);
 
     /// <summary>A private PostgreSQL is run beside the server when none is named.</summary>
@@ -213,7 +220,7 @@ internal sealed class ServerSettings
             return;
         RequiredConnection("Vault");
         RequiredConnection("Keys");
-        _ = (RootKey, PreviousRootKey, WatchesPolicies, TrustedProxies, Mail);
+        _ = (RootKey, PreviousRootKey, WatchesPolicies, TrustedProxies, Mail, Reminders);
         if (Identity.ConsoleProvider(ConsoleSecret) is null && ConsoleSecret is not { Length: >= 32 })
             throw new StartupException("Set Console__ClientSecret, or Console__ClientSecretFile, to at least 32 random characters.");
         if (!Address.StartsWith("https://", StringComparison.Ordinal))

@@ -365,6 +365,9 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
                 Recipients = [.. recipients.Select(one => one.Recipient)],
                 MessageChannel = channel?.Recipient.Name,
                 OpenDsr = settings.OpenDsr.Options(),
+                Address = settings.Address,
+                LettersByMail = settings.Mail is not null,
+                ReminderAddresses = settings.Mail is null ? [] : settings.Reminders,
                 ProvideDomains = provideDomains,
             },
             begun ?? folder.Required());
@@ -388,6 +391,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
             BreachedPasswords = settings.BreachedPasswords,
             Mail = settings.Mail,
         });
+        if (settings.Mail is not null) services.AddSingleton<ILetterPost, LetterPost>();
         services.AddHostedService<RestoredSignIns>();
         services.AddAnalytics(connections.Analytics);
         services.AddConsole(new ConsoleOptions { Address = settings.Address, ClientId = ConsoleClient, ClientSecret = consoleSecret, Provider = settings.Identity.ConsoleProvider(settings.ConsoleSecret) });
@@ -457,6 +461,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         LimitEndpoints.Map(app);
         RecipientEndpoints.Map(app);
         RectificationEndpoints.Map(app);
+        LetterEndpoints.Map(app);
         HoldEndpoints.Map(app);
         RetentionEndpoints.Map(app);
         BreachEndpoints.Map(app);

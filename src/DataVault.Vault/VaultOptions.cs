@@ -70,6 +70,9 @@ public sealed class VaultOptions
     /// <summary>Letters go out by e-mail where the policy lets them; otherwise they wait in the inbox or for an officer.</summary>
     public bool LettersByMail { get; init; }
 
+    /// <summary>Officers' addresses that are reminded once a day of requests whose time runs out.</summary>
+    public IReadOnlyList<string> ReminderAddresses { get; init; } = [];
+
     /// <summary>From one sweep of what has been kept long enough to the next.</summary>
     public TimeSpan RetentionEvery { get; init; } = TimeSpan.FromDays(1);
 

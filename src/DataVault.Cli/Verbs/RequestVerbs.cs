@@ -23,7 +23,7 @@ internal static class RequestVerbs
             Step(context, "withdraw", RequestStep.Withdraw, "Take a request back for the person, before it is carried out."),
             Step(context, "complete", RequestStep.Complete, "Close a request that was carried out by hand; a contest with --reason decision-upheld, decision-changed or decision-annulled."),
             Step(context, "erase-damaged", RequestStep.EraseDamaged, "Order the erasure of a record that does not open; needs a reason (no-sound-copy, repair-refused, time-limit).", "no-sound-copy"),
-            RectificationVerbs.Wanted(context), RectificationVerbs.Rectify(context), Package(context), Certificate(context), LiftRestriction(context), LiftObjection(context));
+            RectificationVerbs.Wanted(context), RectificationVerbs.Rectify(context), Package(context), Certificate(context), LiftRestriction(context), LiftObjection(context), LetterVerbs.Build(context));
 
     private static Verb Open(VerbContext context)
     {
@@ -32,13 +32,14 @@ internal static class RequestVerbs
         var customer = new Option<Guid?>("--customer") { Description = "The customer's id (left out by customers themselves)." };
         var note = new Option<string?>("--note") { Description = "What the person said; kept sealed." };
         var jurisdiction = new Option<string?>("--jurisdiction") { Description = "Whose law sets the due date, such as eu." };
+        var language = new Option<string?>("--language") { Description = "Of the letters about it, such as de." };
         var key = new Option<string?>("--idempotency-key") { Description = "Makes repeating the same command harmless." };
         return new Verb("open", "Open a request for a customer.", "datavault request open erasure --customer 0198c3f2-6c1a-7000-8000-2f1f1c1d1e1f")
-            .With(kind, customer, note, jurisdiction, key)
+            .With(kind, customer, note, jurisdiction, language, key)
             .Does(context, async (session, cancellation) =>
             {
                 var parsed = session.Parsed;
-                var request = new OpenRequest(parsed.GetRequiredValue(kind), parsed.GetValue(customer), parsed.GetValue(note), parsed.GetValue(jurisdiction));
+                var request = new OpenRequest(parsed.GetRequiredValue(kind), parsed.GetValue(customer), parsed.GetValue(note), parsed.GetValue(jurisdiction)) { Language = parsed.GetValue(language) };
                 return Show(session, await session.Open(s_officer).OpenRequestAsync(request, parsed.GetValue(key), cancellation));
             });
     }

@@ -78,7 +78,11 @@ public sealed record Alert(
 /// <param name="Fields">Which fields.</param>
 /// <param name="Who">Roles of staff, or name of the application.</param>
 /// <param name="Index">Log entry.</param>
-public sealed record Message(Guid Id, DateTimeOffset At, string Kind, string Purpose, IReadOnlyList<string> Fields, string Who, long Index);
+public sealed record Message(Guid Id, DateTimeOffset At, string Kind, string Purpose, IReadOnlyList<string> Fields, string Who, long Index)
+{
+    /// <summary>The letter that it is; null of other messages.</summary>
+    public LetterHead? Letter { get; init; }
+}
 
 /// <summary>Body of <c>POST /v1/honey</c>.</summary>
 /// <param name="Customer">A customer who was made up and recorded like any other.</param>

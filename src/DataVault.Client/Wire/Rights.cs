@@ -122,7 +122,11 @@ public sealed record Access(
 /// Body of <c>POST /v1/requests</c>. Kind: <c>access</c>, <c>portability</c>, <c>rectification</c>, <c>erasure</c>, <c>restriction</c>, <c>objection</c>, <c>contest</c>.
 /// A customer may leave <see cref="Customer"/> out.
 /// </summary>
-public sealed record OpenRequest(string Kind, Guid? Customer = null, string? Note = null, string? Jurisdiction = null);
+public sealed record OpenRequest(string Kind, Guid? Customer = null, string? Note = null, string? Jurisdiction = null)
+{
+    /// <summary>BCP 47 tag of the language that letters about it should be in; null: that of the record, of the last consent, of the policy.</summary>
+    public string? Language { get; init; }
+}
 
 /// <summary>
 /// A request for a right. State: <c>received</c>, <c>verified</c>, <c>confirming</c>, <c>approved</c>, <c>refused</c>, <c>completed</c>, <c>withdrawn</c>, <c>expired</c>.

@@ -10,6 +10,9 @@ internal sealed record Letter(string To, string Subject, string Text)
 {
     private const int LongestAddress = 254;
 
+    /// <summary>The same as a page, for programs that show one; null where it is text alone.</summary>
+    public string? Html { get; init; }
+
     /// <summary>An address alone: no name, no second address, no line that would become a header.</summary>
     public static bool IsAddress(string text) =>
         text.Length is >= 3 and <= LongestAddress && !text.Any(char.IsControl) && MailAddress.TryCreate(text, out var address) && address.Address == text;
@@ -44,6 +47,7 @@ internal sealed class MailServerCarrier(MailServer server) : ILetterCarrier
             BodyEncoding = Encoding.UTF8,
             SubjectEncoding = Encoding.UTF8,
         };
+        if (letter.Html is { } html) message.AlternateViews.Add(AlternateView.CreateAlternateViewFromString(html, Encoding.UTF8, "text/html"));
         // A server that took a message and did not come to say so gets it again under the same name, by which mailboxes know it.
         message.Headers.Add("Message-ID", $"<{id:N}@{message.From!.Host}>");
         // RFC 3834: no machine answers this one.
@@ -62,8 +66,7 @@ internal sealed class MailFolderCarrier(MailFolder folder, TimeProvider clock) :
         var to = new MailAddress(letter.To);
         var date = clock.GetUtcNow().ToString("ddd, dd MMM yyyy HH:mm:ss '+0000'", CultureInfo.InvariantCulture);
         var text = string.Join("\r\n", [
-            $"Date: {date}", "From: vault@localhost", $"To: {to.Address}", $"Subject: {letter.Subject}", "MIME-Version: 1.0",
-            "Content-Type: text/plain; charset=utf-8", "Content-Transfer-Encoding: 8bit", "", letter.Text.ReplaceLineEndings("\r\n")]);
+            $"Date: {date}", "From: vault@localhost", $"To: {to.Address}", $"Subject: {letter.Subject}", $"Message-ID: <{id:N}@localhost>", "MIME-Version: 1.0", .. Body(id, letter)]);
         if (OperatingSystem.IsWindows()) Directory.CreateDirectory(folder.Path);
         else Directory.CreateDirectory(folder.Path, OwnerOnly | UnixFileMode.UserExecute);
         var (part, whole) = (Path.Combine(folder.Path, $".{id:N}.part"), Path.Combine(folder.Path, $"{id:N}.eml"));
@@ -77,4 +80,14 @@ internal sealed class MailFolderCarrier(MailFolder folder, TimeProvider clock) :
         // Whoever watches the folder finds whole messages alone.
         File.Move(part, whole, overwrite: true);
     }
+
+    private static string[] Body(Guid id, Letter letter)
+    {
+        var plain = Part("text/plain", letter.Text);
+        return letter.Html is not { } html ? plain
+            : [$"Content-Type: multipart/alternative; boundary=\"{id:N}\"", "", $"--{id:N}", .. plain, $"--{id:N}", .. Part("text/html", html), $"--{id:N}--", ""];
+    }
+
+    private static string[] Part(string type, string text) =>
+        [$"Content-Type: {type}; charset=utf-8", "Content-Transfer-Encoding: 8bit", "", text.ReplaceLineEndings("\r\n")];
 }

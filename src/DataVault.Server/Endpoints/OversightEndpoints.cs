@@ -214,7 +214,10 @@ internal static class OversightEndpoints
         var query = QueryReader.Of(context, "limit", "cursor");
         var call = new CallReader(context, policy);
         var page = await messages.ListAsync(call.Caller, query.Limit(50, LargestPage), query.Text("cursor"), call.RequestId, call.Cancellation);
-        await Answer.JsonAsync(context, new Page<Message>([.. page.Items.Select(one => new Message(one.Id, one.At, one.Kind, one.Purpose, one.Items, one.Who, one.LogIndex))], page.Next));
+        await Answer.JsonAsync(context, new Page<Message>([.. page.Items.Select(one => new Message(one.Id, one.At, one.Kind, one.Purpose, one.Items, one.Who, one.LogIndex)
+        {
+            Letter = one.Letter is { } letter ? new LetterHead(one.Id, letter.Language, letter.Subject) : null,
+        })], page.Next));
     }
 
     private static Review View(ReviewView review) => new(

@@ -90,7 +90,7 @@ internal static class RequestEndpoints
         var call = new CallReader(context, policy);
         var subject = body.Customer is { } customer ? new SubjectId(customer)
             : call.Caller.Subject ?? throw ProblemException.Member("/customer", "missing-member", "Whom is the request about?");
-        var opened = await requests.OpenAsync(call.Caller, body.Kind, subject, body.Note, body.Jurisdiction, call.RequestId, call.Cancellation, call.Idempotency(body));
+        var opened = await requests.OpenAsync(call.Caller, body.Kind, subject, body.Note, body.Jurisdiction, call.RequestId, call.Cancellation, call.Idempotency(body), body.Language);
         context.Response.Headers.Location = $"/v1/requests/{opened.Id}";
         await Answer.JsonAsync(context, View(opened), StatusCodes.Status201Created);
     }

@@ -50,6 +50,7 @@ internal sealed class StatusReport(
             { OverdueNotices: > 0 } => string.Create(CultureInfo.InvariantCulture, $"{backlog.OverdueNotices} recipients not told within {RightsWatch.NoticePatience.TotalDays} days"),
             _ => Health.Good,
         };
+        parts["letters"] = backlog.LettersToPost == 0 ? Health.Good : string.Create(CultureInfo.InvariantCulture, $"{backlog.LettersToPost} to post");
         if (policy.IsDisputed)
             parts["policy"] = "named otherwise by the database";
         var unconfirmed = await sources.Issuer.UnconfirmedAsync(cancellation);

@@ -17,6 +17,13 @@ internal sealed record LetterContent(byte[] Salt, RenderedLetter Printed)
     public byte[] Commitment() => SHA256.HashData([.. Salt, .. Encoding.UTF8.GetBytes($"{Printed.Subject}\n{Printed.Text()}")]);
 }
 
+/// <summary>A letter, and the entry about it.</summary>
+internal sealed record WrittenLetter(Guid Id, LogEntry Entry, LetterContent Content)
+{
+    /// <summary>Where it goes by e-mail; null where that is not known yet, or not at all.</summary>
+    public string? To { get; init; }
+}
+
 /// <summary>A letter that stands in the book once the entry about it has its index.</summary>
 /// <param name="Entry">To be appended with the entries of the step.</param>
 internal sealed record PendingLetter(LogEntry Entry, Guid Id, Guid? Request, LetterKind Kind, LetterContent Content, SubjectKeys Held, string Way) : IDisposable
@@ -54,16 +61,35 @@ internal sealed class LetterBook(SubjectInbox inbox, Decider decider, RecordCiph
         if (decider.Policy.Letters is not { } letters || about is null || await KeysAsync(work, about.Subject) is not { } held) return null;
         try
         {
-            var reader = await ReaderAsync(work, letters, held);
+            var reader = await ReaderAsync(work, letters, held, withAddress: false);
             var earlier = about.Request is { } row ? await EarlierAsync(work, held, row.Id) : null;
             var language = letters.Choose([order.Language, earlier, reader.Language, earlier is null ? await ConsentLanguageAsync(work, about.Subject) : null]);
-            return Written(about, order, held, (language, reader), requestId);
+            var written = Written(SubjectInbox.MessageRule, about, order, held.Tag, (language, reader), requestId);
+            var way = reader.MayMail && options.LettersByMail ? LetterWays.Mail : about.Request?.OpenedBy == "customer" ? LetterWays.Inbox : LetterWays.Post;
+            return new PendingLetter(written.Entry, written.Id, about.Request?.Id, order.Kind, written.Content, held, way);
         }
         catch
         {
             held.Dispose();
             throw;
         }
+    }
+
+    /// <summary>
+    /// The same of a letter that is to reach the person when nothing is left of them: with the address, which is opened now for that. Null when nobody is to be told.
+    /// </summary>
+    /// <param name="work">The transaction in which the erasure begins.</param>
+    /// <param name="row">The request.</param>
+    /// <param name="person">Their keys, where these open, and by what the log knows them.</param>
+    /// <param name="order">What is told of.</param>
+    /// <param name="requestId">For the log.</param>
+    public async Task<WrittenLetter?> PartAsync(DutyWork work, RequestRow row, (SubjectKeys? Held, ReadOnlyMemory<byte> Tag) person, LetterOrder order, Guid requestId)
+    {
+        if (decider.Policy.Letters is not { } letters || LetterAbout.Of(row) is not { } about) return null;
+        var reader = person.Held is { } held ? await ReaderAsync(work, letters, held, withAddress: true) : Reader.Unknown;
+        var earlier = person.Held is { } known ? await EarlierAsync(work, known, row.Id) : null;
+        var written = Written(PartingLetters.Rule, about, order, person.Tag, (letters.Choose([earlier, reader.Language]), reader), requestId);
+        return options.LettersByMail ? written with { To = reader.Address } : written;
     }
 
     /// <summary>After the entry: nothing but this, and what notes the entry's index in the request, comes before the commit.</summary>
@@ -83,19 +109,18 @@ internal sealed class LetterBook(SubjectInbox inbox, Decider decider, RecordCiph
     public LetterContent Open(SubjectKeys held, LetterRow letter) =>
         inbox.Open(held, letter.Id, letter.Sealed).Letter ?? throw new CryptographicException("The message is no letter.");
 
-    private PendingLetter Written(LetterAbout about, LetterOrder order, SubjectKeys held, (LetterLanguage Language, Reader Who) to, Guid requestId)
+    private WrittenLetter Written(string named, LetterAbout about, LetterOrder order, ReadOnlyMemory<byte> tag, (LetterLanguage Language, Reader Who) to, Guid requestId)
     {
         var id = inbox.Clock.NewId();
         var salt = new byte[SaltSize];
         inbox.Clock.Random.Fill(salt);
         var content = new LetterContent(salt, Scene.Print(about, order, to.Language, to.Who.Country));
-        var entry = log.Entry(EntryType.LetterWritten, Writer, held.Tag, SubjectRequests.Purpose, EntryResult.Ok, to.Who.Items, requestId) with
+        var entry = log.Entry(EntryType.LetterWritten, Writer, tag, SubjectRequests.Purpose, EntryResult.Ok, to.Who.Items, requestId) with
         {
             Seal = content.Commitment(),
-            Rules = [$"letter:{LetterKinds.NameOf(order.Kind)}", $"{SubjectInbox.MessageRule}{id:D}", .. about.Request is { } request ? [$"request:{request.Id:D}"] : Array.Empty<string>(), .. to.Who.Rules],
+            Rules = [$"letter:{LetterKinds.NameOf(order.Kind)}", $"{named}{id:D}", .. about.Request is { } request ? [$"request:{request.Id:D}"] : Array.Empty<string>(), .. to.Who.Rules],
         };
-        var way = to.Who.MayMail && options.LettersByMail ? LetterWays.Mail : about.Request?.OpenedBy == "customer" ? LetterWays.Inbox : LetterWays.Post;
-        return new PendingLetter(entry, id, about.Request?.Id, order.Kind, content, held, way);
+        return new WrittenLetter(id, entry, content);
     }
 
     // Somebody whose key does not open can read no letter; the step must not wait for that.
@@ -112,7 +137,7 @@ internal sealed class LetterBook(SubjectInbox inbox, Decider decider, RecordCiph
     }
 
     /// <summary>What the policy lets the writer know of whoever reads: opened here, by a permit, and named in the letter's entry.</summary>
-    private async Task<Reader> ReaderAsync(DutyWork work, LetterTemplates letters, SubjectKeys held)
+    private async Task<Reader> ReaderAsync(DutyWork work, LetterTemplates letters, SubjectKeys held, bool withAddress)
     {
         var record = await SubjectRows.LockAsync(work.Connection, work.Transaction, held.Subject, work.Cancellation) ?? throw VaultException.NotFound();
         if (!FactsCodec.TryDecode(record.Facts, out var facts)) return Reader.Unknown;
@@ -120,14 +145,17 @@ internal sealed class LetterBook(SubjectInbox inbox, Decider decider, RecordCiph
         var decision = decider.Decide(Writer, held.Subject, AccessAction.Read, SubjectRequests.Purpose, items, facts);
         if (Decider.IsBound(decision)) return Reader.Unknown;
         List<FieldPermit> permits = [.. decision.Permits.Where(permit => permit.Form == Form.Plain)];
-        // Where to is asked for when it is sent, so that an address that changes meanwhile is the one used.
-        List<FieldPermit> opened = [.. permits.Where(permit => permit.Item != letters.AddressField)];
+        // Where to is asked for when it is sent, so that an address that changes meanwhile is the one used; but not of somebody who is then gone.
+        List<FieldPermit> opened = [.. permits.Where(permit => withAddress || permit.Item != letters.AddressField)];
         var mayMail = letters.AddressField is { } to && permits.Any(permit => permit.Item == to);
         if (opened.Count == 0) return Reader.Unknown with { MayMail = mayMail };
         try
         {
             using var values = cipher.Open(record, held, opened);
-            return new Reader(Text(values, letters.LanguageField), Text(values, letters.CountryField), Decider.LogIds(opened), decision.RuleIds, mayMail);
+            return new Reader(Text(values, letters.LanguageField), Text(values, letters.CountryField), Decider.LogIds(opened), decision.RuleIds, mayMail)
+            {
+                Address = withAddress ? Text(values, letters.AddressField) : null,
+            };
         }
         catch (CryptographicException e) when (e is not StaleKeyException)
         {
@@ -165,5 +193,7 @@ internal sealed class LetterBook(SubjectInbox inbox, Decider decider, RecordCiph
     private sealed record Reader(string? Language, string? Country, IReadOnlyList<int> Items, IReadOnlyList<string> Rules, bool MayMail)
     {
         public static readonly Reader Unknown = new(null, null, [], [], MayMail: false);
+
+        public string? Address { get; init; }
     }
 }

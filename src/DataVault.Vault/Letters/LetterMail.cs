@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using System.Text.Json;
 using DataVault.Policy;
 using DataVault.Transparency;
@@ -29,7 +30,7 @@ public interface ILetterPost
 /// Sends letters that wait in the outbox. Where to is read at that moment, through the gate like by anybody else: a logged disclosure to the process that writes
 /// letters, and only where the policy lets it. What cannot be sent waits for an officer, or lies in the inbox of whoever reads there.
 /// </summary>
-internal sealed class LetterMail(LetterStore letters, LetterBook book, DisclosureGate gate, AuditLog log, LetterTools tools, IEnumerable<ILetterPost> posts)
+internal sealed class LetterMail(LetterStore letters, LetterBook book, DisclosureGate gate, LetterTools tools, IEnumerable<ILetterPost> posts)
 {
     public const string Kind = "letter";
 
@@ -39,8 +40,28 @@ internal sealed class LetterMail(LetterStore letters, LetterBook book, Disclosur
     /// <summary>Names nobody: which letter, and for whom, stands in the table.</summary>
     public static OutboxMessage Message(Guid letter) => new(letter, Kind, LetterBook.Writer.Id, JsonSerializer.SerializeToUtf8Bytes(new { letter }), Attempts: 0);
 
+    public static bool Carries(string kind) => kind is Kind or PartingLetters.Kind or DeadlineDigest.Kind;
+
     /// <returns>What went wrong, in one word; null when there is nothing left to do.</returns>
     public async Task<string?> CarryAsync(OutboxMessage message, CancellationToken ct)
+    {
+        try
+        {
+            return message.Kind switch
+            {
+                Kind => await CarryLetterAsync(message, ct),
+                DeadlineDigest.Kind => await CarryDigestAsync(message, ct),
+                _ => await CarryPartingAsync(message, ct),
+            };
+        }
+        catch (CryptographicException)
+        {
+            tools.Logger.LogError("The letter {Letter} is not as the vault wrote it, and is not sent.", message.Id);
+            return "damaged";
+        }
+    }
+
+    private async Task<string?> CarryLetterAsync(OutboxMessage message, CancellationToken ct)
     {
         // Erased with the person, or taken over by an officer meanwhile.
         if (await letters.FindAsync(message.Id, ct) is not { Way: LetterWays.Mail } letter) return null;
@@ -49,25 +70,76 @@ internal sealed class LetterMail(LetterStore letters, LetterBook book, Disclosur
         if (held is null) return null;
         if (await AddressAsync(letter, post, ct) is not { } to)
         {
-            await SettleAsync(letter, held, "no-address", ct);
+            // Whoever asked with a sign-in reads it there; of somebody without one an officer sees to it.
+            await NoteAsync(letter, held, await tools.AskedThemselvesAsync(letter.Request, ct) ? LetterWays.Inbox : LetterWays.Post, "way:no-address", ct);
             return null;
         }
 
+        var (done, failure) = await SendAsync(post, new OutgoingLetter(letter.Id, to, book.Open(held, letter).Printed), message, ct);
+        if (failure is not null) return failure;
+        // What was tried in vain an officer sees in any case.
+        await NoteAsync(letter, held, done ? LetterWays.Sent : LetterWays.Post, done ? "way:sent" : "way:given-up", ct);
+        return null;
+    }
+
+    // INVARIANT: its key goes before its row, so that what was sent is not kept by a crash in between.
+    private async Task<string?> CarryPartingAsync(OutboxMessage message, CancellationToken ct)
+    {
+        if (await tools.Parting.FindAsync(message.Id, ct) is not { Way: LetterWays.Mail } letter) return null;
+        if (posts.FirstOrDefault() is not { } post) return "no-carrier";
+        var opened = await tools.Parting.OpenAsync(letter, ct);
+        if (opened is not { To: { } to, Content: { } content } || !post.IsAddress(to))
+        {
+            await NotePartingAsync(letter, opened is null ? "way:key-gone" : "way:no-address", keep: opened is not null, ct);
+            return null;
+        }
+
+        var (done, failure) = await SendAsync(post, new OutgoingLetter(letter.Id, to, content.Printed), message, ct);
+        if (failure is not null) return failure;
+        await NotePartingAsync(letter, done ? "way:sent" : "way:given-up", keep: !done, ct);
+        return null;
+    }
+
+    // A digest that cannot be sent is of no use a day later.
+    private async Task<string?> CarryDigestAsync(OutboxMessage message, CancellationToken ct)
+    {
+        if (posts.FirstOrDefault() is not { } post) return "no-carrier";
+        var (to, printed) = DeadlineDigest.Open(message);
+        var (_, failure) = await SendAsync(post, new OutgoingLetter(message.Id, to, printed), message, ct);
+        return failure;
+    }
+
+    /// <summary>Sent; given up after so many attempts, which is neither; or what went wrong.</summary>
+    private async Task<(bool Sent, string? Failure)> SendAsync(ILetterPost post, OutgoingLetter letter, OutboxMessage message, CancellationToken ct)
+    {
         try
         {
-            await post.SendAsync(new OutgoingLetter(letter.Id, to, book.Open(held, letter).Printed), ct);
+            await post.SendAsync(letter, ct);
         }
-        catch (RecipientCallException e)
+        catch (RecipientCallException e) when (message.Attempts + 1 < OutboxStore.DeadAfter)
         {
-            if (message.Attempts + 1 < OutboxStore.DeadAfter) return e.Code;
+            return (false, e.Code);
+        }
+        catch (RecipientCallException)
+        {
             tools.Logger.LogError("The letter {Letter} was not sent and waits for an officer.", letter.Id);
-            await SettleAsync(letter, held, "given-up", ct);
-            return null;
+            return (false, null);
         }
 
         Sent();
-        await NoteAsync(letter, held, LetterWays.Sent, "way:sent", ct);
-        return null;
+        return (true, null);
+    }
+
+    private async Task NotePartingAsync(LetterRow letter, string mark, bool keep, CancellationToken ct)
+    {
+        if (!keep) await tools.Parting.ForgetAsync(letter.Id, ct);
+        await letters.Database.RunAsync(async (connection, transaction) =>
+        {
+            var work = new DutyWork(connection, transaction, ct);
+            if (!(keep ? await PartingLetters.MoveAsync(work, letter.Id, LetterWays.Post) : await PartingLetters.DeleteAsync(work, letter.Id))) return false;
+            await tools.Log.AppendWithinAsync(connection, transaction, [EntryOf(tools.Log, LetterBook.Writer, letter, default, (EntryType.LetterWay, mark), letter.Id)], ct);
+            return true;
+        }, ct);
     }
 
     /// <summary>Where to, if the policy says that it may be known and it is one.</summary>
@@ -87,19 +159,12 @@ internal sealed class LetterMail(LetterStore letters, LetterBook book, Disclosur
         }
     }
 
-    // Whoever asked with a sign-in reads it there; of somebody without one an officer sees to it. What was tried in vain an officer sees in any case.
-    private async Task SettleAsync(LetterRow letter, SubjectKeys held, string why, CancellationToken ct)
-    {
-        var way = why == "no-address" && await tools.AskedThemselvesAsync(letter.Request, ct) ? LetterWays.Inbox : LetterWays.Post;
-        await NoteAsync(letter, held, way, "way:" + why, ct);
-    }
-
     private Task<bool> NoteAsync(LetterRow letter, SubjectKeys held, string way, string mark, CancellationToken ct) => letters.Database.RunAsync(async (connection, transaction) =>
     {
         var work = new DutyWork(connection, transaction, ct);
         DateTimeOffset? gone = way == LetterWays.Sent ? tools.Clock.Now : null;
         if (!await LetterStore.MoveAsync(work, letter, way, gone)) return false;
-        await log.AppendWithinAsync(connection, transaction, [EntryOf(log, LetterBook.Writer, letter, held.Tag, (EntryType.LetterWay, mark), letter.Id)], ct);
+        await tools.Log.AppendWithinAsync(connection, transaction, [EntryOf(tools.Log, LetterBook.Writer, letter, held.Tag, (EntryType.LetterWay, mark), letter.Id)], ct);
         return true;
     }, ct);
 
@@ -108,13 +173,17 @@ internal sealed class LetterMail(LetterStore letters, LetterBook book, Disclosur
         log.Entry(what.Type, recipient, tag, SubjectRequests.Purpose, EntryResult.Ok, [], requestId) with
         {
             Reference = letter.LogIndex,
-            Rules = [what.Mark, $"message:{letter.Id:D}", .. letter.Request is { } request ? [$"request:{request:D}"] : Array.Empty<string>()],
+            Rules = [what.Mark, $"{(letter.Subject == default ? PartingLetters.Rule : SubjectInbox.MessageRule)}{letter.Id:D}", .. letter.Request is { } request ? [$"request:{request:D}"] : Array.Empty<string>()],
         };
 }
 
 /// <summary>What sending letters needs besides.</summary>
-internal sealed class LetterTools(RequestStore requests, KeyRegistry keys, ActivePolicy policy)
+internal sealed class LetterTools(RequestStore requests, PartingLetters parting, KeyRegistry keys, ActivePolicy policy, AuditLog log)
 {
+    public AuditLog Log => log;
+
+    public PartingLetters Parting => parting;
+
     public PolicySet Policy => policy.Current;
 
     public VaultClock Clock => requests.Clock;
@@ -126,6 +195,21 @@ internal sealed class LetterTools(RequestStore requests, KeyRegistry keys, Activ
     {
         var held = await keys.GetManyFreshAsync([subject], [], ct);
         return held.Count > 0 ? held[0] : null;
+    }
+
+    /// <summary>That an officer saw who waits for a letter; durable when it returns.</summary>
+    public async Task RecordListAsync(Recipient officer, IReadOnlyList<SubjectId> people, Guid requestId, CancellationToken ct)
+    {
+        var held = await keys.GetManyFreshAsync(people, [], ct);
+        try
+        {
+            var entry = log.Entry(EntryType.RequestRead, officer, default, SubjectRequests.Purpose, EntryResult.Ok, [], requestId) with { Rules = ["letters:to-post"] };
+            await log.AppendAsync(AuditLog.Concerning(entry, held.Select(one => one.Tag)), ct);
+        }
+        finally
+        {
+            foreach (var one in held) one.Dispose();
+        }
     }
 
     public async Task<bool> AskedThemselvesAsync(Guid? request, CancellationToken ct) =>

@@ -41,6 +41,7 @@ internal sealed record LetterScene(PolicySet Policy, DateTimeOffset Now, string?
         var law = (about.Jurisdiction is { } name ? Policy.Jurisdictions.Find(name) : null) ?? Policy.Jurisdictions.Default;
         DateOnly? Day(DateTimeOffset? at) => at is { } known ? law.DayOf(known) : null;
         var table = LetterCodes.TableOf(order.Kind);
+        var (officer, authority) = (law.Breach.Contact, law.Breach.AuthorityOf(country));
         return new LetterPress(language)
             .With(LetterSlots.Today, law.DayOf(Now)).With(LetterSlots.Request, row?.Id.ToString("D")).With(LetterSlots.Right, row is null ? null : language.Words("rights", row.Kind))
             .With(LetterSlots.Opened, Day(row?.OpenedAt)).With(LetterSlots.Due, Day(row?.DueAt)).With(LetterSlots.Until, Day(order.Until))
@@ -51,6 +52,10 @@ internal sealed record LetterScene(PolicySet Policy, DateTimeOffset Now, string?
             .With(LetterSlots.Certificate, Address is not null && row is not null ? $"{Address}/certificates/{row.Id:D}" : null)
             .With(LetterSlots.Account, Address is null ? null : $"{Address}/console/me")
             .With(LetterSlots.Controller, Policy.Purposes.Controller?.Name).With(LetterSlots.Address, Policy.Purposes.Controller?.Address).With(LetterSlots.Contact, Policy.Purposes.Controller?.Contact)
+            .With(LetterSlots.Officer, officer is null ? null : Joined(officer.Name, officer.Email, officer.Phone))
+            .With(LetterSlots.Authority, authority is null ? null : Joined(authority.Name, authority.Address, authority.Web))
             .Print(order.Kind);
     }
+
+    private static string Joined(params string?[] parts) => string.Join(", ", parts.Where(part => !string.IsNullOrEmpty(part)));
 }

@@ -60,7 +60,7 @@ internal sealed class LetterStore(VaultDatabase database)
     /// <summary>Of one request, oldest first.</summary>
     public async Task<List<LetterRow>> OfRequestAsync(Guid request, CancellationToken ct)
     {
-        await using var command = database.Source.CreateCommand($"select {Columns} from vault.message where request_id = $1 and letter is not null order by message_id");
+        await using var command = database.Source.CreateCommand($"select {Columns} from vault.message where request_id = $1 and letter is not null order by log_index");
         command.Parameters.Add(new() { Value = request });
         return await Rows.ReadAsync(command, Read, ct);
     }
@@ -68,7 +68,7 @@ internal sealed class LetterStore(VaultDatabase database)
     /// <summary>Every letter to a person, oldest first: what a package hands over.</summary>
     public async Task<List<LetterRow>> OfSubjectAsync(SubjectId subject, CancellationToken ct)
     {
-        await using var command = database.Source.CreateCommand($"select {Columns} from vault.message where subject_id = $1 and letter is not null order by message_id");
+        await using var command = database.Source.CreateCommand($"select {Columns} from vault.message where subject_id = $1 and letter is not null order by log_index");
         command.Parameters.Add(new() { Value = subject.Value });
         return await Rows.ReadAsync(command, Read, ct);
     }
@@ -86,7 +86,7 @@ internal sealed class LetterStore(VaultDatabase database)
     public static async Task<LetterRow?> FirstAsync(DutyWork work, SubjectId subject, Guid request)
     {
         await using var command = new NpgsqlCommand(
-            $"select {Columns} from vault.message where subject_id = $1 and request_id = $2 and letter is not null order by message_id limit 1", work.Connection, work.Transaction)
+            $"select {Columns} from vault.message where subject_id = $1 and request_id = $2 and letter is not null order by log_index limit 1", work.Connection, work.Transaction)
         {
             Parameters = { new() { Value = subject.Value }, new() { Value = request } },
         };
@@ -107,12 +107,21 @@ internal sealed class LetterStore(VaultDatabase database)
         return await command.ExecuteNonQueryAsync(work.Cancellation) == 1;
     }
 
-    /// <summary>Letters that wait to be sent, and that wait for an officer.</summary>
-    public async Task<(long Mail, long Post)> CountAsync(CancellationToken ct)
+    /// <summary>Whether a letter of a kind about the request was written.</summary>
+    public static async Task<bool> ExistsAsync(DutyWork work, RequestRow request, string kind)
     {
-        await using var command = database.Source.CreateCommand(
-            $"select count(*) filter (where way = '{LetterWays.Mail}'), count(*) filter (where way = '{LetterWays.Post}') from vault.message where way in ('{LetterWays.Mail}', '{LetterWays.Post}')");
-        return (await Rows.ReadAsync(command, row => (row.GetInt64(0), row.GetInt64(1)), ct))[0];
+        await using var command = new NpgsqlCommand("select exists (select from vault.message where subject_id = $1 and request_id = $2 and letter = $3)", work.Connection, work.Transaction)
+        {
+            Parameters = { new() { Value = request.Subject!.Value.Value }, new() { Value = request.Id }, new() { Value = kind } },
+        };
+        return await command.ExecuteScalarAsync(work.Cancellation) is true;
+    }
+
+    /// <summary>Letters that wait for an officer.</summary>
+    public async Task<long> CountToPostAsync(CancellationToken ct)
+    {
+        await using var command = database.Source.CreateCommand($"select count(*) from vault.message where way = '{LetterWays.Post}'");
+        return (long)(await command.ExecuteScalarAsync(ct))!;
     }
 
     private static LetterRow Read(NpgsqlDataReader row) =>

@@ -192,7 +192,11 @@ internal sealed class SubjectInbox(VaultDatabase database, KeyRegistry keys, Out
 }
 
 /// <summary>A message as its person reads it.</summary>
-public sealed record MessageView(Guid Id, DateTimeOffset At, string Kind, string Purpose, IReadOnlyList<string> Items, string Who, long LogIndex);
+public sealed record MessageView(Guid Id, DateTimeOffset At, string Kind, string Purpose, IReadOnlyList<string> Items, string Who, long LogIndex)
+{
+    /// <summary>Of a letter, its words.</summary>
+    public RenderedLetter? Letter { get; init; }
+}
 
 /// <summary>Newest first.</summary>
 public sealed record MessagePage(IReadOnlyList<MessageView> Items, string? Next);
@@ -226,5 +230,8 @@ public sealed class SubjectMessages
     }
 
     private static MessageView View((Guid Id, DateTimeOffset At, MessageContent Content) message) => new(
-        message.Id, message.At, message.Content.Kind, message.Content.Purpose, message.Content.Items, message.Content.Who, message.Content.Entry);
+        message.Id, message.At, message.Content.Kind, message.Content.Purpose, message.Content.Items, message.Content.Who, message.Content.Entry)
+    {
+        Letter = message.Content.Letter?.Printed,
+    };
 }

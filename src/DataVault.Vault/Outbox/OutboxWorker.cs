@@ -77,7 +77,7 @@ internal sealed class OutboxWorker(
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellation);
         try
         {
-            if (message.Kind == LetterMail.Kind) return await letters.CarryAsync(message, either.Token).WaitAsync(either.Token);
+            if (LetterMail.Carries(message.Kind)) return await letters.CarryAsync(message, either.Token).WaitAsync(either.Token);
             if (calls.FirstOrDefault() is not { } carrier) return "no-carrier";
             await carrier.CallAsync(new RecipientCall(message.Recipient, message.Id, message.Body), either.Token).WaitAsync(either.Token);
             return null;

@@ -81,7 +81,7 @@ internal static class ErasureRows
         NpgsqlConnection connection, SubjectId subject, byte[] tombstone, Guid request, IReadOnlyDictionary<string, string> pseudonyms, DateTimeOffset now,
         CancellationToken cancellation)
     {
-        var residuals = await ResidualsAsync(connection, subject, cancellation);
+        var residuals = await ResidualsAsync(connection, (subject, request), cancellation);
         await using var batch = new NpgsqlBatch(connection);
         foreach (var (table, _) in Tables)
             batch.BatchCommands.Add(Command($"DELETE FROM {table} WHERE subject_id = $1", subject.Value));
@@ -123,18 +123,22 @@ internal static class ErasureRows
         return await command.ExecuteNonQueryAsync(cancellation);
     }
 
-    // Look-ups in a backup can be tested with guesses as long as their key lives; a package that was made has left the vault, or may have.
-    private static async Task<Dictionary<string, long>> ResidualsAsync(NpgsqlConnection connection, SubjectId subject, CancellationToken cancellation)
+    // Look-ups in a backup can be tested with guesses as long as their key lives; a package that was made has left the vault, or may have. The letter that tells of
+    // the erasure waits to be sent, under a key of its own.
+    private static async Task<Dictionary<string, long>> ResidualsAsync(NpgsqlConnection connection, (SubjectId Subject, Guid Request) erased, CancellationToken cancellation)
     {
         await using var command = new NpgsqlCommand(
             """
             SELECT (SELECT count(*) FROM (SELECT index_id FROM vault.identifier WHERE subject_id = $1 UNION SELECT index_id FROM vault.search_term WHERE subject_id = $1) AS used),
-                   (SELECT count(*) FROM vault.request WHERE subject_id = $1 AND kind IN ('access', 'portability') AND state = 'completed')
+                   (SELECT count(*) FROM vault.request WHERE subject_id = $1 AND kind IN ('access', 'portability') AND state = 'completed'),
+                   (SELECT count(*) FROM vault.parting_letter WHERE request_id = $2)
             """, connection)
-        { Parameters = { new() { Value = subject.Value } } };
+        { Parameters = { new() { Value = erased.Subject.Value }, new() { Value = erased.Request } } };
         await using var reader = await command.ExecuteReaderAsync(cancellation);
         await reader.ReadAsync(cancellation);
-        return new() { ["look-up-keys"] = reader.GetInt64(0), ["packages-made"] = reader.GetInt64(1) };
+        var residuals = new Dictionary<string, long> { ["look-up-keys"] = reader.GetInt64(0), ["packages-made"] = reader.GetInt64(1) };
+        if (reader.GetInt64(2) is > 0 and var letters) residuals["parting-letters"] = letters;
+        return residuals;
     }
 
     private static void AddBeside(NpgsqlBatch batch, SubjectId subject, IReadOnlyDictionary<string, string> pseudonyms)

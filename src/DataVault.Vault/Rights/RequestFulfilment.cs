@@ -161,7 +161,8 @@ internal sealed class SubjectLimits(RequestStore store, SubjectFacts facts, KeyR
             // SPEC GDPR 19: of a restriction; nobody is told of an objection.
             var cause = NoticeCause.Of(NoticeKinds.Restricted, held, current.Id);
             var told = current.Kind == RequestKinds.Restriction ? await notices.TellAsync(new DutyWork(connection, transaction, cancellation), cause) : [];
-            return await store.SaveAsync(connection, transaction, done, [.. told, entry], cancellation);
+            var letter = new LetterOrder(current.Kind == RequestKinds.Restriction ? LetterKind.Restricted : LetterKind.Objected);
+            return await store.SaveAsync(new DutyWork(connection, transaction, cancellation), done, [.. told, entry], letter, row.Id);
         }, cancellation);
         await facts.CommittedAsync([held], cancellation);
         return applied;

@@ -76,8 +76,8 @@ internal sealed class RequestSteps(RequestStore store, RequestNotes notes, Secon
         RequestAct.Refuse => _ => new("request.refused", new LetterOrder(LetterKind.Refused) { Reason = terms.Reason }),
         RequestAct.Withdraw => _ => new("request.withdrawn", new LetterOrder(LetterKind.Withdrawn)),
         RequestAct.Complete => row => row.Kind == RequestKinds.Contest
-            ? new("request.contest-decided", new LetterOrder(LetterKind.ContestDecided) { Reason = row.Reason }) : new("request.rectified", new LetterOrder(LetterKind.Rectified)),
-        RequestAct.Expire => _ => new("request.expired", null),
+            ? new("request.contest-decided", new LetterOrder(LetterKind.ContestDecided) { Reason = row.Outcome }) : new("request.rectified", new LetterOrder(LetterKind.Rectified)),
+        RequestAct.Expire => _ => new("request.expired", new LetterOrder(LetterKind.Expired)),
         _ => null,
     };
 

@@ -53,6 +53,9 @@ internal sealed record RequestRow(Guid Id, SubjectId? Subject, string Kind, stri
     /// <summary>What was shown of the person's identity: words sealed under their key, like notes.</summary>
     public byte[]? Evidence { get; init; }
 
+    /// <summary>The language that whoever opens it wants to be written to in; no part of the row, for the first letter keeps it.</summary>
+    public string? Language { get; init; }
+
     /// <summary>What the entry of a change says besides, in codes; no part of the row.</summary>
     public IReadOnlyList<string> Said { get; init; } = [];
 
@@ -127,7 +130,7 @@ internal sealed class RequestStore(
     {
         var entries = await EntriesAsync(recipient, row, states, requestId, cancellation);
         row = row with { State = states[^1] };
-        return await TransactAsync((connection, transaction) => InsertAsync(connection, transaction, recipient, row, entries, cancellation), cancellation);
+        return await TransactAsync((connection, transaction) => InsertAsync(connection, transaction, recipient, row, (entries, requestId), cancellation), cancellation);
     }
 
     /// <summary>The same once for a key; null when another call has it.</summary>
@@ -138,7 +141,7 @@ internal sealed class RequestStore(
         row = row with { State = states[^1] };
         return await TransactAsync(
             async (connection, transaction) => await claim.TryTakeAsync(connection, transaction, cancellation)
-                ? await InsertAsync(connection, transaction, recipient, row, entries, cancellation) : null,
+                ? await InsertAsync(connection, transaction, recipient, row, (entries, requestId), cancellation) : null,
             cancellation);
     }
 
@@ -149,7 +152,7 @@ internal sealed class RequestStore(
     }
 
     private async Task<RequestRow> InsertAsync(
-        NpgsqlConnection connection, NpgsqlTransaction transaction, Recipient recipient, RequestRow row, List<LogEntry> entries, CancellationToken cancellation)
+        NpgsqlConnection connection, NpgsqlTransaction transaction, Recipient recipient, RequestRow row, (List<LogEntry> Entries, Guid RequestId) said, CancellationToken cancellation)
     {
         // INVARIANT: nothing is written behind an erasure, which deletes the person's row first.
         if (recipient.Kind == RecipientKind.Customer) await LimitAsync(connection, transaction, row.Subject!.Value, cancellation);
@@ -160,7 +163,11 @@ internal sealed class RequestStore(
             AddValues(insert.Parameters, row);
             await insert.ExecuteNonQueryAsync(cancellation);
         }
-        return await LoggedAsync(connection, transaction, row, entries, cancellation);
+        var work = new DutyWork(connection, transaction, cancellation);
+        using var letter = await secrets.Letters.WriteAsync(work, LetterAbout.Of(row), new LetterOrder(LetterKind.Received) { Language = row.Language }, said.RequestId);
+        var saved = await LoggedAsync(connection, transaction, row, letter is null ? said.Entries : [letter.Entry, .. said.Entries], cancellation);
+        if (letter is not null) await secrets.Letters.KeepAsync(work, letter, saved.LogIndex - said.Entries.Count);
+        return saved;
     }
 
     /// <summary>Customers open a few requests a day, each of which may build a package. Counted under the lock on the person's row, so that calls at once do not pass together.</summary>
@@ -289,6 +296,15 @@ internal sealed class RequestStore(
     /// <summary>Saves a locked row and appends the entry about it.</summary>
     public Task<RequestRow> SaveAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, RequestRow row, LogEntry entry, CancellationToken cancellation) =>
         SaveAsync(connection, transaction, row, [entry], cancellation);
+
+    /// <summary>The same, and the person is told of it by a letter, where the policy has letters.</summary>
+    public async Task<RequestRow> SaveAsync(DutyWork work, RequestRow row, List<LogEntry> entries, LetterOrder order, Guid requestId)
+    {
+        using var letter = await secrets.Letters.WriteAsync(work, LetterAbout.Of(row), order, requestId);
+        var saved = await SaveAsync(work.Connection, work.Transaction, row, letter is null ? entries : [letter.Entry, .. entries], work.Cancellation);
+        if (letter is not null) await secrets.Letters.KeepAsync(work, letter, saved.LogIndex - entries.Count);
+        return saved;
+    }
 
     /// <summary>The same with several entries; the last is the one about the request.</summary>
     public async Task<RequestRow> SaveAsync(

@@ -52,11 +52,10 @@ internal static class RightsModule
         services.AddSingleton(p => new LegalHolds(
             p.GetRequiredService<HoldStore>(), p.GetRequiredService<RequestFulfilment>(), p.GetRequiredService<SubjectReach>(), p.GetRequiredService<VaultClock>()));
         services.AddSingleton<OutboxStore>();
-        services.AddSingleton(p => new RightsWatch(p.GetRequiredService<OutboxStore>(), p.GetRequiredService<HoldStore>(), p.GetRequiredService<RequestStore>(), p.GetRequiredService<NoticeStore>()));
-        services.AddSingleton<LetterStore>();
-        services.AddSingleton<LetterBook>();
-        services.AddSingleton<LetterTools>();
-        services.AddSingleton<LetterMail>();
+        services.AddSingleton(p => new RightsWatch(
+            p.GetRequiredService<OutboxStore>(), p.GetRequiredService<HoldStore>(), p.GetRequiredService<RequestStore>(), p.GetRequiredService<NoticeStore>(), p.GetRequiredService<LetterStore>(),
+            p.GetRequiredService<PartingLetters>()));
+        AddLetters(services);
         services.AddSingleton<OutboxWorker>();
         services.AddHostedService(p => p.GetRequiredService<OutboxWorker>());
         OpenDsrModule.AddOpenDsr(services);
@@ -70,6 +69,22 @@ internal static class RightsModule
         services.AddSingleton(p => new SubjectRequests(
             p.GetRequiredService<RequestStore>(), p.GetRequiredService<RequestIntake>(), p.GetRequiredService<RequestFulfilment>(),
             p.GetRequiredService<RequestViews>(), p.GetRequiredService<SubjectReach>(), p.GetRequiredService<RequestSteps>()));
+    }
+
+    private static void AddLetters(IServiceCollection services)
+    {
+        services.AddSingleton<LetterStore>();
+        services.AddSingleton<LetterBook>();
+        services.AddSingleton<LetterTools>();
+        services.AddSingleton<PartingLetters>();
+        services.AddSingleton<LetterMail>();
+        services.AddSingleton<RequestReminders>();
+        services.AddSingleton<DeadlineDigest>();
+        services.AddSingleton<LetterRounds>();
+        services.AddHostedService(p => p.GetRequiredService<LetterRounds>());
+        services.AddSingleton(p => new RequestLetters(
+            p.GetRequiredService<LetterStore>(), p.GetRequiredService<PartingLetters>(), p.GetRequiredService<LetterBook>(), p.GetRequiredService<RequestStore>(),
+            p.GetRequiredService<LetterTools>(), p.GetRequiredService<SubjectReach>()));
     }
 
     private static void AddRetention(IServiceCollection services)

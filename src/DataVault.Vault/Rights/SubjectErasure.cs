@@ -88,11 +88,15 @@ internal sealed class SubjectErasure(
             if (facts is null) return await DeferAsync(connection, transaction, current, tag, RequestReasons.Damaged, cancellation);
             if (Obstacle(subject, facts) is { } obstacle) return await DeferAsync(connection, transaction, current, tag, obstacle, cancellation);
             var commitment = held.Commitment;
-            var partial = part.KeptBy(facts).Count > 0;
+            var kept = part.KeptBy(facts);
+            var partial = kept.Count > 0;
+            var duty = new DutyWork(connection, transaction, cancellation);
+            var letter = await aftermath.WriteAsync(duty, current, (held, tag), kept);
             // INVARIANT: whoever holds this person's key by now opens nothing with it from here on, told or not told of its destruction.
             if (!partial) await SubjectRows.CloseAsync(connection, subject, cancellation);
             var entry = store.Entry(EntryType.EraseRequest, Eraser, current, tag, row.Id) with { KeyCommitment = commitment };
-            var saved = await store.SaveAsync(connection, transaction, current with { Reason = null }, entry, cancellation);
+            var saved = await store.SaveAsync(connection, transaction, current with { Reason = null }, letter is null ? [entry] : [letter.Entry, entry], cancellation);
+            await aftermath.KeepAsync(duty, letter, saved.LogIndex - 1);
             var work = new ErasureWork(tag, commitment, saved.LogIndex, pseudonyms, 0, new Dictionary<string, long>()) { Partial = partial };
             return await store.NoteWorkAsync(connection, saved with { Work = notebook.Seal(row.Id, work) }, cancellation);
         }, cancellation);
@@ -150,13 +154,16 @@ internal sealed class SubjectErasure(
             if (told.IsHeld(logged.Tag) || await ErasureRows.IsHeldAsync(connection, subject, cancellation)) throw VaultException.InvalidState("A hold in force names this person: end it first.");
             var record = await SubjectRows.LockAsync(connection, transaction, subject, cancellation) ?? throw VaultException.NotFound();
             if (held is not null && await IsReadableAsync(record, held, cancellation)) throw VaultException.InvalidState("The record opens; the erasure goes on by itself.");
+            var duty = new DutyWork(connection, transaction, cancellation);
+            var letter = current.Work is null ? await aftermath.WriteAsync(duty, current, (null, logged.Tag), []) : null;
             await SubjectRows.CloseAsync(connection, subject, cancellation);
             var ordered = store.Entry(EntryType.RequestChange, officer, current, logged.Tag, requestId, "request:erasure:damaged-ordered");
             ordered = ordered with { Rules = [.. ordered.Rules, "reason:" + why] };
             var before = current.Work is null ? null : notebook.Open(current);
-            List<LogEntry> entries = [ordered];
+            List<LogEntry> entries = letter is null ? [ordered] : [letter.Entry, ordered];
             if (before is null) entries.Add(store.Entry(EntryType.EraseRequest, Eraser, current, logged.Tag, row.Id) with { KeyCommitment = logged.Commitment });
             var saved = await store.SaveAsync(connection, transaction, current with { Reason = null }, entries, cancellation);
+            await aftermath.KeepAsync(duty, letter, saved.LogIndex - entries.Count + 1);
             var work = before is null
                 ? new ErasureWork(logged.Tag, logged.Commitment, saved.LogIndex, pseudonyms, 0, new Dictionary<string, long>())
                 : before with { Partial = false, Commitment = logged.Commitment };

@@ -28,7 +28,8 @@ internal sealed class SubjectExport(
         var order = new PackageOrder(current, held, record, decision, inForce) { LogIndex = index, At = store.Now, Progress = share => folder.Tell(row.Id, share) };
         using var spool = new PackageSpool(folder, row.Id, store.Clock.Random);
         using var draft = await folder.WriteAsync(held, row.Id, stream => contents.WriteAsync(stream, order, spool, cancellation));
-        return await store.ChangeAsync(Exporter, row.Id, locked => Built(locked, draft), row.Id, cancellation);
+        return await store.TellAsync(
+            Exporter, row.Id, locked => Built(locked, draft), built => new("request.package-ready", new LetterOrder(LetterKind.PackageReady) { Until = built.PackageExpires }), row.Id, cancellation);
     }
 
     /// <summary>The package, once: the row forgets the key in the transaction whose entry says that it was fetched.</summary>

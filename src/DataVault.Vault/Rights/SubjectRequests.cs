@@ -141,13 +141,13 @@ public sealed class SubjectRequests
     /// A second open request of the same kind keeps the first one's clock. A key that was used before gives the request that it opened.
     /// </summary>
     public async Task<RequestView> OpenAsync(
-        Recipient recipient, string kind, SubjectId subject, string? note, string? jurisdiction, Guid requestId, CancellationToken cancellation, IdempotencyKey? key = null)
+        Recipient recipient, string kind, SubjectId subject, string? note, string? jurisdiction, Guid requestId, CancellationToken cancellation, IdempotencyKey? key = null, string? language = null)
     {
         var own = recipient.Kind == RecipientKind.Customer;
         if (own ? recipient.Subject != subject : !MayDecide(recipient))
             throw await store.DeniedAsync(recipient, subject, own ? VaultException.NotFound() : VaultException.Forbidden(), requestId, cancellation);
         if (!await reach.IncludesAsync(recipient, subject, cancellation)) throw await store.DeniedAsync(recipient, subject, VaultException.NotFound(), requestId, cancellation);
-        var draft = await intake.DraftAsync(recipient, kind, subject, jurisdiction, cancellation);
+        var draft = await intake.DraftAsync(recipient, kind, subject, jurisdiction, cancellation) with { Language = language };
         try
         {
             var row = await intake.OpenAsync(recipient, draft, RequestSteps.Checked(note), requestId, key, cancellation);

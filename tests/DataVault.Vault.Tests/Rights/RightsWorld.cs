@@ -19,7 +19,9 @@ internal sealed class RightsWorld : IAsyncDisposable
     private readonly DatabasePerClass databases;
     private readonly List<RunningVault> vaults = [];
 
-    private RightsWorld(DatabasePerClass databases) => this.databases = databases;
+    private readonly ILetterPost? post;
+
+    private RightsWorld(DatabasePerClass databases, ILetterPost? post) => (this.databases, this.post) = (databases, post);
 
     public ManualClock Clock { get; } = new(Start);
 
@@ -37,9 +39,10 @@ internal sealed class RightsWorld : IAsyncDisposable
     public DatabasePerClass Databases => databases;
 
     /// <param name="cluster">One that only this test uses; null for that of all tests.</param>
-    public static async Task<RightsWorld> CreateAsync(PostgresCluster? cluster = null)
+    /// <param name="post">What takes letters out of the vault; null where there is no e-mail.</param>
+    public static async Task<RightsWorld> CreateAsync(PostgresCluster? cluster = null, ILetterPost? post = null)
     {
-        var world = new RightsWorld(cluster is null ? await DatabasePerClass.CreateAsync() : await DatabasePerClass.CreateOnAsync(cluster));
+        var world = new RightsWorld(cluster is null ? await DatabasePerClass.CreateAsync() : await DatabasePerClass.CreateOnAsync(cluster), post);
         await world.RestartAsync();
         return world;
     }
@@ -49,12 +52,19 @@ internal sealed class RightsWorld : IAsyncDisposable
     {
         if (vaults.Count > 0) await Vault.DisposeAsync();
         var given = databases.Options();
-        var options = rootKey is null && Recipients.Count == 0 ? given : new VaultOptions
+        var options = rootKey is null && Recipients.Count == 0 && post is null ? given : new VaultOptions
         {
             DataConnection = given.DataConnection, KeysConnection = given.KeysConnection, Home = given.Home, Development = true, RootKey = rootKey ?? given.RootKey, PreviousRootKey = previous,
             Recipients = Recipients,
+            Address = "https://vault.example", LettersByMail = post is not null, ReminderAddresses = post is null ? [] : ["officer@vault.example"],
         };
-        vaults.Add(await databases.StartVaultAsync(clock: Clock, configure: services => services.AddSingleton<ISubjectAccounts>(Accounts), options: options));
+        vaults.Add(await databases.StartVaultAsync(clock: Clock, configure: Configure, options: options));
+    }
+
+    private void Configure(IServiceCollection services)
+    {
+        services.AddSingleton<ISubjectAccounts>(Accounts);
+        if (post is not null) services.AddSingleton(post);
     }
 
     /// <summary>Another process beside the first. Without workers it listens to nothing: no notification reaches it.</summary>
