@@ -21,7 +21,8 @@ internal sealed class OpenDsrSettings
     public OpenDsrSettings(IConfiguration configuration, bool development, string address)
     {
         (_section, _development) = (configuration.GetSection(Section), development);
-        var host = new Uri(address).DnsSafeHost;
+        // What is no address is refused where the server is to listen on it.
+        var host = Uri.TryCreate(address, UriKind.Absolute, out var at) ? at.DnsSafeHost : "localhost";
         Domain = _section["Domain"] is { Length: > 0 } domain ? domain.ToLowerInvariant() : IPAddress.TryParse(host, out _) ? "localhost" : host;
         Address = (_section["Address"] is { Length: > 0 } own ? own : address + "/v1/opendsr").TrimEnd('/');
         CertificateAddress = _section["CertificateUrl"] is { Length: > 0 } url ? url : address + OpenDsrPaths.Certificate;

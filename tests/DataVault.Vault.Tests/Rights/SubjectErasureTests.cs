@@ -108,7 +108,11 @@ public sealed class SubjectErasureTests : IAsyncLifetime
             var entries = (await world.Vault.Get<AuditReader>().SearchAsync(new AuditQuery { Purpose = "data-subject-rights" })).Entries
                 .Where(e => Convert.ToHexStringLower(e.Entry.Subject.Span) == tag).Select(e => e.Entry.Type).Reverse().ToList();
             Assert.Equal(
-                [EntryType.RequestChange, EntryType.RequestChange, EntryType.RequestChange, EntryType.EraseRequest, EntryType.NoticeChange, EntryType.EraseExecuted, EntryType.RequestChange], entries);
+                [
+                    EntryType.LetterWritten, EntryType.RequestChange, EntryType.RequestChange, EntryType.RequestChange, EntryType.LetterWritten, EntryType.EraseRequest, EntryType.EraseExecuted,
+                    EntryType.RequestChange,
+                ],
+                entries);
             Assert.Equal(request.LogIndex, (await world.GetAsync(request.Id)).LogIndex);
         }
         Assert.Empty((await world.Vault.Get<AuditReader>().SearchAsync(new AuditQuery { Subject = ada })).Entries);
