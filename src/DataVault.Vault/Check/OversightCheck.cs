@@ -64,7 +64,8 @@ internal sealed class OversightCheck(CheckRun run, OversightSeals seals, Oversig
     {
         run.Count("messages", rows.Count);
         var there = rows.ToHashSet();
-        foreach (var (id, (index, tag)) in log.Oversight.Messages.Where(told => !there.Contains(told.Key) && !log.IsErased(told.Value.Tag) && !log.IsLost(told.Value.Index)))
+        bool MayBeGone(string tag, long index) => log.IsErased(tag) || log.IsLost(index) || (log.Oversight.Erasing.TryGetValue(tag, out var since) && index < since);
+        foreach (var (id, (index, tag)) in log.Oversight.Messages.Where(told => !there.Contains(told.Key) && !MayBeGone(told.Value.Tag, told.Value.Index)))
             run.Wrong(Name, $"the message {id} that tells a person of entry {index} is gone");
     }
 

@@ -20,6 +20,9 @@ internal sealed class ToldOversight
     /// <summary>Messages to people, each with the entry that it tells of and the person's tag.</summary>
     public Dictionary<Guid, (long Index, string Tag)> Messages { get; } = [];
 
+    /// <summary>By tag, when somebody's erasure began: from then on messages of before may be gone, also where a hold keeps something of the person.</summary>
+    public Dictionary<string, long> Erasing { get; } = [];
+
     public List<long> Alerts { get; } = [];
 
     /// <summary>Of an alert, the entry that acknowledged it.</summary>
@@ -30,6 +33,9 @@ internal sealed class ToldOversight
         foreach (var message in IdsOf(entry, SubjectInbox.MessageRule)) Messages[message] = (index, Convert.ToHexString(entry.Subject.Span));
         switch (entry.Type)
         {
+            case EntryType.EraseRequest:
+                Erasing[Convert.ToHexString(entry.Subject.Span)] = index;
+                break;
             case EntryType.ApprovalChange when entry.Rules.Contains("approved"):
                 Approved.UnionWith(ApprovalsOf(entry));
                 break;

@@ -104,7 +104,7 @@ public sealed class RequestCourseTests : IAsyncLifetime
         await world.Vault.Get<UnansweredRequests>().RoundAsync(default);
         var ended = await world.GetAsync(unknown.Id);
         Assert.Equal((RequestStates.Expired, RequestReasons.Unanswered), (ended.State, ended.Reason));
-        Assert.Contains("request.expired", await ToldAsync());
+        Assert.Contains("letter.expired", await ToldAsync());
         var open = await world.GetAsync(unclear.Id);
         Assert.Equal(RequestStates.Received, open.State);
         Assert.NotNull(Assert.Single(open.Facts.Questions).Until);

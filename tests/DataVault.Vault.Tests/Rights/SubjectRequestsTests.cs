@@ -131,7 +131,7 @@ public sealed class SubjectRequestsTests : IAsyncLifetime
         await RefusedAsync("forbidden", () => world.Requests.ApproveAsync(RightsWorld.Support, request.Id, null, Guid.NewGuid(), default));
         await RefuseAsync(RightsWorld.Officer, request.Id, "legal-obligation");
         var page = await world.Vault.Get<AuditReader>().SearchAsync(new AuditQuery { Subject = ada, Purpose = "data-subject-rights" });
-        Assert.Equal([EntryType.RequestChange, EntryType.LetterWritten, EntryType.Denied, EntryType.RequestChange, EntryType.RequestChange], page.Entries.Select(e => e.Entry.Type));
+        Assert.Equal([EntryType.RequestChange, EntryType.LetterWritten, EntryType.Denied, EntryType.RequestChange, EntryType.RequestChange, EntryType.LetterWritten], page.Entries.Select(e => e.Entry.Type));
         Assert.Contains("request:erasure:refused", page.Entries[0].Entry.Rules);
     }
 
