@@ -124,18 +124,18 @@ public static class LetterCodes
 }
 
 /// <summary>A letter of one kind in one language: each line is a paragraph, or an item of a list where it begins with a hyphen.</summary>
-public sealed record LetterText(string Subject, IReadOnlyList<string> Lines);
+public sealed record LetterTemplate(string Subject, IReadOnlyList<string> Lines);
 
 /// <summary>The letters in one language.</summary>
 public sealed class LetterLanguage
 {
-    private readonly FrozenDictionary<LetterKind, LetterText> texts;
+    private readonly FrozenDictionary<LetterKind, LetterTemplate> texts;
     private readonly FrozenDictionary<string, FrozenDictionary<string, string>> words;
     private readonly (string Pattern, string First, IReadOnlyList<string> Months) dates;
 
     internal LetterLanguage(
         string tag, (string Pattern, string First, IReadOnlyList<string> Months) dates, IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> words,
-        IReadOnlyDictionary<LetterKind, LetterText> texts)
+        IReadOnlyDictionary<LetterKind, LetterTemplate> texts)
     {
         (Tag, this.dates) = (tag, dates);
         this.words = words.ToFrozenDictionary(table => table.Key, table => table.Value.ToFrozenDictionary(StringComparer.Ordinal), StringComparer.Ordinal);
@@ -153,7 +153,7 @@ public sealed class LetterLanguage
     /// <summary>Stands under every letter: whom to ask, where to complain, who writes.</summary>
     public required IReadOnlyList<string> Closing { get; init; }
 
-    public LetterText Text(LetterKind kind) => texts[kind];
+    public LetterTemplate Text(LetterKind kind) => texts[kind];
 
     /// <summary>A day as people write it.</summary>
     public string Day(DateOnly day) => new StringBuilder(dates.Pattern)

@@ -96,9 +96,9 @@ internal static partial class LetterReader
         return text;
     }
 
-    private static Dictionary<LetterKind, LetterText> Texts(Section letters)
+    private static Dictionary<LetterKind, LetterTemplate> Texts(Section letters)
     {
-        var texts = new Dictionary<LetterKind, LetterText>();
+        var texts = new Dictionary<LetterKind, LetterTemplate>();
         foreach (var kind in LetterKinds.All)
         {
             var name = LetterKinds.NameOf(kind);
@@ -109,7 +109,7 @@ internal static partial class LetterReader
             }
 
             var allowed = LetterSlots.Common.Concat(LetterSlots.Of(kind)).ToList();
-            var text = new LetterText(body.Text("subject"), Lines(body, "text", allowed));
+            var text = new LetterTemplate(body.Text("subject"), Lines(body, "text", allowed));
             Check(body, "subject", text.Subject, []);
             if (text.Subject.Contains('\n', StringComparison.Ordinal)) body.Problem(body.LineOf("subject"), "the subject has more than one line");
             foreach (var slot in LetterSlots.NeededBy(kind).Where(slot => !text.Lines.Any(line => Names(line).Contains(slot)))) body.Problem(body.LineOf("text"), $"the letter {name} does not say {{{slot}}}");
