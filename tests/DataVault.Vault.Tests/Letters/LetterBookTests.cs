@@ -28,7 +28,6 @@ public sealed class LetterBookTests : IAsyncLifetime
     public ValueTask DisposeAsync() => world.DisposeAsync();
 
     [Fact]
-    [Requirement("R31", "R32")]
     public async Task Every_step_is_told_of_in_its_transaction_and_the_log_commits_to_the_words()
     {
         var request = await world.OpenAsync(RightsWorld.Officer, RequestKinds.Rectification, ada);
