@@ -27,8 +27,11 @@ internal sealed record LetterOrder(LetterKind Kind)
 /// <param name="Request">As the step leaves it; null of a letter about no request.</param>
 internal sealed record LetterAbout(SubjectId Subject, string? Jurisdiction, RequestRow? Request)
 {
-    /// <summary>Null of the request of somebody who is gone, and of one that nobody made: retention erases by itself.</summary>
-    public static LetterAbout? Of(RequestRow row) => row is { Subject: { } subject, OpenedBy: not "retention" } ? new LetterAbout(subject, row.Jurisdiction, row) : null;
+    /// <summary>
+    /// Null of the request of somebody who is gone, of one that nobody made (retention erases by itself), and of one that came in by OpenDSR: its controller answers the person.
+    /// </summary>
+    public static LetterAbout? Of(RequestRow row) =>
+        row is { Subject: { } subject, OpenedBy: not "retention" } && !row.OpenedBy.StartsWith(OpenDsrCourier.RecipientPrefix, StringComparison.Ordinal) ? new LetterAbout(subject, row.Jurisdiction, row) : null;
 }
 
 /// <summary>Under which policy, when, and from where a letter is written: with what is told, all that its words depend on.</summary>
