@@ -109,7 +109,7 @@ public sealed class SubjectErasureTests : IAsyncLifetime
                 .Where(e => Convert.ToHexStringLower(e.Entry.Subject.Span) == tag).Select(e => e.Entry.Type).Reverse().ToList();
             Assert.Equal(
                 [
-                    EntryType.LetterWritten, EntryType.RequestChange, EntryType.RequestChange, EntryType.RequestChange, EntryType.LetterWritten, EntryType.EraseRequest, EntryType.EraseExecuted,
+                    EntryType.LetterWritten, EntryType.RequestChange, EntryType.RequestChange, EntryType.RequestChange, EntryType.LetterWritten, EntryType.EraseRequest, EntryType.NoticeChange, EntryType.EraseExecuted,
                     EntryType.RequestChange,
                 ],
                 entries);
