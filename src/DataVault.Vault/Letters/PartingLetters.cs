@@ -26,7 +26,7 @@ internal sealed class PartingLetters(VaultDatabase database, KeysDatabase keys, 
 {
     public const string Kind = "parting-letter";
 
-    /// <summary>SPEC log-entry §22: before the number of such a letter, which is no message of the inbox and is not missed there.</summary>
+    /// <summary>SPEC log-entry §23: before the number of such a letter, which is no message of the inbox and is not missed there.</summary>
     public const string Rule = "parting:";
 
     /// <summary>However long the sending takes.</summary>
