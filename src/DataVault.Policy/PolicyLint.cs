@@ -27,6 +27,7 @@ internal sealed class PolicyLint(PolicySet policy)
             FormWithoutMeans(rule);
             SearchWithoutIndex(rule);
             SpecialWithoutGround(rule);
+            OffencesWithoutLaw(rule);
             BreakGlass(rule);
             Unmeetable(rule);
         }
@@ -95,13 +96,22 @@ internal sealed class PolicyLint(PolicySet policy)
 
     private void SpecialWithoutGround(Rule rule)
     {
-        var ownData = rule.Guard.OwnRecord || rule.Actions.All(action => action is AccessAction.Export or AccessAction.Erase or AccessAction.Consent);
         // What the person wants corrected is theirs to say.
         var corrects = rule.Actions.All(action => action == AccessAction.Update) && rule.Purposes.All(purpose => purpose.Dpv == "dpv:RightsFulfilment");
-        if (rule.Forbids || ownData || corrects || rule.Guard.Consents.Any(id => policy.Purposes.ById(id)!.SpecialBasis is not null)) return;
+        if (rule.Forbids || IsOfOwnData(rule) || corrects || rule.Guard.Consents.Any(id => policy.Purposes.ById(id)!.SpecialBasis is not null)) return;
         if (rule.Purposes.All(purpose => purpose.SpecialBasis is not null)) return;
         foreach (var item in rule.Items.Where(item => item.IsSpecialCategory)) Find(rule, $"permits the special category {item.Name} without a ground of GDPR Article 9");
     }
+
+    // W3C DPV counts offences among no special categories, and no consent is a ground for them: only a law is.
+    private void OffencesWithoutLaw(Rule rule)
+    {
+        if (rule.Forbids || IsOfOwnData(rule) || rule.Purposes.All(purpose => purpose.LegalBasis is "legal-obligation" or "public-task")) return;
+        foreach (var item in rule.Items.Where(item => item.Category.StartsWith("pd:Criminal", StringComparison.Ordinal)))
+            Find(rule, $"permits {item.Name}, which is of offences (GDPR Article 10), for a purpose that no law obliges to");
+    }
+
+    private static bool IsOfOwnData(Rule rule) => rule.Guard.OwnRecord || rule.Actions.All(action => action is AccessAction.Export or AccessAction.Erase or AccessAction.Consent);
 
     private void BreakGlass(Rule rule)
     {

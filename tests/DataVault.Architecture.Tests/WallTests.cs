@@ -47,7 +47,7 @@ public sealed class WallTests
 
     /// <summary>Who asks whether the policy could permit something, before it is known of whom: each asks the decision itself as soon as it is.</summary>
     private static readonly string[] Foreseers =
-        ["Consents/ConsentDoor.cs", "Disclosure/CustomerSearch.cs", "Events/CustomerLookups.cs", "Indexes/IndexedValues.cs", "Obligations/Approvals.cs", "OpenDsr/OpenDsrLookup.cs"];
+        ["Consents/ConsentDoor.cs", "Disclosure/CustomerSearch.cs", "Disclosure/DisclosureGate.cs", "Events/CustomerLookups.cs", "Indexes/IndexedValues.cs", "Obligations/Approvals.cs", "OpenDsr/OpenDsrLookup.cs", "Profiles/ProfilePatcher.cs"];
 
     [Fact]
     public void Only_those_who_came_through_a_decision_read_consents_and_nobody_takes_what_could_be_permitted_for_a_permission()

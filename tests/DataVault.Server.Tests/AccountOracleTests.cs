@@ -56,6 +56,25 @@ public sealed class AccountOracleTests(RunningServer server)
     }
 
     [Fact]
+    public async Task Of_the_living_whoever_may_do_nothing_with_anybody_is_told_as_much_as_of_nobody()
+    {
+        var living = await server.CreateCustomerAsync($"living.{Guid.NewGuid():N}@example.com");
+        await server.RegisterAsync("oracle-nobody", "administrator", "customer-support");
+        var told = new List<string>();
+        foreach (var operation in await CustomerOperation.AllAsync(server))
+        {
+            foreach (var (caller, purpose) in new[] { ("oracle-nobody", "customer-support"), ("analyst", "analytics") })
+            {
+                var nobody = await operation.AskAsync(server, caller, purpose, Guid.CreateVersion7());
+                var somebody = await operation.AskAsync(server, caller, purpose, living);
+                if (nobody != somebody) told.Add($"{operation} by {caller}:\n{nobody}\n{somebody}");
+            }
+        }
+
+        Assert.True(told.Count == 0, string.Join("\n\n", told));
+    }
+
+    [Fact]
     public async Task Of_somebody_elses_request_nobody_is_told_more_than_of_none()
     {
         var other = await server.CreateCustomerAsync($"asks.{Guid.NewGuid():N}@example.com");

@@ -70,7 +70,8 @@ internal sealed partial class ConsoleVisitor(Uri address) : IDisposable
 
     public void Dispose() => _http.Dispose();
 
-    private static string Chosen(string password) => "a lasting one " + password;
+    /// <summary>The password that takes the place of one that was given out.</summary>
+    public static string Chosen(string password) => "a lasting one " + password;
 
     private async Task ShowAsync(HttpResponseMessage answer)
     {

@@ -12,9 +12,17 @@ namespace DataVault.Testing;
 internal sealed class Canaries(string marker, int seed)
 {
     private readonly HashSet<string> _planted = [marker];
+    private readonly HashSet<string> _held = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _places = new(StringComparer.Ordinal);
 
     /// <summary>What must be found nowhere.</summary>
     public IReadOnlyCollection<string> Planted => _planted;
+
+    /// <summary>What stands in fields and events: each text of its own is to be found in what the person gets.</summary>
+    public IReadOnlyCollection<string> Held => _held;
+
+    /// <summary>Where <see cref="Words"/> were said.</summary>
+    public IReadOnlyCollection<string> Places => _places;
 
     public string Email => $"{marker}.mail@{marker}-host.example";
 
@@ -27,11 +35,18 @@ internal sealed class Canaries(string marker, int seed)
         new(type.Properties.Select(property => KeyValuePair.Create<string, JsonNode?>(property.Name, Value(property.Rules, property.Name))));
 
     /// <summary>A text to put wherever words are taken.</summary>
-    public string Words(string place) => $"{marker} {place}";
+    public string Words(string place)
+    {
+        _places.Add(place);
+        return Said(place);
+    }
+
+    /// <summary>What was said there.</summary>
+    public string Said(string place) => $"{marker} {place}";
 
     private JsonNode Field(FieldDefinition field) => field.Name switch
     {
-        "email" => Email,
+        "email" => Holding(Email),
         "phone" => Planting(Phone),
         "birthDate" => Planting("1931-07-19"),
         "customerSince" => Planting("1987-02-23"),
@@ -41,8 +56,8 @@ internal sealed class Canaries(string marker, int seed)
     private JsonNode Value(ValueRules rules, string name) => rules.Type switch
     {
         ValueType.Text => Text(rules, name),
-        ValueType.Email => Email,
-        ValueType.EmailList => new JsonArray($"{marker}.other@{marker}-host.example"),
+        ValueType.Email => Holding(Email),
+        ValueType.EmailList => new JsonArray(Holding($"{marker}.other@{marker}-host.example")),
         ValueType.Phone => Planting(Phone),
         ValueType.PhoneList => new JsonArray(Planting($"+4930876{seed}")),
         ValueType.Date => Planting("1953-11-08"),
@@ -61,11 +76,12 @@ internal sealed class Canaries(string marker, int seed)
         _ => throw new InvalidOperationException($"No canary is known for {rules.Type}."),
     };
 
-    private string Text(ValueRules rules, string name) => $"{marker}{name}"[..Math.Min(rules.MaxLength, marker.Length + name.Length)];
+    private string Text(ValueRules rules, string name) => Holding($"{marker}{name}"[..Math.Min(rules.MaxLength, marker.Length + name.Length)]);
 
     private JsonObject Address(string name) => new()
     {
-        ["street"] = $"{marker} street {name}", ["extra"] = $"{marker} floor", ["postcode"] = "40213", ["city"] = $"{marker} city", ["region"] = $"{marker} region", ["country"] = "DE",
+        ["street"] = Holding($"{marker} street {name}"), ["extra"] = Holding($"{marker} floor"), ["postcode"] = "40213", ["city"] = Holding($"{marker} city"),
+        ["region"] = Holding($"{marker} region"), ["country"] = "DE",
     };
 
     // Event totals are what analysts add up, so only the money of fields is hunted for.
@@ -85,6 +101,12 @@ internal sealed class Canaries(string marker, int seed)
     private string Planting(string value)
     {
         _planted.Add(value.TrimStart('+'));
+        return Holding(value);
+    }
+
+    private string Holding(string value)
+    {
+        _held.Add(value);
         return value;
     }
 }

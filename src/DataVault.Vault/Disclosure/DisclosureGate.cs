@@ -14,7 +14,7 @@ namespace DataVault.Vault;
 /// INVARIANT: nothing is returned whose entry is not durable; a crash in between leaves "logged and not released". Denials are entries too.
 /// The entry comes after the opening so that it names what is released and nothing else; what it cannot follow is erased.
 /// What a rule or the purpose asks for beyond that (<see cref="ReleaseTerms"/>) is durable together with the entry, or nothing is released.
-/// INVARIANT: unknown, erased and out of reach look the same from outside.
+/// INVARIANT: unknown, erased and out of reach look the same from outside; and to whom nothing of anybody could be shown for the purpose, whoever is there too.
 /// </summary>
 public sealed class DisclosureGate
 {
@@ -40,6 +40,7 @@ public sealed class DisclosureGate
         var loading = SubjectRows.FindAsync(database, query.Subject, ct);
         using var held = await FindKeysAsync(query.Subject, loading, ct);
         var record = await FitAsync(held, await loading, ct);
+        if (IsHopeless(query)) throw await ForbiddenAsync(query, held, ct);
         if (held is null || record is null || OutOfReach(query.Recipient, query.Subject)) throw await NotFoundAsync(query, held, ct);
         if (!FactsCodec.TryDecode(record.Facts, out var facts)) throw decider.Told(query.Recipient, await log.FailedAsync(Failure(query, held.Tag, EntryType.FieldRead), null, ct));
         if (!decider.CanReach(query.Recipient, query.Subject, facts)) throw await NotFoundAsync(query, held, ct);
@@ -77,6 +78,7 @@ public sealed class DisclosureGate
         var loading = SubjectRows.FindAsync(database, subject, ct);
         using var held = await FindKeysAsync(subject, loading, ct);
         var record = await FitAsync(held, await loading, ct);
+        if (IsHopeless(query)) throw await ForbiddenAsync(query, held, ct);
         if (held is null || record is null || OutOfReach(recipient, subject)) throw await NotFoundAsync(query, held, ct);
         if (!FactsCodec.TryDecode(record.Facts, out var facts)) throw decider.Told(query.Recipient, await log.FailedAsync(Failure(query, held.Tag, EntryType.EventRead), null, ct));
         if (!decider.CanReach(query.Recipient, query.Subject, facts)) throw await NotFoundAsync(query, held, ct);
@@ -140,6 +142,7 @@ public sealed class DisclosureGate
     private Chosen Choose(ReadQuery query, SubjectKeys? held, SealedRecord? record, Func<DecidedFacts, bool> filter)
     {
         Chosen Hidden() => new(null, new PendingEntry(Denial(query, held?.Tag ?? default), null), VaultException.NotFound());
+        if (IsHopeless(query)) return new(null, new PendingEntry(Hopeless(query, held?.Tag ?? default), null), VaultException.Forbidden());
         if (held is null || record is null || OutOfReach(query.Recipient, query.Subject)) return Hidden();
         if (!FactsCodec.TryDecode(record.Facts, out var facts)) return new Chosen(null, new PendingEntry(Failure(query, held.Tag, EntryType.FieldRead), null), decider.Told(query.Recipient, VaultException.Damaged()));
         if (!decider.CanReach(query.Recipient, query.Subject, facts) || !filter(new(query.Subject, facts))) return Hidden();
@@ -208,6 +211,41 @@ public sealed class DisclosureGate
     {
         await log.AppendAsync(Denial(query, held?.Tag ?? default), null, ct);
         return VaultException.NotFound();
+    }
+
+    private async Task<VaultException> ForbiddenAsync(ReadQuery query, SubjectKeys? held, CancellationToken ct)
+    {
+        await log.AppendAsync(Hopeless(query, held?.Tag ?? default), null, ct);
+        return VaultException.Forbidden();
+    }
+
+    /// <summary>Whether nothing of what is asked could be shown to the recipient for the purpose, whoever the person is.</summary>
+    private bool IsHopeless(ReadQuery query)
+    {
+        var decisions = decider.Policy.Decisions;
+        if (query.Items is null)
+        {
+            foreach (var field in decider.Policy.Catalogue.Fields)
+            {
+                if (decisions.CouldPermit(query.Recipient, AccessAction.Read, query.Purpose, field)) return false;
+            }
+
+            return true;
+        }
+
+        foreach (var asked in query.Items)
+        {
+            if (decisions.CouldPermit(query.Recipient, AccessAction.Read, query.Purpose, asked.Item)) return false;
+        }
+
+        return true;
+    }
+
+    // What was decided of nobody in particular: the entry alone says about whom it was asked.
+    private LogEntry Hopeless(ReadQuery query, ReadOnlyMemory<byte> tag)
+    {
+        var decision = decider.Decide(query.Recipient, query.Subject, AccessAction.Read, query.Purpose, query.Items, DecisionFacts.None);
+        return log.Entry(EntryType.Denied, query.Recipient, tag, query.Purpose, EntryResult.Denied, Decider.LogIds(decision.Items), query.RequestId) with { Rules = decision.RuleIds };
     }
 
     private LogEntry Denial(ReadQuery query, ReadOnlyMemory<byte> tag) => Refused(query, tag, EntryType.Denied, EntryResult.Denied);

@@ -30,7 +30,8 @@ internal static class ObligationsModule
     {
         services.AddSingleton(p => new SubjectMessages(p.GetRequiredService<SubjectInbox>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<AuditLog>()));
         services.AddSingleton(p => new Reviews(
-            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<ReviewBook>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<AuditReader>(), p.GetRequiredService<Decider>()));
+            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<ReviewBook>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<AuditLog>(),
+            p.GetRequiredService<AuditReader>(), p.GetRequiredService<Decider>()));
         services.AddSingleton(p => new Approvals(
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<ApprovalBook>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<AuditLog>(),
             p.GetRequiredService<AuditReader>(), p.GetRequiredService<Decider>()));

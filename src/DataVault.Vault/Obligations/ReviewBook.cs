@@ -161,21 +161,15 @@ internal sealed class ReviewBook(VaultDatabase database, IServiceKeys keys, Over
         return (await Rows.ReadAsync(command, row => (row.GetInt64(0), row.GetInt64(1)), ct))[0];
     }
 
-    /// <summary>About whom, and who got the data. Reviews of an earlier vault do not say the latter.</summary>
-    public ReviewParties PartiesOf(ReviewRow row)
+    /// <summary>About whom, and who got the data. Reviews of an earlier vault do not say the latter; a row that somebody damaged says neither and keeps no other from anybody.</summary>
+    public ReviewParties? PartiesOf(ReviewRow row)
     {
         using var key = keys.Derive(Label);
-        using var opened = SealedValue.OpenSecret(key.Span, row.Subject, Context(row.Id, stackalloc byte[AssociatedData.Limit]));
-        var account = Encoding.UTF8.GetString(opened.Span[SubjectLength..]);
-        return new ReviewParties(new SubjectId(new Guid(opened.Span[..SubjectLength], bigEndian: true)), account.Length > 0 ? account : null);
-    }
-
-    /// <summary>Who got the data, for a list: a row that somebody damaged keeps the others from nobody.</summary>
-    public string? AccountOf(ReviewRow row)
-    {
         try
         {
-            return PartiesOf(row).Account;
+            using var opened = SealedValue.OpenSecret(key.Span, row.Subject, Context(row.Id, stackalloc byte[AssociatedData.Limit]));
+            var account = Encoding.UTF8.GetString(opened.Span[SubjectLength..]);
+            return new ReviewParties(new SubjectId(new Guid(opened.Span[..SubjectLength], bigEndian: true)), account.Length > 0 ? account : null);
         }
         catch (CryptographicException)
         {

@@ -1,12 +1,13 @@
 using System.Text;
 using DataVault.Policy;
 using DataVault.Transparency;
+using DataVault.Vault.Keys;
 
 namespace DataVault.Vault;
 
 /// <summary>A release that an officer looks at afterwards.</summary>
 /// <param name="Id">Of the review.</param>
-/// <param name="Subject">About whom; null in a list.</param>
+/// <param name="Subject">About whom; null in a list, and of somebody who was erased.</param>
 /// <param name="Actor">Roles of staff, or name of the application.</param>
 /// <param name="Purpose">For what.</param>
 /// <param name="Entries">Log indexes of the releases: of an emergency, all within its window.</param>
@@ -53,12 +54,13 @@ public sealed class Reviews
     private readonly ReviewBook book;
     private readonly AuditLog log;
     private readonly AuditReader reader;
+    private readonly KeyRegistry keys;
     private readonly Decider decider;
     private readonly OversightDoor door;
 
-    internal Reviews(VaultDatabase database, ReviewBook book, AuditLog log, AuditReader reader, Decider decider)
+    internal Reviews(VaultDatabase database, ReviewBook book, KeyRegistry keys, AuditLog log, AuditReader reader, Decider decider)
     {
-        (this.database, this.book, this.log, this.reader, this.decider) = (database, book, log, reader, decider);
+        (this.database, this.book, this.keys, this.log, this.reader, this.decider) = (database, book, keys, log, reader, decider);
         door = new OversightDoor(log, decider, Capabilities.ReviewsManage, "reviews");
     }
 
@@ -113,7 +115,9 @@ public sealed class Reviews
         if (row.Actor == EntryShape.TagOf(log.TagOf(recipient))) throw VaultException.Forbidden();
         row = row with { State = outcome.Justified ? ReviewStates.Justified : ReviewStates.Unjustified, DecidedBy = recipient.Id, DecidedAt = decider.Clock.Now };
         var entry = log.Entry(EntryType.ReviewChange, recipient, default, row.Purpose, EntryResult.Ok, [], requestId) with { Reference = row.Entries[0], Rules = isChanged ? [row.State, ReviewStates.Changed] : [row.State] };
-        var (described, detail) = log.WithDetail(entry, null, Encoding.UTF8.GetBytes(outcome.Words), decider.Clock.Random);
+        // The words are about the person as the reason was, and go with them; the entry names who got the data and not the person, whom the release names.
+        using var held = book.PartiesOf(row) is { } parties ? await keys.FindAsync(parties.Subject, work.Cancellation) : null;
+        var (described, detail) = log.WithDetail(entry, held, Encoding.UTF8.GetBytes(outcome.Words), decider.Clock.Random);
         row = row with { LogIndex = await log.AppendWithinAsync(work.Connection, work.Transaction, [new PendingEntry(described, detail)], work.Cancellation) };
         return await book.CloseAsync(work, row);
     }
@@ -125,7 +129,8 @@ public sealed class Reviews
         foreach (var index in row.Entries.Skip(1)) items.UnionWith((await reader.EntryAsync(index, cancellation)).ItemNames);
         return View(row, first) with
         {
-            Subject = book.PartiesOf(row).Subject,
+            // Of somebody who was erased nobody is told that the release was about them.
+            Subject = book.PartiesOf(row)?.Subject is { } subject && await SubjectRows.FindAsync(database, subject, cancellation) is not null ? subject : null,
             Reason = await WordsAsync(first, cancellation),
             Items = [.. items],
             Outcome = row.LogIndex is { } decided ? await WordsAsync(await reader.EntryAsync(decided, cancellation), cancellation) : null,
@@ -138,6 +143,6 @@ public sealed class Reviews
     private ReviewView View(ReviewRow row, AuditRecord first) => new(
         row.Id, null, first.Actor ?? first.ActorKind ?? "unknown", row.Purpose, row.Entries, row.OpenedAt, row.DueAt, book.IsChanged(row) ? ReviewStates.Changed : row.State)
     {
-        Account = book.AccountOf(row), Overdue = row.State == ReviewStates.Open && row.DueAt <= decider.Clock.Now, DecidedBy = row.DecidedBy, DecidedAt = row.DecidedAt, LogIndex = row.LogIndex,
+        Account = book.PartiesOf(row)?.Account, Overdue = row.State == ReviewStates.Open && row.DueAt <= decider.Clock.Now, DecidedBy = row.DecidedBy, DecidedAt = row.DecidedAt, LogIndex = row.LogIndex,
     };
 }

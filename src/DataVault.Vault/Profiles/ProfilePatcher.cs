@@ -30,6 +30,9 @@ internal sealed class ProfilePatcher(IndexPlans plans, IndexedValues indexed, Ke
         var draft = ProfileDraft.Read(patch, decider.Policy.Catalogue, decider.Clock.Now);
         var change = new Change(recipient, subject, ifMatch, patch.Purpose, draft, requestId) { Ending = ending };
         using var held = recipient.Kind == RecipientKind.Customer && recipient.Subject != subject ? null : await keys.FindAsync(subject, ct);
+        // Who could write nothing of anybody is not told by the answer whether there is somebody.
+        if (!draft.Items.Any(item => decider.Policy.Decisions.CouldPermit(recipient, AccessAction.Update, patch.Purpose, item.Item)))
+            throw await DeniedAsync(change, held?.Tag ?? default, VaultException.Forbidden(), ct);
         if (held is null) throw await DeniedAsync(change, default, VaultException.NotFound(), ct);
         try
         {

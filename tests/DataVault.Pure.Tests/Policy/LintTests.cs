@@ -127,6 +127,31 @@ public sealed class LintTests
             "catalogue.yaml: allergies is of the special category pd:Health (GDPR Article 9) and does not say special: true",
             Lint("", files => files["catalogue.yaml"] = files["catalogue.yaml"].Replace("special: true, ", "", StringComparison.Ordinal)));
 
+    /// <summary>W3C DPV counts offences among no special categories: so they are looked for by themselves.</summary>
+    [Theory]
+    [InlineData("purposes: [service], roles: [desk], fields: [all], actions: [read], form: masked", true)]
+    [InlineData("purposes: [service], roles: [desk], fields: [passport], actions: [create]", true)]
+    [InlineData("purposes: [wellbeing], roles: [desk], fields: [passport], actions: [read], form: masked", true)]
+    [InlineData("purposes: [service], roles: [desk], fields: [all], except: [passport], actions: [read], form: masked", false)]
+    [InlineData("purposes: [rights], roles: [desk], fields: [passport], actions: [read], form: masked", false)]
+    [InlineData("purposes: [rights], roles: [customer], fields: [all], actions: [export]", false)]
+    [Requirement("R17")]
+    public void Offences_are_for_what_a_law_obliges_to_alone(string rule, bool found)
+    {
+        var findings = Lint($"  - {{ id: one, why: Test, {rule} }}", files => files["catalogue.yaml"] = files["catalogue.yaml"].Replace("pd:OfficialID", "pd:CriminalConviction", StringComparison.Ordinal));
+        Assert.Equal(found, findings.Contains("access/rules.yaml:2: one: permits passport, which is of offences (GDPR Article 10), for a purpose that no law obliges to"));
+    }
+
+    [Theory]
+    [InlineData("purposes: [service]", true)]
+    [InlineData("purposes: [marketing]", true)]
+    [InlineData("purposes: [wellbeing]", false)]
+    [Requirement("R16")]
+    public void A_basis_alone_opens_no_special_category(string purposes, bool found) => Assert.Equal(
+        found,
+        Lint($"  - {{ id: one, why: Test, {purposes}, roles: [desk], fields: [allergies], actions: [read], form: plain }}")
+            .Any(finding => finding.Contains("permits the special category allergies without a ground of GDPR Article 9", StringComparison.Ordinal)));
+
     [Fact]
     public void Of_two_rules_that_say_the_same_one_is_found()
     {

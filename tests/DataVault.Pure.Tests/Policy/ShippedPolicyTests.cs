@@ -41,6 +41,19 @@ public sealed class ShippedPolicyTests
         Assert.False(readers.Single(grant => grant.Purpose == "emergency").NeedsConsent);
     }
 
+    /// <summary>But for the rights of the person, the deletion when its time is over, and whoever records it.</summary>
+    [Fact]
+    [Requirement("R03", "R70")]
+    public void A_field_that_is_new_is_for_no_purpose_until_somebody_allows_it()
+    {
+        var files = PolicyTexts.ShippedFiles();
+        files["catalogue.yaml"] += "\n  shoeSize: { id: 77, label: Size of shoes, class: interest, type: integer, category: \"pd:Size\", retention: interest }\n";
+        var policy = PolicySet.Load(files);
+        var shown = policy.Questions.WhoCan(policy.Catalogue.Find("shoeSize")!).Where(grant => grant.Action is AccessAction.Read or AccessAction.Search or AccessAction.Feed).ToList();
+        Assert.All(shown, grant => Assert.Equal(("customer", "data-subject-rights"), (grant.Role, grant.Purpose)));
+        Assert.DoesNotContain(policy.Analytics.SelectMany(domain => domain.CustomerColumns), column => column.Field.Name == "shoeSize");
+    }
+
     [Fact]
     public void Who_can_and_what_can_are_two_views_of_the_same()
     {

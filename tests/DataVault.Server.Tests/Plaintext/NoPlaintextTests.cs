@@ -96,6 +96,9 @@ internal sealed class PlaintextDrive(RunningServer server, Canaries canaries)
 
     public Guid Customer => _customer;
 
+    /// <summary>What the person signs in with, once there is an account.</summary>
+    public string Password { get; private set; } = "";
+
     public async Task RunAsync()
     {
         await CreateAsync(consents: ["marketing", "analytics", "personalisation", "wellbeing"], segment: "dormant");
@@ -231,6 +234,7 @@ internal sealed class PlaintextDrive(RunningServer server, Canaries canaries)
         await visitor.SignInAsync("customer", canaries.Email, canaries.Words("wrong password"));
         await visitor.SignInAsync("customer", canaries.Words("nobody") + "@nowhere.example", "whatever it is");
         await visitor.SignInAsync("customer", canaries.Email, account.GetProperty("oneTimePassword").GetString()!);
+        Password = ConsoleVisitor.Chosen(account.GetProperty("oneTimePassword").GetString()!);
         Assert.StartsWith("/console/me", visitor.Place, StringComparison.Ordinal);
         foreach (var page in new[] { "/console/me", "/console/me/events", "/console/me/accesses", "/console/me/consents" })
         {
@@ -240,15 +244,29 @@ internal sealed class PlaintextDrive(RunningServer server, Canaries canaries)
         await visitor.SubmitAsync("/console/me/consents/personalisation", ("state", "withdrawn"));
         await visitor.OpenAsync("/console/me/requests");
         await visitor.SubmitAsync("/console/me/requests", ("kind", "rectification"), ("note", canaries.Words("in my words")));
+        var zip = await PackageAsync(visitor);
+        Assert.Equal("PK"u8, zip.AsSpan(0, 2));
+    }
+
+    /// <summary>All that the person gets who asks for access now.</summary>
+    public async Task<byte[]> PackageAsync()
+    {
+        using var visitor = new ConsoleVisitor(server.Process.Address);
+        await visitor.SignInAsync("customer", canaries.Email, Password);
+        await visitor.OpenAsync("/console/me/requests");
+        return await PackageAsync(visitor);
+    }
+
+    // It is carried out at once: who asks has just signed in.
+    private async Task<byte[]> PackageAsync(ConsoleVisitor visitor)
+    {
         await visitor.SubmitAsync("/console/me/requests", ("kind", "access"));
-        // It is carried out at once: who asks has just signed in.
         var open = await OkAsync("compliance-officer", HttpMethod.Get, $"/v1/requests?kind=access&customer={_customer}");
         await WaitForPackageAsync(open.GetProperty("items")[0].GetProperty("id").GetGuid());
         await visitor.OpenAsync("/console/me/requests");
         var package = System.Text.RegularExpressions.Regex.Match(visitor.Page, "/console/me/requests/[0-9a-f-]{36}/package");
         Assert.True(package.Success, visitor.Page);
-        var zip = await visitor.DownloadAsync(package.Value);
-        Assert.Equal("PK"u8, zip.AsSpan(0, 2));
+        return await visitor.DownloadAsync(package.Value);
     }
 
     private Task WaitForPackageAsync(Guid id) => Waiting.UntilAsync("the package is there", async () =>

@@ -71,11 +71,32 @@ public sealed class DisclosureTests(StoreVault store) : IClassFixture<StoreVault
     public async Task A_purpose_that_the_credential_lacks_refuses_everything_and_is_logged()
     {
         var subject = await store.AddAsync(Fields);
-        var disclosure = await store.ReadAsync(Support, subject, "marketing", "email", "givenName");
-        Assert.Equal(Reasons.PurposeNotBound, disclosure.Refused);
-        Assert.Equal(2, disclosure.Withheld.Count);
+        await ForbiddenAsync(subject, "email", "givenName");
         var last = (await store.EntriesAsync(subject))[^1];
         Assert.Equal((EntryType.Denied, EntryResult.Denied), (last.Entry.Type, last.Entry.Result));
+        Assert.Equal(["email", "givenName"], last.ItemNames);
+    }
+
+    /// <summary>Who could be shown nothing of anybody is not told that somebody is there: neither by the answer nor by the number of entries.</summary>
+    [Fact]
+    public async Task Who_may_see_nothing_of_anybody_is_answered_alike_for_the_living_the_erased_and_nobody()
+    {
+        var (living, erased, unreadable) = (await store.AddAsync(Fields), await store.AddAsync(Fields), await store.AddAsync(Fields));
+        await store.Vault.Get<KeyRegistry>().DestroyAsync(erased);
+        await store.ExecuteAsync($"update vault.subject set facts = '\\xff' where subject_id = '{unreadable}'");
+        var before = await store.CountAsync("select size from audit.head");
+        SubjectId[] asked = [living, erased, unreadable, new(Guid.CreateVersion7())];
+        foreach (var subject in asked)
+        {
+            await ForbiddenAsync(subject, "email");
+            await ForbiddenAsync(subject);
+            var events = await Assert.ThrowsAsync<VaultException>(() => store.Gate.ReadEventsAsync(Support, subject, "marketing", null, 10, null, Guid.NewGuid(), default));
+            Assert.Equal("forbidden", events.Slug);
+        }
+
+        var many = await store.Gate.ReadManyAsync(Support, asked, "marketing", null, false, Guid.NewGuid(), default);
+        Assert.All(many, one => Assert.Equal("forbidden", one.Error!.Slug));
+        Assert.Equal(before + 16, await store.CountAsync("select size from audit.head"));
     }
 
     [Fact]
@@ -283,4 +304,7 @@ public sealed class DisclosureTests(StoreVault store) : IClassFixture<StoreVault
         await SubjectRows.UpdateAsync(connection, transaction, spoilt with { RecordSeal = seal }, store.Clock.GetUtcNow(), default);
         await transaction.CommitAsync();
     }
+
+    private async Task ForbiddenAsync(SubjectId subject, params string[] items) =>
+        Assert.Equal("forbidden", (await Assert.ThrowsAsync<VaultException>(() => store.ReadAsync(Support, subject, "marketing", items))).Slug);
 }

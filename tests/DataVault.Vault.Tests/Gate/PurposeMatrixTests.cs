@@ -59,7 +59,7 @@ public sealed class PurposeMatrixTests(StoreVault store) : IClassFixture<StoreVa
             var page = await store.Gate.ReadEventsAsync(recipient, subject, purpose, types, 100, null, Guid.NewGuid(), default, "CASE-1024");
             return [.. seen, .. page.Events.Select(one => EventTypeDefinition.Prefix + one.Type)];
         }
-        catch (VaultException refused) when (refused.Slug is "not-found" or "approval-required" or "reviews-overdue" or "budget-exhausted")
+        catch (VaultException refused) when (refused.Slug is "forbidden" or "not-found" or "approval-required" or "reviews-overdue" or "budget-exhausted")
         {
             return [];
         }

@@ -89,7 +89,9 @@ public sealed class ReachTests(ReachVault store) : IClassFixture<ReachVault>
             await NobodyAsync(() => store.Consents.SetAsync(ReachVault.Desk, subject, new ConsentStatement("marketing", "withdrawn"), call, default));
             await NobodyAsync(() => store.Vault.Get<SubjectStanding>().GetAsync(ReachVault.Near, subject, "customer-support", call, default));
             await NobodyAsync(() => store.Vault.Get<SubjectStanding>().SetAsync(ReachVault.Near, subject, 7, Partner, "customer-support", call, default));
-            await NobodyAsync(() => store.Editor.PatchAsync(ReachVault.Desk, subject, 7, new ProfilePatch(Object("""{"givenName":"Eve"}"""), "crm", null, null, "customer-support"), call, default));
+            // The desk writes nothing of anybody, and is told so before anything is known of the person.
+            var written = await Assert.ThrowsAsync<VaultException>(() => store.Editor.PatchAsync(ReachVault.Desk, subject, 7, new ProfilePatch(Object("""{"givenName":"Eve"}"""), "crm", null, null, "customer-support"), call, default));
+            Assert.Equal("forbidden", written.Slug);
             await NobodyAsync(() => store.Vault.Get<SubjectRequests>().OpenAsync(ReachVault.Near, "access", subject, null, null, call, default));
             await NobodyAsync(() => store.Vault.Get<LegalHolds>().PlaceAsync(ReachVault.Near, Hold(subject), call, default));
             Assert.Equal("not-found", Assert.Single(await ManyAsync(subject)).Error!.Slug);

@@ -14,7 +14,7 @@ public sealed class StoredDecisionsTests(StoreVault store) : IClassFixture<Store
     private static readonly string[] States = ["given", "withdrawn", "refused"];
 
     private static readonly (Recipient Recipient, string Purpose)[] Callers =
-        [(StoreVault.Support, "customer-support"), (StoreVault.Marketing, "marketing"), (StoreVault.Marketing, "personalisation"), (StoreVault.Support, "marketing")];
+        [(StoreVault.Support, "customer-support"), (StoreVault.Marketing, "marketing"), (StoreVault.Marketing, "personalisation")];
 
     [Fact]
     [Requirement("R07")]

@@ -74,6 +74,7 @@ public sealed class OfficerDeskTests : IAsyncLifetime
     }
 
     [Fact]
+    [Requirement("R56")]
     public async Task Erasures_are_executed_or_deferred_to_a_day_or_they_have_failed()
     {
         var hold = await world.Vault.Get<LegalHolds>().PlaceAsync(

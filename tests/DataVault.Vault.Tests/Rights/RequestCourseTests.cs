@@ -112,6 +112,7 @@ public sealed class RequestCourseTests : IAsyncLifetime
     }
 
     [Theory]
+    [Requirement("R36")]
     [InlineData("uk", 7, 7)]
     [InlineData("eu", 0, 0)]
     [InlineData("us-ca", 0, 0)]
@@ -149,6 +150,7 @@ public sealed class RequestCourseTests : IAsyncLifetime
     }
 
     [Fact]
+    [Requirement("R30")]
     public async Task Receipt_is_acknowledged_within_the_working_days_of_the_regime_and_a_customer_who_asks_has_the_answer()
     {
         var request = await world.Requests.OpenAsync(RightsWorld.Officer, RequestKinds.Access, ada, null, "us-ca", Guid.NewGuid(), default);

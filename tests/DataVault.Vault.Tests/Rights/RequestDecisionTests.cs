@@ -203,6 +203,7 @@ public sealed class RequestDecisionTests : IAsyncLifetime
 
     /// <summary>After each step of an erasure in part the process ends; the next one takes it up, and what was retained is there, and nothing else.</summary>
     [Theory]
+    [Requirement("R41")]
     [InlineData(ErasureStep.Requested, null)]
     [InlineData(null, PartialStep.SuccessorMade)]
     [InlineData(null, PartialStep.PartDeleted)]
