@@ -41,13 +41,14 @@ public sealed class ShippedPolicyTests
         Assert.False(readers.Single(grant => grant.Purpose == "emergency").NeedsConsent);
     }
 
-    /// <summary>But for the rights of the person, the deletion when its time is over, and whoever records it.</summary>
+    /// <summary>But for the rights of the person, the deletion when its time is over, and whoever records it. Of a class of its own: a rule that names a class means all of it.</summary>
     [Fact]
     [Requirement("R03", "R70")]
     public void A_field_that_is_new_is_for_no_purpose_until_somebody_allows_it()
     {
         var files = PolicyTexts.ShippedFiles();
-        files["catalogue.yaml"] += "\n  shoeSize: { id: 77, label: Size of shoes, class: interest, type: integer, category: \"pd:Size\", retention: interest }\n";
+        files["catalogue.yaml"] += "\n  shoeSize: { id: 77, label: Size of shoes, class: apparel, type: integer, category: \"pd:Size\", retention: interest }\n";
+        files["catalogue.yaml"] = files["catalogue.yaml"].Replace("classes:\n", "classes:\n  apparel: { id: 30 }\n", StringComparison.Ordinal);
         var policy = PolicySet.Load(files);
         var shown = policy.Questions.WhoCan(policy.Catalogue.Find("shoeSize")!).Where(grant => grant.Action is AccessAction.Read or AccessAction.Search or AccessAction.Feed).ToList();
         Assert.All(shown, grant => Assert.Equal(("customer", "data-subject-rights"), (grant.Role, grant.Purpose)));
