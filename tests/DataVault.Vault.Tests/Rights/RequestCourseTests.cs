@@ -116,7 +116,6 @@ public sealed class RequestCourseTests : IAsyncLifetime
     [InlineData("uk", 7, 7)]
     [InlineData("eu", 0, 0)]
     [InlineData("us-ca", 0, 0)]
-    [Requirement("R36")]
     public async Task A_question_stops_the_clock_where_the_regime_lets_it_and_an_answer_sets_it_going(string regime, int binding, int shown)
     {
         var request = await world.Requests.OpenAsync(RightsWorld.Officer, RequestKinds.Access, ada, null, regime, Guid.NewGuid(), default);

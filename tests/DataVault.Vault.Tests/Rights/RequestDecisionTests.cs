@@ -209,7 +209,6 @@ public sealed class RequestDecisionTests : IAsyncLifetime
     [InlineData(null, PartialStep.PartDeleted)]
     [InlineData(null, PartialStep.KeyReplaced)]
     [InlineData(null, PartialStep.PartSettled)]
-    [Requirement("R41")]
     public async Task A_process_that_dies_at_any_step_loses_nothing_that_was_retained_and_leaves_nothing_else(object? whole, object? part)
     {
         await world.EventsAsync(ada);
