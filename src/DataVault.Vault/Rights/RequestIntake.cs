@@ -28,6 +28,9 @@ internal sealed class RequestIntake(RequestStore store, RequestNotes notes, Subj
             throw Invalid("/kind", $"The kind is one of {string.Join(", ", RequestKinds.All)}.");
         if (jurisdiction is not null && reach.Policy.Jurisdictions.Find(jurisdiction) is null)
             throw Invalid("/jurisdiction", "The policy knows no such jurisdiction.");
+        // Under which law somebody lives follows from their record; whoever asks about themselves chooses no clock.
+        if (jurisdiction is not null && recipient.Kind == RecipientKind.Customer)
+            throw Invalid("/jurisdiction", "The law follows from where the person lives; an officer alone names another.");
         var (regime, earlier) = await store.SituationAsync(subject, kind, ct);
         var law = Law(jurisdiction ?? regime);
         var now = store.Now;

@@ -26,6 +26,16 @@ public sealed class RequestCourseTests : IAsyncLifetime
     public ValueTask DisposeAsync() => world.DisposeAsync();
 
     [Fact]
+    [Requirement("R30")]
+    public async Task An_officer_names_the_law_of_a_request_and_whoever_asks_about_themselves_does_not()
+    {
+        Task<RequestView> OpenAsync(Recipient recipient, string law) => world.Requests.OpenAsync(recipient, RequestKinds.Access, ada, null, law, Guid.NewGuid(), CancellationToken.None);
+        await RefusedAsync("invalid-fields", () => OpenAsync(RightsWorld.Customer(ada), "us-ca"));
+        await RefusedAsync("invalid-fields", () => OpenAsync(RightsWorld.Officer, "nowhere"));
+        Assert.Equal("us-ca", (await OpenAsync(RightsWorld.Officer, "us-ca")).Jurisdiction);
+    }
+
+    [Fact]
     [Requirement("R34")]
     public async Task An_identity_is_established_by_a_method_whose_level_the_request_needs()
     {
