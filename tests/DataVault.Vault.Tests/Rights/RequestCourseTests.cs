@@ -32,7 +32,8 @@ public sealed class RequestCourseTests : IAsyncLifetime
         Task<RequestView> OpenAsync(Recipient recipient, string law) => world.Requests.OpenAsync(recipient, RequestKinds.Access, ada, null, law, Guid.NewGuid(), CancellationToken.None);
         await RefusedAsync("invalid-fields", () => OpenAsync(RightsWorld.Customer(ada), "us-ca"));
         await RefusedAsync("invalid-fields", () => OpenAsync(RightsWorld.Officer, "nowhere"));
-        Assert.Equal("us-ca", (await OpenAsync(RightsWorld.Officer, "us-ca")).Jurisdiction);
+        var here = await world.OpenAsync(RightsWorld.Officer, RequestKinds.Portability, ada);
+        Assert.True((await OpenAsync(RightsWorld.Officer, "us-ca")).DueAt > here.DueAt);
     }
 
     [Fact]
