@@ -16,6 +16,7 @@ internal static class CustomerPages
         map.Get("/console/me", ProfileAsync);
         map.Get("/console/me/events", EventsAsync);
         map.Get("/console/me/accesses", AccessesAsync);
+        map.Get("/console/me/recipients", RecipientsAsync);
         map.Get("/console/me/consents", ConsentsAsync);
         map.Post("/console/me/consents/{purpose}", SetConsentAsync);
         map.Get("/console/me/consents/{purpose}/receipt", ReceiptAsync);
@@ -25,6 +26,7 @@ internal static class CustomerPages
         map.Post("/console/me/limits/objections/{purpose}", visit => LiftAsync(visit, () => visit.Vault.LiftMyObjectionAsync(visit.RouteText("purpose"), visit.Cancellation)), _ => "/console/me/requests");
         map.Get("/console/me/erase", visit => Task.FromResult(visit.Page<ErasePage>()));
         map.Post("/console/me/erase", EraseAsync);
+        map.Post("/console/me/requests/{id:guid}/answer", AnswerAsync);
         map.Post("/console/me/requests/{id:guid}/withdraw", WithdrawAsync);
         map.Get("/console/me/requests/{id:guid}/package", PackageAsync);
         map.Get("/console/me/requests/{id:guid}/certificate", CertificateAsync);
@@ -45,6 +47,14 @@ internal static class CustomerPages
         var accesses = visit.Vault.MyAccessesAsync(PageSize, visit.Query("cursor"), visit.Cancellation);
         var policy = visit.Vault.PolicyAsync(visit.Cancellation);
         return visit.Page<AccessesPage>(("Accesses", await accesses), ("Policy", await policy));
+    }
+
+    private static async Task<IResult> RecipientsAsync(Visit visit)
+    {
+        var disclosures = visit.Vault.MyDisclosuresAsync(visit.Cancellation);
+        var notices = visit.Vault.MyNoticesAsync(PageSize, visit.Query("cursor"), visit.Cancellation);
+        var policy = visit.Vault.PolicyAsync(visit.Cancellation);
+        return visit.Page<MyRecipientsPage>(("Disclosures", (await disclosures).Items), ("Notices", await notices), ("Policy", await policy));
     }
 
     private static async Task<IResult> ConsentsAsync(Visit visit)
@@ -77,7 +87,15 @@ internal static class CustomerPages
     {
         var requests = visit.Vault.MyRequestsAsync(PageSize, visit.Query("cursor"), visit.Cancellation);
         var limits = visit.Vault.MyConsentsAsync(visit.Cancellation);
-        return visit.Page<MyRequestsPage>(("Requests", await requests), ("Limits", await limits));
+        var asked = new Dictionary<Guid, IReadOnlyList<RequestRemark>>();
+        foreach (var request in (await requests).Items.Where(MyRequestsPage.IsAsked)) asked[request.Id] = await visit.Vault.RequestNotesAsync(request.Id, visit.Cancellation);
+        return visit.Page<MyRequestsPage>(("Requests", await requests), ("Limits", await limits), ("Notes", asked));
+    }
+
+    private static async Task<IResult> AnswerAsync(Visit visit)
+    {
+        await visit.Vault.DecideAsync(visit.Id("id"), RequestStep.Answer, new DecideRequest(visit.Form("cause"), visit.Form("note")), visit.Cancellation);
+        return Results.LocalRedirect("/console/me/requests?said=answered");
     }
 
     private static async Task<IResult> LiftAsync(Visit visit, Func<Task> lift)

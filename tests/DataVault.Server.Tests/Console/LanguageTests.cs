@@ -75,7 +75,7 @@ public sealed partial class LanguageTests : IAsyncLifetime
     [InlineData("zh")]
     public async Task No_page_of_a_customer_leaves_a_sentence_in_English_or_shows_a_code(string language)
     {
-        foreach (var page in new[] { "/console/me", "/console/me/events", "/console/me/accesses", "/console/me/messages", "/console/me/consents", "/console/me/requests", "/console/me/erase", "/console/proof/7" })
+        foreach (var page in new[] { "/console/me", "/console/me/events", "/console/me/accesses", "/console/me/recipients", "/console/me/messages", "/console/me/consents", "/console/me/requests", "/console/me/erase", "/console/proof/7" })
         {
             var text = Visible(await ReadAsync(page, language));
             foreach (var sentence in Tongue.English.Keys.Select(key => Tongue.English[key]).Where(one => one.Length > 20 && !one.Contains('{', StringComparison.Ordinal)))
@@ -95,6 +95,31 @@ public sealed partial class LanguageTests : IAsyncLifetime
             await _browser.PostAsync(form, new FormUrlEncodedContent([new("__RequestVerificationToken", Token().Match(html).Groups[1].Value)]));
             Assert.Contains(_vault.Told, told => told.StartsWith(call, StringComparison.Ordinal));
         }
+    }
+
+    [Fact]
+    [Requirement("R50", "R60", "R80")]
+    public async Task A_customer_sees_who_received_what_where_and_by_what_right_and_who_was_told_of_changes()
+    {
+        var html = await ReadAsync("/console/me/recipients", "de");
+        foreach (var said in new[] { "Payerly Payments Ltd", "arbeitet für uns", "GB", "Decision (EU) 2021/1772", "Geld zurückzahlen", "wir selbst", "href=\"/console/proof/48100\"", "Courrier Clair SAS", "noch zu unterrichten", "Berichtigt" })
+            Assert.Contains(said, html, StringComparison.Ordinal);
+        Assert.DoesNotContain("MEMBER-7", html, StringComparison.Ordinal);
+        _vault.Empty = true;
+        Assert.Contains("Niemandem wurde etwas über Sie gegeben.", await ReadAsync("/console/me/recipients", "de"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    [Requirement("R22")]
+    public async Task A_customer_reads_what_an_officer_asks_and_answers_it_in_place()
+    {
+        var html = await ReadAsync("/console/me/requests", "fr");
+        Assert.Contains("<blockquote>Which <i>year</i>?</blockquote>", html, StringComparison.Ordinal);
+        Assert.Contains("Votre réponse", html, StringComparison.Ordinal);
+        var form = new Dictionary<string, string> { ["__RequestVerificationToken"] = Token().Match(html).Groups[1].Value, ["cause"] = "clarification", ["note"] = "Celles de 2024." };
+        var answer = await _browser.PostAsync("/console/me/requests/0198c3f2-6c1a-7000-8000-0000000000aa/answer", new FormUrlEncodedContent(form));
+        Assert.Contains("POST /v1/requests/0198c3f2-6c1a-7000-8000-0000000000aa/answer {\"reason\":\"clarification\",\"note\":\"Celles de 2024.\"}", _vault.Told);
+        Assert.Contains("Your answer has arrived", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
     }
 
     [Theory]

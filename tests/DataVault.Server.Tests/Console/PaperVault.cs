@@ -166,6 +166,12 @@ public sealed class PaperVault : IAsyncDisposable
         Reference = "MEMBER-7", At = s_then, ChangedAt = s_then,
     };
 
+    private static DisclosureView[] Disclosed() =>
+    [
+        new("payment-service", "Payerly Payments Ltd", "processor", "GB", new("adequacy", "Decision (EU) 2021/1772"), "Refunds", "field.read", "refunds", ["givenName", "email"], 3, s_then, s_then.AddDays(9), [48100]),
+        new(null, "Example Trading Company", null, null, null, "Support desk", "search", "customer-support", ["email"], 1, s_then, s_then, [47001]),
+    ];
+
     private object? Find(string method, string path) => path switch
     {
         "/v1/me" => new Me(Role == "customer" ? "customer" : "staff", [Role], Role == "customer" ? s_customer : null, Role == "customer" ? "Customer" : "Staff member"),
@@ -204,6 +210,8 @@ public sealed class PaperVault : IAsyncDisposable
         "/v1/audit/processing" => Processing(),
         _ when path.StartsWith("/v1/breaches", StringComparison.Ordinal) => PaperBreaches.Answer(method, path, Empty),
         "/v1/policy/recipients" => new RecipientList("7d3dba45", [Declared()]),
+        "/v1/me/disclosures" => new Disclosures(Empty ? [] : Disclosed()),
+        "/v1/me/notices" => new Page<RecipientNotice>(Empty ? [] : [Notice("manual"), Notice("acknowledged") with { Kind = "person.rectified", Fields = [] }], Empty ? null : "more"),
         "/v1/notices" => new Page<RecipientNotice>(Empty ? [] : [Notice("manual"), Notice("queued") with { Attempts = 17, Failure = "unreachable", Dead = true }, Notice("waived") with { Reason = "impossible" }], Empty ? null : "more"),
         _ when path.StartsWith("/v1/notices/", StringComparison.Ordinal) => Notice("done"),
         "/v1/holds" when method == "GET" => new Page<LegalHold>(Empty ? [] : Holds(), Empty ? null : "more"),
@@ -385,7 +393,7 @@ public sealed class PaperVault : IAsyncDisposable
 
     private object OfRequest(string path) => path.Split('/') switch
     {
-        [.., "notes"] => new Page<RequestRemark>(Empty ? [] : [new(s_then, "customer", "Please, <b>all</b> of it.")], null),
+        [.., "notes"] => new Page<RequestRemark>(Empty ? [] : [new(s_then, "customer", "Please, <b>all</b> of it."), new(s_then, "officer", "Which <i>year</i>?")], null),
         [.., "evidence"] => new Page<RequestRemark>(Empty ? [] : [new(s_then, "officer", "Called back: <i>knew</i> the order.")], null),
         [.., "rectification" or "wanted"] => Rectification(),
         _ when Correcting is { } state => Requests()[0] with { Kind = "rectification", State = state, Erasure = null },
@@ -408,6 +416,7 @@ public sealed class PaperVault : IAsyncDisposable
     [
         new(s_request, s_customer, "erasure", "received", s_then, s_then.AddMonths(1), null, null, null, false, false, 48000, "customer")
         {
+            Questions = [new RequestQuestion("clarification", s_then, s_then.AddDays(30), null, true)],
             Erasure = new ErasureState("partial", null, ["class:identity", "event:purchase"], [new HoldReason("legal-claim", s_then, null)]),
         },
         new(s_request, s_customer, "access", "completed", s_then, s_then.AddMonths(1), s_then.AddDays(1), null, 1, true, true, 48001, "customer"),
