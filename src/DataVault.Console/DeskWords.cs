@@ -25,7 +25,7 @@ internal static class DeskWords
         ["deadlines/open"] = "Open", ["deadlines/extended"] = "Extended", ["deadlines/waiting"] = "Wait for the person",
         ["funnel/state"] = "Open", ["funnel/stuck"] = "Nothing done for long", ["funnel/closed"] = "Closed in 30 days", ["funnel/refused"] = "Refused in 30 days",
         ["erasure/executed"] = "Carried out in 30 days", ["erasure/deferred"] = "Deferred by a hold", ["erasure/failed"] = "Not carried out", ["erasure/awaiting-final"] = "Final one still to come",
-        ["erasure/final-overdue"] = "Final one overdue", ["erasure/unacknowledged"] = "Notices not taken by recipients", ["erasure/waiting-notices"] = "Notices on their way",
+        ["erasure/final-overdue"] = "Final one overdue", ["erasure/unacknowledged"] = "Recipients not told for long", ["erasure/waiting-notices"] = "Recipients still to be told",
         ["consents/given"] = "Given", ["consents/expired"] = "Expired", ["consents/withdrawn"] = "Withdrawn", ["consents/refused"] = "Refused", ["consents/renewal-due"] = "End soon",
         ["consents/withdrawn-today"] = "Withdrawn today", ["consents/objected-by-signal"] = "Object by signal", ["consents/without-notice"] = "Not provable",
         ["drift/undeclared"] = "Used, but not declared", ["drift/unknown-purposes"] = "Purposes nobody declares", ["drift/denied"] = "Refused in 90 days",
@@ -43,6 +43,7 @@ internal static class DeskWords
     {
         ["late"] = "late", ["soon"] = "due very soon", ["week"] = "due within a week", ["fortnight"] = "due within two weeks", ["later"] = "due later",
         ["honey-touched"] = "planted people touched", ["budget-exhausted"] = "budgets used up",
+        ["manual"] = "by hand", ["queued"] = "on its way",
         ["root"] = "root", ["vault"] = "vault", ["epoch"] = "epoch", ["subjects"] = "people", ["index"] = "search",
     };
 

@@ -54,7 +54,7 @@ internal static class DeskSources
     private static readonly DeskColumn[] s_closed =
         [new("right"), new("state"), new("law"), new("opened", DeskCells.Instant), new("due", DeskCells.Instant), new("closed", DeskCells.Instant), new("reason")];
 
-    private static readonly DeskColumn[] s_notices = [new("kind"), new("recipient"), new("since", DeskCells.Instant), new("attempts", DeskCells.Number), new("failure")];
+    private static readonly DeskColumn[] s_notices = [new("kind"), new("state"), new("since", DeskCells.Instant), new("request")];
 
     /// <summary>In the order of the screen.</summary>
     public static IReadOnlyList<DeskSource> All { get; } = [.. Deadlines(), .. Funnel(), .. Erasures(), .. Retention(), .. Oversight()];
@@ -179,8 +179,11 @@ internal static class DeskSources
 
     private static DeskSource Notices(string figure, string where) => new(
         DeskTiles.Erasure, figure,
-        $"select created_at as at, message_id::text as key, null::text as of, kind as c1, recipient as c2, created_at as c3, attempts::bigint as c4, failure as c5 from vault.outbox where kind = '{NoticeKinds.Erased}' and {where}")
+        $"""
+        select created_at as at, notice_id::text as key, state as of, kind as c1, state as c2, created_at as c3, request_id::text as c4
+        from vault.recipient_notice where state in ('{NoticeStates.Queued}', '{NoticeStates.Manual}') and {where}
+        """)
     {
-        Columns = s_notices,
+        Columns = s_notices, Groups = [NoticeStates.Manual, NoticeStates.Queued],
     };
 }

@@ -237,7 +237,7 @@ public sealed class PaperVault : IAsyncDisposable
         _ when path.EndsWith("/proof", StringComparison.Ordinal) => new InclusionProofView(7, "oA==", ["vGmE0gXr0kWcQ3oK1uTj2Yl0m2d8J0pQ1w3rT5yU7iA=", "2Yl0m2d8J0pQ1w3rT5yU7iAvGmE0gXr0kWcQ3oK1uTj="], "datavault.example/log\n9120\nJfkQ0+u3nFZ1v3c0cG2L4bS0q1h2y0Nn1dD8lq2bQkE=\n\n— datavault.example/log sig\n", "c2sp.org/tlog-proof@v1\nindex 7\n"),
         _ when path.EndsWith("/certificate", StringComparison.Ordinal) => new ErasureCertificate("erasure certificate\n"),
         "/v1/customers/search" => Found(),
-        _ when path.StartsWith("/v1/requests/", StringComparison.Ordinal) => OfRequest(path),
+        _ when path.StartsWith("/v1/requests/", StringComparison.Ordinal) || path.StartsWith("/v1/letters", StringComparison.Ordinal) => OfRequest(path),
         _ when path.EndsWith("/lift", StringComparison.Ordinal) => new LimitLifted(s_customer, s_then, new Receipt(9)),
         _ => null,
     };
@@ -391,9 +391,14 @@ public sealed class PaperVault : IAsyncDisposable
         new(s_request, [], [], [], "research", null, s_then, "officer-1", s_then, null, s_then, "officer-2", false, 48004) { ReleaseReason = "The study is over." },
     ];
 
+    private static Letter OfLetter() => new(s_hold, s_request, "received", "post", s_then, null, 48005, s_customer);
+
     private object OfRequest(string path) => path.Split('/') switch
     {
         [.., "notes"] => new Page<RequestRemark>(Empty ? [] : [new(s_then, "customer", "Please, <b>all</b> of it."), new(s_then, "officer", "Which <i>year</i>?")], null),
+        [.., "letters"] => new Page<Letter>(Empty ? [] : [OfLetter()], null),
+        [.., "letters", _] => new LetterText(OfLetter(), "en", "Your request has arrived", [new LetterPart("paragraph", ["We have your <b>request</b>."])], "We have your <b>request</b>.", "00ff"),
+        [.., "posted"] => OfLetter() with { Way = "posted", GoneAt = s_then },
         [.., "evidence"] => new Page<RequestRemark>(Empty ? [] : [new(s_then, "officer", "Called back: <i>knew</i> the order.")], null),
         [.., "rectification" or "wanted"] => Rectification(),
         _ when Correcting is { } state => Requests()[0] with { Kind = "rectification", State = state, Erasure = null },

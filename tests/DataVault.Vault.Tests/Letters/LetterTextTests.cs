@@ -25,6 +25,7 @@ public sealed class LetterTextTests
 
     [Theory]
     [MemberData(nameof(Languages))]
+    [Requirement("R66", "R81")]
     public void Every_letter_names_the_request_the_controller_the_officer_and_the_authority_and_leaves_no_gap(string language)
     {
         foreach (var kind in LetterKinds.All)
