@@ -88,6 +88,9 @@ public sealed class FieldClass
     internal FieldClass(int id, string name, int ordinal, Form widest, bool sensitive = false) =>
         (Id, Name, Ordinal, Widest, IsSensitive) = (id, name, ordinal, widest, sensitive);
 
+    /// <summary>For people; null where the catalogue calls it by its name alone.</summary>
+    public Wording? Labels { get; internal init; }
+
     public int Id { get; }
 
     public string Name { get; }
@@ -118,7 +121,7 @@ public abstract class CatalogueItem
 {
     internal CatalogueItem(ItemHeader header, int ordinal)
     {
-        (Id, Name, Label, Class) = (header.Id, header.Name, header.Label, header.Class);
+        (Id, Name, Labels, Class) = (header.Id, header.Name, header.Labels, header.Class);
         (Category, IsSpecialCategory, Retention) = (header.Category, header.Special, header.Retention);
         Ordinal = ordinal;
     }
@@ -135,7 +138,11 @@ public abstract class CatalogueItem
     /// <summary>Field name, or <c>event:</c> and the type.</summary>
     public string Name { get; }
 
-    public string Label { get; }
+    /// <summary>For people, where nobody asks for a language.</summary>
+    public string Label => Labels.Text;
+
+    /// <summary>For people, in each language.</summary>
+    public Wording Labels { get; }
 
     public FieldClass Class { get; }
 
@@ -152,7 +159,7 @@ public abstract class CatalogueItem
 }
 
 /// <summary>The members that fields and event types share, as read.</summary>
-internal sealed record ItemHeader(int Id, string Name, string Label, FieldClass Class, string Category, bool Special, string Retention);
+internal sealed record ItemHeader(int Id, string Name, Wording Labels, FieldClass Class, string Category, bool Special, string Retention);
 
 /// <summary>A field of the profile.</summary>
 public sealed class FieldDefinition : CatalogueItem
@@ -182,7 +189,11 @@ public sealed class FieldDefinition : CatalogueItem
 }
 
 /// <summary>A property of an event.</summary>
-public sealed record PropertyDefinition(string Name, ValueRules Rules, bool Required);
+public sealed record PropertyDefinition(string Name, ValueRules Rules, bool Required)
+{
+    /// <summary>For people; null where the tracking plan calls it by its name alone.</summary>
+    public Wording? Labels { get; init; }
+}
 
 /// <summary>An event type of the tracking plan.</summary>
 public sealed class EventTypeDefinition : CatalogueItem

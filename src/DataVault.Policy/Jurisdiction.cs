@@ -13,9 +13,9 @@ public sealed class Jurisdiction
     private readonly FrozenSet<DateOnly> holidays;
     private readonly bool rolls;
 
-    internal Jurisdiction(string name, string title, (string Rule, int Amount, int Extension) period, (TimeZoneInfo Zone, bool Rolls, IEnumerable<DateOnly> Holidays) calendar)
+    internal Jurisdiction(string name, Wording titles, (string Rule, int Amount, int Extension) period, (TimeZoneInfo Zone, bool Rolls, IEnumerable<DateOnly> Holidays) calendar)
     {
-        (Name, Title) = (name, title);
+        (Name, Titles) = (name, titles);
         (DueRule, Amount, ExtensionAmount) = period;
         (zone, rolls) = (calendar.Zone, calendar.Rolls);
         holidays = calendar.Holidays.ToFrozenSet();
@@ -23,7 +23,10 @@ public sealed class Jurisdiction
 
     public string Name { get; }
 
-    public string Title { get; }
+    public string Title => Titles.Text;
+
+    /// <summary>The title in each language.</summary>
+    public Wording Titles { get; }
 
     /// <summary><c>months</c> or <c>days</c>.</summary>
     public string DueRule { get; }

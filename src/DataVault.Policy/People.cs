@@ -3,7 +3,10 @@ using System.Collections.Frozen;
 namespace DataVault.Policy;
 
 /// <summary>A word that people.yaml declares, with what it means.</summary>
-public sealed record NamedTrait(string Name, string Title);
+public sealed record NamedTrait(string Name, Wording Titles)
+{
+    public string Title => Titles.Text;
+}
 
 /// <summary>What may be said of a person besides the fields: the words for where the data must stay, whose customer it is, and who stands how to whom.</summary>
 public sealed class PeopleRegistry

@@ -39,6 +39,7 @@ internal sealed class PolicyLint(PolicySet policy)
         Indexes();
         Domains();
         foreach (var (file, message) in new LetterLint(policy).Findings()) Find(file, message);
+        foreach (var (file, message) in new WordingLint(policy).Findings()) Find(file, message);
         Cases();
         Rights();
         Clocks();

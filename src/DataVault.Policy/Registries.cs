@@ -15,7 +15,10 @@ public sealed class Purpose
 
     public string Name { get; }
 
-    public string Title => Terms.Title;
+    public string Title => Terms.Titles.Text;
+
+    /// <summary>The title in each language.</summary>
+    public Wording Titles => Terms.Titles;
 
     /// <summary><c>consent</c>, <c>explicit-consent</c>, <c>contract</c>, <c>legal-obligation</c>, <c>vital-interests</c>, <c>public-task</c> or <c>legitimate-interests</c>.</summary>
     public string LegalBasis => Terms.LegalBasis;
@@ -99,7 +102,7 @@ public sealed record ImpactAssessment(IReadOnlyList<string> Criteria, string? Re
 }
 
 /// <summary>What purposes.yaml says of a purpose.</summary>
-internal sealed record PurposeTerms(string Title, string LegalBasis, string Dpv)
+internal sealed record PurposeTerms(Wording Titles, string LegalBasis, string Dpv)
 {
     public string Notice { get; init; } = "";
 
@@ -164,12 +167,15 @@ public sealed class PurposeRegistry
 /// <summary>A role that a credential may carry.</summary>
 public sealed class Role
 {
-    internal Role(string name, string title, IReadOnlyList<string> parents, IReadOnlyList<string> capabilities) =>
-        (Name, Title, Parents, Capabilities) = (name, title, parents, capabilities);
+    internal Role(string name, Wording titles, IReadOnlyList<string> parents, IReadOnlyList<string> capabilities) =>
+        (Name, Titles, Parents, Capabilities) = (name, titles, parents, capabilities);
 
     public string Name { get; }
 
-    public string Title { get; }
+    public string Title => Titles.Text;
+
+    /// <summary>The title in each language.</summary>
+    public Wording Titles { get; }
 
     /// <summary>Roles whose rules and capabilities this one has too.</summary>
     public IReadOnlyList<string> Parents { get; }
@@ -282,16 +288,19 @@ public static class Capabilities
 /// </summary>
 public sealed class AnalyticsDomain
 {
-    internal AnalyticsDomain(string name, string title, int minimumCohort, IReadOnlyList<AnalyticsColumn> columns, (IReadOnlyList<string> EventTypes, IReadOnlyList<string> Dimensions) contents)
+    internal AnalyticsDomain(string name, Wording titles, int minimumCohort, IReadOnlyList<AnalyticsColumn> columns, (IReadOnlyList<string> EventTypes, IReadOnlyList<string> Dimensions) contents)
     {
-        (Name, Title, MinimumCohort, CustomerColumns) = (name, title, minimumCohort, columns);
+        (Name, Titles, MinimumCohort, CustomerColumns) = (name, titles, minimumCohort, columns);
         (EventTypes, Dimensions) = contents;
         Schema = "analytics_" + name;
     }
 
     public string Name { get; }
 
-    public string Title { get; }
+    public string Title => Titles.Text;
+
+    /// <summary>The title in each language.</summary>
+    public Wording Titles { get; }
 
     public string Schema { get; }
 
@@ -312,13 +321,17 @@ public sealed record AnalyticsColumn(string Column, FieldDefinition Field, Gener
 
 /// <summary>How long an item is kept.</summary>
 /// <param name="Name">Name that items refer to.</param>
-/// <param name="Title">In words.</param>
+/// <param name="Titles">In words.</param>
 /// <param name="Trigger"><c>last-activity</c>, <c>recorded</c> or <c>occurred</c>: what the period counts from. A field occurs when it is recorded.</param>
 /// <param name="Months">Length of the period.</param>
-/// <param name="Ground">Why this long: the duty or need.</param>
-public sealed record RetentionRule(string Name, string Title, string Trigger, int Months, string Ground)
+/// <param name="Grounds">Why this long: the duty or need.</param>
+public sealed record RetentionRule(string Name, Wording Titles, string Trigger, int Months, Wording Grounds)
 {
     public const string LastActivity = "last-activity";
     public const string Recorded = "recorded";
     public const string Occurred = "occurred";
+
+    public string Title => Titles.Text;
+
+    public string Ground => Grounds.Text;
 }

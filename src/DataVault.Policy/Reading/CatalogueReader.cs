@@ -54,18 +54,19 @@ internal sealed class CatalogueReader(IReadOnlyList<RetentionRule> retention)
     private void ReadClasses(Section section)
     {
         var taken = new Taken();
-        var read = new List<(int Id, string Name, Form Widest, bool Sensitive)>();
+        var read = new List<(int Id, string Name, Form Widest, bool Sensitive, Wording? Labels)>();
         foreach (var (name, body) in section.Named("classes"))
         {
             var id = body.Number("id", 1, 255);
             var widest = body.Choice<Form>("widest", Form.Plain);
             if (widest == Form.Withheld) body.Problem(body.LineOf("widest"), "a class that nobody may read needs no fields");
             var sensitive = body.Flag("sensitive", false);
+            var labels = body.OptionalWording("label");
             body.Done();
-            if (taken.Claim(body, name) && taken.Claim(body, id)) read.Add((id, name.Text, widest, sensitive));
+            if (taken.Claim(body, name) && taken.Claim(body, id)) read.Add((id, name.Text, widest, sensitive, labels));
         }
 
-        classes.AddRange(read.OrderBy(item => item.Id).Select((item, ordinal) => new FieldClass(item.Id, item.Name, ordinal, item.Widest, item.Sensitive)));
+        classes.AddRange(read.OrderBy(item => item.Id).Select((item, ordinal) => new FieldClass(item.Id, item.Name, ordinal, item.Widest, item.Sensitive) { Labels = item.Labels }));
     }
 
     private (ItemHeader Header, Func<int, FieldDefinition> Draft) Field(Word name, Section body)
@@ -90,7 +91,7 @@ internal sealed class CatalogueReader(IReadOnlyList<RetentionRule> retention)
         var known = classes.Find(item => item.Name == className);
         if (known is null && className.Length > 0) body.Problem(body.LineOf("class"), $"unknown class {className}");
         return new ItemHeader(
-            body.Number("id", 1, 999), name.Text, body.Text("label"), known ?? new FieldClass(0, className, 0, Form.Token),
+            body.Number("id", 1, 999), name.Text, body.Wording("label"), known ?? new FieldClass(0, className, 0, Form.Token),
             category, body.Flag("special", false), rule);
     }
 
@@ -100,7 +101,7 @@ internal sealed class CatalogueReader(IReadOnlyList<RetentionRule> retention)
         foreach (var (name, property) in body.Named("properties"))
         {
             if (!Names.IsName(name.Text)) property.Problem(name.Line, $"{name.Text} is not a property name");
-            properties.Add(new PropertyDefinition(name.Text, Rules(property, "type"), property.Flag("required", false)));
+            properties.Add(new PropertyDefinition(name.Text, Rules(property, "type"), property.Flag("required", false)) { Labels = property.OptionalWording("label") });
             property.Done();
         }
 

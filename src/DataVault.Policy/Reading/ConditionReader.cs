@@ -21,7 +21,7 @@ internal static class PeopleReader
         var taken = new Taken();
         foreach (var (name, body) in section.Named(key))
         {
-            var trait = new NamedTrait(name.Text, body.Text("title"));
+            var trait = new NamedTrait(name.Text, body.Wording("title"));
             if (name.Text.Any(char.IsAsciiLetterUpper)) body.Problem(name.Line, $"{name.Text} is not written in small letters");
             body.Done();
             if (taken.Claim(body, name)) traits.Add(trait);

@@ -1,19 +1,12 @@
 using System.Globalization;
-using System.Text.RegularExpressions;
 using DataVault.Policy.Yaml;
 
 namespace DataVault.Policy.Reading;
 
 /// <summary>Reads what purposes.yaml says of consent: notices in their languages, renewal, children, signals, the controller.</summary>
-internal static partial class ConsentReader
+internal static class ConsentReader
 {
     private const int LongestNotice = 8_000;
-    private const string UsualLanguage = "en";
-
-    [GeneratedRegex(@"^[a-z]{2,3}(-[A-Z]{2})?\z", RegexOptions.CultureInvariant)]
-    private static partial Regex Language();
-
-    public static bool IsLanguage(string text) => Language().IsMatch(text);
 
     public static ConsentTerms Terms(Section body, string notice, string version) => new()
     {
@@ -41,13 +34,13 @@ internal static partial class ConsentReader
 
     private static List<NoticeText> Notices(Section body, string notice, string version)
     {
-        var own = body.OptionalText("noticeLanguage") ?? UsualLanguage;
-        if (!IsLanguage(own)) body.Problem(body.LineOf("noticeLanguage"), $"{own} is not a language tag such as en or de-CH");
+        var own = body.OptionalText("noticeLanguage") ?? Wording.UsualLanguage;
+        if (!Wording.IsLanguage(own)) body.Problem(body.LineOf("noticeLanguage"), $"{own} is not a language tag such as en or de-CH");
         var all = new List<NoticeText>();
         if (notice.Length > 0) all.Add(new NoticeText(version, own, notice));
         foreach (var (language, text) in body.OptionalMap("notices")?.Texts() ?? [])
         {
-            if (!IsLanguage(language.Text)) body.Problem(language.Line, $"{language.Text} is not a language tag such as en or de-CH");
+            if (!Wording.IsLanguage(language.Text)) body.Problem(language.Line, $"{language.Text} is not a language tag such as en or de-CH");
             if (language.Text == own) body.Problem(language.Line, $"the notice in {own} stands under notice");
             if (notice.Length == 0) body.Problem(language.Line, "a notice in another language needs one under notice");
             all.Add(new NoticeText(version, language.Text, text));

@@ -47,7 +47,7 @@ internal static partial class LetterReader
     private static LetterLanguage Language(Section file)
     {
         var tag = file.File["letters/".Length..^".yaml".Length];
-        if (!ConsentReader.IsLanguage(tag)) file.Problem(0, $"{tag} is not a language tag such as en or de-CH");
+        if (!Wording.IsLanguage(tag)) file.Problem(0, $"{tag} is not a language tag such as en or de-CH");
         var months = file.SomeWords("months").Select(word => word.Text).ToList();
         if (months.Count != 12) file.Problem(file.LineOf("months"), "months must name twelve");
         var pattern = file.Text("date");

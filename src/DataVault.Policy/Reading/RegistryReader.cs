@@ -25,7 +25,7 @@ internal static class RegistryReader
         var taken = new Taken();
         foreach (var (name, body) in section.Named("rules"))
         {
-            var rule = new RetentionRule(name.Text, body.Text("title"), body.Choice("trigger", Triggers), body.Number("months", 1, 1200), body.Text("ground"));
+            var rule = new RetentionRule(name.Text, body.Wording("title"), body.Choice("trigger", Triggers), body.Number("months", 1, 1200), body.Wording("ground"));
             body.Done();
             if (taken.Claim(body, name)) rules.Add(rule);
         }
@@ -53,14 +53,14 @@ internal static class RegistryReader
     private static PurposeTerms Terms(Section body)
     {
         var basis = body.Choice("basis", Bases);
-        var title = body.Text("title");
+        var titles = body.Wording("title");
         var dpv = body.Text("dpv");
         if (dpv.Length > 0 && !Names.IsTerm(dpv, "dpv:")) body.Problem(body.LineOf("dpv"), $"{dpv} is not a dpv: identifier");
         var ground = body.OptionalText("specialBasis");
         if (ground is not null && !SpecialGrounds.Contains(ground)) body.Problem(body.LineOf("specialBasis"), $"specialBasis is {ground}, must be one of {string.Join(", ", SpecialGrounds)}");
         var dutyBound = basis is "legal-obligation" or "vital-interests";
         var (notice, version) = (body.OptionalText("notice") ?? "", body.OptionalText("noticeVersion") ?? "");
-        return new PurposeTerms(title, basis, dpv)
+        return new PurposeTerms(titles, basis, dpv)
         {
             Notice = notice,
             NoticeVersion = version,
@@ -138,7 +138,7 @@ internal static class RegistryReader
         {
             var capabilities = body.Words("capabilities");
             foreach (var word in capabilities.Where(word => !Capabilities.All.Contains(word.Text))) body.Problem(word.Line, $"unknown capability {word.Text}");
-            var role = new Role(name.Text, body.Text("title"), [.. body.Words("parents").Take(MostParents).Select(word => word.Text)], [.. capabilities.Select(word => word.Text)])
+            var role = new Role(name.Text, body.Wording("title"), [.. body.Words("parents").Take(MostParents).Select(word => word.Text)], [.. capabilities.Select(word => word.Text)])
             {
                 OwnReach = conditions.Reach(body),
             };
@@ -201,7 +201,7 @@ internal static class RegistryReader
         var zone = body.Text("zone");
         var found = Names.Zone(zone);
         if (found is null && zone.Length > 0) body.Problem(body.LineOf("zone"), $"unknown time zone {zone}");
-        return new Jurisdiction(name, body.Text("title"), period, (found ?? TimeZoneInfo.Utc, body.Flag("rolls", false), holidays))
+        return new Jurisdiction(name, body.Wording("title"), period, (found ?? TimeZoneInfo.Utc, body.Flag("rolls", false), holidays))
         {
             Stops = Stops(body), PausesBind = body.Flag("pausesBind", false), AcknowledgeDays = body.OptionalNumber("acknowledge", 1, 400),
             Escalations = Escalations(body), EarlierDays = body.OptionalNumber("earlier", 0, 10) ?? 0, Breach = BreachReader.Terms(body),
@@ -264,7 +264,7 @@ internal static class RegistryReader
         var dimensions = body.SomeWords("dimensions");
         foreach (var word in dimensions.Where(word => columns.All(column => column.Column != word.Text))) body.Problem(word.Line, $"unknown column {word.Text}");
         return new AnalyticsDomain(
-            name, body.Text("title"), body.Number("minimumCohort", 2, 10_000), columns,
+            name, body.Wording("title"), body.Number("minimumCohort", 2, 10_000), columns,
             ([.. events.Select(word => word.Text)], [.. dimensions.Select(word => word.Text)]));
     }
 }

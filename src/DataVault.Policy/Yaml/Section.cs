@@ -47,6 +47,35 @@ internal sealed class Section
         return null;
     }
 
+    /// <summary>A text for people: plain, or in several languages.</summary>
+    public Wording Wording(string key)
+    {
+        if (OptionalWording(key) is { } wording) return wording;
+        if (!Has(key)) Problem(Line, $"{key} is missing");
+        return "";
+    }
+
+    public Wording? OptionalWording(string key)
+    {
+        if (map.Find(key)?.Value is not YamlMap) return Plain(key);
+        var said = new List<SaidText>();
+        foreach (var (language, text) in OptionalMap(key)!.Texts())
+        {
+            if (!Policy.Wording.IsLanguage(language.Text)) Problem(language.Line, $"{language.Text} is not a language tag such as en or de-CH");
+            else if (text.Length > 0) said.Add(new SaidText(language.Text, text));
+        }
+
+        if (said.Count == 0) Problem(LineOf(key), $"{key} names at least one language");
+        return said.Count == 0 ? "" : new Wording(said);
+    }
+
+    private Wording? Plain(string key)
+    {
+        if (OptionalText(key) is not { } text) return null;
+        if (text.Length == 0) Problem(LineOf(key), $"{key} is empty");
+        return text;
+    }
+
     public int Number(string key, int least, int most) => Required(key, OptionalNumber(key, least, most)) ?? least;
 
     public int? OptionalNumber(string key, int least, int most)
