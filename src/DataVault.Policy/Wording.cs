@@ -32,19 +32,20 @@ public sealed partial class Wording : IEquatable<Wording>
     public IEnumerable<string> Languages => all.Select(said => said.Language);
 
     /// <summary>The text for somebody who reads a language, which may be one of a region (<c>de-AT</c>); with the language that it really is in.</summary>
-    public SaidText In(string? language)
+    public SaidText In(string? language) =>
+        Find(said => string.Equals(said, language, StringComparison.OrdinalIgnoreCase))
+        ?? Find(said => Tongue(language).Equals(said, StringComparison.OrdinalIgnoreCase))
+        ?? Find(said => Tongue(said).Equals(Tongue(language), StringComparison.OrdinalIgnoreCase))
+        ?? all[0];
+
+    private SaidText? Find(Func<string, bool> fits)
     {
         foreach (var said in all)
         {
-            if (string.Equals(said.Language, language, StringComparison.OrdinalIgnoreCase)) return said;
+            if (fits(said.Language)) return said;
         }
 
-        foreach (var said in all)
-        {
-            if (Tongue(said.Language).Equals(Tongue(language), StringComparison.OrdinalIgnoreCase)) return said;
-        }
-
-        return all[0];
+        return null;
     }
 
     internal static bool IsLanguage(string text) => Tag().IsMatch(text);
