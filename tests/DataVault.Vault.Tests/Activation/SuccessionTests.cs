@@ -51,8 +51,7 @@ public sealed class SuccessionTests
         await using var databases = await DatabasePerClass.CreateAsync();
         await using var vault = await StartAsync(databases, workers: false);
         await vault.Get<ProfileEditor>().CreateAsync(StoreVault.Ingest, Customer("{}"), null, Guid.NewGuid(), default);
-        var changed = Repository.ChangedFiles(("purposes.yaml", "  service-delivery:\n    id: 1\n    title: Delivering what was ordered and keeping the account\n    basis: contract\n",
-            "  service-delivery:\n    id: 1\n    title: Delivering what was ordered and keeping the account\n    basis: legitimate-interests\n"));
+        var changed = Repository.ChangedFiles(("purposes.yaml", "    basis: contract\n    dpv: dpv:CustomerOrderManagement\n", "    basis: legitimate-interests\n    dpv: dpv:CustomerOrderManagement\n"));
         var refused = await ActivateAsync(vault, changed);
         Assert.Equal(["basis-changed:service-delivery"], refused.ToAcknowledge);
         Assert.Contains("rested on contract and would rest on legitimate-interests", Assert.Single(refused.Problems).Message, StringComparison.Ordinal);
