@@ -400,6 +400,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
 
     private void AddHttp(IServiceCollection services)
     {
+        services.AddSingleton<EvenRefusals>();
         services.AddSingleton<Health>().AddSingleton<StatusSources>().AddSingleton<StatusReport>();
         services.AddOutbound(settings.Outbound);
         services.AddSingleton(_ => new Telemetry(settings.Collector));
@@ -419,6 +420,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
             return next(context);
         });
         app.Use(Problems.HandleAsync);
+        app.Use((context, next) => context.RequestServices.GetRequiredService<EvenRefusals>().HandleAsync(context, next));
         app.UseRouting();
         app.Use(async (context, next) =>
         {

@@ -114,7 +114,7 @@ public sealed class AccountOracleTests(RunningServer server)
     // The share of pairs in which the answer about somebody came sooner than the one about nobody, over all pairs of the two samples.
     private async Task<double> SoonerAsync(string path, Guid somebody)
     {
-        const int Pairs = 40;
+        const int Pairs = 20;
         var (known, unknown) = (new List<long>(), new List<long>());
         for (var turn = 0; turn < Pairs; turn++)
         {

@@ -122,6 +122,8 @@ internal static class CustomerEndpoints
             call.Reason());
         if (found.Refused is { } reason)
             throw new ProblemException("forbidden", $"The search is refused: {reason}. Log entry {found.LogIndex}.");
+        if (found.Results.Count == 0)
+            await EvenRefusals.HoldAsync(context);
         await DisclosureWriter.AnswerAsync(context, found.Results, json =>
         {
             json.WriteStartObject();
@@ -173,6 +175,8 @@ internal static class CustomerEndpoints
         var subjects = body.Read!.Select(id => new SubjectId(id)).ToList();
         var results = await gate.ReadManyAsync(
             call.Caller, subjects, call.Purpose(body.Purpose), call.Items(body.Fields), provenance: false, call.RequestId, call.Cancellation, call.Reason());
+        if (results.Any(result => result.Value is null))
+            await EvenRefusals.HoldAsync(context);
         await DisclosureWriter.AnswerAsync(context, results.Select(result => result.Value).OfType<IDisposable>(), json =>
         {
             json.WriteStartObject();

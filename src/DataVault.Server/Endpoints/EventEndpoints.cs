@@ -102,6 +102,8 @@ internal static class EventEndpoints
         var outcome = sound.Count == 0 ? null : await recorder.AppendAsync(call.Caller, [.. sound.Select(one => one.Event)], call.RequestId, call.Cancellation);
         foreach (var ((index, _), item) in sound.Zip(outcome?.Items ?? []))
             items[index] = Result(index, item);
+        if (items.Any(item => item.Id is null))
+            await EvenRefusals.HoldAsync(context);
         await Answer.JsonAsync(context, new EventBatchResult(items, outcome?.LogIndex is { } at ? new Receipt(at) : null));
     }
 
