@@ -18,6 +18,7 @@ Benchmark[] benchmarks =
     new("decide", "[roles=100] [purposes=50] [fields=200] [rules=2000] [items=30] [rounds=9] [decisions=200000] [slow=400]   one decision, against evaluating rules one by one and ASP.NET Core's authorisation", DecideBenchmark.RunAsync),
     new("questions", "[roles=100] [purposes=50] [fields=200] [rules=2000] [rounds=5]   who-can, what-can, explain and diff over the compiled table, against asking every combination", QuestionsBenchmark.RunAsync),
     new("export", "[events=1000,100000,1000000]   the package of a person with many events: time, and the most memory held", ExportBenchmark.RunAsync),
+    new("retention", "[people=2000] [events=50] [rounds=3]   a sweep over people with events that are due, against deleting rows in clear with an audit row", RetentionBenchmark.RunAsync),
     new("crypto", "[rounds=9] [operations=20000]   sealing, opening and deriving, against other ways to the same bytes", CryptoBenchmark.RunAsync),
 ];
 
