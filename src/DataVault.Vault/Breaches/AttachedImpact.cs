@@ -28,7 +28,9 @@ public sealed record StolenCopy
 /// <param name="HasRows">Sealed rows were taken.</param>
 /// <param name="HasKeys">Wrapped keys were taken.</param>
 /// <param name="HasRootKey">What unwraps them was taken.</param>
-/// <param name="PseudonymousRows">Rows of the analytics schemas, which stand in the vault database unsealed and without names; of a copy that has none of them 0.</param>
+/// <param name="PseudonymousRows">
+/// What stands in the vault database unsealed and without names: of each person what is kept under their number, and the rows of the analytics schemas; of a copy that has none of them 0.
+/// </param>
 public sealed record KeyEvidence(
     string Cipher, string RootKey, DateTimeOffset? OldestEpoch, int EpochsAlive, bool HasRows, bool HasKeys, bool HasRootKey, long PseudonymousRows);
 

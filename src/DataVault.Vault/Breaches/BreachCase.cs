@@ -77,6 +77,13 @@ public sealed class BreachCase
            select member.Name,
     ];
 
+    /// <summary>
+    /// Nobody who has what was taken can read it: the newest impact and what was found since say so, no copy of rows that opened was taken in another step, and
+    /// nothing was released besides.
+    /// </summary>
+    internal bool IsUnintelligible => Impact?.KeyState == BreachWords.Unintelligible && Findings.KeyState == BreachWords.Unintelligible && !Taken.HasRows
+        && impacts.LastOrDefault(one => one.Impact.Copy is null).Impact is not { KeyState: BreachWords.Readable, Findings.People: > 0 };
+
     /// <summary>The newest attached impact; null before the first.</summary>
     public AttachedImpact? Impact => impacts.Count > 0 ? impacts[^1].Impact : null;
 
@@ -84,7 +91,7 @@ public sealed class BreachCase
     {
         steps.Add(new BreachStep(row.Number, row.Kind, row.At, row.By, row.LogIndex));
         if (content.Opened is { } opened) (Opening, Hours) = (opened, content.Hours);
-        if (content.Found is { } found) Findings = found.Over(Findings);
+        if (content.Found is { } found) Learn(found.Over(Findings));
         if (content.Impact is { } impact) Attach(row.Number, impact);
         if (content.Reported is { } report) reports.Add(report);
         if (content.Decided is { About: BreachWords.AboutAuthority } authority) AuthorityDecision = authority;
@@ -99,7 +106,32 @@ public sealed class BreachCase
     private void Attach(int number, AttachedImpact impact)
     {
         impacts.Add((number, impact));
-        Findings = impact.Findings.Over(Findings);
+        Learn(impact.Findings.Over(Findings));
+    }
+
+    // SPEC GDPR 33(1), 34(1): whoever is not told is not told because of what was known. When it turns out worse, that is decided again, and the clock runs.
+    private void Learn(BreachFindings now)
+    {
+        var isWorse = RiskOf(now) > RiskOf(Findings);
+        Findings = now;
+        if (isWorse && AuthorityDecision is { Outcome: BreachWords.DoNotTell }) AuthorityDecision = null;
+        if (PeopleDecision is { Outcome: BreachWords.DoNotTell } silent && (isWorse || (silent.Code == BreachWords.DataIneffective && !IsUnintelligible))) PeopleDecision = null;
+    }
+
+    private static int RiskOf(BreachFindings found) => found.Risk switch { BreachWords.HighRisk => 2, BreachWords.LowRisk => 1, BreachWords.NoRisk => 0, _ => -1 };
+
+    // Everything that was copied, in whichever steps it came to light: what one thief lacked the other may have had.
+    private StolenCopy Taken
+    {
+        get
+        {
+            List<StolenCopy> copies = [.. impacts.Select(one => one.Impact.Copy).OfType<StolenCopy>()];
+            return new StolenCopy
+            {
+                Databases = [.. copies.SelectMany(copy => copy.Databases)], Backups = [.. copies.SelectMany(copy => copy.Backups)],
+                Passphrases = copies.Any(copy => copy.Passphrases), RootKey = copies.Any(copy => copy.RootKey),
+            };
+        }
     }
 }
 

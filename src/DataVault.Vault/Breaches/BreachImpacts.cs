@@ -160,9 +160,10 @@ internal sealed class BreachStores(VaultDatabase vault, KeyAdministration keys, 
     // A name of a root key may tell of paths or accounts; its kind stands before the first slash.
     public static string KindOf(string name) => name.IndexOf('/', StringComparison.Ordinal) is > 0 and var at ? name[..at] : name;
 
+    // Consents, limits, relations, requests and the kinds and times of events stand beside each sealed record as they are, under the person's number.
     private async Task<long> PseudonymousAsync(CancellationToken ct)
     {
-        var rows = 0L;
+        var rows = (await HeldAsync(ct)).People;
         foreach (var domain in policy.Current.Analytics)
         {
             await using var command = vault.Source.CreateCommand($"select count(*) from {domain.Schema}.customer");

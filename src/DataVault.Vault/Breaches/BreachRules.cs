@@ -44,6 +44,12 @@ internal static class BreachRules
         }
 
         if (found.Places?.Count > MaxListed) problems.Add("/places", "too-many", $"At most {MaxListed}.");
+        foreach (var (place, people) in found.Places ?? new Dictionary<string, long>())
+        {
+            problems.Text("/places", place, MaxName);
+            if (people < 0) problems.Add("/places", "out-of-range", "A number of people is not negative.");
+        }
+
         foreach (var (at, text) in new[] { ("/consequences", found.Consequences), ("/measures", found.Measures), ("/riskReasons", found.RiskReasons) })
             if (text is not null) problems.Text(at, text, MaxText);
         problems.Throw();
@@ -154,9 +160,9 @@ internal static class BreachRules
         problems.Throw();
         if (decision.Code == BreachWords.RiskNotHigh && risk == BreachWords.HighRisk) throw VaultException.InvalidState("The risk is assessed as high.");
         if (decision.Code != BreachWords.DataIneffective) return decision with { Evidence = null };
-        if (now.Impacts is not [.., var (step, impact)] || impact.KeyState != BreachWords.Unintelligible)
-            throw VaultException.InvalidState("Nothing shows that what was breached is unintelligible: the newest attached impact says otherwise, or there is none.");
-        return decision with { Evidence = step };
+        if (!now.IsUnintelligible)
+            throw VaultException.InvalidState("Nothing shows that what was breached is unintelligible: an attached impact or what was found since says otherwise, or no impact is attached.");
+        return decision with { Evidence = now.Impacts[^1].Step };
     }
 
     /// <summary>Everything that is wrong with an input, told at once.</summary>

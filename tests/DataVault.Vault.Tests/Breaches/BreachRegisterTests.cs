@@ -127,7 +127,7 @@ public sealed class BreachRegisterTests(BreachVault store) : IClassFixture<Breac
     }
 
     [Theory]
-    [InlineData(true, false, Unintelligible, true)]
+    [InlineData(true, false, Pseudonymous, false)]
     [InlineData(true, true, Readable, false)]
     [InlineData(false, true, Unintelligible, true)]
     [Requirement("R76")]
@@ -148,6 +148,50 @@ public sealed class BreachRegisterTests(BreachVault store) : IClassFixture<Breac
 
         Assert.Equal("invalid-state", await RefusalAsync(() => store.DecideAsync(id, AboutPeople, DoNotTell, DataIneffective)));
     }
+
+    [Fact]
+    [Requirement("R76")]
+    public async Task A_dump_that_does_not_open_is_unintelligible_until_its_keys_turn_up_elsewhere()
+    {
+        await store.AddAsync();
+        var id = (await store.OpenAsync()).Id;
+        await store.AssessAsync(id, HighRisk);
+        Assert.Equal(Unintelligible, (await CopiedAsync(id, new StolenCopy { Backups = ["data", "keys"] })).Impact!.KeyState);
+        Assert.Equal(DoNotTell, (await store.DecideAsync(id, AboutPeople, DoNotTell, DataIneffective)).PeopleDecision!.Outcome);
+        // By itself it opens nothing; with what was taken first it opens all of it.
+        var worse = await CopiedAsync(id, new StolenCopy { Databases = ["keys"], Passphrases = true, RootKey = true });
+        Assert.Equal((Unintelligible, null), (worse.Impact!.KeyState, worse.PeopleDecision));
+        Assert.Equal("invalid-state", await RefusalAsync(() => store.DecideAsync(id, AboutPeople, DoNotTell, DataIneffective)));
+        Assert.Equal("invalid-state", await RefusalAsync(() => store.Register.CloseAsync(Officer, id, new BreachClosing("None"), Guid.NewGuid(), default)));
+    }
+
+    [Fact]
+    [Requirement("R76")]
+    public async Task What_was_found_to_be_readable_exempts_nobody_whatever_an_impact_said_before()
+    {
+        await store.AddAsync();
+        var id = (await store.OpenAsync()).Id;
+        await store.AssessAsync(id, HighRisk);
+        await CopiedAsync(id, new StolenCopy { Databases = ["keys"] });
+        await store.FindAsync(id, new BreachFindings { KeyState = Readable });
+        Assert.Equal("invalid-state", await RefusalAsync(() => store.DecideAsync(id, AboutPeople, DoNotTell, DataIneffective)));
+    }
+
+    [Fact]
+    [Requirement("R74", "R76")]
+    public async Task A_decision_to_stay_silent_lapses_when_the_risk_turns_out_higher()
+    {
+        var id = (await store.OpenAsync()).Id;
+        await store.AssessAsync(id, NoRisk);
+        await store.DecideAsync(id, AboutAuthority, DoNotTell);
+        await store.DecideAsync(id, AboutPeople, DoNotTell, RiskNotHigh);
+        Assert.False((await store.AssessAsync(id, NoRisk)).ClockRuns);
+        var worse = await store.AssessAsync(id, HighRisk);
+        Assert.Equal((null, null, true), (worse.AuthorityDecision, worse.PeopleDecision, worse.ClockRuns));
+        Assert.Equal("invalid-state", await RefusalAsync(() => store.Register.CloseAsync(Officer, id, new BreachClosing("None"), Guid.NewGuid(), default)));
+    }
+
+    private Task<BreachCase> CopiedAsync(Guid id, StolenCopy copy) => store.Register.AttachAsync(Officer, id, new ImpactQuery(), copy, Guid.NewGuid(), default);
 
     [Fact]
     [Requirement("R74")]
