@@ -167,15 +167,33 @@ public sealed class AuditReader
     }
 
     /// <exception cref="VaultException">No such entry, or it is not signed yet: unavailable for a second.</exception>
-    internal async Task<InclusionProofData> ProofAsync(long index, CancellationToken ct = default)
+    internal Task<InclusionProofData> ProofAsync(long index, CancellationToken ct = default) => ProofAsync(index, null, ct);
+
+    /// <param name="index">Of the entry.</param>
+    /// <param name="mirror">Has the entries that were pruned here; null: those are not found.</param>
+    /// <param name="ct">Ends the wait.</param>
+    internal async Task<InclusionProofData> ProofAsync(long index, LogMirror? mirror, CancellationToken ct)
     {
         if (index < 0 || index >= (await store.HeadAsync(ct)).Size) throw VaultException.NotFound();
         if (index >= (signer.Latest?.Size ?? 0)) await signer.SignAsync(ct);
         if (await store.WitnessedCheckpointAsync(index, log.WitnessQuorum, ct) is not { } signed || index >= signed.Size) throw VaultException.Unavailable();
         var hashes = await ReadNodesAsync(signed.Size, node => InclusionProof.Build(index, signed.Size, node), ct);
-        if (!(await store.EntriesAtAsync([index], ct)).TryGetValue(index, out var entry)) throw VaultException.NotFound();
         if (!SignedNote.TryParse(signed.Note, out var note)) throw new InvalidDataException("The checkpoint is not a signed note.");
+        if (!(await store.EntriesAtAsync([index], ct)).TryGetValue(index, out var entry)) entry = await PrunedAsync(index, mirror, (hashes, note!), ct);
         return new InclusionProofData(index, entry, hashes, signed.Note, new TlogProof(index, hashes, note!, entry).ToString());
+    }
+
+    // What the mirror has is believed when it is what the log signed.
+    private static async Task<ReadOnlyMemory<byte>> PrunedAsync(long index, LogMirror? mirror, (IReadOnlyList<byte[]> Hashes, SignedNote Note) proof, CancellationToken ct)
+    {
+        if (mirror is null) throw VaultException.NotFound();
+        await foreach (var entry in mirror.EntriesAsync(index, index + 1, ct))
+        {
+            return Checkpoint.TryParse(proof.Note.Text, out var tree) && InclusionProof.Verify(index, tree!.Size, MerkleHash.Leaf(entry.Span), proof.Hashes, tree.Root.Span)
+                ? entry : throw VaultException.Damaged();
+        }
+
+        throw VaultException.NotFound();
     }
 
     /// <summary>That the log of the newest checkpoint continues the log of <paramref name="oldSize"/> entries.</summary>

@@ -3,7 +3,7 @@ using DataVault.Transparency;
 namespace DataVault.Vault;
 
 /// <summary>Proofs for documents that are handed out: waits for a checkpoint over the entry, and signs with the log's key what is said about it.</summary>
-internal sealed class SignedProofs(AuditReader log, CheckpointSigner signer, TimeProvider clock)
+internal sealed class SignedProofs(AuditReader log, CheckpointSigner signer, LogMirror mirror, TimeProvider clock)
 {
     private const int Tries = 20;
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
@@ -17,7 +17,7 @@ internal sealed class SignedProofs(AuditReader log, CheckpointSigner signer, Tim
     /// <exception cref="VaultException">not-found: there is no such entry; unavailable: it is not signed, although it was waited for.</exception>
     public Task<TlogProof> OfAsync(long index, CancellationToken ct) => SignedAsync(async () =>
     {
-        var proof = await log.ProofAsync(index, ct);
+        var proof = await log.ProofAsync(index, mirror, ct);
         return TlogProof.TryParse(proof.Text, out var parsed) ? parsed! : throw new InvalidDataException("The proof of the log is not one.");
     }, ct);
 

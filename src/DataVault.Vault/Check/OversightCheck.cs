@@ -10,7 +10,10 @@ internal sealed class OversightCheck(CheckRun run, OversightSeals seals, Oversig
         Approvals(log, await run.Snapshot.ListAsync($"select {ApprovalBook.Columns} from vault.approval", ApprovalBook.Row, ct));
         Reviews(log, await run.Snapshot.ListAsync($"select {ReviewBook.Columns} from vault.review", ReviewBook.Row, ct));
         Alerts(log, await run.Snapshot.ListAsync($"select {AlertBook.OwnColumns} from vault.alert", AlertBook.Own, ct));
-        Messages(log, await run.Snapshot.ListAsync("select message_id from vault.message", row => row.GetGuid(0), ct));
+        var messages = await run.Snapshot.ListAsync(
+            "select message_id, letter, way from vault.message", row => (Id: row.GetGuid(0), Letter: row.IsDBNull(1) ? null : row.GetString(1), Way: row.IsDBNull(2) ? null : row.GetString(2)), ct);
+        Messages(log, [.. messages.Select(message => message.Id)]);
+        foreach (var (id, letter, way) in messages) Letter(log, id, letter, way);
         foreach (var one in await MissingAsync(OversightMemory.Brake, "select uuid_send(actor_tag) || convert_to(purpose, 'UTF8') from vault.brake", ct))
             run.Wrong(Name, $"the brake of the alert {new Guid(one.Value, bigEndian: true)} is gone; it holds");
         foreach (var one in await MissingAsync(OversightMemory.Honey, "select uuid_send(honey_id) from vault.honey", ct))
@@ -67,6 +70,21 @@ internal sealed class OversightCheck(CheckRun run, OversightSeals seals, Oversig
         bool MayBeGone(string tag, long index) => log.IsErased(tag) || log.IsLost(index) || (log.Oversight.Erasing.TryGetValue(tag, out var since) && index < since);
         foreach (var (id, (index, tag)) in log.Oversight.Messages.Where(told => !there.Contains(told.Key) && !MayBeGone(told.Value.Tag, told.Value.Index)))
             run.Wrong(Name, $"the message {id} that tells a person of entry {index} is gone");
+    }
+
+    // A letter that is taken off the list of the post reaches nobody; one that is put back on it reaches somebody twice.
+    private void Letter(LogCheck log, Guid id, string? kind, string? way)
+    {
+        if (!log.Oversight.Letters.TryGetValue(id, out var written))
+        {
+            if (kind is not null) run.Wrong(Name, $"no entry of the log tells of the letter {id}");
+            return;
+        }
+
+        var (isGone, entry) = (log.Oversight.Gone.TryGetValue(id, out var index), index);
+        if (written.Rule != "letter:" + kind) run.Wrong(Name, $"the letter {id} is not of the kind that entry {written.Index} names");
+        else if (isGone != way is LetterWays.Sent or LetterWays.Posted && !(isGone && log.IsLost(entry)))
+            run.Wrong(Name, $"the letter {id} is on the way {way}, and the log has it {(isGone ? $"gone by entry {entry}" : "waiting")}");
     }
 
     private void Alerts(LogCheck log, List<AlertView> rows)

@@ -8,7 +8,10 @@ internal sealed class DeskBreaches(BreachBook book, VaultOptions options, VaultC
 
     public async Task<IReadOnlyList<DeskPart>> CountAsync(AsOf asOf, CancellationToken ct)
     {
-        var open = (await book.AllAsync(ct)).Where(one => one.ClosedAt is null).OrderBy(one => one.DueAt ?? DateTimeOffset.MaxValue).ToList();
+        var all = await book.AllAsync(ct);
+        var open = all.Where(one => one.ClosedAt is null).OrderBy(one => one.DueAt ?? DateTimeOffset.MaxValue).ToList();
+        // A closed case is evidence too.
+        var damaged = all.Count(one => one.Damage.Count > 0);
         var running = open.Where(one => one.ClockRuns && one.DueAt is not null).ToList();
         var cases = DeskPart.Counting(DeskTiles.Breaches, "open", asOf, s_columns, [.. open.Select(Row)], red: false, about: "breach");
         return
@@ -16,7 +19,7 @@ internal sealed class DeskBreaches(BreachBook book, VaultOptions options, VaultC
             cases,
             DeskPart.Figure(DeskTiles.Breaches, "clock-runs", asOf, running.Count, running.FirstOrDefault()?.DueAt, running.Any(one => one.DueAt - clock.Now < options.Desk.BreachLeft)),
             DeskPart.Figure(DeskTiles.Breaches, "reports-sent", asOf, open.Sum(one => one.Reports.Count)),
-            DeskPart.Figure(DeskTiles.Breaches, "damaged", asOf, open.Count(one => one.Damage.Count > 0), red: open.Any(one => one.Damage.Count > 0)),
+            DeskPart.Figure(DeskTiles.Breaches, "damaged", asOf, damaged, red: damaged > 0),
         ];
     }
 

@@ -129,7 +129,7 @@ internal sealed class DeskStock(VaultDatabase database, ConsentHealth consents, 
     private async Task<DeskPart> DamageAsync(AsOf asOf, CancellationToken ct)
     {
         var backlog = await rights.LookAsync(ct);
-        var changed = backlog.ChangedHolds + backlog.ForgedRequests;
+        var changed = backlog.ChangedHolds + backlog.ForgedRequests + backlog.ChangedNotices;
         return DeskPart.Figure(DeskTiles.Integrity, "not-as-written", asOf, changed, red: changed > 0);
     }
 }

@@ -105,6 +105,10 @@ internal sealed class LetterBook(SubjectInbox inbox, Decider decider, RecordCiph
         await batch.ExecuteNonQueryAsync(work.Cancellation);
     }
 
+    /// <summary>How letters to people who are erased ended, as the last act of a transaction.</summary>
+    public Task<long> TellWayAsync(DutyWork work, IEnumerable<LetterRow> parting, string mark) => log.AppendWithinAsync(
+        work.Connection, work.Transaction, [.. parting.Select(letter => LetterMail.EntryOf(log, Writer, letter, default, (EntryType.LetterWay, mark), letter.Id))], work.Cancellation);
+
     /// <exception cref="CryptographicException">It is not what was sealed.</exception>
     public LetterContent Open(SubjectKeys held, LetterRow letter) =>
         inbox.Open(held, letter.Id, letter.Sealed).Letter ?? throw new CryptographicException("The message is no letter.");

@@ -59,6 +59,10 @@ internal sealed class LetterMail(LetterStore letters, LetterBook book, Disclosur
             tools.Logger.LogError("The letter {Letter} is not as the vault wrote it, and is not sent.", message.Id);
             return "damaged";
         }
+        catch (VaultException e)
+        {
+            return e.Slug;
+        }
     }
 
     private async Task<string?> CarryLetterAsync(OutboxMessage message, CancellationToken ct)
@@ -67,8 +71,9 @@ internal sealed class LetterMail(LetterStore letters, LetterBook book, Disclosur
         if (await letters.FindAsync(message.Id, ct) is not { Way: LetterWays.Mail } letter) return null;
         if (posts.FirstOrDefault() is not { } post) return "no-carrier";
         using var held = await tools.FindKeysAsync(letter.Subject, ct);
-        if (held is null) return null;
-        if (await AddressAsync(letter, post, ct) is not { } to)
+        // Of somebody who is being erased the letter goes too; a key that does not open may be repaired.
+        if (held is null) return "no-key";
+        if (await AddressAsync(letter, post, IsLast(message), ct) is not { } to)
         {
             // Whoever asked with a sign-in reads it there; of somebody without one an officer sees to it.
             await NoteAsync(letter, held, await tools.AskedThemselvesAsync(letter.Request, ct) ? LetterWays.Inbox : LetterWays.Post, "way:no-address", ct);
@@ -109,6 +114,9 @@ internal sealed class LetterMail(LetterStore letters, LetterBook book, Disclosur
         return failure;
     }
 
+    // From then on an officer sees to it.
+    private static bool IsLast(OutboxMessage message) => message.Attempts + 1 >= OutboxStore.DeadAfter;
+
     /// <summary>Sent; given up after so many attempts, which is neither; or what went wrong.</summary>
     private async Task<(bool Sent, string? Failure)> SendAsync(ILetterPost post, OutgoingLetter letter, OutboxMessage message, CancellationToken ct)
     {
@@ -116,7 +124,7 @@ internal sealed class LetterMail(LetterStore letters, LetterBook book, Disclosur
         {
             await post.SendAsync(letter, ct);
         }
-        catch (RecipientCallException e) when (message.Attempts + 1 < OutboxStore.DeadAfter)
+        catch (RecipientCallException e) when (!IsLast(message))
         {
             return (false, e.Code);
         }
@@ -142,8 +150,8 @@ internal sealed class LetterMail(LetterStore letters, LetterBook book, Disclosur
         }, ct);
     }
 
-    /// <summary>Where to, if the policy says that it may be known and it is one.</summary>
-    private async Task<string?> AddressAsync(LetterRow letter, ILetterPost post, CancellationToken ct)
+    /// <summary>Where to, if the policy says that it may be known and it is one; a record that does not open says nothing, today or tomorrow.</summary>
+    private async Task<string?> AddressAsync(LetterRow letter, ILetterPost post, bool isLast, CancellationToken ct)
     {
         if (tools.Policy.Letters?.AddressField is not { } field) return null;
         try
@@ -153,7 +161,7 @@ internal sealed class LetterMail(LetterStore letters, LetterBook book, Disclosur
             if (read.Fields.FirstOrDefault(one => one.Form == Form.Plain) is not { } value) return null;
             return JsonSerializer.Deserialize<string>(value.Utf8Json.Span) is { } text && post.IsAddress(text) ? text : null;
         }
-        catch (VaultException e) when (e.Slug is "not-found" or "forbidden")
+        catch (VaultException e) when (isLast || e.Slug is "not-found" or "forbidden" or VaultException.DamagedSlug)
         {
             return null;
         }

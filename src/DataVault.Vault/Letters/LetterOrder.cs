@@ -48,7 +48,7 @@ internal sealed record LetterScene(PolicySet Policy, DateTimeOffset Now, string?
         return new LetterPress(language)
             .With(LetterSlots.Today, law.DayOf(Now)).With(LetterSlots.Request, row?.Id.ToString("D")).With(LetterSlots.Right, row is null ? null : language.Words("rights", row.Kind))
             .With(LetterSlots.Opened, Day(row?.OpenedAt)).With(LetterSlots.Due, Day(row?.DueAt)).With(LetterSlots.Until, Day(order.Until))
-            .With(LetterSlots.Longest, row is { ExtendedAt: null } && law.ExtensionAmount > 0 ? Day(law.ExtendedDueAt(row.OpenedAt)) : null)
+            .With(LetterSlots.Longest, row is { ExtendedAt: null } && law.ExtensionAmount > 0 ? Day(law.ExtendedDueAt(row.Course.CountsFrom ?? row.OpenedAt)) : null)
             .With(LetterSlots.Reason, table is not null && order.Reason is { } reason ? language.Words(table, reason) : null)
             .With(LetterSlots.Purpose, order.Purpose is { } purpose ? language.FindWords("purposes", purpose) ?? Policy.Purposes.Find(purpose)?.Title : null)
             .WithEach(LetterSlots.Kept, [.. order.Kept.Select(name => language.FindWords("classes", name) ?? name).Distinct()])

@@ -34,6 +34,9 @@ internal sealed class RequestReminders(RequestStore store, LetterBook letters, V
 
     private const int Most = 500;
 
+    // To whom nobody writes must not fill the round of those to whom somebody does: see LetterAbout.
+    private const string OfPeople = $"r.opened_by <> 'retention' and not starts_with(r.opened_by, '{OpenDsrCourier.RecipientPrefix}')";
+
     /// <returns>How many were reminded.</returns>
     public async Task<int> RunAsync(CancellationToken ct)
     {
@@ -50,9 +53,9 @@ internal sealed class RequestReminders(RequestStore store, LetterBook letters, V
         await using var command = database.Source.CreateCommand(
             $"""
             select r.request_id, true from vault.request r
-            where r.package_key is not null and r.completed_at <= $1 and r.package_expires_at > $2 and {NotYet("package-waiting")}
+            where r.package_key is not null and r.completed_at <= $1 and r.package_expires_at > $2 and {OfPeople} and {NotYet("package-waiting")}
             union all select r.request_id, false from vault.request r
-            where r.answer_by > $2 and r.answer_by <= $3 and {NotYet("answer-awaited")}
+            where r.answer_by > $2 and r.answer_by <= $3 and {OfPeople} and {NotYet("answer-awaited")}
             limit {Most}
             """);
         command.Parameters.Add(new() { Value = (store.Now - PackageWaits).UtcDateTime });

@@ -146,9 +146,19 @@ internal sealed class PartingLetters(VaultDatabase database, KeysDatabase keys, 
             await old.ExecuteNonQueryAsync(ct);
         }
 
-        await using var rows = database.Source.CreateCommand("delete from vault.parting_letter where expires_at <= $1");
-        rows.Parameters.Add(new() { Value = clock.Now.UtcDateTime });
-        return await rows.ExecuteNonQueryAsync(ct);
+        return await database.RunAsync((connection, transaction) => ExpireAsync(new DutyWork(connection, transaction, ct)), ct);
+    }
+
+    // Nobody got them, and the log says so.
+    private async Task<int> ExpireAsync(DutyWork work)
+    {
+        await using var command = new NpgsqlCommand($"delete from vault.parting_letter where expires_at <= $1 returning {Columns}", work.Connection, work.Transaction)
+        {
+            Parameters = { new() { Value = clock.Now.UtcDateTime } },
+        };
+        var expired = await Rows.ReadAsync(command, Read, work.Cancellation);
+        if (expired.Count > 0) await book.TellWayAsync(work, expired, "way:expired");
+        return expired.Count;
     }
 
     /// <summary>The key of a letter that needs none any more.</summary>

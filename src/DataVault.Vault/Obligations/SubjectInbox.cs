@@ -5,6 +5,7 @@ using DataVault.Policy;
 using DataVault.Transparency;
 using DataVault.Vault.Keys;
 using Npgsql;
+using NpgsqlTypes;
 
 namespace DataVault.Vault;
 
@@ -55,14 +56,7 @@ internal sealed class SubjectInbox(VaultDatabase database, KeyRegistry keys, Out
 
     public VaultClock Clock => clock;
 
-    public void Write(NpgsqlBatch batch, SubjectKeys held, Guid id, MessageContent content)
-    {
-        batch.BatchCommands.Add(new("insert into vault.message (subject_id, message_id, created_at, sealed) values ($1, $2, $3, $4)")
-        {
-            Parameters = { new() { Value = held.Subject.Value }, new() { Value = id }, new() { Value = clock.Now.UtcDateTime }, new() { Value = Seal(held, id, content) } },
-        });
-        Announce(batch, held, id);
-    }
+    public void Write(NpgsqlBatch batch, SubjectKeys held, Guid id, MessageContent content) => Write(batch, held, id, content, null);
 
     /// <summary>The same in a round trip of its own.</summary>
     public async Task TellAsync(DutyWork work, SubjectKeys held, Guid id, MessageContent content)
@@ -73,19 +67,24 @@ internal sealed class SubjectInbox(VaultDatabase database, KeyRegistry keys, Out
     }
 
     /// <summary>A letter: a message that also waits to be sent, by the outbox or by an officer.</summary>
-    public void Write(NpgsqlBatch batch, SubjectKeys held, MessageContent content, LetterRow letter)
+    public void Write(NpgsqlBatch batch, SubjectKeys held, MessageContent content, LetterRow letter) => Write(batch, held, letter.Id, content, letter);
+
+    private void Write(NpgsqlBatch batch, SubjectKeys held, Guid id, MessageContent content, LetterRow? letter)
     {
         batch.BatchCommands.Add(new(
             "insert into vault.message (subject_id, message_id, created_at, sealed, request_id, letter, way, log_index) values ($1, $2, $3, $4, $5, $6, $7, $8)")
         {
             Parameters =
             {
-                new() { Value = held.Subject.Value }, new() { Value = letter.Id }, new() { Value = clock.Now.UtcDateTime }, new() { Value = Seal(held, letter.Id, content) },
-                new() { Value = (object?)letter.Request ?? DBNull.Value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Uuid }, new() { Value = letter.Kind }, new() { Value = letter.Way }, new() { Value = letter.LogIndex },
+                new() { Value = held.Subject.Value }, new() { Value = id }, new() { Value = clock.Now.UtcDateTime }, new() { Value = Seal(held, id, content) },
+                RequestStore.Optional(letter?.Request, NpgsqlDbType.Uuid), RequestStore.Optional(letter?.Kind, NpgsqlDbType.Text),
+                RequestStore.Optional(letter?.Way, NpgsqlDbType.Text), RequestStore.Optional(letter?.LogIndex, NpgsqlDbType.Bigint),
             },
         });
-        if (letter.Way == LetterWays.Mail) batch.BatchCommands.Add(outbox.Insert(LetterMail.Message(letter.Id)));
-        Announce(batch, held, letter.Id);
+        var mailed = letter?.Way == LetterWays.Mail;
+        if (mailed) batch.BatchCommands.Add(outbox.Insert(LetterMail.Message(id)));
+        // The outbox has one message to a number, and that of the letter is taken by the letter itself.
+        Announce(batch, held, id, mailed ? clock.NewId() : id);
     }
 
     private byte[] Seal(SubjectKeys held, Guid id, MessageContent content)
@@ -97,11 +96,11 @@ internal sealed class SubjectInbox(VaultDatabase database, KeyRegistry keys, Out
     }
 
     // What goes outside is that there is a message, and never what it says.
-    private void Announce(NpgsqlBatch batch, SubjectKeys held, Guid id)
+    private void Announce(NpgsqlBatch batch, SubjectKeys held, Guid id, Guid call)
     {
         if (options.MessageChannel is not { } channel) return;
         var notice = JsonSerializer.SerializeToUtf8Bytes(new { type = Kind, timestamp = clock.Now.UtcDateTime, data = new { customer = held.Subject.Value, message = id } });
-        batch.BatchCommands.Add(outbox.Insert(new OutboxMessage(id, Kind, channel, notice, Attempts: 0)));
+        batch.BatchCommands.Add(outbox.Insert(new OutboxMessage(call, Kind, channel, notice, Attempts: 0)));
     }
 
     /// <summary>What the person has been told of these entries. A message that is gone or does not open has told nothing.</summary>
@@ -126,7 +125,7 @@ internal sealed class SubjectInbox(VaultDatabase database, KeyRegistry keys, Out
         await using var command = database.Source.CreateCommand(
             "select message_id, created_at, sealed from vault.message where subject_id = $1 and ($2 is null or message_id < $2) order by message_id desc limit $3");
         command.Parameters.Add(new() { Value = held.Subject.Value });
-        command.Parameters.Add(new() { Value = (object?)before ?? DBNull.Value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Uuid });
+        command.Parameters.Add(new() { Value = (object?)before ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Uuid });
         command.Parameters.Add(new() { Value = limit });
         var rows = await Rows.ReadAsync(command, row => (Id: row.GetGuid(0), At: row.GetFieldValue<DateTimeOffset>(1), Sealed: row.GetFieldValue<byte[]>(2)), ct);
         return [.. rows.Select(row => (row.Id, row.At, Open(held, row.Id, row.Sealed)))];
@@ -153,9 +152,10 @@ internal sealed class SubjectInbox(VaultDatabase database, KeyRegistry keys, Out
         };
         var rows = await Rows.ReadAsync(select, row => (Id: row.GetGuid(0), Sealed: row.GetFieldValue<byte[]>(1)), work.Cancellation);
         await using var batch = new NpgsqlBatch(work.Connection, work.Transaction);
-        foreach (var (id, value) in rows.Where(row => SealedValue.KeyVersionOf(row.Sealed) != held.KeyVersion))
+        foreach (var (id, value) in rows)
         {
-            var content = held.OpenWords(Of(id), value);
+            // What does not open is left as it is: it keeps nobody from being renewed.
+            if (OlderOrNull(held, id, value) is not { } content) continue;
             batch.BatchCommands.Add(new("update vault.message set sealed = $3 where subject_id = $1 and message_id = $2")
             {
                 Parameters = { new() { Value = person.Value }, new() { Value = id }, new() { Value = held.SealWords(Of(id), content, clock.Random) } },
@@ -183,6 +183,19 @@ internal sealed class SubjectInbox(VaultDatabase database, KeyRegistry keys, Out
             return Open(held, id, value);
         }
         catch (CryptographicException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>What is sealed under an older version of the key; null of what is not, or does not open.</summary>
+    private byte[]? OlderOrNull(SubjectKeys held, Guid id, byte[] value)
+    {
+        try
+        {
+            return SealedValue.KeyVersionOf(value) == held.KeyVersion ? null : held.OpenWords(Of(id), value);
+        }
+        catch (CryptographicException e) when (e is not StaleKeyException)
         {
             return null;
         }

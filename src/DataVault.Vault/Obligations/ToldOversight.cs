@@ -20,6 +20,12 @@ internal sealed class ToldOversight
     /// <summary>Messages to people, each with the entry that it tells of and the person's tag.</summary>
     public Dictionary<Guid, (long Index, string Tag)> Messages { get; } = [];
 
+    /// <summary>Of these the letters, each with the entry that says it was written and the rule that names its kind.</summary>
+    public Dictionary<Guid, (long Index, string Rule)> Letters { get; } = [];
+
+    /// <summary>Letters that were sent or posted, with the entry that says so.</summary>
+    public Dictionary<Guid, long> Gone { get; } = [];
+
     /// <summary>By tag, when somebody's erasure began: from then on messages of before may be gone, also where a hold keeps something of the person.</summary>
     public Dictionary<string, long> Erasing { get; } = [];
 
@@ -30,7 +36,7 @@ internal sealed class ToldOversight
 
     public void Read(long index, LogEntry entry)
     {
-        foreach (var message in IdsOf(entry, SubjectInbox.MessageRule)) Messages[message] = (index, Convert.ToHexString(entry.Subject.Span));
+        foreach (var message in IdsOf(entry, SubjectInbox.MessageRule)) ReadMessage(message, index, entry);
         switch (entry.Type)
         {
             case EntryType.EraseRequest:
@@ -50,6 +56,14 @@ internal sealed class ToldOversight
                 if (entry.Rules.Contains(ReleaseTerms.ReviewRule)) Reviewed.Add(index);
                 break;
         }
+    }
+
+    private void ReadMessage(Guid message, long index, LogEntry entry)
+    {
+        // Later entries say how a letter went on; it is there since the first.
+        Messages.TryAdd(message, (index, Convert.ToHexString(entry.Subject.Span)));
+        if (entry.Type == EntryType.LetterWritten) Letters[message] = (index, entry.Rules[0]);
+        if (entry.Type == EntryType.LetterPosted || (entry.Type == EntryType.LetterWay && entry.Rules[0] == "way:sent")) Gone[message] = index;
     }
 
     private void ReadAlert(long index, LogEntry entry)

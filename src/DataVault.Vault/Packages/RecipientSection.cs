@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using System.Text.Json;
 using DataVault.Policy;
 using DataVault.Transparency;
@@ -19,11 +20,23 @@ internal sealed class PackageTrail(AuditReader log, DisclosureLedger ledger, Not
         return [.. (await notices.ListAsync(new NoticeFilter(Subject: subject), null, int.MaxValue, ct)).Select(row => (row, notices.OpenOrNull(row, held)))];
     }
 
-    /// <summary>Oldest first.</summary>
+    /// <summary>Oldest first; without words what does not open, for it must not keep the rest from the person.</summary>
     public async Task<List<(LetterRow Row, RenderedLetter Said)>> LettersAsync(SubjectId subject, CancellationToken ct)
     {
         using var held = await keys.GetFreshAsync(subject, ct);
-        return (await letters.OfSubjectAsync(subject, ct)).ConvertAll(row => (row, book.Open(held, row).Printed));
+        return (await letters.OfSubjectAsync(subject, ct)).ConvertAll(row => (row, PrintedOrEmpty(held, row)));
+    }
+
+    private RenderedLetter PrintedOrEmpty(SubjectKeys held, LetterRow row)
+    {
+        try
+        {
+            return book.Open(held, row).Printed;
+        }
+        catch (CryptographicException)
+        {
+            return new RenderedLetter("und", "", []);
+        }
     }
 }
 

@@ -77,7 +77,7 @@ internal sealed class RecipientNotices(NoticeStore store, OutboxStore outbox, Di
     /// <summary>The endpoint took the message: noted with its entry in the transaction that takes it out of the outbox.</summary>
     public async Task DeliveredAsync(OutboxMessage message, CancellationToken ct)
     {
-        var tag = await store.FindAsync(message.Id, ct) is { Subject: { } subject } ? await names.TagAsync(subject, ct) : null;
+        var tag = await store.FindAsync(message.Id, ct) is { Subject: { } subject } ? await TagOrNullAsync(subject, ct) : null;
         await store.TransactAsync(async (connection, transaction) =>
         {
             await OutboxStore.RemoveAsync(connection, message.Id, ct);
@@ -85,6 +85,19 @@ internal sealed class RecipientNotices(NoticeStore store, OutboxStore outbox, Di
                 await MoveAsync(new DutyWork(connection, transaction, ct), Keeper, (row, message.Recipient, tag), (NoticeStates.Delivered, null), message.Id);
             return true;
         }, ct);
+    }
+
+    // A key that does not open must not let the same be sent again and again.
+    private async Task<byte[]?> TagOrNullAsync(SubjectId subject, CancellationToken ct)
+    {
+        try
+        {
+            return await names.TagAsync(subject, ct);
+        }
+        catch (CryptographicException)
+        {
+            return null;
+        }
     }
 
     /// <summary>Changes where a locked notice stands, with its entry as the last act of the transaction.</summary>

@@ -21,6 +21,9 @@ public sealed record StepTerms(string? Reason = null, string? Note = null)
     /// <summary>Of a choice, which fields and event types.</summary>
     public IReadOnlyList<string>? Items { get; init; }
 
+    /// <summary>Of an answer, that none came: the request goes on without it.</summary>
+    internal bool Silence { get; init; }
+
     /// <summary>Of what an erasure leaves, when somebody looks again.</summary>
     public DateTimeOffset? ReviewAt { get; init; }
 
@@ -71,6 +74,8 @@ internal sealed class RequestSteps(RequestStore store, RequestNotes notes, Secon
         {
             Reason = terms.Reason, Until = row.Course.Questions[^1].AnswerBy,
         }),
+        // Whoever did not answer is not thanked for an answer.
+        RequestAct.Answer when terms.Silence => _ => new("request.went-on", null),
         RequestAct.Answer => _ => new("request.answered", new LetterOrder(LetterKind.Resumed)),
         RequestAct.Extend => _ => new("request.extended", new LetterOrder(LetterKind.Extended) { Reason = terms.Reason }),
         RequestAct.Refuse => _ => new("request.refused", new LetterOrder(LetterKind.Refused) { Reason = terms.Reason }),
@@ -91,7 +96,7 @@ internal sealed class RequestSteps(RequestStore store, RequestNotes notes, Secon
             RequestAct.Acknowledge when row.Course.AcknowledgedAt is not null => throw VaultException.InvalidState("Receipt is acknowledged already."),
             RequestAct.Acknowledge => row with { Course = row.Course with { AcknowledgedAt = now }, Said = ["acknowledged"] },
             RequestAct.Ask => Asked(row, terms.Reason!),
-            RequestAct.Answer => Answered(row, terms.Reason, now),
+            RequestAct.Answer => Answered(row, terms, now),
             RequestAct.Extend => Extended(row, terms.Reason!),
             RequestAct.Choose => Chosen(row with { State = state }, terms),
             RequestAct.Approve => Approved(recipient, row, rules),
@@ -132,20 +137,21 @@ internal sealed class RequestSteps(RequestStore store, RequestNotes notes, Secon
         return row with { Course = row.Course with { Questions = [.. row.Course.Questions, question] }, Said = ["asked:" + cause] };
     }
 
-    private RequestRow Answered(RequestRow row, string? cause, DateTimeOffset at)
+    private RequestRow Answered(RequestRow row, StepTerms terms, DateTimeOffset at)
     {
+        var cause = terms.Reason;
         if (row.Course.Questions.All(question => question.Until is not null || (cause is not null && question.Cause != cause))) throw VaultException.InvalidState("The person was not asked for this.");
-        return Resumed(row, cause, at);
+        return Resumed(row, cause, at, terms.Silence ? "unanswered:" : "answered:");
     }
 
-    private RequestRow Resumed(RequestRow row, string? cause, DateTimeOffset at)
+    private RequestRow Resumed(RequestRow row, string? cause, DateTimeOffset at, string mark = "answered:")
     {
         var open = row.Course.Questions.Where(question => question.Until is null && (cause is null || question.Cause == cause)).ToList();
         if (open.Count == 0) return row;
         row = row with
         {
             Course = row.Course with { Questions = [.. row.Course.Questions.Select(question => open.Contains(question) ? question with { Until = at } : question)] },
-            Said = [.. row.Said, .. open.Select(question => "answered:" + question.Cause)],
+            Said = [.. row.Said, .. open.Select(question => mark + question.Cause)],
         };
         return row with { DueAt = intake.ClockOf(row).DueAt };
     }

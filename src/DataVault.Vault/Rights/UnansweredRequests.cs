@@ -22,13 +22,16 @@ internal sealed class UnansweredRequests(RequestStore store, RequestSteps steps,
 
     private async Task ExpireAsync(CancellationToken cancellation)
     {
-        foreach (var row in await store.UnansweredAsync(cancellation))
-        {
-            // The course is what counts, which is sealed; the column beside it only finds the row.
-            if (store.Genuine(row).Course.Questions.FirstOrDefault(question => question.Until is null && question.AnswerBy <= store.Now) is not { } question) continue;
-            var ends = policy.Current.Rights.Question(question.Cause).Expires && row.State != RequestStates.Approved;
-            await TryAsync($"the unanswered request {row.Id}", ct => steps.TakeAsync(
-                Keeper, row, ends ? RequestAct.Expire : RequestAct.Answer, new StepTerms(ends ? RequestReasons.Unanswered : question.Cause), row.Id, ct), cancellation);
-        }
+        // A row that somebody else wrote keeps no other from being ended.
+        foreach (var row in await store.UnansweredAsync(cancellation)) await TryAsync($"the unanswered request {row.Id}", ct => ExpireAsync(row, ct), cancellation);
+    }
+
+    private async Task ExpireAsync(RequestRow row, CancellationToken ct)
+    {
+        // The course is what counts, which is sealed; the column beside it only finds the row.
+        if (store.Genuine(row).Course.Questions.FirstOrDefault(question => question.Until is null && question.AnswerBy <= store.Now) is not { } question) return;
+        var ends = policy.Current.Rights.Question(question.Cause).Expires && row.State != RequestStates.Approved;
+        var terms = ends ? new StepTerms(RequestReasons.Unanswered) : new StepTerms(question.Cause) { Silence = true };
+        await steps.TakeAsync(Keeper, row, ends ? RequestAct.Expire : RequestAct.Answer, terms, row.Id, ct);
     }
 }

@@ -61,6 +61,10 @@ public sealed class LogPruneTests : IAsyncLifetime
         Assert.True(InclusionProof.Verify(800, now.Size, MerkleHash.Leaf(proof.Entry.Span), proof.Hashes, now.Root.Span));
         Assert.Equal("not-found", (await Assert.ThrowsAsync<VaultException>(() => Reader.ProofAsync(3))).Slug);
 
+        // Documents that name an old entry are issued from the mirror, as long as it has what the log signed.
+        var old = await vault.Get<SignedProofs>().OfAsync(3, default);
+        Assert.True(old.Verify(old.Extra.Span, NoteVerifier.Parse(Reader.VerifierKey)));
+
         var entry = (await Reader.EntryAsync(index)).Entry;
         Assert.Equal((EntryType.LogPrune, 768L), (entry.Type, entry.Reference));
         Assert.Equal(await vault.Get<LogMirror>().RootAsync(768, default), entry.Seal.ToArray());

@@ -131,6 +131,65 @@ public sealed class LetterBookTests : IAsyncLifetime
         Assert.Equal(waiting.LogIndex, Assert.Single(await EntriesAsync(EntryType.LetterPosted)).Reference);
     }
 
+    [Fact]
+    public async Task A_letter_to_somebody_whose_record_does_not_open_waits_for_an_officer()
+    {
+        var request = await world.OpenAsync(RightsWorld.Officer, RequestKinds.Erasure, ada);
+        await world.VaultSqlAsync("update vault.subject set record = set_byte(record, length(record) - 5, get_byte(record, length(record) - 5) # 1)");
+        await Worker.RunAsync(default);
+        Assert.Empty(post.Sent);
+        Assert.Equal(request.Id, Assert.Single((await Letters.ToPostAsync(RightsWorld.Officer, 50, null, Guid.NewGuid(), default)).Items).Request);
+    }
+
+    [Fact]
+    public async Task A_letter_whose_key_does_not_open_now_is_not_lost()
+    {
+        await world.OpenAsync(RightsWorld.Officer, RequestKinds.Erasure, ada);
+        await FlipKeysAsync();
+        await Worker.RunAsync(default);
+        Assert.Empty(post.Sent);
+        await FlipKeysAsync();
+        world.Clock.Advance(TimeSpan.FromHours(7));
+        await Worker.RunAsync(default);
+        Assert.Single(post.Sent);
+
+        Task FlipKeysAsync() => world.KeysSqlAsync("update keys.subject_key set wrapped = set_byte(wrapped, length(wrapped) - 5, get_byte(wrapped, length(wrapped) - 5) # 1)");
+    }
+
+    [Fact]
+    public async Task A_repeated_request_promises_no_more_time_than_the_first()
+    {
+        await world.OpenAsync(RightsWorld.Officer, RequestKinds.Access, ada);
+        var first = world.Clock.GetUtcNow();
+        world.Clock.Advance(TimeSpan.FromDays(20));
+        var again = await world.OpenAsync(RightsWorld.Officer, RequestKinds.Access, ada);
+        var words = (await ReadAsync((await Letters.ListAsync(RightsWorld.Officer, again.Id, Guid.NewGuid(), default))[0].Id)).Printed.Text();
+        var (law, german) = (Repository.Policy.Jurisdictions.OrDefault(again.Facts.Jurisdiction), Repository.Policy.Letters!.Choose(["de"]));
+        Assert.Contains(german.Day(law.DayOf(law.ExtendedDueAt(first))), words, StringComparison.Ordinal);
+        Assert.DoesNotContain(german.Day(law.DayOf(law.ExtendedDueAt(first + TimeSpan.FromDays(20)))), words, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("update vault.message set way = 'posted' where letter is not null")]
+    [InlineData("update vault.message set letter = null, way = null where letter is not null")]
+    public async Task A_letter_that_somebody_takes_off_the_list_of_the_post_is_missed(string attack)
+    {
+        var bare = await BareAsync();
+        await world.OpenAsync(RightsWorld.Officer, RequestKinds.Erasure, bare);
+        await world.VaultSqlAsync(attack);
+        Assert.Contains((await world.Vault.Get<VaultCheck>().RunAsync(new CheckOptions())).Findings, finding => finding.Message.StartsWith("the letter ", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_letter_that_does_not_open_keeps_neither_the_package_nor_the_next_key_from_its_person()
+    {
+        await world.OpenAsync(RightsWorld.Officer, RequestKinds.Rectification, ada);
+        await world.VaultSqlAsync("update vault.message set sealed = set_byte(sealed, length(sealed) - 5, get_byte(sealed, length(sealed) - 5) # 1)");
+        await world.RotateAsync("subjects");
+        var request = await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Access, ada);
+        Assert.Equal((RequestStates.Completed, true), (request.State, request.HasPackage));
+    }
+
     [Theory]
     [InlineData(true, "post")]
     [InlineData(false, "inbox")]

@@ -1,5 +1,6 @@
 using DataVault.Policy;
 using DataVault.Testing;
+using DataVault.Transparency;
 using DataVault.Vault.Tests.Rights;
 using Xunit;
 
@@ -114,6 +115,10 @@ public sealed class PartingLetterTests : IAsyncLifetime
         Assert.Equal(1, await world.Vault.Get<PartingLetters>().SweepAsync(default));
         Assert.Empty(await world.TablesNamingAsync("bob@example.com"));
         Assert.Empty(await world.KeysListAsync("select letter_id::text from keys.letter_key"));
+        // Nobody got that one, and the log says so.
+        var log = world.Vault.Get<LogStore>();
+        var last = (await log.HeadAsync(default)).Size - 1;
+        Assert.Equal("way:expired", LogEntry.Decode((await log.EntriesAtAsync([last], default))[last]).Rules[0]);
     }
 
     [Fact]

@@ -104,6 +104,10 @@ public sealed class RequestCourseTests : IAsyncLifetime
     [Fact]
     public async Task Silence_about_the_identity_ends_a_request_and_silence_about_its_meaning_does_not()
     {
+        // A row that somebody else wrote, and that is looked at first, keeps no other from its end.
+        var forged = await world.OpenAsync(RightsWorld.Officer, RequestKinds.Rectification, ada);
+        await AskAsync(forged.Id, "identity");
+        await world.ExecuteAsync($"update vault.request set jurisdiction = 'uk' where request_id = '{forged.Id}'");
         var (unknown, unclear) = (await world.OpenAsync(RightsWorld.Officer, RequestKinds.Erasure, ada), await world.OpenAsync(RightsWorld.Officer, RequestKinds.Access, ada));
         await AskAsync(unknown.Id, "identity");
         await AskAsync(unclear.Id, "clarification");
@@ -119,6 +123,10 @@ public sealed class RequestCourseTests : IAsyncLifetime
         var open = await world.GetAsync(unclear.Id);
         Assert.Equal(RequestStates.Received, open.State);
         Assert.NotNull(Assert.Single(open.Facts.Questions).Until);
+        // Nobody is thanked for an answer that did not come, neither to them nor in the log.
+        Assert.Contains("request.went-on", await ToldAsync());
+        Assert.DoesNotContain("letter.resumed", await ToldAsync());
+        Assert.Contains("unanswered:clarification", LogEntry.Decode((await world.Vault.Get<LogStore>().EntriesAtAsync([open.LogIndex], default))[open.LogIndex]).Rules);
         await RefusedAsync("invalid-state", () => VerifyAsync(unknown.Id, "called-back"));
     }
 
