@@ -98,8 +98,9 @@ internal static class StoreModule
     private static IReadOnlyList<IToldCheck> ToldChecks(IServiceProvider p, CheckRun run) =>
     [
         new HoldCheck(run, p.GetRequiredService<KeyRegistry>()),
-        new PolicyCheck(run, p.GetRequiredService<PolicyProof>(), p.GetRequiredService<PolicyStore>(), p.GetRequiredService<PolicyMemory>()),
-        new OversightCheck(run, p.GetRequiredService<OversightSeals>(), p.GetRequiredService<OversightMemory>(), p.GetRequiredService<HoneyBook>(), p.GetRequiredService<VaultDatabase>()),
+        new PolicyCheck(run, p.GetRequiredService<PolicyProof>(), p.GetRequiredService<PolicyStore>(), p.GetRequiredService<PolicyNumbers>(), p.GetRequiredService<PolicyMemory>()),
+        new OversightCheck(run, p.GetRequiredService<OversightSeals>(), p.GetRequiredService<OversightMemory>(), p.GetRequiredService<HoneyBook>(), p.GetRequiredService<BudgetBook>(),
+            p.GetRequiredService<VaultDatabase>()),
         new BreachCheck(run, p.GetRequiredService<BreachBook>()),
     ];
 

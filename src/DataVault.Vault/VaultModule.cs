@@ -43,6 +43,7 @@ public static class VaultModule
 
     private static void AddPolicy(IServiceCollection services, VaultOptions options)
     {
+        services.AddSingleton<PolicyNumbers>().AddHostedService(p => p.GetRequiredService<PolicyNumbers>());
         services.AddSingleton<PolicyStore>();
         services.AddSingleton<PolicyProcesses>();
         services.AddSingleton<PolicyScrutiny>();

@@ -113,7 +113,7 @@ public sealed class PolicyActivations
             var standing = await store.LockAsync(connection, transaction, ct);
             if (standing.InForce is not null) return false;
             await PolicyStore.RemoveAsync(connection, transaction, standing.Foreign, ct);
-            await PolicyStore.FileAsync(connection, transaction, active.Newest, files, tools.Clock.Now, ct);
+            await store.FileAsync(connection, transaction, active.Newest, files, tools.Clock.Now, ct);
             await store.ActivateAsync(connection, transaction, new PolicyActivation(1, active.Newest.Version, tools.Clock.Now, LogWorker.Keeper.Id, null), ct);
             return true;
         }, ct);
@@ -189,7 +189,7 @@ public sealed class PolicyActivations
             if (standing.InForce?.Sequence > served) throw VaultException.InvalidState("Another version was activated meanwhile.");
             if (standing.Foreign.Count > 0) await PolicyStore.RemoveAsync(connection, transaction, standing.Foreign, CancellationToken.None);
             if (FeedsOtherwise(now, next)) await FeedQueue.EnqueueAllAsync(connection, transaction);
-            await PolicyStore.FileAsync(connection, transaction, next, files, tools.Clock.Now, CancellationToken.None);
+            await store.FileAsync(connection, transaction, next, files, tools.Clock.Now, CancellationToken.None);
             // The log's head is taken last but for the one row that names the entry.
             var told = entry with { Rules = standing.Foreign.Count > 0 ? [.. rules, $"removed:{standing.Foreign.Count}"] : rules };
             var index = await log.AppendWithinAsync(connection, transaction, [told], CancellationToken.None);

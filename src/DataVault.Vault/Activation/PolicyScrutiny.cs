@@ -35,7 +35,7 @@ public sealed record PolicyVerdict(PolicySet? Policy, IReadOnlyList<PolicyProble
 public delegate Task DomainProvision(IReadOnlyList<AnalyticsDomain> domains, CancellationToken ct);
 
 /// <summary>Everything that stands between a proposal and its activation: it loads, lints, passes its cases, and can follow what is in force over the data that there are.</summary>
-internal sealed class PolicyScrutiny(VaultDatabase database, PolicyStore store, LogIndexer indexer)
+internal sealed class PolicyScrutiny(VaultDatabase database, PolicyStore store, PolicyNumbers numbers, LogIndexer indexer)
 {
     private const string Written = "select exists (select from audit.shape where type = $1 and items @> array[$2::int])";
     private const string Happened = "select exists (select from vault.event where event_type = $1)";
@@ -54,7 +54,7 @@ internal sealed class PolicyScrutiny(VaultDatabase database, PolicyStore store, 
         }
 
         var problems = new List<PolicyProblem>(next.Lint());
-        var known = await store.NumbersAsync(ct);
+        var known = await numbers.KnownAsync(ct);
         var succession = new PolicySuccession(known, now, next, await EarlierAsync(PolicySuccession.Returning(known, now, next), now, ct), proposal.Files);
         problems.AddRange(succession.Problems());
         problems.AddRange(await NoticesAsync(now, next, ct));

@@ -27,7 +27,7 @@ public sealed record PolicyActivation(long Sequence, string Version, DateTimeOff
 /// The versions in the database. INVARIANT: what is loaded from here has the version that it is filed under, since that is the hash of its content; and an
 /// activation counts when its seal says that this vault wrote it: whoever changes files or activations here changes no decision.
 /// </summary>
-internal sealed class PolicyStore(VaultDatabase database, PolicyProof proof)
+internal sealed class PolicyStore(VaultDatabase database, PolicyProof proof, PolicyNumbers numbers)
 {
     /// <summary>Of all processes one activates at a time.</summary>
     public const long LockKey = 0x4441_5641_504F;
@@ -128,36 +128,18 @@ internal sealed class PolicyStore(VaultDatabase database, PolicyProof proof)
         return policy;
     }
 
-    public async Task<List<PolicyMeaning>> NumbersAsync(CancellationToken ct)
-    {
-        await using var command = database.Source.CreateCommand("select kind, id, name from vault.policy_id");
-        return await Rows.ReadAsync(command, row => new PolicyMeaning(row.GetString(0), row.GetInt32(1), row.GetString(2)), ct);
-    }
-
     /// <summary>Files the version, and what its numbers mean.</summary>
-    public static async Task FileAsync(
+    public async Task FileAsync(
         NpgsqlConnection connection, NpgsqlTransaction transaction, PolicySet policy, IReadOnlyDictionary<string, string> files, DateTimeOffset at, CancellationToken ct)
     {
-        var numbers = PolicyMeaning.Of(policy);
-        await using var batch = new NpgsqlBatch(connection, transaction)
+        // Cases are no part of the version: the same rules may come with better ones.
+        await using var command = new NpgsqlCommand(
+            "insert into vault.policy_version (version, files, added_at) values ($1, $2, $3) on conflict (version) do update set files = excluded.files", connection, transaction)
         {
-            BatchCommands =
-            {
-                // Cases are no part of the version: the same rules may come with better ones.
-                new("insert into vault.policy_version (version, files, added_at) values ($1, $2, $3) on conflict (version) do update set files = excluded.files")
-                {
-                    Parameters = { new() { Value = policy.VersionBytes.ToArray() }, new() { Value = JsonSerializer.SerializeToUtf8Bytes(files) }, new() { Value = at.UtcDateTime } },
-                },
-                new("insert into vault.policy_id (kind, id, name) select * from unnest($1, $2, $3) on conflict (kind, id) do nothing")
-                {
-                    Parameters =
-                    {
-                        new() { Value = numbers.Select(one => one.Kind).ToArray() }, new() { Value = numbers.Select(one => one.Id).ToArray() }, new() { Value = numbers.Select(one => one.Name).ToArray() },
-                    },
-                },
-            },
+            Parameters = { new() { Value = policy.VersionBytes.ToArray() }, new() { Value = JsonSerializer.SerializeToUtf8Bytes(files) }, new() { Value = at.UtcDateTime } },
         };
-        await batch.ExecuteNonQueryAsync(ct);
+        await command.ExecuteNonQueryAsync(ct);
+        await numbers.FileAsync(connection, transaction, policy, ct);
     }
 
     /// <summary>Removes rows that this vault did not write.</summary>

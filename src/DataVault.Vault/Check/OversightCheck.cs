@@ -1,7 +1,7 @@
 namespace DataVault.Vault;
 
 /// <summary>Approvals, reviews and alerts against their seals and against the log; brakes, planted people and how far the alarms have read against what is kept of them.</summary>
-internal sealed class OversightCheck(CheckRun run, OversightSeals seals, OversightMemory memory, HoneyBook honey, VaultDatabase database) : IToldCheck
+internal sealed class OversightCheck(CheckRun run, OversightSeals seals, OversightMemory memory, HoneyBook honey, BudgetBook budgets, VaultDatabase database) : IToldCheck
 {
     private const string Name = "oversight";
 
@@ -18,6 +18,7 @@ internal sealed class OversightCheck(CheckRun run, OversightSeals seals, Oversig
             run.Wrong(Name, $"the brake of the alert {new Guid(one.Value, bigEndian: true)} is gone; it holds");
         foreach (var one in await MissingAsync(OversightMemory.Honey, "select uuid_send(honey_id) from vault.honey", ct))
             run.Wrong(Name, $"the mark {new Guid(one.Id, bigEndian: true)} of somebody planted is gone; it holds");
+        foreach (var budget in await budgets.LoosenedAsync(ct)) run.Wrong(Name, $"the budget of the application {budget.Client} for {budget.Purpose} is gone or larger than it was set; it holds as it was set");
         foreach (var (id, value) in await run.Snapshot.ListAsync("select honey_id, sealed from vault.honey", row => (row.GetGuid(0), row.GetFieldValue<byte[]>(1)), ct))
         {
             if (honey.TryOpen(id, value) is null) run.Wrong(Name, $"the mark {id} of somebody planted does not open");

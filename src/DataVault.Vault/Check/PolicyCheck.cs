@@ -3,7 +3,7 @@ using DataVault.Policy;
 namespace DataVault.Vault;
 
 /// <summary>Which policy is in force: the activations against their seals, against the log, and against the newest that any process has followed.</summary>
-internal sealed class PolicyCheck(CheckRun run, PolicyProof proof, PolicyStore store, PolicyMemory memory) : IToldCheck
+internal sealed class PolicyCheck(CheckRun run, PolicyProof proof, PolicyStore store, PolicyNumbers numbers, PolicyMemory memory) : IToldCheck
 {
     private const string Name = "policy";
 
@@ -27,6 +27,18 @@ internal sealed class PolicyCheck(CheckRun run, PolicyProof proof, PolicyStore s
         if (remembered is not null && !(remembered.LogIndex >= size) && PolicyBeginning.IsOlder(standing.InForce, remembered))
             run.Wrong(Name, $"the newest activation is {standing.InForce?.Sequence ?? 0}, and processes have followed {remembered.Sequence}");
         if (standing.InForce is { } inForce) await LoadAsync(inForce, ct);
+        await NumbersAsync(ct);
+    }
+
+    // A row that is gone takes nothing away, and one too many forbids something at most: what is kept counts.
+    private async Task NumbersAsync(CancellationToken ct)
+    {
+        var rows = (await run.Snapshot.ListAsync("select kind, id, name from vault.policy_id", PolicyNumbers.Read, ct)).ToDictionary(one => (one.Kind, one.Id), one => one.Name);
+        foreach (var kept in await numbers.KeptAsync(ct))
+        {
+            if (rows.TryGetValue((kept.Kind, kept.Id), out var name) && name != kept.Name)
+                run.Wrong(Name, $"the {kept.Kind} {kept.Id} is said to have been {name}, and was {kept.Name}, which holds");
+        }
     }
 
     private async Task LoadAsync(PolicyActivation inForce, CancellationToken ct)

@@ -18,7 +18,7 @@ namespace DataVault.Vault;
 /// row lock, from the one budget. It may be found exhausted early, by no more than one block (1/16 of the budget, or what one call needs) for each process
 /// that served the credential in the window, and for each taking that failed to commit: what it has taken and not used, and pairs that others released too, until it next takes room and learns of them.
 /// </remarks>
-internal sealed class DisclosureBudgets(VaultDatabase database, AlertBook alerts, Brakes brakes, OversightMemory memory, IServiceKeys keys, VaultClock clock) : IDisposable
+internal sealed class DisclosureBudgets(VaultDatabase database, AlertBook alerts, Brakes brakes, BudgetBook book, IServiceKeys keys, VaultClock clock) : IDisposable
 {
     public const int Blocks = 16;
 
@@ -106,7 +106,7 @@ internal sealed class DisclosureBudgets(VaultDatabase database, AlertBook alerts
             var limit = limits[window.Span];
             var (counted, known, saved, twice) = await ExchangeAsync(work, demand, window);
             // INVARIANT: asked under the row's lock. What is kept is what the row had: more where somebody put the row back, or where a taking failed to commit.
-            var taken = Math.Max(counted, (await memory.NumbersAsync(OversightMemory.Budget, [IdOf(demand, window)], work.Cancellation))[0]) - twice;
+            var taken = Math.Max(counted, await book.TakenAsync(IdOf(demand, window), work.Cancellation)) - twice;
             var need = window.Missing(demand.Marks, known);
             var room = limit - taken;
             if (need > room) return await StopAsync(work, demand, window);
@@ -114,9 +114,7 @@ internal sealed class DisclosureBudgets(VaultDatabase database, AlertBook alerts
             changes.Add(new Change(window, known, saved, need == 0 ? 0 : Math.Max(need, Math.Min(limit / Blocks, room / 2)), taken));
         }
 
-        await memory.KeepAsync(
-            [.. changes.Select(change => new Kept(OversightMemory.Budget, IdOf(demand, change.Window)) { Number = change.Taken + change.Granted, Until = change.Window.EndsAt + Forgotten })],
-            work.Cancellation);
+        await book.NoteTakenAsync([.. changes.Select(change => (IdOf(demand, change.Window), change.Taken + change.Granted, change.Window.EndsAt + Forgotten))], work.Cancellation);
         foreach (var change in changes) await SaveAsync(work, demand, change);
         return new Reservation(null, changes);
     }
@@ -191,16 +189,11 @@ internal sealed class DisclosureBudgets(VaultDatabase database, AlertBook alerts
         writer.Add(mark);
     });
 
-    private static async Task<Dictionary<string, long>> LimitsAsync(DutyWork work, Demand demand)
+    private async Task<Dictionary<string, long>> LimitsAsync(DutyWork work, Demand demand)
     {
-        await using var command = new NpgsqlCommand("select per_hour, per_day from vault.budget_limit where actor_tag = $1 and purpose = $2", work.Connection, work.Transaction)
-        {
-            Parameters = { new() { Value = demand.Actor }, new() { Value = demand.Purpose.Name } },
-        };
-        var own = await Rows.ReadAsync(command, row => (Hour: row.IsDBNull(0) ? (int?)null : row.GetInt32(0), Day: row.IsDBNull(1) ? (int?)null : row.GetInt32(1)), work.Cancellation);
-        var (hour, day) = own.Count > 0 ? own[0] : (null, null);
+        var own = await book.FindAsync(work, demand.Actor, demand.Purpose.Name);
         // Of an application's own budget and the purpose's, the tighter counts; what is limited by the hour alone is so by the day too.
-        var (perHour, perDay) = (Least(demand.Purpose.Budget?.PerHour, hour), Least(demand.Purpose.Budget?.PerDay, day));
+        var (perHour, perDay) = (Least(demand.Purpose.Budget?.PerHour, own?.PerHour), Least(demand.Purpose.Budget?.PerDay, own?.PerDay));
         return new() { ["hour"] = perHour ?? perDay ?? 0, ["day"] = perDay ?? 24 * perHour ?? 0 };
 
         static long? Least(int? one, int? other) => one is { } a && other is { } b ? Math.Min(a, b) : one ?? other;

@@ -13,6 +13,7 @@ internal static class ObligationsModule
         services.AddHostedService<OversightAdoption>();
         services.AddSingleton<Brakes>();
         services.AddSingleton<AlertBook>();
+        services.AddSingleton<BudgetBook>().AddHostedService(p => p.GetRequiredService<BudgetBook>());
         services.AddSingleton<DisclosureBudgets>();
         services.AddSingleton<ReviewBook>();
         services.AddSingleton<ApprovalBook>();
@@ -36,7 +37,7 @@ internal static class ObligationsModule
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<ApprovalBook>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<AuditLog>(),
             p.GetRequiredService<AuditReader>(), p.GetRequiredService<Decider>()));
         services.AddSingleton(p => new ClientBudgets(
-            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<Decider>()));
+            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<BudgetBook>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<Decider>()));
         services.AddSingleton(p => new HoneySubjects(
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<HoneyBook>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<Decider>()));
         services.AddSingleton(p => new Alerts(

@@ -85,6 +85,8 @@ internal sealed class OversightMemory(KeysDatabase keys, TimeProvider clock)
     public const string Breach = "breach";
     public const string Budget = "budget";
     public const string Honey = "honey";
+    public const string Limit = "limit";
+    public const string PolicyNumber = "policy-number";
     public const string Watch = "watch";
 
     /// <summary>Uses something up that can be used once. False when it was.</summary>
@@ -104,6 +106,15 @@ internal sealed class OversightMemory(KeysDatabase keys, TimeProvider clock)
         command.Parameters.Add(new() { Value = clock.GetUtcNow().UtcDateTime });
         return await Rows.ReadAsync(
             command, row => new Kept(kind, row.GetFieldValue<byte[]>(0)) { Number = row.GetInt64(1), Value = row.GetFieldValue<byte[]>(2), Until = row.IsDBNull(3) ? null : row.GetFieldValue<DateTimeOffset>(3) }, ct);
+    }
+
+    /// <summary>Null when nothing of that id is kept.</summary>
+    public async Task<byte[]?> FindAsync(string kind, byte[] id, CancellationToken ct)
+    {
+        await using var command = keys.Source.CreateCommand("select value from keys.kept where kind = $1 and id = $2");
+        command.Parameters.Add(new() { Value = kind });
+        command.Parameters.Add(new() { Value = id });
+        return await command.ExecuteScalarAsync(ct) as byte[];
     }
 
     /// <summary>The numbers of these, in their order; 0 of what is not kept.</summary>

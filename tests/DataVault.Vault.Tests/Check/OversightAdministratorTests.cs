@@ -119,6 +119,26 @@ public sealed class OversightAdministratorTests(ObligationVault store) : IClassF
         Assert.InRange(await ReadUntilStoppedAsync(next, desk), PerDay - PerHour - PerDay / DisclosureBudgets.Blocks, PerDay - PerHour);
     }
 
+    [Theory]
+    [InlineData("delete from vault.budget_limit")]
+    [InlineData("update vault.budget_limit set per_hour = 1000, per_day = null")]
+    public async Task A_tighter_budget_that_they_loosen_holds_as_it_was_set(string attack)
+    {
+        var desk = Desk("held-" + Guid.NewGuid().ToString("N"));
+        var administrator = new Recipient(RecipientKind.Staff, "administrator-1", "administrator", ["administrator"], ["customer-support"]);
+        var budgets = store.Vault.Get<ClientBudgets>();
+        await budgets.SetAsync(administrator, new ClientBudget(desk.Id, "wellbeing", 4, 8), Guid.NewGuid(), default);
+        await store.ExecuteAsync($"{attack} where client = '{desk.Id}'");
+        await using var next = await store.StartVaultAsync(clock: store.Clock, configure: store.Configure);
+        Assert.Equal(4, await ReadUntilStoppedAsync(next, desk));
+        Assert.Contains(await FindingsAsync(), finding => finding == $"the budget of the application {desk.Id} for wellbeing is gone or larger than it was set; it holds as it was set");
+        Assert.Contains(new ClientBudget(desk.Id, "wellbeing", 4, 8), await budgets.ListAsync(administrator, Guid.NewGuid(), default));
+
+        await budgets.SetAsync(administrator, new ClientBudget(desk.Id, "wellbeing", null, null), Guid.NewGuid(), default);
+        Assert.DoesNotContain(await budgets.ListAsync(administrator, Guid.NewGuid(), default), budget => budget.Client == desk.Id);
+        Assert.DoesNotContain(await FindingsAsync(), finding => finding.Contains(desk.Id, StringComparison.Ordinal));
+    }
+
     [Fact]
     public async Task What_was_counted_on_another_day_is_counted_again_whatever_they_copy()
     {

@@ -162,6 +162,32 @@ public sealed class PolicyAdministratorTests
         Assert.Contains("not those of the version", refused.Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("update vault.policy_id set name = 'somethingElse' where kind = 'field' and id = 1", true)]
+    [InlineData("delete from vault.policy_id", false)]
+    public async Task What_a_number_meant_is_known_whatever_they_write_of_it(string attack, bool found)
+    {
+        await using var databases = await DatabasePerClass.CreateAsync();
+        await using var vault = await StartAsync(databases);
+        var numbers = vault.Get<PolicyNumbers>();
+        var known = (await numbers.KnownAsync(default)).ToHashSet();
+        await databases.Cluster.ExecuteAsync(databases.VaultName, attack);
+        Assert.Equal(known, (await numbers.KnownAsync(default)).ToHashSet());
+        Assert.Equal(found, (await FindingsAsync(vault)).Any(finding => finding.StartsWith("the field 1 is said to have been somethingElse, and was ", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task Numbers_and_budgets_of_a_vault_from_before_they_were_kept_are_kept_at_its_next_start()
+    {
+        await using var databases = await DatabasePerClass.CreateAsync();
+        await using (await StartAsync(databases)) await databases.Cluster.ExecuteAsync(databases.KeysName, "delete from keys.kept; delete from keys.once");
+        await databases.Cluster.ExecuteAsync(databases.VaultName, "insert into vault.budget_limit (actor_tag, purpose, client, per_hour, per_day) values (gen_random_uuid(), 'wellbeing', 'desk', 4, null)");
+        await using var vault = await databases.StartVaultAsync();
+        await databases.Cluster.ExecuteAsync(databases.VaultName, "delete from vault.policy_id; delete from vault.budget_limit");
+        Assert.Contains(new PolicyMeaning("field", 1, Repository.Policy.Catalogue.Fields.Single(field => field.Id == 1).Name), await vault.Get<PolicyNumbers>().KnownAsync(default));
+        Assert.Equal(new ClientBudget("desk", "wellbeing", 4, null), Assert.Single(await vault.Get<BudgetBook>().ListAsync(default)));
+    }
+
     /// <summary>Lists say what decides, whatever the rows say, and that the rows say it no more.</summary>
     private static async Task ToldAsync(RunningVault vault)
     {

@@ -145,7 +145,7 @@ public sealed class ConsentProofTests(StoreVault store) : IClassFixture<StoreVau
         var renamed = Repository.ChangedPolicy(("purposes.yaml", "Telling you about offers", "Selling things"), ("purposes.yaml", "Example Trading Company", "Another Company"));
         await store.Vault.Get<VaultDatabase>().RunAsync(async (connection, transaction) =>
         {
-            await PolicyStore.FileAsync(connection, transaction, StoreVault.Policy, Repository.ChangedFiles(), store.Clock.GetUtcNow(), default);
+            await store.Vault.Get<PolicyStore>().FileAsync(connection, transaction, StoreVault.Policy, Repository.ChangedFiles(), store.Clock.GetUtcNow(), default);
             return 0;
         }, default);
         var subject = await store.AddAsync(consents: Given());
