@@ -2,6 +2,9 @@
 // Results with date and machine are kept in docs/benchmarks.md.
 
 using DataVault.Benchmarks;
+using DataVault.Testing;
+
+ScratchFolder.OnDisk = true;
 
 Benchmark[] benchmarks =
 [

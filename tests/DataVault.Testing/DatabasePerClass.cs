@@ -17,8 +17,12 @@ public class DatabasePerClass : IAsyncDisposable
     public const string KeysLogin = "test_keys_app";
     public const string AnalyticsLogin = "test_analytics_app";
 
+    private const string VaultTemplate = "vault_template";
+    private const string KeysTemplate = "keys_template";
+
     private static readonly Lazy<Task<PostgresCluster>> SharedCluster = new(async () => await WithTemplateAsync(await PostgresCluster.SharedAsync()));
     private static readonly SemaphoreSlim Copying = new(1, 1);
+    private readonly HashSet<string> backups = [];
     private readonly string suffix = Guid.NewGuid().ToString("N")[..12];
 
     public PostgresCluster Cluster { get; private set; } = null!;
@@ -27,7 +31,7 @@ public class DatabasePerClass : IAsyncDisposable
 
     public string KeysName => "keys_" + suffix;
 
-    public string Home { get; } = Path.Combine(Path.GetTempPath(), "dv-home-" + Guid.NewGuid().ToString("N")[..12]);
+    public string Home { get; } = ScratchFolder.NewPath("dv-home-");
 
     public string VaultAdmin => Cluster.ConnectionString(VaultName);
 
@@ -51,7 +55,11 @@ public class DatabasePerClass : IAsyncDisposable
     public static string AnalyticsLoginOf(AnalyticsDomain domain) => "test_analyst_" + domain.Name;
 
     /// <summary>A copy of a database as it is now; to be put back by <see cref="RestoreAsync"/>. No vault may be running on it.</summary>
-    public Task BackUpAsync(string database) => CopyAsync(database, database + "_backup");
+    public Task BackUpAsync(string database)
+    {
+        backups.Add(database + "_backup");
+        return CopyAsync(database, database + "_backup");
+    }
 
     public async Task RestoreAsync(string database)
     {
@@ -94,7 +102,7 @@ public class DatabasePerClass : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         NpgsqlConnection.ClearAllPools();
-        foreach (var name in new[] { VaultName, KeysName, VaultName + "_backup", KeysName + "_backup" }) await Cluster.ExecuteAsync("postgres", $"drop database if exists {name} with (force)");
+        await Cluster.ExecuteAsync("postgres", [.. new[] { VaultName, KeysName }.Concat(backups).Select(name => $"drop database if exists {name} with (force)")]);
         if (Directory.Exists(Home)) Directory.Delete(Home, recursive: true);
         GC.SuppressFinalize(this);
     }
@@ -107,17 +115,26 @@ public class DatabasePerClass : IAsyncDisposable
         await Copying.WaitAsync();
         try
         {
-            await CopyAsync("vault_template", VaultName);
-            await CopyAsync("keys_template", KeysName);
+            await cluster.ExecuteAsync(
+                "postgres",
+                $"create database {VaultName} template {VaultTemplate}", RightsOf(VaultTemplate, VaultName), $"create database {KeysName} template {KeysTemplate}", RightsOf(KeysTemplate, KeysName));
         }
         finally
         {
             Copying.Release();
         }
-
-        // Rights on a database are not copied with it.
-        await VaultMigrator.MigrateAsync(VaultAdmin, KeysAdmin, Repository.Policy);
     }
+
+    // Rights on a database are not copied with it.
+    private static string RightsOf(string template, string copy) =>
+        $"""
+        do $$ declare one record; begin
+            revoke all on database {copy} from public;
+            for one in select grantee::regrole as who, privilege_type as what from pg_database, aclexplode(datacl) where datname = '{template}' and grantee <> datdba loop
+                execute format('grant %s on database {copy} to %s', one.what, one.who);
+            end loop;
+        end $$
+        """;
 
     private Task CopyAsync(string from, string to)
     {
@@ -127,9 +144,8 @@ public class DatabasePerClass : IAsyncDisposable
 
     private static async Task<PostgresCluster> WithTemplateAsync(PostgresCluster cluster)
     {
-        await cluster.ExecuteAsync("postgres", "create database vault_template");
-        await cluster.ExecuteAsync("postgres", "create database keys_template");
-        await VaultMigrator.MigrateAsync(cluster.ConnectionString("vault_template"), cluster.ConnectionString("keys_template"), Repository.Policy);
+        await cluster.ExecuteAsync("postgres", $"create database {VaultTemplate}", $"create database {KeysTemplate}");
+        await VaultMigrator.MigrateAsync(cluster.ConnectionString(VaultTemplate), cluster.ConnectionString(KeysTemplate), Repository.Policy);
         await cluster.ExecuteAsync(
             "postgres",
             $"""

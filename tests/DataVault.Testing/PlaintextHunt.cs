@@ -20,10 +20,13 @@ internal sealed class PlaintextHunt
     /// <summary>Where the texts were found, with a few characters around.</summary>
     public SortedSet<string> Findings { get; } = new(StringComparer.Ordinal);
 
-    public void SearchFolder(string folder)
+    /// <param name="folder">All that is in it, however deep.</param>
+    /// <param name="but">A folder in it that is not looked at.</param>
+    public void SearchFolder(string folder, string? but = null)
     {
         foreach (var file in Directory.EnumerateFiles(folder, "*", new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = 0, IgnoreInaccessible = false }))
         {
+            if (but is not null && file.StartsWith(but + Path.DirectorySeparatorChar, StringComparison.Ordinal)) continue;
             Search($"the name of {file}", Encoding.UTF8.GetBytes(Path.GetRelativePath(folder, file)));
             if (Read(file) is { } content)
                 Search(file, content);

@@ -4,7 +4,7 @@ using Npgsql;
 namespace DataVault.Testing;
 
 /// <summary>
-/// A throw-away PostgreSQL cluster: made in the temporary folder, reached over a Unix socket, gone with the process that made it, however that ends
+/// A throw-away PostgreSQL cluster: made in the folder for such things, reached over a Unix socket, gone with the process that made it, however that ends
 /// (a shell between the two waits for its input to close). Not durable: never for anything but tests.
 /// </summary>
 public sealed class PostgresCluster : IAsyncDisposable
@@ -48,12 +48,16 @@ public sealed class PostgresCluster : IAsyncDisposable
     public string ConnectionString(string database, string login = Superuser) =>
         $"Host={folder};Username={login};Database={database};Timeout=5;Command Timeout=30";
 
-    public async Task ExecuteAsync(string database, string sql)
+    /// <summary>Each statement by itself, as the superuser.</summary>
+    public async Task ExecuteAsync(string database, params string[] statements)
     {
         await using var connection = new NpgsqlConnection(ConnectionString(database) + ";Pooling=false");
         await connection.OpenAsync();
-        await using var command = new NpgsqlCommand(sql, connection);
-        await command.ExecuteNonQueryAsync();
+        foreach (var sql in statements)
+        {
+            await using var command = new NpgsqlCommand(sql, connection);
+            await command.ExecuteNonQueryAsync();
+        }
     }
 
     /// <summary>Stops the server in order; its data stay.</summary>
@@ -145,7 +149,7 @@ public sealed class PostgresCluster : IAsyncDisposable
 
     private static async Task<string> MakeFolderAsync()
     {
-        var folder = Path.Combine(Path.GetTempPath(), "dv-" + Guid.NewGuid().ToString("N")[..12]);
+        var folder = ScratchFolder.NewPath("dv-");
         if (IsRoot) await RunAsync("install", "-d", "-m", "700", "-o", Superuser, "-g", Superuser, folder);
         else await RunAsync("install", "-d", "-m", "700", folder);
         return folder;

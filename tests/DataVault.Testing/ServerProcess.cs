@@ -68,7 +68,7 @@ public sealed class ServerProcess : IAsyncDisposable
     public static async Task<ServerProcess> StartAsync(IReadOnlyDictionary<string, string>? settings = null, int? port = null, bool limitable = false)
     {
         // Readable for the account that the database runs as.
-        var home = Directory.CreateTempSubdirectory("datavault-test-").FullName;
+        var home = Directory.CreateDirectory(ScratchFolder.NewPath("datavault-test-")).FullName;
         if (!OperatingSystem.IsWindows())
             File.SetUnixFileMode(home, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);
         var server = new ServerProcess(Path.Combine(home, ".vault"), port ?? FreePort(), settings ?? new Dictionary<string, string>(), limitable);

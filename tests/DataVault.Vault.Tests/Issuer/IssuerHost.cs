@@ -28,6 +28,7 @@ public class IssuerHost : IAsyncLifetime
     internal static readonly IssuerParty Administrator = new(Realm.Staff, "0b7f36c2-54c0-4b0a-9a52-6d1f5f0c3e11", "administrator");
 
     private static readonly DateTimeOffset Start = new(2030, 1, 1, 12, 0, 0, TimeSpan.Zero);
+    private static readonly Lazy<Task<string>> Template = new(MakeTemplateAsync);
     private readonly string breached = Path.Combine(Path.GetTempPath(), $"breached-{Guid.NewGuid():N}");
     private WebApplication? application;
     private string console = "";
@@ -146,14 +147,21 @@ public class IssuerHost : IAsyncLifetime
         options.Issuer = Address = application.Urls.Single();
     }
 
+    private static async Task<string> MakeTemplateAsync()
+    {
+        const string name = "issuer_template";
+        var cluster = await PostgresCluster.SharedAsync();
+        await cluster.ExecuteAsync("postgres", $"create database {name}");
+        await IssuerMigrator.MigrateAsync(cluster.ConnectionString(name) + ";Pooling=false", CancellationToken.None);
+        return name;
+    }
+
     private async Task MakeDatabaseAsync()
     {
         var cluster = await PostgresCluster.SharedAsync();
         var name = "issuer_" + Guid.NewGuid().ToString("N");
-        await cluster.ExecuteAsync("postgres", $"create database {name}");
+        await cluster.ExecuteAsync("postgres", $"create database {name} template {await Template.Value}", $"create role {name} login in role dv_issuer");
         AdminConnection = cluster.ConnectionString(name);
-        await IssuerMigrator.MigrateAsync(AdminConnection, CancellationToken.None);
-        await cluster.ExecuteAsync("postgres", $"create role {name} login in role dv_issuer");
         LoginConnection = cluster.ConnectionString(name, name);
     }
 }
