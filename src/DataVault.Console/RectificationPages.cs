@@ -80,7 +80,7 @@ internal static class RectificationPages
             }
         }
 
-        await visit.Vault.DecideRectificationAsync(request.Id, new DecideRectification(accept, refuse, visit.Form("note")), visit.Cancellation);
+        await visit.Vault.DecideRectificationAsync(request.Id, new DecideRectification(accept, refuse, visit.Form("note")) { Seen = request.Index }, visit.Cancellation);
     }
 
     // Values of one line are typed as they are; the others as the interface writes them. The vault says what is no value of the field.

@@ -57,6 +57,13 @@ public sealed class PolicyQuestions
     /// <summary>The same of every item of a class.</summary>
     public IReadOnlyList<PolicyGrant> WhoCan(FieldClass fieldClass, string? purpose = null) => WhoCan([.. policy.Items.Where(item => item.Class == fieldClass)], purpose);
 
+    /// <summary>The same of everything there is: what a purpose is used for, by each role by itself. No credential has all roles, and none is held back by what another may not.</summary>
+    public IReadOnlyList<PolicyGrant> WhoCan(Purpose purpose)
+    {
+        ArgumentNullException.ThrowIfNull(purpose);
+        return WhoCan(policy.Items, purpose.Name);
+    }
+
     /// <summary>What a role can do with which items, for what purpose, in which form.</summary>
     public IReadOnlyList<PolicyGrant> WhatCan(string role) => WhatCan([role], [.. policy.Purposes.All.Select(purpose => purpose.Name)]);
 

@@ -109,7 +109,11 @@ public sealed record WantValues(IReadOnlyDictionary<string, JsonElement> Fields)
 /// <param name="Accept">Fields to write: with null the value that is wanted, else the one given.</param>
 /// <param name="Refuse">Fields that stay, each with a reason code.</param>
 /// <param name="Note">In words, for the person; kept sealed.</param>
-public sealed record DecideRectification(IReadOnlyDictionary<string, JsonElement?>? Accept = null, IReadOnlyDictionary<string, string>? Refuse = null, string? Note = null);
+public sealed record DecideRectification(IReadOnlyDictionary<string, JsonElement?>? Accept = null, IReadOnlyDictionary<string, string>? Refuse = null, string? Note = null)
+{
+    /// <inheritdoc cref="DecideRequest.Seen"/>
+    public long? Seen { get; init; }
+}
 
 /// <summary>What was decided about one wanted value: <c>accepted</c>, <c>changed</c> or <c>refused</c>.</summary>
 public sealed record RectifiedValue(string Field, string Outcome, string? Reason);

@@ -48,7 +48,7 @@ internal static class RectificationEndpoints
     {
         var body = await RequestBody.ReadAsync<DecideRectification>(context, RequestBody.Small);
         var call = new CallReader(context, policy);
-        var decision = new RectificationDecision(body.Accept ?? new Dictionary<string, JsonElement?>(), body.Refuse ?? new Dictionary<string, string>(), body.Note);
+        var decision = new RectificationDecision(body.Accept ?? new Dictionary<string, JsonElement?>(), body.Refuse ?? new Dictionary<string, string>(), body.Note) { Seen = body.Seen };
         await Answer.JsonAsync(context, View(await desk.DecideAsync(call.Caller, call.RouteId(), decision, call.RequestId, call.Cancellation)));
     }
 

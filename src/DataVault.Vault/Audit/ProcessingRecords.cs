@@ -113,7 +113,7 @@ public sealed class ProcessingRecords
 
     private async Task<ProcessingActivity> ActivityAsync(PolicySet current, Purpose purpose, DateTimeOffset from, CancellationToken ct)
     {
-        var grants = current.Questions.WhatCan([.. current.Roles.All.Select(role => role.Name)], [purpose.Name]);
+        var grants = current.Questions.WhoCan(purpose);
         var used = await log.CountAsync(new AuditQuery { Purpose = purpose.Name, From = from, Result = EntryResult.Ok }, ct);
         var declared = grants.Select(grant => grant.Item.Name).ToHashSet(StringComparer.Ordinal);
         return new ProcessingActivity(

@@ -68,10 +68,8 @@ internal sealed class DeskTrends(VaultDatabase database, LogIndexer indexer, Rea
     private DeskPart Undeclared(Looked looked)
     {
         var current = policy.Current;
-        var roles = current.Roles.All.Select(role => role.Name).ToList();
         var declared = current.Purposes.All.ToDictionary(
-            purpose => purpose.Name, purpose => current.Questions.WhatCan(roles, [purpose.Name]).Select(grant => grant.Item.Name)
-                .Concat(current.Questions.UsedFor(purpose).Select(item => item.Name)).ToHashSet(StringComparer.Ordinal), StringComparer.Ordinal);
+            purpose => purpose.Name, purpose => current.Questions.WhoCan(purpose).Select(grant => grant.Item.Name).ToHashSet(StringComparer.Ordinal), StringComparer.Ordinal);
         var rows = from one in looked.Quarter.Shapes
                    where one.Shape.Result == (short)EntryResult.Ok && declared.ContainsKey(one.Shape.Purpose)
                    from item in one.Shape.Items.Select(names.Item)

@@ -67,12 +67,12 @@ internal sealed class HoldStore(RequestStore requests, KeyRegistry keys, Subject
         {
             if (await SubjectRows.LockAsync(connection, transaction, subject.Subject, cancellation) is null || await IsLostAsync(connection, subject.Subject, cancellation)) throw VaultException.NotFound();
             var member = new HoldMember(placed.Row.Id, subject.Subject, Behind: false, null);
-            await ExecuteAsync(
+            await Rows.ExecuteAsync(
                 connection, "insert into vault.hold_subject (subject_id, hold_id, seal) values ($1, $2, $3)", cancellation, member.Subject.Value, member.Hold, seals.Of(member, HoldSeals.Placed));
             entries.Add(await FollowAsync(connection, transaction, subject, Entry(placed.Recipient, placed.Row, ToldHolds.PlacedRule, requestId), holds => With(holds, placed.Row), cancellation) ?? throw VaultException.NotFound());
         }
         var first = await log.AppendWithinAsync(connection, transaction, entries, cancellation);
-        await ExecuteAsync(connection, "update vault.hold set log_index = $2 where hold_id = $1", cancellation, placed.Row.Id, first);
+        await Rows.ExecuteAsync(connection, "update vault.hold set log_index = $2 where hold_id = $1", cancellation, placed.Row.Id, first);
         return placed.Row with { LogIndex = first, Seal = seals.Of(placed.Row, HoldSeals.Placed) };
     }
 
@@ -104,7 +104,7 @@ internal sealed class HoldStore(RequestStore requests, KeyRegistry keys, Subject
             }
             foreach (var subject in damaged.Where(members.ContainsKey)) await BehindAsync(connection, members[subject], true, cancellation);
             var first = await log.AppendWithinAsync(connection, transaction, entries.Count > 0 ? entries : [entry], cancellation);
-            await ExecuteAsync(connection, "update vault.hold set log_index = $2 where hold_id = $1", cancellation, id, first);
+            await Rows.ExecuteAsync(connection, "update vault.hold set log_index = $2 where hold_id = $1", cancellation, id, first);
             return current with { LogIndex = first };
         }, cancellation);
         return (row, subjects);
@@ -152,7 +152,7 @@ internal sealed class HoldStore(RequestStore requests, KeyRegistry keys, Subject
         await InsertAsync(connection, missing, cancellation);
         foreach (var member in subjects.Select(subject => new HoldMember(missing.Id, subject, Behind: false, null)))
         {
-            await ExecuteAsync(
+            await Rows.ExecuteAsync(
                 connection, "insert into vault.hold_subject (subject_id, hold_id, seal) values ($1, $2, $3) on conflict (subject_id, hold_id) do update set behind = false, seal = excluded.seal",
                 cancellation, member.Subject.Value, member.Hold, seals.Of(member, HoldSeals.Placed));
         }
@@ -225,7 +225,7 @@ internal sealed class HoldStore(RequestStore requests, KeyRegistry keys, Subject
     private Task BehindAsync(NpgsqlConnection connection, HoldMember member, bool behind, CancellationToken cancellation)
     {
         object seal = seals.Matches(member) ? seals.Of(member with { Behind = behind }, member.Seal![0]) : member.Seal ?? [];
-        return ExecuteAsync(
+        return Rows.ExecuteAsync(
             connection, "update vault.hold_subject set behind = $3, seal = $4 where subject_id = $1 and hold_id = $2", cancellation, member.Subject.Value, member.Hold, behind, seal);
     }
 
@@ -234,11 +234,11 @@ internal sealed class HoldStore(RequestStore requests, KeyRegistry keys, Subject
     {
         await using var select = new NpgsqlCommand($"select {Columns} from vault.hold where seal is null order by hold_id for update", connection);
         foreach (var row in await Rows.ReadAsync(select, Row, cancellation))
-            await ExecuteAsync(connection, "update vault.hold set seal = $2 where hold_id = $1", cancellation, row.Id, seals.Of(row, HoldSeals.Adopted));
+            await Rows.ExecuteAsync(connection, "update vault.hold set seal = $2 where hold_id = $1", cancellation, row.Id, seals.Of(row, HoldSeals.Adopted));
         await using var members = new NpgsqlCommand($"select {MemberColumns} from vault.hold_subject where seal is null order by subject_id, hold_id", connection);
         foreach (var member in await Rows.ReadAsync(members, Member, cancellation))
         {
-            await ExecuteAsync(
+            await Rows.ExecuteAsync(
                 connection, "update vault.hold_subject set seal = $3 where subject_id = $1 and hold_id = $2", cancellation, member.Subject.Value, member.Hold, seals.Of(member, HoldSeals.Adopted));
         }
 
@@ -477,11 +477,4 @@ internal sealed class HoldStore(RequestStore requests, KeyRegistry keys, Subject
     private static DateTimeOffset? Instant(NpgsqlDataReader row, int at) => row.IsDBNull(at) ? null : row.GetFieldValue<DateTimeOffset>(at);
 
     private static NpgsqlParameter Optional(object? value, NpgsqlDbType type) => new() { Value = value ?? DBNull.Value, NpgsqlDbType = type };
-
-    private static async Task ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken cancellation, params object[] values)
-    {
-        await using var command = new NpgsqlCommand(sql, connection);
-        foreach (var value in values) command.Parameters.Add(new() { Value = value });
-        await command.ExecuteNonQueryAsync(cancellation);
-    }
 }

@@ -18,7 +18,7 @@ internal sealed class DeadlineDigest(RequestStore requests, LetterStore letters,
     /// <summary>From this hour of UTC on.</summary>
     public static readonly TimeSpan From = TimeSpan.FromHours(6);
 
-    private const int Most = 10_000;
+    private const int Most = 1_000;
     private const int Remembered = 30;
 
     /// <summary>Writes the messages of the day, where they are not written yet.</summary>
@@ -67,7 +67,7 @@ internal sealed class DeadlineDigest(RequestStore requests, LetterStore letters,
 
     private async Task<RenderedLetter?> PrintAsync(CancellationToken ct)
     {
-        var clocks = (await OpenAsync(ct)).ConvertAll(row => RequestClocks.Of(row, policy.Current.Jurisdictions, requests.Now));
+        var clocks = await OpenAsync(ct);
         var post = await letters.CountToPostAsync(ct) + await parting.CountAsync(LetterWays.Post, ct);
         var lines = new List<string>();
         void Say(int count, string what)
@@ -85,10 +85,16 @@ internal sealed class DeadlineDigest(RequestStore requests, LetterStore letters,
         return new RenderedLetter("en", "Requests whose time runs out", blocks);
     }
 
-    private async Task<List<RequestRow>> OpenAsync(CancellationToken ct)
+    private async Task<List<RequestClock>> OpenAsync(CancellationToken ct)
     {
-        var open = new List<RequestRow>();
-        foreach (var state in RequestStates.Open) open.AddRange(await requests.ListAsync(new RequestFilter(state), Most, null, ct));
+        var open = new List<RequestClock>();
+        foreach (var state in RequestStates.Open)
+        {
+            // The oldest, of which the time runs out, come last.
+            for (Guid? before = null; await requests.ListAsync(new RequestFilter(state), Most, before, ct) is { Count: > 0 } page; before = page[^1].Id)
+                open.AddRange(page.Select(row => RequestClocks.Of(row, policy.Current.Jurisdictions, requests.Now)));
+        }
+
         return open;
     }
 

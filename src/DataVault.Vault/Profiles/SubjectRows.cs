@@ -7,6 +7,15 @@ namespace DataVault.Vault;
 /// <summary>Reads all rows of a command.</summary>
 internal static class Rows
 {
+    /// <summary>A statement of a transaction that stands on the connection.</summary>
+    /// <returns>How many rows it changed.</returns>
+    public static async Task<int> ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken ct, params object[] values)
+    {
+        await using var command = new NpgsqlCommand(sql, connection);
+        foreach (var value in values) command.Parameters.Add(new() { Value = value });
+        return await command.ExecuteNonQueryAsync(ct);
+    }
+
     /// <summary>Of a command of the database's own that only reads: asked again when the connection turns out to be dead.</summary>
     /// <exception cref="VaultException">The database is away.</exception>
     public static async Task<List<T>> ReadAsync<T>(DatabaseConnections database, NpgsqlCommand command, Func<NpgsqlDataReader, T> read, CancellationToken ct)

@@ -68,7 +68,7 @@ internal sealed class RetentionCut(RetentionEye eye, RetentionLooks looks, Recor
         if (due.Events.Count > 0)
         {
             var buried = await EventLeaves.BuryAsync(connection, transaction, held.Subject, held.Commitment, ct, [.. due.Events]);
-            await ExecuteAsync(connection, "delete from vault.event where subject_id = $1 and event_id = any($2)", ct, held.Subject.Value, due.Events.ToArray());
+            await Rows.ExecuteAsync(connection, "delete from vault.event where subject_id = $1 and event_id = any($2)", ct, held.Subject.Value, due.Events.ToArray());
             entries.Add(about with { KeyCommitment = buried.IsEmpty ? default : held.Commitment, Seal = buried });
         }
 
@@ -103,10 +103,10 @@ internal sealed class RetentionCut(RetentionEye eye, RetentionLooks looks, Recor
         {
             content = cipher.CarryHistory(row.Sealed, row.Version, (held, held), id => !row.Fields.Contains(id));
             // The vault's login may not update history, only write and delete it.
-            await ExecuteAsync(connection, "delete from vault.history where subject_id = $1 and row_version = $2", ct, held.Subject.Value, row.Version);
+            await Rows.ExecuteAsync(connection, "delete from vault.history where subject_id = $1 and row_version = $2", ct, held.Subject.Value, row.Version);
             if (content.Length > 0)
             {
-                await ExecuteAsync(
+                await Rows.ExecuteAsync(
                     connection, "insert into vault.history (subject_id, row_version, changed_at, key_version, sealed) values ($1, $2, $3, $4, $5)", ct,
                     held.Subject.Value, row.Version, row.ChangedAt.UtcDateTime, held.KeyVersion, content);
             }
@@ -134,11 +134,4 @@ internal sealed class RetentionCut(RetentionEye eye, RetentionLooks looks, Recor
         {
             Rules = [.. due.Items.Select(item => "retention:" + item.Retention).Distinct().Order(StringComparer.Ordinal)],
         };
-
-    private static async Task ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken ct, params object[] values)
-    {
-        await using var command = new NpgsqlCommand(sql, connection);
-        foreach (var value in values) command.Parameters.Add(new() { Value = value });
-        await command.ExecuteNonQueryAsync(ct);
-    }
 }

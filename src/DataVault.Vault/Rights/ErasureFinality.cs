@@ -91,7 +91,7 @@ internal sealed class ErasureFinality(VaultDatabase database, RequestStore store
         var said = Read(text).Statement;
         if (await entries.FindAsync(said.SubjectTag, said.KeyCommitment, [EntryType.EraseFinal], cancellation) is { } earlier)
         {
-            await ExecuteAsync(connection, "UPDATE vault.closed_request SET final_index = $2 WHERE request_id = $1", cancellation, request, earlier);
+            await Rows.ExecuteAsync(connection, "UPDATE vault.closed_request SET final_index = $2 WHERE request_id = $1", cancellation, request, earlier);
             return earlier;
         }
 
@@ -103,7 +103,7 @@ internal sealed class ErasureFinality(VaultDatabase database, RequestStore store
             RecordVersion = epoch,
         };
         var index = await store.AppendAsync(connection, transaction, entry, cancellation);
-        await ExecuteAsync(connection, "UPDATE vault.closed_request SET final_index = $2 WHERE request_id = $1", cancellation, request, index);
+        await Rows.ExecuteAsync(connection, "UPDATE vault.closed_request SET final_index = $2 WHERE request_id = $1", cancellation, request, index);
         return index;
     }, cancellation);
 
@@ -116,7 +116,7 @@ internal sealed class ErasureFinality(VaultDatabase database, RequestStore store
             return (certificate, number, until);
         }, cancellation);
         var final = await certificates.FinaliseAsync(Read(text), (epoch, due), index, cancellation);
-        return await store.TransactAsync(async (connection, _) => await ExecuteAsync(
+        return await store.TransactAsync(async (connection, _) => await Rows.ExecuteAsync(
             connection, "UPDATE vault.closed_request SET certificate = $2, final_at = $3 WHERE request_id = $1 AND final_at IS NULL", cancellation,
             request, final.ToString(), final.Statement.Final!.Value.At) == 1, cancellation);
     }
@@ -130,13 +130,6 @@ internal sealed class ErasureFinality(VaultDatabase database, RequestStore store
         await using var reader = await command.ExecuteReaderAsync(cancellation);
         if (!await reader.ReadAsync(cancellation)) throw VaultException.NotFound();
         return (reader.GetString(0), reader.GetInt32(1), reader.GetFieldValue<DateTimeOffset>(2), reader.IsDBNull(3) ? null : reader.GetInt64(3));
-    }
-
-    private static async Task<int> ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken cancellation, params object[] values)
-    {
-        await using var command = new NpgsqlCommand(sql, connection);
-        foreach (var value in values) command.Parameters.Add(new() { Value = value });
-        return await command.ExecuteNonQueryAsync(cancellation);
     }
 
     private static ErasureCertificate Read(string text) =>

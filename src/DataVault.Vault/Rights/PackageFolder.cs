@@ -43,6 +43,9 @@ internal sealed class PackageFolder(VaultOptions options, IRandomBytes random)
         }
     }
 
+    /// <summary>True when the file of the package is here.</summary>
+    public bool Has(Guid request) => File.Exists(PathOf(request));
+
     /// <summary>The package, for the last time: its file goes when the stream is disposed. Null when there is no file.</summary>
     public Stream? OpenOnce(SubjectKeys held, Guid request, byte[] sealedKey) =>
         File.Exists(PathOf(request)) ? PackageFile.OpenOnce(PathOf(request), Open(held, request, sealedKey), request) : null;

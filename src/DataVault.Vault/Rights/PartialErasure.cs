@@ -208,7 +208,7 @@ internal sealed class Remainder(VaultDatabase database, RecordCipher cipher, Act
     {
         var subject = cut.Record.Subject;
         var types = policy.Current.Events.Types.Where(type => cut.Kept.Contains(type.Code)).ToDictionary(type => type.Id);
-        await ExecuteAsync(connection, "delete from vault.event where subject_id = $1 and not event_type = any($2)", cancellation, subject.Value, types.Keys.ToArray());
+        await Rows.ExecuteAsync(connection, "delete from vault.event where subject_id = $1 and not event_type = any($2)", cancellation, subject.Value, types.Keys.ToArray());
         await using var select = new NpgsqlCommand("delete from vault.event where subject_id = $1 returning event_id, event_type, occurred_at, recorded_at, sealed", connection)
         {
             Parameters = { new() { Value = subject.Value } },
@@ -219,7 +219,7 @@ internal sealed class Remainder(VaultDatabase database, RecordCipher cipher, Act
         {
             var carried = cipher.CarryEvent(types[type], id, content, cut.Keys);
             leaves.Add(EventLeaves.Of(subject, id, type, occurred, recorded, carried));
-            await ExecuteAsync(
+            await Rows.ExecuteAsync(
                 connection,
                 "insert into vault.event (subject_id, event_id, event_type, occurred_at, recorded_at, key_version, sealed, batch) values ($1, $2, $3, $4, $5, $6, $7, $8)",
                 cancellation, subject.Value, id, type, occurred.UtcDateTime, recorded.UtcDateTime, cut.Keys.To.KeyVersion, carried, batch);
@@ -238,18 +238,11 @@ internal sealed class Remainder(VaultDatabase database, RecordCipher cipher, Act
         {
             if (cipher.CarryHistory(content, version, cut.Keys, cut.Kept.Contains) is not { Length: > 0 } carried) continue;
             left.Add((version, ProfileTables.HistoryHash(at, carried)));
-            await ExecuteAsync(
+            await Rows.ExecuteAsync(
                 connection, "insert into vault.history (subject_id, row_version, changed_at, key_version, sealed) values ($1, $2, $3, $4, $5)", cancellation,
                 subject.Value, version, at.UtcDateTime, cut.Keys.To.KeyVersion, carried);
         }
 
         return left;
-    }
-
-    private static async Task ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken cancellation, params object[] values)
-    {
-        await using var command = new NpgsqlCommand(sql, connection);
-        foreach (var value in values) command.Parameters.Add(new() { Value = value });
-        await command.ExecuteNonQueryAsync(cancellation);
     }
 }

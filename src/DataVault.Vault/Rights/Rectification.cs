@@ -20,7 +20,11 @@ public sealed record RectificationView(Guid Request, IReadOnlyDictionary<string,
 /// <param name="Accept">Fields to write; with null the value that is wanted, else the one given.</param>
 /// <param name="Refuse">Fields that stay as they are, each with a reason.</param>
 /// <param name="Note">In words, for the person.</param>
-public sealed record RectificationDecision(IReadOnlyDictionary<string, JsonElement?> Accept, IReadOnlyDictionary<string, string> Refuse, string? Note);
+public sealed record RectificationDecision(IReadOnlyDictionary<string, JsonElement?> Accept, IReadOnlyDictionary<string, string> Refuse, string? Note)
+{
+    /// <summary>The newest entry of the request when the values were looked at; null: whatever is wanted now.</summary>
+    public long? Seen { get; init; }
+}
 
 /// <summary>
 /// Rectification (GDPR 16): the person says which values are right, an officer decides value by value, and what is accepted is written by the ordinary edit of the
@@ -78,6 +82,7 @@ public sealed class Rectification
         var row = await FindAsync(officer, id, requestId, ct);
         if (officer.Kind != RecipientKind.Staff || !MayDecide(officer)) throw await store.DeniedAsync(officer, row.Subject, VaultException.Forbidden(), requestId, ct);
         if (Completed(row) is null) throw NotNow(row);
+        if (decision.Seen is { } seen && seen != row.LogIndex) throw VaultException.InvalidState("Somebody changed the request meanwhile: look at it again.");
         var wanted = (await ReadAsync(row, ct)).Wanted;
         Check(wanted, decision);
         List<RectifiedField> decided =
@@ -91,18 +96,18 @@ public sealed class Rectification
         if (decision.Accept.Count == 0)
         {
             var notice = new RequestNotice("request.refused", new LetterOrder(LetterKind.Refused) { Reason = refusal });
-            await store.TellAsync(officer, id, current => (Completed(current) ?? throw NotNow(current)) with { Notes = RequestNotes.Joined(current.Notes, note) }, _ => notice, requestId, ct);
+            await store.TellAsync(officer, id, current => (Completed(Seen(row, current)) ?? throw NotNow(current)) with { Notes = RequestNotes.Joined(current.Notes, note) }, _ => notice, requestId, ct);
             return new RectificationView(id, wanted, decided);
         }
 
         var values = decision.Accept.ToDictionary(one => one.Key, one => one.Value ?? wanted[one.Key], StringComparer.Ordinal);
-        var ending = new Ending(this, officer, id, requestId) { Note = note, Refusal = refusal };
+        var ending = new Ending(this, officer, row, requestId) { Note = note, Refusal = refusal };
         await patcher.PatchAsync(Rectifier, row.Subject!.Value, null, Patch(id, values), requestId, ct, ending);
         return new RectificationView(id, wanted, decided);
     }
 
     /// <summary>The request's own part of the transaction that writes the values.</summary>
-    private sealed class Ending(Rectification desk, Recipient officer, Guid id, Guid requestId) : IWriteEnding
+    private sealed class Ending(Rectification desk, Recipient officer, RequestRow seen, Guid requestId) : IWriteEnding
     {
         private RequestRow? locked;
 
@@ -114,18 +119,22 @@ public sealed class Rectification
         // INVARIANT: the request is locked before the person's row.
         public async Task BeginAsync(DutyWork work)
         {
-            var current = await desk.store.LockAsync(work.Connection, id, work.Cancellation);
+            var current = Seen(seen, await desk.store.LockAsync(work.Connection, seen.Id, work.Cancellation));
             locked = (Completed(current, desk.store.Now) ?? throw NotNow(current)) with { Notes = RequestNotes.Joined(current.Notes, Note) };
         }
 
         public async Task<long> AppendAsync(DutyWork work, SubjectKeys held, LogEntry written)
         {
-            var cause = NoticeCause.Of(NoticeKinds.Rectified, held, id) with { Items = written.Items };
+            var cause = NoticeCause.Of(NoticeKinds.Rectified, held, seen.Id) with { Items = written.Items };
             List<LogEntry> entries = [written, .. await desk.notices.TellAsync(work, cause)];
             var told = new RequestNotice("request.rectified", new LetterOrder(LetterKind.Rectified) { Reason = Refusal });
             return (await desk.store.TellAsync(work, officer, locked!, told, requestId, entries)).First;
         }
     }
+
+    // INVARIANT: what is written is what the values were when they were read: the person may say others at any moment.
+    private static RequestRow Seen(RequestRow seen, RequestRow current) =>
+        current.LogIndex == seen.LogIndex ? current : throw VaultException.InvalidState("Somebody changed the request meanwhile: look at it again.");
 
     private static ProfilePatch Patch(Guid id, IReadOnlyDictionary<string, JsonElement> values) => new(values, $"rectification:{id:D}", null, null, SubjectRequests.Purpose);
 

@@ -40,7 +40,8 @@ internal sealed class SubjectExport(
         using var held = await keys.GetFreshAsync(subject, cancellation);
         await store.ChangeAsync(recipient, row.Id, current =>
         {
-            if (current.PackageKey is null || current.PackageExpires <= store.Now) throw Nothing();
+            // Before the key is forgotten: another server may have the file, and what nobody got is not said to be fetched.
+            if (current.PackageKey is null || current.PackageExpires <= store.Now || !folder.Has(row.Id)) throw Nothing();
             sealedKey = current.PackageKey;
             return current with { PackageKey = null };
         }, requestId, cancellation, mark: "package:fetched");
@@ -52,15 +53,12 @@ internal sealed class SubjectExport(
     public async Task SweepAsync(CancellationToken cancellation)
     {
         var files = folder.Files();
-        var waiting = new HashSet<Guid>();
-        foreach (var row in await store.WithPackageAsync(cancellation))
-        {
-            if (row.PackageKey is null || row.PackageExpires > store.Now)
-                waiting.Add(row.Id);
-            else
-                await store.ChangeAsync(Exporter, row.Id, current => current with { PackageKey = null }, row.Id, cancellation, mark: "package:expired");
-        }
+        var expired = (await store.WithPackageAsync(cancellation)).ToLookup(row => row.PackageKey is not null && row.PackageExpires <= store.Now);
+        var waiting = expired[false].Select(row => row.Id).ToHashSet();
         foreach (var (path, _) in files.Where(file => !waiting.Contains(file.Request))) File.Delete(path);
+        // A row that somebody else wrote keeps no other from forgetting its key.
+        await Separately.EachAsync(
+            expired[true], row => store.ChangeAsync(Exporter, row.Id, current => current with { PackageKey = null }, row.Id, cancellation, mark: "package:expired"), static (_, _) => { }, cancellation);
     }
 
     // Whoever comes second finds the request completed and leaves the package that is there alone.

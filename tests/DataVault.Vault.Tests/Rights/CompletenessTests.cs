@@ -56,6 +56,18 @@ public sealed class CompletenessTests : IAsyncLifetime
         };
     }
 
+    [Fact, Requirement("R71")]
+    public async Task The_record_of_processing_says_what_each_role_does_for_a_purpose_whatever_other_roles_may_not()
+    {
+        var processing = await world.Vault.Get<ProcessingRecords>().MakeAsync(30, default);
+        foreach (var activity in processing.Activities)
+        {
+            var grants = Policy.Roles.All.SelectMany(role => Policy.Questions.WhatCan(role.Name)).Where(grant => grant.Purpose == activity.Purpose.Name).ToList();
+            Assert.Equal(grants.Select(grant => grant.Item.Name).Distinct().Order(StringComparer.Ordinal), activity.Categories.SelectMany(category => category.Items).Order(StringComparer.Ordinal));
+            Assert.Equal(grants.Select(grant => grant.Role).Distinct().Order(StringComparer.Ordinal), activity.Roles.Select(role => role.Role));
+        }
+    }
+
     private static HashSet<string> Granted(string role, AccessAction action) =>
         [.. Policy.Questions.WhatCan(role).Where(grant => grant.Action == action).Select(grant => grant.Item.Name)];
 

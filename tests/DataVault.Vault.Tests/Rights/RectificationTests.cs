@@ -118,6 +118,19 @@ public sealed class RectificationTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task No_value_is_written_that_came_after_the_officer_looked()
+    {
+        var id = await AskedAsync("""{ "language": "fr" }""");
+        var seen = (await world.GetAsync(id)).LogIndex;
+        await Desk.AskAsync(RightsWorld.Customer(ada), id, StoreVault.Object("""{ "language": "en" }"""), Guid.NewGuid(), default);
+        var decision = new RectificationDecision(new Dictionary<string, JsonElement?> { ["language"] = null }, new Dictionary<string, string>(), null);
+        await RefusedAsync("invalid-state", () => DecideAsync(RightsWorld.Officer, id, decision with { Seen = seen }));
+        Assert.Equal("approved", (await world.GetAsync(id)).State);
+        await DecideAsync(RightsWorld.Officer, id, decision with { Seen = (await world.GetAsync(id)).LogIndex });
+        Assert.Equal("completed", (await world.GetAsync(id)).State);
+    }
+
+    [Fact]
     public async Task Two_officers_at_once_write_once()
     {
         var id = await AskedAsync("""{ "language": "fr" }""");

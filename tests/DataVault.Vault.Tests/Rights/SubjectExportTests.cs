@@ -96,6 +96,30 @@ public sealed class SubjectExportTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_package_that_another_server_has_is_not_said_to_be_fetched()
+    {
+        var request = await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Access, ada);
+        var file = Assert.Single(Directory.GetFiles(Path.Combine(world.Home, "packages")));
+        File.Move(file, file + ".elsewhere");
+        await RefusedAsync("invalid-state", () => FetchAsync(RightsWorld.Customer(ada), request.Id));
+        File.Move(file + ".elsewhere", file);
+        Assert.NotEmpty(await FetchAsync(RightsWorld.Customer(ada), request.Id));
+    }
+
+    [Fact]
+    public async Task A_request_that_somebody_forged_keeps_no_others_package_from_going()
+    {
+        var forged = await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Access, ada);
+        var bob = await world.PersonAsync("bob");
+        await world.OpenAsync(RightsWorld.Customer(bob), RequestKinds.Access, bob);
+        await world.ExecuteAsync($"update vault.request set jurisdiction = 'uk' where request_id = '{forged.Id}'");
+        world.Clock.Advance(TimeSpan.FromDays(15));
+        Assert.Equal("invalid-state", (await Assert.ThrowsAsync<VaultException>(() => world.Vault.Get<SubjectExport>().SweepAsync(default))).Slug);
+        Assert.Empty(Directory.GetFiles(Path.Combine(world.Home, "packages")));
+        Assert.Equal([forged.Id.ToString()], await world.ListAsync("select request_id::text from vault.request where package_key is not null"));
+    }
+
+    [Fact]
     public async Task A_package_is_not_for_officers_unless_they_asked_for_somebody_without_a_sign_in()
     {
         var own = await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Access, ada);
