@@ -363,7 +363,10 @@ public sealed partial class VaultClient(HttpClient http, TokenSource? tokens = n
     // ---- policy ----------------------------------------------------------------------------------------------------
 
     /// <summary>The policy in force.</summary>
-    public Task<PolicyView> PolicyAsync(CancellationToken cancellation = default) => GetAsync<PolicyView>(new Query("/v1/policy"), cancellation);
+    public Task<PolicyView> PolicyAsync(CancellationToken cancellation = default) => PolicyAsync(null, cancellation);
+
+    /// <summary>The policy in force, with labels and titles in a language (BCP 47) as far as the policy has it.</summary>
+    public Task<PolicyView> PolicyAsync(string? language, CancellationToken cancellation = default) => GetAsync<PolicyView>(new Query("/v1/policy").Add("language", language), cancellation);
 
     /// <summary>What the policy would decide, field by field, and by which rules.</summary>
     public Task<Explanation> ExplainAsync(ExplainRequest question, CancellationToken cancellation = default) =>

@@ -35,17 +35,21 @@ internal static class CustomerPages
     private static async Task<IResult> ProfileAsync(Visit visit)
     {
         var profile = visit.Vault.MyProfileAsync(provenance: true, visit.Cancellation);
-        var policy = visit.Vault.PolicyAsync(visit.Cancellation);
+        var policy = visit.PolicyAsync();
         return visit.Page<ProfilePage>(("Profile", await profile), ("Policy", await policy));
     }
 
-    private static async Task<IResult> EventsAsync(Visit visit) =>
-        visit.Page<EventsPage>(("Events", await visit.Vault.MyEventsAsync(PageSize, visit.Query("cursor"), visit.Cancellation)));
+    private static async Task<IResult> EventsAsync(Visit visit)
+    {
+        var events = visit.Vault.MyEventsAsync(PageSize, visit.Query("cursor"), visit.Cancellation);
+        var policy = visit.PolicyAsync();
+        return visit.Page<EventsPage>(("Events", await events), ("Policy", await policy));
+    }
 
     private static async Task<IResult> AccessesAsync(Visit visit)
     {
         var accesses = visit.Vault.MyAccessesAsync(PageSize, visit.Query("cursor"), visit.Cancellation);
-        var policy = visit.Vault.PolicyAsync(visit.Cancellation);
+        var policy = visit.PolicyAsync();
         return visit.Page<AccessesPage>(("Accesses", await accesses), ("Policy", await policy));
     }
 
@@ -53,14 +57,14 @@ internal static class CustomerPages
     {
         var disclosures = visit.Vault.MyDisclosuresAsync(visit.Cancellation);
         var notices = visit.Vault.MyNoticesAsync(PageSize, visit.Query("cursor"), visit.Cancellation);
-        var policy = visit.Vault.PolicyAsync(visit.Cancellation);
+        var policy = visit.PolicyAsync();
         return visit.Page<MyRecipientsPage>(("Disclosures", (await disclosures).Items), ("Notices", await notices), ("Policy", await policy));
     }
 
     private static async Task<IResult> ConsentsAsync(Visit visit)
     {
         var consents = visit.Vault.MyConsentsAsync(visit.Cancellation);
-        var policy = visit.Vault.PolicyAsync(visit.Cancellation);
+        var policy = visit.PolicyAsync();
         return visit.Page<ConsentsPage>(("Consents", await consents), ("Policy", await policy), ("Languages", visit.Languages), ("Chosen", visit.Query("language")));
     }
 
@@ -87,9 +91,10 @@ internal static class CustomerPages
     {
         var requests = visit.Vault.MyRequestsAsync(PageSize, visit.Query("cursor"), visit.Cancellation);
         var limits = visit.Vault.MyConsentsAsync(visit.Cancellation);
+        var policy = visit.PolicyAsync();
         var asked = new Dictionary<Guid, IReadOnlyList<RequestRemark>>();
         foreach (var request in (await requests).Items.Where(MyRequestsPage.IsAsked)) asked[request.Id] = await visit.Vault.RequestNotesAsync(request.Id, visit.Cancellation);
-        return visit.Page<MyRequestsPage>(("Requests", await requests), ("Limits", await limits), ("Notes", asked));
+        return visit.Page<MyRequestsPage>(("Requests", await requests), ("Limits", await limits), ("Notes", asked), ("Policy", await policy));
     }
 
     private static async Task<IResult> AnswerAsync(Visit visit)
@@ -106,14 +111,14 @@ internal static class CustomerPages
 
     private static async Task<IResult> OpenAsync(Visit visit)
     {
-        await visit.Vault.OpenRequestAsync(new OpenRequest(visit.Form("kind") ?? "", Note: visit.Form("note")), null, visit.Cancellation);
+        await visit.Vault.OpenRequestAsync(new OpenRequest(visit.Form("kind") ?? "", Note: visit.Form("note")) { Language = visit.Tongue.Tag }, null, visit.Cancellation);
         return Results.LocalRedirect("/console/me/requests?said=request");
     }
 
     private static async Task<IResult> EraseAsync(Visit visit)
     {
         if (visit.Form("understood") != "yes") return visit.Page<ErasePage>(("NotUnderstood", true));
-        await visit.Vault.OpenRequestAsync(new OpenRequest("erasure", Note: visit.Form("note")), null, visit.Cancellation);
+        await visit.Vault.OpenRequestAsync(new OpenRequest("erasure", Note: visit.Form("note")) { Language = visit.Tongue.Tag }, null, visit.Cancellation);
         return Results.LocalRedirect("/console/me/requests?said=erasure");
     }
 

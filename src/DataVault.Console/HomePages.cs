@@ -23,7 +23,7 @@ internal static class HomePages
 
     public static Task<IResult> SignedOutAsync(Visit visit) => Task.FromResult(visit.Page<Home>(("SignedOut", visit.Name is null)));
 
-    public static Task<IResult> NothingHereAsync(Visit visit) => Task.FromResult(visit.Fail(404, "There is no such page", null));
+    public static Task<IResult> NothingHereAsync(Visit visit) => Task.FromResult(visit.FailAs(404, "no-page"));
 
     public static async Task<IResult> ProofAsync(Visit visit)
     {

@@ -61,6 +61,6 @@ internal static class OversightPages
     private static async Task<IResult> MessagesAsync(Visit visit)
     {
         var messages = visit.Vault.MyMessagesAsync(PageSize, visit.Query("cursor"), visit.Cancellation);
-        return visit.Page<MessagesPage>(("Messages", await messages), ("Policy", await visit.Vault.PolicyAsync(visit.Cancellation)));
+        return visit.Page<MessagesPage>(("Messages", await messages), ("Policy", await visit.PolicyAsync()));
     }
 }

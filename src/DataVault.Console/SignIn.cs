@@ -32,11 +32,11 @@ internal sealed class SignIn(
         var pending = Open(visit.Http.Request.Cookies[CookieName]);
         visit.Http.Response.Cookies.Delete(CookieName, Cookie());
         if (pending is null || !SameText(visit.Query("state"), pending.Attempt.State))
-            return visit.Fail(400, "This sign-in was begun elsewhere or too long ago", "Please sign in again.", "/console/sign-in");
+            return visit.FailAs(400, "sign-in-broken", "/console/sign-in");
         if (!await issuer.IsOurAnswerAsync(visit.Query("iss"), visit.Cancellation))
-            return visit.Fail(400, "This sign-in was not answered by whom it was begun at", "Please sign in again.", "/console/sign-in");
+            return visit.FailAs(400, "sign-in-broken", "/console/sign-in");
         if (visit.Query("code") is not { } code)
-            return visit.Fail(403, "You were not signed in", "The sign-in was broken off. Nothing has changed.", "/console/sign-in");
+            return visit.FailAs(403, "sign-in-broken", "/console/sign-in");
         var tokens = await issuer.ExchangeAsync(code, pending.Attempt, visit.Cancellation);
         var me = await new VaultClient(vault.Http, TokenSource.Fixed(tokens.AccessToken), new VaultClientOptions { Time = time }).MeAsync(visit.Cancellation);
         sessions.Keep(visit.Http, sessions.Ticket(tokens, me));

@@ -7,7 +7,7 @@ namespace DataVault.Console;
 
 /// <summary>
 /// What customers read, in one language: sentences by their keys, and dates and numbers as they are written there. The sentences stand in <c>Languages</c>, one file a
-/// language, all with the same keys. What somebody's policy adds to the shipped one (a field, a purpose) is called as the policy calls it.
+/// language, all with the same keys. What the policy has (fields, events, purposes, roles) is called as the policy calls it.
 /// </summary>
 public sealed class Tongue
 {
@@ -51,12 +51,23 @@ public sealed class Tongue
     /// <summary>The same, and for a code that nobody has named what is said of all others.</summary>
     public string Of(string kind, string code) => Find(kind, code) ?? this[$"{kind}.other"];
 
-    /// <summary>A field, or an event as <c>event:type</c>.</summary>
-    public string Field(string name, PolicyView? policy = null) => name.StartsWith("event:", StringComparison.Ordinal)
-        ? Find("event", name["event:".Length..]) ?? Words.Of(name)
-        : Find("field", name) ?? policy?.Fields.FirstOrDefault(field => field.Name == name)?.Label ?? Words.Of(name);
+    // What follows is called as the policy calls it: whoever asks has asked for the policy in this language.
 
-    public string Purpose(string name, PolicyView? policy = null) => Find("purpose", name) ?? policy?.Purposes.FirstOrDefault(purpose => purpose.Name == name)?.Title ?? Words.Of(name);
+    /// <summary>A field, or an event as <c>event:type</c>.</summary>
+    internal static string Field(string name, PolicyView policy) => name.StartsWith("event:", StringComparison.Ordinal)
+        ? policy.Events.FirstOrDefault(type => type.Name == name["event:".Length..])?.Title ?? Words.Of(name)
+        : policy.Fields.FirstOrDefault(field => field.Name == name)?.Label ?? Words.Of(name);
+
+    internal static string Property(string type, string name, PolicyView policy) =>
+        policy.Events.FirstOrDefault(one => one.Name == type)?.Labels?.GetValueOrDefault(name) ?? Words.Of(name);
+
+    internal static string Class(string name, PolicyView policy) => policy.Classes?.GetValueOrDefault(name) ?? Words.Of(name);
+
+    internal static string Purpose(string name, PolicyView policy) => policy.Purposes.FirstOrDefault(purpose => purpose.Name == name)?.Title ?? Words.Of(name);
+
+    /// <summary>An application by its own name; staff, and the vault itself, by what their role is called.</summary>
+    internal static string Actor(string name, PolicyView policy) =>
+        string.Join(", ", name.Split(", ").Select(one => policy.Roles.FirstOrDefault(role => role.Name == one)?.Title ?? Words.Of(one)));
 
     public string Day(DateTimeOffset at) => Say("day", at.UtcDateTime.Day, _months[at.UtcDateTime.Month - 1], at.UtcDateTime.Year);
 

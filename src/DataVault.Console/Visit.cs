@@ -1,5 +1,6 @@
 using System.Security.Claims;
 using DataVault.Client;
+using DataVault.Client.Wire;
 using DataVault.Console.Pages;
 using Microsoft.AspNetCore.Antiforgery;
 using Microsoft.AspNetCore.Builder;
@@ -53,6 +54,12 @@ public sealed class Visit
     /// <summary>Whether the person has a role.</summary>
     public bool Is(string role) => Ticket?.Roles.Contains(role) ?? false;
 
+    /// <summary>Whether somebody of the staff is signed in: they read English, and see more of what went wrong.</summary>
+    public bool IsOfStaff => Name is not null && !Is("customer");
+
+    /// <summary>The policy in force, which calls everything as the person's language does.</summary>
+    internal Task<PolicyView> PolicyAsync() => Vault.PolicyAsync(Tongue.Tag, Cancellation);
+
     internal string? Query(string name) => Text(Http.Request.Query[name].ToString());
 
     internal string? Form(string name) => Text(Http.Request.Form[name].ToString());
@@ -60,7 +67,7 @@ public sealed class Visit
     internal string[] FormValues(string name) => [.. Http.Request.Form[name].OfType<string>().Where(v => v.Length > 0)];
 
     /// <summary>What the page says it in: of staff English, of everybody else the first of their languages that the console speaks.</summary>
-    public Tongue Tongue => field ??= Name is null || Is("customer") ? Tongue.Of(Languages) : Tongue.English;
+    public Tongue Tongue => field ??= IsOfStaff ? Tongue.English : Tongue.Of(Languages);
 
     /// <summary>Languages that the person reads, the dearest first: the one chosen on the page or earlier, then those that their browser names.</summary>
     internal IReadOnlyList<string> Languages =>
@@ -80,8 +87,21 @@ public sealed class Visit
     internal IResult Fail(int status, string title, string? detail, string? again = null, string? trace = null) =>
         Page<ProblemPage>(status, ("Title", title), ("Detail", detail), ("Again", again), ("Trace", trace));
 
-    internal IResult Fail(VaultProblemException problem) =>
-        Fail((int)problem.StatusCode, Words.Problem(problem.Problem.Slug), Words.Explain(problem.Problem), null, problem.Problem.TraceId);
+    /// <summary>What went wrong, in the sentences of the console.</summary>
+    internal IResult FailAs(int status, string kind, string? again = null, string? trace = null) => Fail(status, Tongue[$"problem.{kind}"], Tongue[$"problem.{kind}.text"], again, trace);
+
+    /// <summary>What the vault answered. Its own words are English and for those who look after it; everybody else reads what it means for them.</summary>
+    internal IResult Fail(VaultProblemException problem) => IsOfStaff
+        ? Fail((int)problem.StatusCode, Words.Problem(problem.Problem.Slug), Words.Explain(problem.Problem), null, problem.Problem.TraceId)
+        : FailAs((int)problem.StatusCode, Kind(problem.Problem), null, problem.Problem.TraceId);
+
+    private string Kind(Problem problem) => problem.Slug switch
+    {
+        "timeout" => "unavailable",
+        "unauthenticated" => "sign-in-again",
+        _ when Tongue.Find("problem", problem.Slug) is not null => problem.Slug,
+        _ => problem.Status is 400 or 422 ? "invalid-fields" : "other",
+    };
 
     private static string? Text(string value) => string.IsNullOrWhiteSpace(value) ? null : value.Trim();
 
@@ -120,7 +140,7 @@ internal sealed class Visits(SessionKeeper sessions, Backchannel backchannel, IA
         var visit = new Visit(context, ticket, Client(ticket, context.Request.Headers["Sec-GPC"].ToString()), antiforgery, time) { HasAccountPages = options.Provider is null };
         Remember(visit);
         if (!HttpMethods.IsGet(context.Request.Method) && !await antiforgery.IsRequestValidAsync(context))
-            return visit.Fail(400, "This form has expired", "Please go back, reload the page and try again.");
+            return visit.FailAs(400, "form-expired");
         return await GuardAsync(visit, page, way);
     }
 

@@ -31,7 +31,11 @@ public sealed record BagFile(string Path, long Length, string Sha256);
 /// <param name="Proof">That the log holds the entry that tells of the bag; with the entry as its extra data.</param>
 /// <param name="Signer">The log's signer.</param>
 /// <param name="IssuedAt">When.</param>
-public sealed record BagSeal(string Kind, Guid Case, TlogProof Proof, NoteSigner Signer, DateTimeOffset IssuedAt);
+public sealed record BagSeal(string Kind, Guid Case, TlogProof Proof, NoteSigner Signer, DateTimeOffset IssuedAt)
+{
+    /// <summary>In which language <c>VERIFY.txt</c> says how to check the bag; English where it is written in no such language.</summary>
+    public string Language { get; init; } = BagGuide.Usual;
+}
 
 /// <summary>Writes a signed bag.</summary>
 public sealed class BagWriter : IDisposable
@@ -103,7 +107,7 @@ public sealed class BagWriter : IDisposable
         WriteText(Info, string.Concat(standing.Concat(about).Select(line => $"{line.Key}: {line.Value.ReplaceLineEndings(" ")}\n")));
         WriteText(Manifest, Lines(payload));
         WriteText(Proof, LogProofJson.Write(seal.Proof));
-        WriteText(Howto, VerifyText(seal.Signer));
+        WriteText(Howto, BagGuide.Of(seal.Language).Text(seal.Signer.KeyId, SignatureOf(seal.Signer.KeyId)));
         WriteText(TagManifest, Lines(_files.Values.Where(file => !file.Path.StartsWith(Payload, StringComparison.Ordinal))));
         var tree = LogProofJson.TreeOf(seal.Proof.Checkpoint) ?? throw new ArgumentException("The proof leads to no checkpoint.", nameof(seal));
         var statement = new BagStatement(seal.Kind, seal.Case, seal.Proof.Index, tree)
@@ -137,34 +141,6 @@ public sealed class BagWriter : IDisposable
     private static string SignatureOf(uint keyId) => string.Create(CultureInfo.InvariantCulture, $"{SignatureStart}{keyId:x8}{SignatureEnd}");
 
     private static string Lines(IEnumerable<BagFile> files) => string.Concat(files.Select(file => $"{file.Sha256}  {file.Path}\n"));
-
-    private static string VerifyText(NoteSigner signer) =>
-        $"""
-        HOW TO CHECK THIS PACKAGE
-        =========================
-        You need sha256sum and openssl, and the log's public key (log.vkey) from somebody you trust, not from this package.
-        Run these in the folder in which bagit.txt is.
-
-        1. No file was changed, and none is missing:
-
-            sha256sum --check --strict --quiet manifest-sha256.txt tagmanifest-sha256.txt
-
-        2. The list of files is the one that was signed; the two numbers must be the same:
-
-            openssl dgst -sha256 -r tagmanifest-sha256.txt
-            grep ^tagmanifest meta/statement.txt
-
-        3. The log's key signed it; must say "Verified OK":
-
-            grep -F +{signer.KeyId:x8}+ log.vkey | cut -d" " -f1 | cut -d+ -f3- | openssl base64 -d -A | tail -c +2 | openssl pkey -pubin -inform DER -out log.pem
-            openssl dgst -sha256 -verify log.pem -signature {SignatureOf(signer.KeyId)} meta/statement.txt
-
-        The program datavault-verify does all of it at once, looks for files that are in no list, and checks that the log holds the entry
-        that tells of this package (meta/log-proof.json):
-
-            datavault-verify package PACKAGE.zip --key log.vkey
-
-        """;
 
     /// <summary>Hashes what passes on its way into the zip.</summary>
     private sealed class HashedFile(Stream inner, Action<(long Length, string Sha256)> closed) : Stream

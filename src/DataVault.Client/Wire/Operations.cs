@@ -24,7 +24,14 @@ public sealed record MembershipProofView(string Tag, int Position, IReadOnlyList
 /// <summary>The policy in force: <c>GET /v1/policy</c>.</summary>
 public sealed record PolicyView(
     string Version, IReadOnlyList<FieldView> Fields, IReadOnlyList<PurposeView> Purposes, IReadOnlyList<RoleView> Roles,
-    IReadOnlyList<EventTypeView> Events);
+    IReadOnlyList<EventTypeView> Events)
+{
+    /// <summary>What classes of fields and events are called, by name; those without a label are not among them.</summary>
+    public IReadOnlyDictionary<string, string>? Classes { get; init; }
+
+    /// <summary>What analytics domains are called, by name.</summary>
+    public IReadOnlyDictionary<string, string>? Domains { get; init; }
+}
 
 /// <summary>A field of the catalogue.</summary>
 public sealed record FieldView(string Name, string Label, string Type, string Class, string Category, bool Special, string? Index);
@@ -43,7 +50,11 @@ public sealed record PurposeView(string Name, string Title, string LegalBasis, b
 public sealed record RoleView(string Name, string Title, IReadOnlyList<string> Parents);
 
 /// <summary>An event type of the tracking plan.</summary>
-public sealed record EventTypeView(string Name, string Title, IReadOnlyList<string> Properties);
+public sealed record EventTypeView(string Name, string Title, IReadOnlyList<string> Properties)
+{
+    /// <summary>What properties are called, by name; those without a label are not among them.</summary>
+    public IReadOnlyDictionary<string, string>? Labels { get; init; }
+}
 
 /// <summary>
 /// <c>GET /v1/analytics/segments?domain=D&amp;by=dim1,dim2</c>: counts above the minimum cohort; smaller cells are suppressed, not shown.

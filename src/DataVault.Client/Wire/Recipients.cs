@@ -53,7 +53,11 @@ public sealed record RecipientList(string Policy, IReadOnlyList<RecipientView> I
 /// <param name="Entries">Where they stand in the log, the newest hundred.</param>
 public sealed record DisclosureView(
     string? Recipient, string Title, string? Role, string? Country, TransferView? Transfer, string Through, string Kind, string Purpose, IReadOnlyList<string> Fields, long Times,
-    DateTimeOffset First, DateTimeOffset Last, IReadOnlyList<long> Entries);
+    DateTimeOffset First, DateTimeOffset Last, IReadOnlyList<long> Entries)
+{
+    /// <summary>Name of the analytics domain, where it is one.</summary>
+    public string? Domain { get; init; }
+}
 
 /// <summary>Who was given what of a person, as the log has it.</summary>
 public sealed record Disclosures(IReadOnlyList<DisclosureView> Items);

@@ -17,7 +17,11 @@ internal static class PolicyEndpoints
     public static void Map(IEndpointRouteBuilder routes)
     {
         routes.MapGet("/v1/policy", ViewAsync).Gives<PolicyView>().As(
-            new("getPolicy", "policy", "The policy in force: fields, purposes, roles, event types") { Description = "Without the rules; ask explain, who-can and what-can for those." },
+            new("getPolicy", "policy", "The policy in force: fields, purposes, roles, event types")
+            {
+                Description = "Without the rules; ask explain, who-can and what-can for those.",
+                Query = [new("language", "Labels and titles in this language (BCP 47), as far as the policy has it; in the policy's own if absent.")],
+            },
             AccessRule.Anyone);
         routes.MapPost("/v1/policy/explain", ExplainAsync).Takes<ExplainRequest>().Gives<Explanation>().As(
             new("explainDecision", "policy", "What would be decided, field by field, and by which rules")
@@ -38,15 +42,34 @@ internal static class PolicyEndpoints
             AccessRule.With("policy.read"));
     }
 
-    private static Task ViewAsync(HttpContext context, PolicySet policy) => Answer.JsonAsync(context, new PolicyView(
-        policy.Version,
-        [.. policy.Catalogue.Fields.Select(View)],
-        [.. policy.Purposes.All.Select(p => new PurposeView(p.Name, p.Title, p.LegalBasis, p.NeedsConsent, p.Notice, p.NoticeVersion) { NoticeLanguage = p.Notices is [var own, ..] ? own.Language : null, OtherNotices = p.Notices.Count > 1 ? p.Notices.Skip(1).ToDictionary(n => n.Language, n => n.Text) : null })],
-        [.. policy.Roles.All.Select(r => new RoleView(r.Name, r.Title, r.Parents))],
-        [.. policy.Events.Types.Select(t => new EventTypeView(t.Type, t.Label, [.. t.Properties.Select(p => p.Name)]))]));
+    private static Task ViewAsync(HttpContext context, PolicySet policy) => Answer.JsonAsync(context, View(policy, QueryReader.Of(context, "language").Text("language")));
 
-    private static FieldView View(FieldDefinition field) => new(
-        field.Name, field.Label, Kebab(field.Rules.Type.ToString()), field.Class.Name, field.Category, field.IsSpecialCategory,
+    internal static PolicyView View(PolicySet policy, string? language)
+    {
+        string In(Wording wording) => language is null ? wording.Text : wording.In(language).Text;
+        return new PolicyView(
+            policy.Version,
+            [.. policy.Catalogue.Fields.Select(field => View(field, In(field.Labels)))],
+            [.. policy.Purposes.All.Select(p => View(p, In(p.Titles)))],
+            [.. policy.Roles.All.Select(r => new RoleView(r.Name, In(r.Titles), r.Parents))],
+            [.. policy.Events.Types.Select(t => new EventTypeView(t.Type, In(t.Labels), [.. t.Properties.Select(p => p.Name)])
+            {
+                Labels = t.Properties.Where(p => p.Labels is not null).ToDictionary(p => p.Name, p => In(p.Labels!)),
+            })])
+        {
+            Domains = policy.Analytics.ToDictionary(domain => domain.Name, domain => In(domain.Titles)),
+            Classes = policy.Catalogue.Classes.Where(one => one.Labels is not null).ToDictionary(one => one.Name, one => In(one.Labels!)),
+        };
+    }
+
+    private static PurposeView View(Purpose purpose, string title) => new(purpose.Name, title, purpose.LegalBasis, purpose.NeedsConsent, purpose.Notice, purpose.NoticeVersion)
+    {
+        NoticeLanguage = purpose.Notices is [var own, ..] ? own.Language : null,
+        OtherNotices = purpose.Notices.Count > 1 ? purpose.Notices.Skip(1).ToDictionary(n => n.Language, n => n.Text) : null,
+    };
+
+    private static FieldView View(FieldDefinition field, string label) => new(
+        field.Name, label, Kebab(field.Rules.Type.ToString()), field.Class.Name, field.Category, field.IsSpecialCategory,
         field.Index == FieldIndex.None ? null : Kebab(field.Index.ToString()));
 
     private static async Task ExplainAsync(HttpContext context, PolicySet policy, AuditTrail trail, TimeProvider clock)

@@ -95,7 +95,7 @@ internal static class RecipientEndpoints
         [
             .. lines.Select(line => new DisclosureView(
                 line.Recipient, line.Title, line.Declared?.Role, line.Declared?.Country, View(line.Declared?.Transfer), line.Through, line.Kind, line.Purpose, line.Items, line.Times,
-                line.First, line.Last, line.Entries)),
+                line.First, line.Last, line.Entries) { Domain = line.Domain?.Name }),
         ]));
     }
 

@@ -77,8 +77,8 @@ internal static partial class BreachNotices
         var (found, words, opening) = (of.Findings, Words[query.Language], of.Opening!);
         string List(IEnumerable<string>? all) => string.Join(words["listSeparator"], all ?? []);
         string? Word(string? word) => word is null ? null : words.GetValueOrDefault(word) ?? word;
-        string? Number(long? number) => number?.ToString("N0", CultureInfo.InvariantCulture);
-        string? At(DateTimeOffset? at) => at is { } moment ? LocalTime(moment, opening.Zone) : null;
+        string? Number(long? number) => number?.ToString("N0", CultureInfo.InvariantCulture).Replace(",", words["thousands"], StringComparison.Ordinal);
+        string? At(DateTimeOffset? at) => at is { } moment ? LocalTime(moment, opening.Zone, words) : null;
         var (breach, controller, impact) = (regime.Breach, policy.Purposes.Controller, of.Impact);
         return new Dictionary<string, string?>(StringComparer.Ordinal)
         {
@@ -89,10 +89,10 @@ internal static partial class BreachNotices
             ["aware"] = At(opening.AwareAt), ["suspected"] = At(opening.SuspectedAt), ["due"] = of.Reports.Count == 0 ? At(of.DueAt) : null, ["late"] = query.LateReason,
             ["natures"] = List(opening.Natures.Select(Word).OfType<string>()), ["description"] = opening.Description,
             ["first"] = At(impact?.First), ["last"] = At(impact?.Last), ["peopleCategories"] = List(found.PeopleCategories ?? [words["customers"]]),
-            ["people"] = Number(found.People), ["records"] = Number(found.Records), ["categories"] = List(found.Categories?.Select(Readable)),
+            ["people"] = Number(found.People), ["records"] = Number(found.Records), ["categories"] = List(found.Categories?.Select(category => Word(category) is { } word && word != category ? word : Readable(category))),
             ["special"] = found.Special is { } special ? words[special ? "yes" : "no"] : null,
-            ["places"] = List(found.Places?.OrderByDescending(place => place.Value).Select(place => $"{TitleOf(place.Key, policy, words)} {Number(place.Value)}")),
-            ["items"] = List(impact?.Items.Keys.Select(item => policy.Catalogue.Find(item)?.Label ?? policy.Events.Find(item)?.Label ?? item)),
+            ["places"] = List(found.Places?.OrderByDescending(place => place.Value).Select(place => $"{TitleOf(place.Key, policy, query.Language, words)} {Number(place.Value)}")),
+            ["items"] = List(impact?.Items.Keys.Select(item => ((CatalogueItem?)policy.Catalogue.Find(item) ?? policy.Events.Find(item))?.Labels.In(query.Language).Text ?? item)),
             ["keyState"] = Word(found.KeyState),
             ["evidence"] = impact is null ? null : string.Format(CultureInfo.InvariantCulture, words["entries"], Number(impact.Size), impact.Root),
             ["consequences"] = found.Consequences, ["measures"] = found.Measures, ["risk"] = Word(found.Risk), ["riskReasons"] = found.RiskReasons,
@@ -101,13 +101,16 @@ internal static partial class BreachNotices
         };
     }
 
-    private static string LocalTime(DateTimeOffset at, string zone) =>
-        string.Create(CultureInfo.InvariantCulture, $"{TimeZoneInfo.ConvertTime(at, TimeZoneInfo.FindSystemTimeZoneById(zone)):yyyy-MM-dd HH:mm} ({zone})");
+    private static string LocalTime(DateTimeOffset at, string zone, Dictionary<string, string> words)
+    {
+        var local = TimeZoneInfo.ConvertTime(at, TimeZoneInfo.FindSystemTimeZoneById(zone));
+        return string.Format(CultureInfo.InvariantCulture, words["instant"], local.Day, words["months"].Split('|')[local.Month - 1], local.Year, local.ToString("HH:mm", CultureInfo.InvariantCulture), zone);
+    }
 
-    private static string TitleOf(string place, PolicySet policy, Dictionary<string, string> words) =>
-        policy.People.Residencies.FirstOrDefault(one => one.Name == place)?.Title ?? policy.Jurisdictions.Find(place)?.Title ?? words.GetValueOrDefault(place) ?? place;
+    private static string TitleOf(string place, PolicySet policy, string language, Dictionary<string, string> words) =>
+        (policy.People.Residencies.FirstOrDefault(one => one.Name == place)?.Titles ?? policy.Jurisdictions.Find(place)?.Titles)?.In(language).Text ?? words.GetValueOrDefault(place) ?? place;
 
-    // As the vocabulary calls it, in words: pd:EmailAddress, email address.
+    // A category that the words do not know, as the vocabulary calls it: pd:EmailAddress, email address.
     private static string Readable(string category)
     {
         var term = category[(category.IndexOf(':', StringComparison.Ordinal) + 1)..];

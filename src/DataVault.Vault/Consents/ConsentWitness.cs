@@ -73,7 +73,7 @@ internal sealed class ConsentWitness(SignedProofs proofs, NoticeArchive archive,
     private static ConsentReceiptStatement Statement(
         PolicySet then, Purpose purpose, OwnedAct owned, ReadOnlyMemory<byte> before, IReadOnlyDictionary<string, string> texts, Uri? withdrawAt) => new()
         {
-            Act = owned.Act.Evidence(owned.Subject, owned.Purpose), Purpose = purpose.Name, Title = purpose.Title, Dpv = purpose.Dpv, LegalBasis = purpose.LegalBasis,
+            Act = owned.Act.Evidence(owned.Subject, owned.Purpose), Purpose = purpose.Name, Title = purpose.Titles.In(owned.Act.Language).Text, Dpv = purpose.Dpv, LegalBasis = purpose.LegalBasis,
             SpecialBasis = purpose.SpecialBasis, NoticeText = texts.GetValueOrDefault(Convert.ToHexStringLower(owned.Act.NoticeHash.Span)),
             Categories = CategoriesOf(then, purpose), PolicyVersion = then.Version, Before = before,
             WithdrawAt = ConsentFold.IsValid(owned.Act.State) ? withdrawAt?.AbsoluteUri : null,

@@ -34,10 +34,10 @@ internal static class ContextSection
             foreach (var purpose in policy.Purposes.All) WritePurpose(json, policy, purpose, package.Words.Language);
             json.WriteEndArray();
             json.WriteStartArray("retention");
-            foreach (var rule in policy.Retention) WriteRule(json, rule);
+            foreach (var rule in policy.Retention) WriteRule(json, rule, package.Words.Language);
             json.WriteEndArray();
             json.WriteStartArray("analytics");
-            foreach (var domain in policy.Analytics) WriteDomain(json, domain);
+            foreach (var domain in policy.Analytics) WriteDomain(json, domain, package.Words.Language);
             json.WriteEndArray();
             WriteStanding(json, package.Order);
             json.WriteStartArray("rights");
@@ -87,7 +87,7 @@ internal static class ContextSection
         });
         package.Page("not-included", page => page.Table(
             words["table.withheld"], [words["col.what"], words["col.why"], words["col.law"]],
-            withheld.Select(left => (IReadOnlyList<PageCell>)[left.Item is { } item ? PageCell.Catalogue(item.Label) : words["withheld.staff"], words.Of("withheld", left.Reason), Law(left.Reason, package.Order.Request.Kind)])));
+            withheld.Select(left => (IReadOnlyList<PageCell>)[left.Item is { } item ? PageCell.Of(item.Labels, words) : words["withheld.staff"], words.Of("withheld", left.Reason), Law(left.Reason, package.Order.Request.Kind)])));
     }
 
     /// <summary>The case: what was asked, when, and what became of it.</summary>
@@ -127,7 +127,7 @@ internal static class ContextSection
         {
             page.Definitions(words.Keys.Where(key => key.StartsWith("key.", StringComparison.Ordinal)).Order(StringComparer.Ordinal).Select(key => (new PageCell(key[4..], "en"), (PageCell)words[key])));
             page.Heading(words["glossary.fields"]);
-            page.Definitions(package.Order.Policy.Items.Select(item => (new PageCell(item.Name, "en"), PageCell.Catalogue($"{item.Label} ({ReadableValue.Category(item.Category)})"))));
+            page.Definitions(package.Order.Policy.Items.Select(item => (new PageCell(item.Name, "en"), PageCell.Of(item.Labels, words))));
         });
     }
 
@@ -182,7 +182,7 @@ internal static class ContextSection
     {
         json.WriteStartObject();
         json.WriteString("name", purpose.Name);
-        json.WriteString("title", purpose.Title);
+        json.WriteString("title", purpose.Titles.In(language).Text);
         json.WriteString("legalBasis", purpose.LegalBasis);
         json.WriteString("dpv", purpose.Dpv);
         json.WriteString("notice", NoticeOf(purpose, language).Text);
@@ -192,21 +192,21 @@ internal static class ContextSection
         json.WriteEndObject();
     }
 
-    private static void WriteRule(Utf8JsonWriter json, RetentionRule rule)
+    private static void WriteRule(Utf8JsonWriter json, RetentionRule rule, string language)
     {
         json.WriteStartObject();
         json.WriteString("name", rule.Name);
-        json.WriteString("title", rule.Title);
+        json.WriteString("title", rule.Titles.In(language).Text);
         json.WriteString("countsFrom", rule.Trigger);
         json.WriteNumber("months", rule.Months);
-        json.WriteString("ground", rule.Ground);
+        json.WriteString("ground", rule.Grounds.In(language).Text);
         json.WriteEndObject();
     }
 
-    private static void WriteDomain(Utf8JsonWriter json, AnalyticsDomain domain)
+    private static void WriteDomain(Utf8JsonWriter json, AnalyticsDomain domain, string language)
     {
         json.WriteStartObject();
-        json.WriteString("recipient", domain.Title);
+        json.WriteString("recipient", domain.Titles.In(language).Text);
         json.WriteNumber("minimumCohort", domain.MinimumCohort);
         json.WriteStartArray("fields");
         foreach (var column in domain.CustomerColumns) json.WriteStringValue(column.Field.Name);
@@ -238,14 +238,14 @@ internal static class ContextSection
         {
             page.Table(words["table.purposes"], [words["col.purpose"], words["col.basis"], words["col.notice-text"]], policy.Purposes.All.Select(purpose => (IReadOnlyList<PageCell>)
             [
-                PageCell.Catalogue(purpose.Title), words.Of("basis", purpose.LegalBasis), new PageCell(NoticeOf(purpose, words.Language).Text, NoticeOf(purpose, words.Language).Language),
+                PageCell.Of(purpose.Titles, words), words.Of("basis", purpose.LegalBasis), new PageCell(NoticeOf(purpose, words.Language).Text, NoticeOf(purpose, words.Language).Language),
             ]));
             page.Heading(words["purposes.kept"]);
             page.Paragraph(words["purposes.kept.lead"]);
             page.Table(words["table.kept"], [words["col.rule"], words["col.howlong"], words["col.from"], words["col.ground"], words["col.which"]], policy.Retention.Select(rule => (IReadOnlyList<PageCell>)
             [
-                PageCell.Catalogue(rule.Title), words.Period(rule.Months), words.Of("trigger", rule.Trigger), PageCell.Catalogue(rule.Ground),
-                PageCell.Catalogue(string.Join(", ", policy.Items.Where(item => item.Retention == rule.Name).Select(item => item.Label))),
+                PageCell.Of(rule.Titles, words), words.Period(rule.Months), words.Of("trigger", rule.Trigger), PageCell.Of(rule.Grounds, words),
+                PageCell.Of(policy.Items.Where(item => item.Retention == rule.Name).Select(item => item.Labels), words),
             ]));
         });
     }
@@ -254,15 +254,21 @@ internal static class ContextSection
     {
         var (words, policy) = (package.Words, package.Order.Policy);
         var standing = PersonStanding.Of(FactsCodec.Decode(package.Order.Record.Facts));
-        string[] relations = [.. standing.Relations.Select(fact => fact.Relation).Distinct().Select(name => policy.People.Relations.FirstOrDefault(known => known.Name == name)?.Title ?? name)];
-        (string Key, string? Value)[] rows =
+        List<Wording> relations = [.. standing.Relations.Select(fact => fact.Relation).Distinct().Select(name => TitleOf(policy.People.Relations, name)!)];
+        (string Key, Wording? Value)[] rows =
         [
-            ("standing.law", policy.Jurisdictions.Find(package.Order.Request.Jurisdiction)?.Title), ("standing.residency", policy.People.Residencies.FirstOrDefault(known => known.Name == standing.Residency)?.Title ?? standing.Residency),
-            ("standing.brand", policy.People.Brands.FirstOrDefault(known => known.Name == standing.Brand)?.Title ?? standing.Brand), ("standing.relations", relations.Length > 0 ? string.Join(", ", relations) : null),
+            ("standing.law", policy.Jurisdictions.Find(package.Order.Request.Jurisdiction)?.Titles), ("standing.residency", TitleOf(policy.People.Residencies, standing.Residency)),
+            ("standing.brand", TitleOf(policy.People.Brands, standing.Brand)),
         ];
-        package.Page("standing", page => page.Table(
-            words["table.standing"], [words["col.what"], words["col.recorded-as"]], rows.Where(row => row.Value is not null).Select(row => (IReadOnlyList<PageCell>)[words[row.Key], PageCell.Catalogue(row.Value!)])));
+        package.Page("standing", page => page.Table(words["table.standing"], [words["col.what"], words["col.recorded-as"]],
+        [
+            .. rows.Where(row => row.Value is not null).Select(row => (IReadOnlyList<PageCell>)[words[row.Key], PageCell.Of(row.Value!, words)]),
+            .. relations.Count > 0 ? (IReadOnlyList<PageCell>[])[[words["standing.relations"], PageCell.Of(relations, words)]] : [],
+        ]));
     }
+
+    // What an older policy declared and this one does not is called by its name.
+    private static Wording? TitleOf(IReadOnlyList<NamedTrait> known, string? name) => name is null ? null : known.FirstOrDefault(trait => trait.Name == name)?.Titles ?? (Wording)name;
 
     private static NoticeText NoticeOf(Purpose purpose, string language) =>
         purpose.Notices.FirstOrDefault(notice => notice.Language.Split('-')[0] == language) ?? (purpose.Notices.Count > 0 ? purpose.Notices[0] : new NoticeText(purpose.NoticeVersion, "en", purpose.Notice));

@@ -84,9 +84,10 @@ internal sealed class EventsSection(ExportSource source)
 
         public void Show(PackagePage page, PackageWords words)
         {
-            page.Heading(type.Label, "en");
+            var (language, label) = type.Labels.In(words.Language);
+            page.Heading(label, language);
             page.Paragraph(words.Filled("table.count", table.Rows, shown.Count, $"data/csv/events-{type.Type}.csv"));
-            page.Table(PageCell.Catalogue(type.Label), [words["col.when"], .. type.Properties.Select(property => PageCell.Catalogue(property.Name)), words["col.source"]], shown.Reverse());
+            page.Table(PageCell.Of(type.Labels, words), [words["col.when"], .. type.Properties.Select(property => PageCell.Of(property.Labels ?? property.Name, words)), words["col.source"]], shown.Reverse());
         }
 
         public void Dispose() => table.Dispose();

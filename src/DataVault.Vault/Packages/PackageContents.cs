@@ -20,12 +20,19 @@ internal sealed class PackageContents(ExportSource source, PackageTrail trail, C
     {
         using var opened = source.Open(order.Record, order.Keys, order.Decision.Permits);
         using var bag = new BagWriter(destination, order.Name, order.At);
-        var package = new PackageBag(bag, order, PackageWords.For(FirstOf(opened, Policy.ValueType.Language)), spool, PackageBag.PartLimit);
+        var package = new PackageBag(bag, order, PackageWords.For(await LanguagesAsync(order, opened, cancellation)), spool, PackageBag.PartLimit);
         await WriteFilesAsync(package, opened, cancellation);
         bag.Seal(
-            new BagSeal(order.Request.Kind, order.Request.Id, await proofs.OfAsync(order.LogIndex, cancellation), proofs.Signer, order.At),
+            new BagSeal(order.Request.Kind, order.Request.Id, await proofs.OfAsync(order.LogIndex, cancellation), proofs.Signer, order.At) { Language = package.Words.Language },
             [KeyValuePair.Create("Source-Organization", order.Policy.Purposes.Controller?.Name ?? order.Policy.Version), KeyValuePair.Create("Bag-Software-Agent", "DataVault"), KeyValuePair.Create("Internal-Sender-Description", "datavault/package/v2")]);
     }
+
+    // A package is in the language of the letters about its request, which the person may have chosen.
+    private async Task<IReadOnlyList<string?>> LanguagesAsync(PackageOrder order, OpenedRecord opened, CancellationToken cancellation) =>
+    [
+        (await trail.LettersAsync(order.Record.Subject, cancellation)).FirstOrDefault(letter => letter.Row.Request == order.Request.Id).Said?.Language,
+        FirstOf(opened, Policy.ValueType.Language),
+    ];
 
     private async Task WriteFilesAsync(PackageBag package, OpenedRecord opened, CancellationToken cancellation)
     {

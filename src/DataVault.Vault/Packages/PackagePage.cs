@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Text;
+using DataVault.Policy;
 
 namespace DataVault.Vault;
 
@@ -9,8 +10,20 @@ internal readonly record struct PageCell(string Text, string? Language = null)
 {
     public static implicit operator PageCell(string text) => new(text);
 
-    /// <summary>A label of the catalogue, which is written in one language.</summary>
-    public static PageCell Catalogue(string text) => new(text, "en");
+    /// <summary>What the policy calls something; in a language that the person reads, where it has it.</summary>
+    public static PageCell Of(Wording wording, PackageWords words)
+    {
+        var (language, text) = wording.In(words.Language);
+        return new PageCell(text, language);
+    }
+
+    /// <summary>The same of several, in one cell.</summary>
+    public static PageCell Of(IEnumerable<Wording> wordings, PackageWords words)
+    {
+        var said = wordings.Select(wording => wording.In(words.Language)).ToList();
+        var languages = said.Select(one => one.Language).Distinct().ToList();
+        return new PageCell(string.Join(words["list"], said.Select(one => one.Text)), languages is [var only] ? only : null);
+    }
 }
 
 /// <summary>

@@ -26,8 +26,9 @@ internal sealed class PackageWords
     /// <exception cref="KeyNotFoundException">No such words: every language has the same.</exception>
     public string this[string key] => words[key];
 
-    /// <summary>The words of somebody whose language is known by a tag such as <c>de-AT</c>; English where there are none.</summary>
-    public static PackageWords For(string? tag) => All.GetValueOrDefault(tag?.Split('-')[0].ToLowerInvariant() ?? "en") ?? English;
+    /// <summary>The words of somebody whose languages are known by tags such as <c>de-AT</c>, the dearest first; English where there are none.</summary>
+    public static PackageWords For(params IReadOnlyList<string?> tags) =>
+        tags.OfType<string>().Select(tag => All.GetValueOrDefault(tag.Split('-')[0].ToLowerInvariant())).FirstOrDefault(words => words is not null) ?? English;
 
     public bool Has(string key) => words.ContainsKey(key);
 

@@ -147,7 +147,7 @@ internal sealed class PortableFiles(PackageBag package) : IDisposable
             json.WriteStartObject();
             json.WriteString("@type", "PropertyValue");
             json.WriteString("propertyID", field.Field.Name);
-            json.WriteString("name", field.Field.Label);
+            json.WriteString("name", field.Field.Labels.In(package.Words.Language).Text);
             json.WritePropertyName("value");
             json.WriteRawValue(field.Utf8Json.Span, skipInputValidation: true);
             json.WriteEndObject();

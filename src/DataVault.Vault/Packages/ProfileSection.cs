@@ -29,13 +29,13 @@ internal sealed class ProfileSection(ExportSource source)
             json.WriteString("customer", package.Order.Record.Subject.Value);
             json.WriteNumber("version", package.Order.Record.RowVersion);
             json.WriteStartObject("fields");
-            foreach (var field in fields) WriteField(json, field);
+            foreach (var field in fields) WriteField(json, field, LabelOf(package, field));
             json.WriteEndObject();
             json.WriteEndObject();
         });
         package.Table("profile", Columns, fields.Select(field => (IReadOnlyList<string>)
         [
-            field.Field.Name, field.Field.Label, ReadableValue.Of(field.Utf8Json), field.Field.Category, field.Provenance.Source, PackageBag.Instant(field.Provenance.RecordedAt),
+            field.Field.Name, LabelOf(package, field), ReadableValue.Of(field.Utf8Json), field.Field.Category, field.Provenance.Source, PackageBag.Instant(field.Provenance.RecordedAt),
             field.Provenance.Origin, field.Provenance.Notice ?? "", field.Field.Retention,
         ]));
         var words = package.Words;
@@ -58,8 +58,8 @@ internal sealed class ProfileSection(ExportSource source)
             {
                 var value = ReadableValue.Of(change.Field.Utf8Json);
                 lines.Line(json => WriteChange(json, change));
-                table.Row(change.Field.Field.Name, change.Field.Field.Label, value, change.Field.Provenance.Source, PackageBag.Instant(change.Field.Provenance.RecordedAt), change.Field.Provenance.Origin, PackageBag.Instant(change.ReplacedAt));
-                shown.Enqueue([PageCell.Catalogue(change.Field.Field.Label), ReadableValue.Of(change.Field.Utf8Json, words), change.Field.Provenance.Source, words.When(change.ReplacedAt)]);
+                table.Row(change.Field.Field.Name, LabelOf(package, change.Field), value, change.Field.Provenance.Source, PackageBag.Instant(change.Field.Provenance.RecordedAt), change.Field.Provenance.Origin, PackageBag.Instant(change.ReplacedAt));
+                shown.Enqueue([PageCell.Of(change.Field.Field.Labels, words), ReadableValue.Of(change.Field.Utf8Json, words), change.Field.Provenance.Source, words.When(change.ReplacedAt)]);
                 if (++count > PackageBag.Shown) shown.Dequeue();
             }
         package.Take("history", PastColumns, table);
@@ -96,14 +96,14 @@ internal sealed class ProfileSection(ExportSource source)
         package.Page("decisions", page => page.Table(
             words["table.conclusions"], [words["col.what"], words["col.value"], words["col.origin"], words["col.source"], words["col.recorded"]],
             concluded.Select(field => (IReadOnlyList<PageCell>)
-                [PageCell.Catalogue(field.Field.Label), ReadableValue.Of(field.Utf8Json, words), words.Of("origin", OriginOf(field)), field.Provenance.Source, words.When(field.Provenance.RecordedAt)])));
+                [PageCell.Of(field.Field.Labels, words), ReadableValue.Of(field.Utf8Json, words), words.Of("origin", OriginOf(field)), field.Provenance.Source, words.When(field.Provenance.RecordedAt)])));
     }
 
     private static string OriginOf(OpenedField field) => PortableItems.IsFromPerson(field.Provenance.Origin) ? field.Field.Origin : field.Provenance.Origin;
 
     private static PageCell[] Row(PackageWords words, OpenedField field) =>
     [
-        PageCell.Catalogue(field.Field.Label), ReadableValue.Of(field.Utf8Json, words), PageCell.Catalogue(ReadableValue.Category(field.Field.Category)),
+        PageCell.Of(field.Field.Labels, words), ReadableValue.Of(field.Utf8Json, words), PageCell.Of(field.Field.Class.Labels ?? field.Field.Class.Name, words),
         field.Provenance.Source, words.When(field.Provenance.RecordedAt),
         words.Of("origin", field.Provenance.Origin), field.Provenance.Notice ?? "",
     ];
@@ -124,10 +124,12 @@ internal sealed class ProfileSection(ExportSource source)
         json.WriteEndArray();
     });
 
-    private static void WriteField(Utf8JsonWriter json, OpenedField field)
+    private static string LabelOf(PackageBag package, OpenedField field) => field.Field.Labels.In(package.Words.Language).Text;
+
+    private static void WriteField(Utf8JsonWriter json, OpenedField field, string label)
     {
         json.WriteStartObject(field.Field.Name);
-        json.WriteString("label", field.Field.Label);
+        json.WriteString("label", label);
         json.WriteString("category", field.Field.Category);
         WriteValue(json, field);
         json.WriteString("retention", field.Field.Retention);

@@ -80,15 +80,15 @@ internal sealed class RecipientSection(PackageTrail trail)
                 [words["col.who"], words["col.kind"], words["col.country"], words["col.through"], words["col.purpose"], words["col.which"], words["col.times"], words["col.last"]],
                 lines.Select(line => (IReadOnlyList<PageCell>)
                 [
-                    line.Title, words.Of("recipient", KindOf(line)), Where(line.Declared), line.Through, AccessSection.Purpose(package, line.Purpose), AccessSection.Items(package, line.Items),
+                    line.Title, words.Of("recipient", KindOf(line)), Where(line.Declared), Through(package, line), AccessSection.Purpose(package, line.Purpose), AccessSection.Items(package, line.Items),
                     AccessSection.Number(line.Times), words.When(line.Last),
                 ]));
             page.Heading(words["received.analysts"]);
             page.Paragraph(words["received.analysts.lead"]);
             page.Table(words["table.analysts"], [words["col.who"], words["col.which"]], package.Order.Policy.Analytics.Select(domain => (IReadOnlyList<PageCell>)
             [
-                PageCell.Catalogue(package.Order.Policy.Recipients.OfDomain(domain.Name) is { } recipient ? $"{domain.Title} ({recipient.Title}, {recipient.Country})" : domain.Title),
-                PageCell.Catalogue(string.Join(", ", domain.CustomerColumns.Select(column => column.Field.Label).Concat(AccessSection.Labels(package, domain.EventTypes.Select(type => EventTypeDefinition.Prefix + type))).Distinct())),
+                Audience(package, domain),
+                PageCell.Of(domain.CustomerColumns.Select(column => column.Field.Labels).Concat(AccessSection.Labels(package, domain.EventTypes.Select(type => EventTypeDefinition.Prefix + type))).Distinct(), words),
             ]));
             page.Heading(words["received.told"]);
             page.Paragraph(words["received.told.lead"]);
@@ -98,6 +98,14 @@ internal sealed class RecipientSection(PackageTrail trail)
                 words.Of("notice", one.Row.State),
             ]));
         });
+    }
+
+    private static PageCell Through(PackageBag package, DisclosureLine line) => line.Domain is { } domain ? PageCell.Of(domain.Titles, package.Words) : AccessSection.Actor(package, line.Through);
+
+    private static PageCell Audience(PackageBag package, AnalyticsDomain domain)
+    {
+        var called = PageCell.Of(domain.Titles, package.Words);
+        return package.Order.Policy.Recipients.OfDomain(domain.Name) is { } recipient ? called with { Text = $"{called.Text} ({recipient.Title}, {recipient.Country})" } : called;
     }
 
     private static object Line(DisclosureLine line) => new

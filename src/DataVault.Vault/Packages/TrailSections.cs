@@ -37,7 +37,7 @@ internal sealed class AccessSection(AuditReader log)
                 lines.Line(json => JsonSerializer.Serialize(json, access, PackageJson.Options));
                 table.Row(Number(access.LogIndex), PackageBag.Instant(access.At), access.Type, access.Actor, access.ActorKind ?? "", access.Purpose, access.Result, string.Join(' ', access.Items));
                 if (shown.Count < PackageBag.Shown)
-                    shown.Add([words.When(access.At), access.Actor, words.Of("entry", access.Type), Purpose(package, access.Purpose), Items(package, access.Items), words.Of("result", access.Result), Number(access.LogIndex)]);
+                    shown.Add([words.When(access.At), Actor(package, access.Actor), words.Of("entry", access.Type), Purpose(package, access.Purpose), Items(package, access.Items), words.Of("result", access.Result), Number(access.LogIndex)]);
             }
         package.Take("access-log", Columns, table);
         package.Page("who-looked", page =>
@@ -48,12 +48,19 @@ internal sealed class AccessSection(AuditReader log)
         });
     }
 
-    internal static PageCell Purpose(PackageBag package, string name) => package.Order.Policy.Purposes.Find(name) is { } purpose ? PageCell.Catalogue(purpose.Title) : name;
+    internal static PageCell Purpose(PackageBag package, string name) => package.Order.Policy.Purposes.Find(name) is { } purpose ? PageCell.Of(purpose.Titles, package.Words) : name;
 
-    internal static PageCell Items(PackageBag package, IEnumerable<string> names) => PageCell.Catalogue(string.Join(", ", Labels(package, names)));
+    internal static PageCell Items(PackageBag package, IEnumerable<string> names) => PageCell.Of(Labels(package, names), package.Words);
 
-    internal static IEnumerable<string> Labels(PackageBag package, IEnumerable<string> names) =>
-        names.Select(name => package.Order.Policy.Items.FirstOrDefault(item => item.Name == name)?.Label ?? name);
+    internal static IEnumerable<Wording> Labels(PackageBag package, IEnumerable<string> names) =>
+        names.Select(name => package.Order.Policy.Items.FirstOrDefault(item => item.Name == name)?.Labels ?? name);
+
+    /// <summary>Applications by their own name, staff and the vault itself by what their role is called.</summary>
+    internal static PageCell Actor(PackageBag package, string name)
+    {
+        var roles = name.Split(", ").Select(package.Order.Policy.Roles.Find).OfType<Role>().Select(role => role.Titles).ToList();
+        return roles.Count > 0 ? PageCell.Of(roles, package.Words) : name;
+    }
 
     internal static string Number(long number) => number.ToString(CultureInfo.InvariantCulture);
 }

@@ -22,6 +22,9 @@ public sealed record DisclosureLine(string? Recipient, string Title, string Thro
     /// <summary>The recipient as the policy declares it; null of the controller's own.</summary>
     public DeclaredRecipient? Declared { get; init; }
 
+    /// <summary>The analytics domain, where it is one.</summary>
+    public AnalyticsDomain? Domain { get; init; }
+
     /// <summary>How many entries say so.</summary>
     public long Times { get; init; }
 
@@ -136,7 +139,7 @@ public sealed class DisclosureLedger
             foreach (var domain in Policy.Analytics)
             {
                 var items = FedTo(domain, Policy, shape).ToList();
-                if (items.Count > 0) yield return Line(given, Policy.Recipients.OfDomain(domain.Name), domain.Title, items);
+                if (items.Count > 0) yield return Line(given, Policy.Recipients.OfDomain(domain.Name), domain.Title, items) with { Domain = domain };
             }
         }
         else

@@ -13,10 +13,6 @@ internal static class ReadableValue
         return Of(document.RootElement, words);
     }
 
-    /// <summary><c>pd:PhysicalAddress</c> as <c>physical address</c>.</summary>
-    public static string Category(string identifier) => string.Concat(identifier[(identifier.IndexOf(':', StringComparison.Ordinal) + 1)..]
-        .Select((c, i) => char.IsUpper(c) && i > 0 ? " " + char.ToLowerInvariant(c) : char.ToLowerInvariant(c).ToString()));
-
     /// <inheritdoc cref="Of(ReadOnlyMemory{byte}, PackageWords?)"/>
     public static string Of(JsonElement value, PackageWords? words = null) => value.ValueKind switch
     {

@@ -506,7 +506,7 @@ public sealed partial class ConsoleTests : IAsyncLifetime
         var page = await _browser.GetAsync("/console/me");
 
         Assert.Equal(HttpStatusCode.ServiceUnavailable, page.StatusCode);
-        Assert.Contains("The vault is busy", await page.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        Assert.Contains("We are busy", await page.Content.ReadAsStringAsync(), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -1,17 +1,23 @@
 using System.Text.RegularExpressions;
 using DataVault.Console;
+using DataVault.Policy;
+using DataVault.Testing;
 
 namespace DataVault.Server.Tests.Console;
 
 /// <summary>Customers read the console in their language, the whole of it, and no code of the vault stands where a word belongs.</summary>
 public sealed partial class LanguageTests : IAsyncLifetime
 {
+    private static readonly string[] s_pages =
+        ["/console/me", "/console/me/events", "/console/me/accesses", "/console/me/recipients", "/console/me/messages", "/console/me/consents", "/console/me/requests", "/console/me/erase", "/console/proof/7"];
+
     private PaperVault _vault = null!;
     private HttpClient _browser = null!;
 
     public async ValueTask InitializeAsync()
     {
         _vault = await PaperVault.StartAsync();
+        _vault.Shipped = true;
         _browser = new HttpClient(new SocketsHttpHandler { UseCookies = true }) { BaseAddress = new Uri(_vault.Address) };
     }
 
@@ -75,13 +81,79 @@ public sealed partial class LanguageTests : IAsyncLifetime
     [InlineData("zh")]
     public async Task No_page_of_a_customer_leaves_a_sentence_in_English_or_shows_a_code(string language)
     {
-        foreach (var page in new[] { "/console/me", "/console/me/events", "/console/me/accesses", "/console/me/recipients", "/console/me/messages", "/console/me/consents", "/console/me/requests", "/console/me/erase", "/console/proof/7" })
+        foreach (var page in s_pages)
         {
             var text = Visible(await ReadAsync(page, language));
             foreach (var sentence in Tongue.English.Keys.Select(key => Tongue.English[key]).Where(one => one.Length > 20 && !one.Contains('{', StringComparison.Ordinal)))
                 Assert.DoesNotContain(sentence, text, StringComparison.Ordinal);
             Assert.True(!Code().IsMatch(text), $"{page}: {Code().Match(text).Value}");
         }
+    }
+
+    /// <summary>Fields, events, properties, purposes, notices, roles and audiences: whatever the policy has in a language is said in it.</summary>
+    [Theory]
+    [Requirement("R22")]
+    [InlineData("de")]
+    [InlineData("fr")]
+    [InlineData("zh")]
+    public async Task No_page_of_a_customer_calls_anything_of_the_policy_in_English(string language)
+    {
+        var policy = Repository.Policy;
+        Wording[] texts =
+        [
+            .. policy.Items.Select(item => item.Labels), .. policy.Events.Types.SelectMany(type => type.Properties).Select(property => property.Labels!), .. policy.Catalogue.Classes.Select(one => one.Labels!),
+            .. policy.Purposes.All.Select(purpose => purpose.Titles), .. policy.Roles.All.Select(role => role.Titles), .. policy.Analytics.Select(domain => domain.Titles),
+        ];
+        var english = texts.Where(text => text.In(language).Text != text.Text).Select(text => text.Text).Except(texts.Select(text => text.In(language).Text))
+            .Except(Tongue.Of([language]).Keys.Select(key => Tongue.Of([language])[key])).ToList();
+        foreach (var page in s_pages)
+        {
+            var html = await ReadAsync(page, language);
+            var words = Between().Matches(html).Select(found => found.Groups[1].Value.Trim()).SelectMany(found => found.Split(", ").Append(found)).ToHashSet();
+            Assert.True(!words.Overlaps(english), $"{page}: {string.Join(", ", words.Intersect(english))}");
+            Assert.All(policy.Purposes.All, purpose => Assert.DoesNotContain(purpose.Notice, html, StringComparison.Ordinal));
+        }
+
+        Assert.Contains(policy.Events.Find("payment")!.FindProperty("dueOn")!.Labels!.In(language).Text, await ReadAsync("/console/me/events", language), StringComparison.Ordinal);
+        Assert.Contains(policy.Purposes.Find("marketing")!.Notices.Single(notice => notice.Language == language).Text, await ReadAsync("/console/me/consents", language), StringComparison.Ordinal);
+        Assert.Contains(policy.Analytics[0].Titles.In(language).Text, await ReadAsync("/console/me/recipients", language), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [Requirement("R22")]
+    [InlineData("invalid-state", 409, "de", "Das ist nicht mehr möglich")]
+    [InlineData("rate-limited", 429, "fr", "Un peu trop vite")]
+    [InlineData("timeout", 504, "zh", "系统繁忙")]
+    [InlineData("unknown-notice", 422, "de", "Etwas fehlt oder stimmt nicht")]
+    [InlineData("whatever", 500, "de", "Das hat nicht geklappt")]
+    public async Task What_goes_wrong_is_said_in_the_language_of_the_person_and_not_for_an_operator(string slug, int status, string language, string title)
+    {
+        var html = await ReadAsync("/console/me/requests", language);
+        _vault.Refusal = new DataVault.Client.Wire.Problem($"/problems/{slug}", "Title of the vault", status, "Words of the vault.", TraceId: "t-77");
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/console/me/requests")
+        {
+            Content = new FormUrlEncodedContent([new("__RequestVerificationToken", Token().Match(html).Groups[1].Value), new("kind", "access")]),
+        };
+        request.Headers.TryAddWithoutValidation("Accept-Language", language);
+        using var answer = await _browser.SendAsync(request);
+        var told = System.Net.WebUtility.HtmlDecode(await answer.Content.ReadAsStringAsync());
+        Assert.Equal(status, (int)answer.StatusCode);
+        Assert.Contains($"<h1>{title}</h1>", told, StringComparison.Ordinal);
+        Assert.Contains("t-77", told, StringComparison.Ordinal);
+        Assert.All(["operator", "Words of the vault", "Title of the vault", "To the start"], one => Assert.DoesNotContain(one, told, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Letters_about_a_request_are_ordered_in_the_language_of_the_page_on_which_it_was_made()
+    {
+        var html = await ReadAsync("/console/me/requests", "zh");
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/console/me/requests")
+        {
+            Content = new FormUrlEncodedContent([new("__RequestVerificationToken", Token().Match(html).Groups[1].Value), new("kind", "access")]),
+        };
+        request.Headers.TryAddWithoutValidation("Accept-Language", "zh");
+        using var answer = await _browser.SendAsync(request);
+        Assert.Contains(_vault.Told, told => told.StartsWith("POST /v1/", StringComparison.Ordinal) && told.Contains("\"language\":\"zh\"", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -158,6 +230,9 @@ public sealed partial class LanguageTests : IAsyncLifetime
 
     [GeneratedRegex("<head>.*?</head>|<nav class=\"tongues\".*?</nav>|<pre.*?</pre>|<code.*?</code>|<dl class=\"inline\">.*?</dl>|<dd>.*?</dd>", RegexOptions.Singleline)]
     private static partial Regex Left();
+
+    [GeneratedRegex(">([^<>]+)<")]
+    private static partial Regex Between();
 
     [GeneratedRegex("<[^>]+>")]
     private static partial Regex Tag();

@@ -12,6 +12,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.Extensions.Logging;
+using DataVault.Server.Endpoints;
 using DataVault.Testing;
 
 namespace DataVault.Server.Tests.Console;
@@ -30,6 +31,7 @@ public sealed class PaperVault : IAsyncDisposable
     private readonly WebApplication _app;
     private readonly Dictionary<string, string> _codes = [];
     private int _tokens;
+    private string? _language;
 
     private PaperVault(WebApplication app, string address) => (_app, Address) = (app, address);
 
@@ -61,6 +63,9 @@ public sealed class PaperVault : IAsyncDisposable
 
     /// <summary>When set, every change is refused with this problem.</summary>
     public Problem? Refusal { get; set; }
+
+    /// <summary>Whether the policy is the shipped one, and everything that it knows is held of the person and was looked at.</summary>
+    public bool Shipped { get; set; }
 
     /// <summary>Empty lists everywhere.</summary>
     public bool Empty { get; set; }
@@ -123,6 +128,7 @@ public sealed class PaperVault : IAsyncDisposable
         using var reader = new StreamReader(context.Request.Body);
         var body = await reader.ReadToEndAsync();
         var path = context.Request.Path.Value!;
+        _language = context.Request.Query["language"];
         if (context.Request.Headers.TryGetValue("Sec-GPC", out var signal)) Told.Add($"signal {signal} {path}");
         if (context.Request.Method != "GET") Told.Add($"{context.Request.Method} {path} {body}");
         if (Broken is { } status)
@@ -175,11 +181,11 @@ public sealed class PaperVault : IAsyncDisposable
     private object? Find(string method, string path) => path switch
     {
         "/v1/me" => new Me(Role == "customer" ? "customer" : "staff", [Role], Role == "customer" ? s_customer : null, Role == "customer" ? "Customer" : "Staff member"),
-        "/v1/policy" => Policy(),
-        "/v1/me/profile" => Profile(),
-        "/v1/me/events" => new ReleasedEvents(Empty ? [] : [Event("purchase"), Event("page_view")], Empty ? null : "more", new Receipt(8)),
-        "/v1/me/accesses" => new Page<Access>(Empty ? [] : Accesses(), Empty ? null : "more"),
-        "/v1/me/consents" => new Consents(s_customer, Empty ? [] : [Consent("marketing", "given") with { RenewalDue = true }, Consent("analytics", "unknown"), Consent("personalisation", "given") with { Objected = true, BySignal = true }, Consent("service-delivery", "unknown", "contract")]) { Restricted = !Empty, Objections = Empty ? [] : ["personalisation"] },
+        "/v1/policy" => Shipped ? PolicyEndpoints.View(Repository.Policy, _language) : Policy(),
+        "/v1/me/profile" => Shipped ? PaperHoldings.Profile(s_customer, s_then) : Profile(),
+        "/v1/me/events" => new ReleasedEvents(Empty ? [] : Shipped ? PaperHoldings.Events(s_customer, s_then) : [Event("purchase"), Event("page_view")], Empty ? null : "more", new Receipt(8)),
+        "/v1/me/accesses" => new Page<Access>(Empty ? [] : [.. Accesses(), .. Shipped ? PaperHoldings.Accesses(s_then) : []], Empty ? null : "more"),
+        "/v1/me/consents" => new Consents(s_customer, Empty ? [] : Shipped ? PaperHoldings.Consents(s_then) : [Consent("marketing", "given") with { RenewalDue = true }, Consent("analytics", "unknown"), Consent("personalisation", "given") with { Objected = true, BySignal = true }, Consent("service-delivery", "unknown", "contract")]) { Restricted = !Empty, Objections = Empty ? [] : ["personalisation"] },
         _ when path.EndsWith("/receipt", StringComparison.Ordinal) => Receipt(),
         "/v1/consents/figures" => new ConsentFigures(s_then, Empty ? [] : [new ConsentFigure("marketing", new Dictionary<string, long> { ["given"] = 120, ["withdrawn"] = 7 }, 3, 2, 1)]),
         _ when path.Contains("/consents/", StringComparison.Ordinal) && path.EndsWith("/proof", StringComparison.Ordinal) =>
@@ -210,7 +216,7 @@ public sealed class PaperVault : IAsyncDisposable
         "/v1/audit/processing" => Processing(),
         _ when path.StartsWith("/v1/breaches", StringComparison.Ordinal) => PaperBreaches.Answer(method, path, Empty),
         "/v1/policy/recipients" => new RecipientList("7d3dba45", [Declared()]),
-        "/v1/me/disclosures" => new Disclosures(Empty ? [] : Disclosed()),
+        "/v1/me/disclosures" => new Disclosures(Empty ? [] : [.. Disclosed(), .. Shipped ? PaperHoldings.Disclosed(s_then) : []]),
         "/v1/me/notices" => new Page<RecipientNotice>(Empty ? [] : [Notice("manual"), Notice("acknowledged") with { Kind = "person.rectified", Fields = [] }], Empty ? null : "more"),
         "/v1/notices" => new Page<RecipientNotice>(Empty ? [] : [Notice("manual"), Notice("queued") with { Attempts = 17, Failure = "unreachable", Dead = true }, Notice("waived") with { Reason = "impossible" }], Empty ? null : "more"),
         _ when path.StartsWith("/v1/notices/", StringComparison.Ordinal) => Notice("done"),

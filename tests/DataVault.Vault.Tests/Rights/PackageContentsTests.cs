@@ -61,7 +61,7 @@ public sealed partial class PackageContentsTests : IAsyncLifetime
     public async Task JSON_tables_and_pages_tell_of_the_same_values()
     {
         var package = await OpenedPackage.OfAsync(world, ada, RequestKinds.Access);
-        var words = PackageWords.For(JsonSerializer.Deserialize<JsonElement>(package["meta/case.json"]).GetProperty("language").GetString());
+        var words = PackageWords.For(Language(package));
         var fields = JsonSerializer.Deserialize<JsonElement>(package["data/json/profile.json"]).GetProperty("fields").EnumerateObject().ToList();
         var rows = Csv(package["data/csv/profile.csv"]);
         Assert.Equal(fields.Select(field => (field.Name, ReadableValue.Of(field.Value.GetProperty("value")))), rows.Select(row => (row["field"], Disarmed(row["value"]))));
@@ -112,7 +112,7 @@ public sealed partial class PackageContentsTests : IAsyncLifetime
         var package = await OpenedPackage.OfAsync(world, ada, RequestKinds.Access);
         var context = JsonSerializer.Deserialize<JsonElement>(package["data/json/context.json"]);
         Assert.Equal(Repository.Policy.Purposes.All.Select(purpose => purpose.Name), context.GetProperty("purposes").EnumerateArray().Select(purpose => purpose.GetProperty("name").GetString()));
-        Assert.All(Repository.Policy.Analytics, domain => Assert.Contains(domain.Title, Text(package["data/readable/who-received.html"])));
+        Assert.All(Repository.Policy.Analytics, domain => Assert.Contains(domain.Titles.In(Language(package)).Text, WebUtility.HtmlDecode(Text(package["data/readable/who-received.html"]))));
         Assert.Equal(Repository.Policy.Retention.Count, context.GetProperty("retention").GetArrayLength());
         Assert.Contains("eu-gdpr:A77", context.GetProperty("rights").EnumerateArray().Select(right => right.GetString()));
         Assert.Equal("Example Trading Company", context.GetProperty("controller").GetProperty("name").GetString());
@@ -202,6 +202,42 @@ public sealed partial class PackageContentsTests : IAsyncLifetime
         Assert.Contains($"<html lang=\"{lang}\">", start);
         Assert.Contains($"<h1>{title}</h1>", WebUtility.HtmlDecode(start));
         Assert.Contains(date, WebUtility.HtmlDecode(start));
+    }
+
+    /// <summary>Fields, events, properties, purposes, notices, roles, rules and audiences are called as the policy calls them in the language of the package.</summary>
+    [Theory]
+    [InlineData("de")]
+    [InlineData("fr")]
+    [InlineData("zh")]
+    [Requirement("R22")]
+    public async Task No_page_calls_anything_of_the_policy_in_English(string language)
+    {
+        await world.Vault.Get<ProfileEditor>().PatchAsync(
+            RightsWorld.Ingest, ada, null, new ProfilePatch(new Dictionary<string, JsonElement> { ["language"] = JsonSerializer.SerializeToElement(language) }, "crm", null, null, "service-delivery"), Guid.NewGuid(), default);
+        await world.Requests.ListAsync(RightsWorld.Officer, new RequestFilter(Subject: ada), 10, null, Guid.NewGuid(), default);
+        var package = await OpenedPackage.OfAsync(world, ada, RequestKinds.Access);
+        var policy = Repository.Policy;
+        Wording[] texts =
+        [
+            .. policy.Items.Select(item => item.Labels), .. policy.Events.Types.SelectMany(type => type.Properties).Select(property => property.Labels!), .. policy.Catalogue.Classes.Select(one => one.Labels!),
+            .. policy.Purposes.All.Select(purpose => purpose.Titles), .. policy.Retention.SelectMany(rule => new[] { rule.Titles, rule.Grounds }), .. policy.Roles.All.Select(role => role.Titles),
+            .. policy.Analytics.Select(domain => domain.Titles), .. policy.Jurisdictions.All.Select(law => law.Titles),
+        ];
+        var english = texts.Where(text => text.In(language).Text != text.Text).Select(text => text.Text).Except(texts.Select(text => text.In(language).Text))
+            .Except(PackageWords.For(language).Keys.Select(key => PackageWords.For(language)[key])).ToList();
+        foreach (var (path, page) in package.Where(file => file.Key.EndsWith(".html", StringComparison.Ordinal)))
+        {
+            var cells = Cells(page).Concat(Regex.Matches(Text(page), "<(th|h2|dt|dd|caption)[^>]*>([^<]*)<").Select(found => WebUtility.HtmlDecode(found.Groups[2].Value))).ToList();
+            Assert.True(!cells.Intersect(english).Any(), $"{path}: {string.Join(", ", cells.Intersect(english))}");
+            var whole = WebUtility.HtmlDecode(Text(page));
+            Assert.All(english.Where(label => label.Length > 14), label => Assert.DoesNotContain(label, whole, StringComparison.Ordinal));
+            Assert.All(policy.Purposes.All, purpose => Assert.DoesNotContain(purpose.Notice, whole, StringComparison.Ordinal));
+            Assert.DoesNotContain("lang=\"en\"", whole.Replace("<dt lang=\"en\">", "", StringComparison.Ordinal), StringComparison.Ordinal);
+        }
+
+        Assert.Contains(policy.Catalogue.Find("familyName")!.Labels.In(language).Text, Cells(package["data/readable/profile.html"]));
+        Assert.DoesNotContain("HOW TO CHECK", Text(package["meta/VERIFY.txt"]), StringComparison.Ordinal);
+        Assert.Contains("sha256sum --check --strict --quiet", Text(package["meta/VERIFY.txt"]), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -295,6 +331,8 @@ public sealed partial class PackageContentsTests : IAsyncLifetime
     private static HashSet<string> Cells(byte[] page) => [.. Regex.Matches(Text(page), "<t[dh][^>]*>(.*?)</t[dh]>", RegexOptions.Singleline).Select(cell => WebUtility.HtmlDecode(cell.Groups[1].Value))];
 
     private static string Disarmed(string cell) => cell.StartsWith('\'') && cell.Length > 1 && "=+-@\t\r\n＝＋－＠".Contains(cell[1], StringComparison.Ordinal) ? cell[1..] : cell;
+
+    private static string Language(IReadOnlyDictionary<string, byte[]> package) => JsonSerializer.Deserialize<JsonElement>(package["meta/case.json"]).GetProperty("language").GetString()!;
 
     private static string Text(byte[] bytes) => Encoding.UTF8.GetString(bytes);
 
