@@ -111,7 +111,9 @@ internal static class CustomerPages
 
     private static async Task<IResult> OpenAsync(Visit visit)
     {
-        await visit.Vault.OpenRequestAsync(new OpenRequest(visit.Form("kind") ?? "", Note: visit.Form("note")) { Language = visit.Tongue.Tag }, null, visit.Cancellation);
+        // Of an objection the person chooses what it is to: nothing is objected to by the way.
+        var purposes = visit.Form("kind") == "objection" ? visit.FormValues("purposes") : null;
+        await visit.Vault.OpenRequestAsync(new OpenRequest(visit.Form("kind") ?? "", Note: visit.Form("note")) { Language = visit.Tongue.Tag, Purposes = purposes }, null, visit.Cancellation);
         return Results.LocalRedirect("/console/me/requests?said=request");
     }
 

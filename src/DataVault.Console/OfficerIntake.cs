@@ -26,7 +26,7 @@ internal static class OfficerIntake
         {
             var kind = visit.Form("kind") ?? throw new FormatException("Choose what is asked for.");
             var customer = await WhomAsync(visit);
-            var opened = await visit.Vault.OpenRequestAsync(new OpenRequest(kind, customer, visit.Form("note"), visit.Form("jurisdiction")), null, visit.Cancellation);
+            var opened = await visit.Vault.OpenRequestAsync(new OpenRequest(kind, customer, visit.Form("note"), visit.Form("jurisdiction")) { Purposes = kind == "objection" && visit.FormValues("purposes") is { Length: > 0 } named ? named : null }, null, visit.Cancellation);
             return Results.LocalRedirect($"/console/officer/requests/{opened.Id}{(kind == "rectification" ? "/rectification" : "")}?said=request-opened");
         }
         catch (FormatException e)
@@ -66,6 +66,6 @@ internal static class OfficerIntake
         var grants = await Task.WhenAll((visit.Ticket?.Roles ?? []).Select(role => visit.Vault.WhatCanAsync(new WhatCanRequest(role, Action: "search"), visit.Cancellation)));
         string[] terms = [.. grants.SelectMany(one => one.Items).Where(grant => grant.Purpose == Purpose && grant.Action == "search").Select(grant => grant.Field).Distinct()];
         var known = (await policy).Fields.Where(field => terms.Contains(field.Name)).ToList();
-        return visit.Page<IntakePage>(status, ("Terms", known), ("Problem", problem));
+        return visit.Page<IntakePage>(status, ("Terms", known), ("Policy", await policy), ("Problem", problem));
     }
 }

@@ -69,6 +69,7 @@ internal static class OfficerPages
         {
             Method = visit.Form("method"), Evidence = visit.Form("evidence"), Failed = visit.Form("failed") == "true", ReviewAt = Day(visit.Form("review")),
             Items = visit.Form("items")?.Split((char[])[' ', ',', '\n', '\r'], StringSplitOptions.RemoveEmptyEntries),
+            Purposes = visit.FormValues("purposes") is { Length: > 0 } purposes ? purposes : null,
             Seen = long.TryParse(visit.Form("seen"), NumberStyles.None, CultureInfo.InvariantCulture, out var seen) ? seen : null,
         };
         await visit.Vault.DecideAsync(id, step, decision, visit.Cancellation);

@@ -113,6 +113,18 @@ public sealed class FieldClass
 /// <param name="Maximum">Greatest number or amount.</param>
 public sealed record ValueRules(ValueType Type, int MaxLength, int MaxItems, IReadOnlyList<string> Values, decimal? Minimum, decimal? Maximum)
 {
+    /// <summary>Of a date, the first that is taken.</summary>
+    public DateOnly? Earliest { get; init; }
+
+    /// <summary>Of a date, the last that is taken; beside it <see cref="NotInFuture"/>.</summary>
+    public DateOnly? Latest { get; init; }
+
+    /// <summary>Of a date: the day has come, somewhere on Earth.</summary>
+    public bool NotInFuture { get; init; }
+
+    /// <summary>Whether a date lies within the bounds on some day.</summary>
+    public bool Allows(DateOnly date, DateOnly today) => !(date < Earliest) && !(date > Latest) && !(NotInFuture && date > today.AddDays(1));
+
     public bool IsList => Type is ValueType.TextList or ValueType.EmailList or ValueType.PhoneList or ValueType.EnumerationList;
 }
 

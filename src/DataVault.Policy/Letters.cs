@@ -10,7 +10,7 @@ public enum LetterKind
 #pragma warning disable CS1591 // Each member's name, and its file's key, says all there is to say.
     Received, VerificationNeeded, Paused, Resumed, Extended, Refused, Withdrawn, Expired, PartlyRefused,
     PackageReady, Rectified, Restricted, Objected, ContestDecided, Erased,
-    RestrictionLifted, ObjectionLifted, PackageWaiting, AnswerAwaited,
+    RestrictionLifted, ObjectionLifted, PackageWaiting, AnswerAwaited, PackageHandedOut,
 #pragma warning restore CS1591
 }
 
@@ -21,6 +21,9 @@ public static partial class LetterKinds
 
     /// <summary>Every kind, in the order of the files.</summary>
     public static IReadOnlyList<LetterKind> All { get; } = Enum.GetValues<LetterKind>();
+
+    /// <summary>Kinds that policies of an earlier version have no text for: what such a letter tells of is then a message without one.</summary>
+    public static IReadOnlyList<LetterKind> Later { get; } = [LetterKind.PackageHandedOut];
 
     /// <summary>The name, such as <c>verification-needed</c>.</summary>
     public static string NameOf(LetterKind kind) => Capital().Replace(kind.ToString(), "-$0").ToLowerInvariant();
@@ -45,6 +48,7 @@ public static class LetterSlots
     public const string Reason = "reason";
     public const string Kept = "kept";
     public const string Purpose = "purpose";
+    public const string Ground = "ground";
     public const string Certificate = "certificate";
     public const string Account = "account";
     public const string Controller = "controller";
@@ -59,7 +63,8 @@ public static class LetterSlots
     /// <summary>What a letter of a kind may say besides.</summary>
     public static IReadOnlyList<string> Of(LetterKind kind) => kind switch
     {
-        LetterKind.Received => [Due, Longest],
+        LetterKind.Received => [Due, Longest, Purpose],
+        LetterKind.Objected => [Purpose, Kept, Ground],
         LetterKind.Resumed => [Due],
         LetterKind.Extended => [Reason, Due],
         LetterKind.Paused => [Reason, Until],
@@ -155,6 +160,9 @@ public sealed class LetterLanguage
 
     public LetterTemplate Text(LetterKind kind) => texts[kind];
 
+    /// <summary>Whether there is a text; only of <see cref="LetterKinds.Later"/> there may be none.</summary>
+    public bool Has(LetterKind kind) => texts.ContainsKey(kind);
+
     /// <summary>A day as people write it.</summary>
     public string Day(DateOnly day) => new StringBuilder(dates.Pattern)
         .Replace("{day}", day.Day == 1 ? dates.First : Number(day.Day)).Replace("{month}", dates.Months[day.Month - 1]).Replace("{year}", Number(day.Year)).ToString();
@@ -183,6 +191,9 @@ public sealed class LetterTemplates
 
     /// <summary>Of whoever's language is not known or not among them.</summary>
     public LetterLanguage Standard { get; }
+
+    /// <summary>Whether there is a text for it in every language.</summary>
+    public bool Has(LetterKind kind) => Languages.All(language => language.Has(kind));
 
     /// <summary>The field that letters are sent to by e-mail; null where none are.</summary>
     public required FieldDefinition? AddressField { get; init; }

@@ -66,6 +66,10 @@ public sealed class Purpose
     /// <summary>Whoever objects to direct marketing (GDPR Article 21(2)) objects to this purpose, whatever its basis.</summary>
     public bool DirectMarketing => Terms.DirectMarketing;
 
+    // SPEC GDPR 21(1) processing on the grounds of 6(1)(e) and (f); 21(2) direct marketing, whatever its ground.
+    /// <summary>Whether there is a right to object to it (GDPR Article 21).</summary>
+    public bool CanBeObjectedTo => DirectMarketing || (StopsOnObjection && LegalBasis is "legitimate-interests" or "public-task");
+
     /// <summary>W3C DPV identifier, such as <c>dpv:DirectMarketing</c>.</summary>
     public string Dpv => Terms.Dpv;
 

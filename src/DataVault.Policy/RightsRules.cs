@@ -61,6 +61,9 @@ public sealed record RequestTraits(string Kind, string OpenedBy, Assurance Assur
     /// <summary>The record has values of special categories (GDPR 9).</summary>
     public bool Special { get; init; }
 
+    /// <summary>The person has a sign-in.</summary>
+    public bool SignIn { get; init; }
+
     /// <summary>Events that the record has.</summary>
     public long Events { get; init; }
 
@@ -86,6 +89,9 @@ public sealed record SecondOfficerRule(string Name, string Title)
     /// <summary>True: only of a record with special categories.</summary>
     public bool Special { get; init; }
 
+    /// <summary>True: only of somebody who has a sign-in.</summary>
+    public bool SignIn { get; init; }
+
     /// <summary>Below this level of assurance.</summary>
     public Assurance? Below { get; init; }
 
@@ -97,14 +103,14 @@ public sealed record SecondOfficerRule(string Name, string Title)
 
     /// <summary>False: it holds of every approval of its kinds.</summary>
     internal bool HasCondition =>
-        OpenedBy.Count + Brands.Count + Jurisdictions.Count + Relations.Count + Methods.Count > 0 || Special || Below is not null || EventsOver is not null || VerifiedDaysAgo is not null;
+        OpenedBy.Count + Brands.Count + Jurisdictions.Count + Relations.Count + Methods.Count > 0 || Special || SignIn || Below is not null || EventsOver is not null || VerifiedDaysAgo is not null;
 
     public bool Applies(RequestTraits request)
     {
         ArgumentNullException.ThrowIfNull(request);
         return Names(Kinds, request.Kind) && Names(OpenedBy, request.OpenedBy) && Names(Brands, request.Traits.Brand) && Names(Jurisdictions, request.Traits.Jurisdiction)
             && (Relations.Count == 0 || request.Relations.Any(Relations.Contains)) && (Methods.Count == 0 || request.Methods.Any(Methods.Contains))
-            && (!Special || request.Special) && (Below is not { } level || request.Assurance < level) && (EventsOver is not { } most || request.Events > most)
+            && (!Special || request.Special) && (!SignIn || request.SignIn) && (Below is not { } level || request.Assurance < level) && (EventsOver is not { } most || request.Events > most)
             && (VerifiedDaysAgo is not { } days || request.VerifiedAgo is not { } ago || ago > TimeSpan.FromDays(days));
     }
 

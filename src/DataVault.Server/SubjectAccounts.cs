@@ -13,6 +13,9 @@ internal sealed class SubjectAccounts(AccountRegistry accounts, OutsideLinks lin
         await links.RemoveForSubjectAsync(subject, cancellation);
     }
 
+    public async Task<bool> HasForSubjectAsync(Guid subject, CancellationToken cancellation) =>
+        await accounts.HasForSubjectAsync(subject, cancellation) || await links.HasForSubjectAsync(subject, cancellation);
+
     public async IAsyncEnumerable<LinkedAccount> ListAsync([EnumeratorCancellation] CancellationToken cancellation)
     {
         await foreach (var (subject, createdAt) in accounts.SubjectsAsync(cancellation))

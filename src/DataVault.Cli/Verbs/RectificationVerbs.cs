@@ -35,16 +35,17 @@ internal static class RectificationVerbs
         var change = new Option<string?>("--change") { Description = "Fields that are written with another value: JSON object; @file reads a file, - standard input." };
         var refuse = new Option<string[]>("--refuse") { Description = "FIELD=REASON, a field that stays as it is; may be given several times.", DefaultValueFactory = _ => [] };
         var note = new Option<string?>("--note") { Description = "In words; kept sealed, and the person may read it." };
+        var seen = new Option<long?>("--seen") { Description = "The newest entry of the request that you saw: nothing is decided when there is a newer one." };
         return new Verb(
             "rectify", "Accept, change or refuse every wanted value of an approved request for rectification; writes them, tells recipients and closes the request. For people alone.",
             "datavault request rectify 0198c3f2-6c1a-7000-8000-2f1f1c1d1e1f --accept familyName --refuse birthDate=fulfilment-impossible",
             "datavault request rectify 0198c3f2-6c1a-7000-8000-2f1f1c1d1e1f --change @other.json --note \"As in the passport\"")
-            .With(id, accept, change, refuse, note)
+            .With(id, accept, change, refuse, note, seen)
             .Does(context, async (session, cancellation) =>
             {
                 var parsed = session.Parsed;
                 var changed = parsed.GetValue(change) is { } given ? CustomerVerbs.Fields(session, given) : [];
-                var decision = new DecideRectification(Accepted(parsed.GetRequiredValue(accept), changed), Refused(parsed.GetRequiredValue(refuse)), parsed.GetValue(note));
+                var decision = new DecideRectification(Accepted(parsed.GetRequiredValue(accept), changed), Refused(parsed.GetRequiredValue(refuse)), parsed.GetValue(note)) { Seen = parsed.GetValue(seen) };
                 return Show(session, await session.OpenAsPerson(Officer).DecideRectificationAsync(parsed.GetRequiredValue(id), decision, cancellation));
             });
     }

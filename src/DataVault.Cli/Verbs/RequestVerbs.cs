@@ -33,20 +33,24 @@ internal static class RequestVerbs
         var note = new Option<string?>("--note") { Description = "What the person said; kept sealed." };
         var jurisdiction = new Option<string?>("--jurisdiction") { Description = "Whose law sets the due date, such as eu." };
         var language = new Option<string?>("--language") { Description = "Of the letters about it, such as de." };
+        var purposes = new Option<string[]>("--purpose") { Description = "Of an objection, a purpose that it is to; may be given several times, and left out for all that can be objected to." };
         var key = new Option<string?>("--idempotency-key") { Description = "Makes repeating the same command harmless." };
         return new Verb("open", "Open a request for a customer.", "datavault request open erasure --customer 0198c3f2-6c1a-7000-8000-2f1f1c1d1e1f")
-            .With(kind, customer, note, jurisdiction, language, key)
+            .With(kind, customer, note, jurisdiction, language, purposes, key)
             .Does(context, async (session, cancellation) =>
             {
                 var parsed = session.Parsed;
-                var request = new OpenRequest(parsed.GetRequiredValue(kind), parsed.GetValue(customer), parsed.GetValue(note), parsed.GetValue(jurisdiction)) { Language = parsed.GetValue(language) };
+                var request = new OpenRequest(parsed.GetRequiredValue(kind), parsed.GetValue(customer), parsed.GetValue(note), parsed.GetValue(jurisdiction)) 
+                {
+                    Language = parsed.GetValue(language), Purposes = parsed.GetValue(purposes) is { Length: > 0 } named ? named : null,
+                };
                 return Show(session, await session.Open(s_officer).OpenRequestAsync(request, parsed.GetValue(key), cancellation));
             });
     }
 
     private static Verb List(VerbContext context)
     {
-        var state = new Option<string?>("--state") { Description = "received, verified, confirming, approved, refused, completed, withdrawn or expired." };
+        var state = new Option<string?>("--state") { Description = "received, verified, confirming, approved, refused, completed, withdrawn, expired or moot." };
         var kind = new Option<string?>("--kind") { Description = "Only this kind." };
         var customer = new Option<Guid?>("--customer") { Description = "Only of this customer." };
         var limit = new Option<int?>("--limit") { Description = "At most so many." };
@@ -124,18 +128,22 @@ internal static class RequestVerbs
     private static Verb Choose(VerbContext context)
     {
         var id = new Argument<Guid>("request") { Description = "The request's id." };
-        var items = new Option<string[]>("--item") { Description = "A field or event:TYPE; may be given several times.", Required = true };
+        var items = new Option<string[]>("--item") { Description = "A field or event:TYPE; may be given several times." };
+        var purposes = new Option<string[]>("--purpose") { Description = "Of an objection, a purpose that goes on in spite of it; may be given several times. Needs a note, which the person reads." };
         var reason = new Option<string?>("--reason") { Description = "Why, such as legal-obligation; left out to grant them again." };
         var review = new Option<DateTimeOffset?>("--review") { Description = "Of an erasure, when to look whether they must still be kept." };
         var note = new Option<string?>("--note") { Description = "In words; kept sealed, and the person may read it." };
         return new Verb(
-            "choose", "Decide of single items otherwise than of the rest: an erasure leaves them, a package is without them.",
+            "choose", "Decide of single items otherwise than of the rest: an erasure leaves them, a package is without them; of an objection, purposes go on.",
             "datavault request choose 0198c3f2-6c1a-7000-8000-2f1f1c1d1e1f --item event:purchase --reason legal-obligation --review 2036-01-01")
-            .With(id, items, reason, review, note)
+            .With(id, items, purposes, reason, review, note)
             .Does(context, async (session, cancellation) =>
             {
                 var parsed = session.Parsed;
-                var decision = new DecideRequest(parsed.GetValue(reason), parsed.GetValue(note)) { Items = parsed.GetRequiredValue(items), ReviewAt = parsed.GetValue(review) };
+                var decision = new DecideRequest(parsed.GetValue(reason), parsed.GetValue(note)) 
+                {
+                    Items = parsed.GetValue(items) is { Length: > 0 } named ? named : null, Purposes = parsed.GetValue(purposes) is { Length: > 0 } weighed ? weighed : null, ReviewAt = parsed.GetValue(review),
+                };
                 return Show(session, await session.Open(s_officer).DecideAsync(parsed.GetRequiredValue(id), RequestStep.Choose, decision, cancellation));
             });
     }
@@ -157,7 +165,9 @@ internal static class RequestVerbs
 
         if (request.Identity is { } identity) table.Row("identity", $"{identity.Assurance}, {identity.Needed} is needed; {string.Join(", ", identity.Checks.Select(check => check.Passed ? check.Method : check.Method + " failed"))}");
         foreach (var question in request.Questions) table.Row("asked", $"{question.Cause} at {question.From:u}, {(question.Until is { } until ? $"answered {until:u}" : $"waiting until {question.AnswerBy:u}")}");
+        if (request.ApprovedFirst is { } first) table.Row("approved first", $"{(first.Mine ? "you" : first.By)}{(first.At is { } at ? $", {at:u}" : "")}");
         foreach (var why in request.SecondFor) table.Row("second officer", why);
+        foreach (var one in request.Objections) table.Row("objects to", $"{one.Purpose}: {one.State}{(one.Since is { } since ? $", since {since:u}" : "")}{(one.Reason is { } why ? $", {why} (GDPR {one.Article})" : "")}");
         foreach (var choice in request.Choices) table.Row("refused in part", $"{string.Join(", ", choice.Items)}: {choice.Reason} (GDPR {choice.Article})");
         return table;
     }

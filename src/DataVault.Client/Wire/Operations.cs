@@ -44,6 +44,9 @@ public sealed record PurposeView(string Name, string Title, string LegalBasis, b
 
     /// <summary>The same notice in other languages, by language.</summary>
     public IReadOnlyDictionary<string, string>? OtherNotices { get; init; }
+
+    /// <summary>What an objection to it does: <c>at-once</c> (direct marketing) or <c>weighed</c> (an officer decides, and until then it is stopped); absent where there is no right to object.</summary>
+    public string? Objection { get; init; }
 }
 
 /// <summary>A role.</summary>

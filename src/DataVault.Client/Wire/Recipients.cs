@@ -107,7 +107,11 @@ public sealed record WaiveNotice(string Reason);
 
 /// <summary>Body of <c>POST /v1/requests/{id}/wanted</c>: the values that are right.</summary>
 /// <param name="Fields">Field to value; null removes.</param>
-public sealed record WantValues(IReadOnlyDictionary<string, JsonElement> Fields);
+public sealed record WantValues(IReadOnlyDictionary<string, JsonElement> Fields)
+{
+    /// <summary>The newest entry of the request that was seen (<see cref="RightsRequest.Index"/>): refused when there is a newer one.</summary>
+    public long? Seen { get; init; }
+}
 
 /// <summary>Body of <c>POST /v1/requests/{id}/rectification</c>: every wanted value is accepted or refused.</summary>
 /// <param name="Accept">Fields to write: with null the value that is wanted, else the one given.</param>

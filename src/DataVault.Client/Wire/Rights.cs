@@ -126,10 +126,13 @@ public sealed record OpenRequest(string Kind, Guid? Customer = null, string? Not
 {
     /// <summary>BCP 47 tag of the language that letters about it should be in; null: that of the record, of the last consent, of the policy.</summary>
     public string? Language { get; init; }
+
+    /// <summary>Of an objection, the purposes that it is to (<see cref="PurposeView.Objection"/>); null: all that can be objected to.</summary>
+    public IReadOnlyList<string>? Purposes { get; init; }
 }
 
 /// <summary>
-/// A request for a right. State: <c>received</c>, <c>verified</c>, <c>confirming</c>, <c>approved</c>, <c>refused</c>, <c>completed</c>, <c>withdrawn</c>, <c>expired</c>.
+/// A request for a right. State: <c>received</c>, <c>verified</c>, <c>confirming</c>, <c>approved</c>, <c>refused</c>, <c>completed</c>, <c>withdrawn</c>, <c>expired</c>, <c>moot</c> (the person was erased before it was decided).
 /// </summary>
 /// <param name="Id">The request.</param>
 /// <param name="Customer">The person concerned (null once erased).</param>
@@ -172,9 +175,35 @@ public sealed record RightsRequest(
     /// <summary>Why a second officer has to agree, in words; empty where none has to.</summary>
     public IReadOnlyList<string> SecondFor { get; init; } = [];
 
+    /// <summary>Who of the officers approved first, while a second has to agree; absent for the person concerned.</summary>
+    public FirstApproval? ApprovedFirst { get; init; }
+
     /// <summary>What was decided of single items.</summary>
     public IReadOnlyList<RequestChoice> Choices { get; init; } = [];
+
+    /// <summary>Of an objection, how each purpose stands.</summary>
+    public IReadOnlyList<ObjectedPurpose> Objections { get; init; } = [];
 }
+
+/// <summary>The first of two approvals.</summary>
+/// <param name="By">Account of the officer.</param>
+/// <param name="At">When; absent of one from before that was kept.</param>
+/// <param name="Mine">It was whoever asks: somebody else has to agree.</param>
+public sealed record FirstApproval(string By, DateTimeOffset? At, bool Mine);
+
+/// <summary>How a purpose stands that a person objects to.</summary>
+/// <param name="Purpose">Its name.</param>
+/// <param name="State">
+/// <c>waiting</c>: not stopped before it is known who asks; <c>stopped</c>: for good; <c>paused</c>: until an officer decides; <c>overridden</c>: it goes on; <c>ended</c>: it goes on, for
+/// the request ended otherwise or the person took it back.
+/// </param>
+/// <param name="DirectMarketing">It stopped as the objection came in, and nobody weighs.</param>
+/// <param name="Since">Since when it is, or was, stopped.</param>
+/// <param name="Until">Until when it was.</param>
+/// <param name="Reason">Why it goes on, where an officer decided so.</param>
+/// <param name="Term">The same as a term of the W3C Data Privacy Vocabulary.</param>
+/// <param name="Article">Where the GDPR has it.</param>
+public sealed record ObjectedPurpose(string Purpose, string State, bool DirectMarketing, DateTimeOffset? Since, DateTimeOffset? Until, string? Reason, string? Term, string? Article);
 
 /// <summary>Where a request stands in time. <see cref="RightsRequest.DueAt"/> is the one of both due dates that binds.</summary>
 /// <param name="StrictDueAt">Due as if nothing stopped the clock.</param>
@@ -252,6 +281,9 @@ public sealed record DecideRequest(string? Reason = null, string? Note = null)
 
     /// <summary>Of a choice: fields and event types.</summary>
     public IReadOnlyList<string>? Items { get; init; }
+
+    /// <summary>Of a choice about an objection: purposes that go on in spite of it, with a reason and a note, which the person reads.</summary>
+    public IReadOnlyList<string>? Purposes { get; init; }
 
     /// <summary>Of what an erasure leaves: when somebody looks again.</summary>
     public DateTimeOffset? ReviewAt { get; init; }

@@ -306,6 +306,13 @@ public sealed class AccountRegistry
         await foreach (var account in linked.AsAsyncEnumerable().WithCancellation(cancellationToken)) yield return (account.Subject, account.CreatedAt);
     }
 
+    /// <summary>Whether a customer has an account.</summary>
+    public async Task<bool> HasForSubjectAsync(Guid subject, CancellationToken cancellationToken = default)
+    {
+        await using var work = new Work(scopes);
+        return await work.Users.Users.AsNoTracking().AnyAsync(a => a.SubjectId == subject, cancellationToken);
+    }
+
     /// <summary>Removes what the issuer holds of an erased customer; nothing happens when there is nothing.</summary>
     public async Task RemoveForSubjectAsync(Guid subject, CancellationToken cancellationToken = default)
     {

@@ -71,6 +71,9 @@ public sealed class OutsideLinks
         }
     }
 
+    /// <summary>Whether a customer is linked.</summary>
+    public async Task<bool> HasForSubjectAsync(Guid customer, CancellationToken cancellationToken = default) => (await OfAsync(customer, cancellationToken)).Count > 0;
+
     /// <summary>Removes what the issuer holds of an erased customer; nothing happens when there is nothing.</summary>
     public async Task RemoveForSubjectAsync(Guid customer, CancellationToken cancellationToken = default)
     {

@@ -1,3 +1,4 @@
+using System.Globalization;
 using DataVault.Policy.Yaml;
 
 namespace DataVault.Policy.Reading;
@@ -5,6 +6,9 @@ namespace DataVault.Policy.Reading;
 /// <summary>Reads catalogue.yaml and events.yaml.</summary>
 internal sealed class CatalogueReader(IReadOnlyList<RetentionRule> retention)
 {
+    // What a date may not be after, whenever it is read.
+    private const string Today = "today";
+
     private static readonly string[] Origins = ["provided", "observed", "derived", "inferred"];
     private static readonly string[] Stages = ["discover", "consider", "buy", "use", "support", "advocate", "leave"];
 
@@ -119,10 +123,24 @@ internal sealed class CatalogueReader(IReadOnlyList<RetentionRule> retention)
             type,
             body.OptionalNumber("maxLength", 1, 10_000) ?? UsualLength(type),
             body.OptionalNumber("maxItems", 1, 1_000) ?? 50,
-            values, body.OptionalDecimal("minimum"), body.OptionalDecimal("maximum"));
+            values, body.OptionalDecimal("minimum"), body.OptionalDecimal("maximum"))
+        {
+            Earliest = Day(body, "earliest", type), Latest = body.OptionalText("latest") == Today ? null : Day(body, "latest", type), NotInFuture = body.OptionalText("latest") == Today,
+        };
+        if (rules.NotInFuture && type != ValueType.Date) body.Problem(body.LineOf("latest"), "only a date has latest");
+        if (rules.Earliest > rules.Latest) body.Problem(body.LineOf("earliest"), "earliest is after latest");
         if (rules.Minimum > rules.Maximum) body.Problem(body.LineOf("minimum"), "minimum is above maximum");
         if (!rules.IsList && body.Has("maxItems")) body.Problem(body.LineOf("maxItems"), "only a list has maxItems");
         return rules;
+    }
+
+    private static DateOnly? Day(Section body, string key, ValueType type)
+    {
+        if (body.OptionalText(key) is not { } text) return null;
+        if (type != ValueType.Date) body.Problem(body.LineOf(key), $"only a date has {key}");
+        if (DateOnly.TryParseExact(text, "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.None, out var day)) return day;
+        body.Problem(body.LineOf(key), $"{text} is not a date");
+        return null;
     }
 
     private static int UsualLength(ValueType type) => type switch

@@ -104,7 +104,7 @@ internal static partial class LetterReader
             var name = LetterKinds.NameOf(kind);
             if (letters.OptionalMap(name) is not { } body)
             {
-                letters.Problem(letters.Line, $"the letter {name} is missing");
+                if (!LetterKinds.Later.Contains(kind)) letters.Problem(letters.Line, $"the letter {name} is missing");
                 continue;
             }
 

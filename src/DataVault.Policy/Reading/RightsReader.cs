@@ -76,7 +76,7 @@ internal static class RightsReader
                 Kinds = Known(body, "kinds", RightsRules.Kinds), OpenedBy = Known(body, "openedBy", Openers), Brands = Known(body, "brands", [.. people.Brands.Select(one => one.Name)]),
                 Jurisdictions = Known(body, "jurisdictions", [.. jurisdictions.All.Select(one => one.Name)]),
                 Relations = Known(body, "relations", [.. people.Relations.Select(one => one.Name)]), Methods = Known(body, "methods", [.. methods.Select(method => method.Name)]),
-                Special = body.Flag("special", false), Below = body.Has("below") ? Level(body, "below") : null,
+                Special = body.Flag("special", false), SignIn = body.Flag("signIn", false), Below = body.Has("below") ? Level(body, "below") : null,
                 EventsOver = body.OptionalNumber("eventsOver", 0, 1_000_000_000), VerifiedDaysAgo = body.OptionalNumber("verifiedDaysAgo", 0, 4_000),
             };
             body.Done();

@@ -66,6 +66,7 @@ internal static class PolicyEndpoints
     {
         NoticeLanguage = purpose.Notices is [var own, ..] ? own.Language : null,
         OtherNotices = purpose.Notices.Count > 1 ? purpose.Notices.Skip(1).ToDictionary(n => n.Language, n => n.Text) : null,
+        Objection = !purpose.CanBeObjectedTo ? null : purpose.DirectMarketing ? "at-once" : "weighed",
     };
 
     private static FieldView View(FieldDefinition field, string label) => new(

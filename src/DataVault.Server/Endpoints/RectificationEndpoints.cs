@@ -15,7 +15,7 @@ internal static class RectificationEndpoints
     public static void Map(IEndpointRouteBuilder routes)
     {
         routes.MapPost("/v1/requests/{id}/wanted", WantAsync).Takes<WantValues>().Gives<RectificationState>().As(
-            new("wantValues", Tag, "Say which values are right, with an open request for rectification; what was said before is replaced")
+            new("wantValues", Tag, "Say which values are right, with an open request for rectification; what was said before is replaced, by the person until it is approved")
             {
                 RequestExample = JsonNode.Parse("""{ "fields": { "familyName": "Solberg" } }"""), Problems = ["not-found", "invalid-state", "invalid-fields"],
             },
@@ -25,7 +25,7 @@ internal static class RectificationEndpoints
         routes.MapPost("/v1/requests/{id}/rectification", DecideAsync).Takes<DecideRectification>().Gives<RectificationState>().As(
             new("decideRectification", Tag, "Accept, change or refuse every wanted value; writes them, tells recipients and completes the approved request; by a person")
             {
-                RequestExample = JsonNode.Parse("""{ "accept": { "familyName": null }, "refuse": { "birthDate": "fulfilment-impossible" } }"""),
+                RequestExample = JsonNode.Parse("""{ "accept": { "familyName": null }, "refuse": { "birthDate": "fulfilment-impossible" }, "seen": 4711 }"""),
                 Problems = ["not-found", "invalid-state", "invalid-fields", "conflict"],
             },
             AccessRule.With("requests.decide"));
@@ -35,7 +35,7 @@ internal static class RectificationEndpoints
     {
         var body = await RequestBody.ReadAsync<WantValues>(context, RequestBody.Small);
         var call = new CallReader(context, policy);
-        await Answer.JsonAsync(context, View(await desk.AskAsync(call.Caller, call.RouteId(), body.Fields, call.RequestId, call.Cancellation)));
+        await Answer.JsonAsync(context, View(await desk.AskAsync(call.Caller, call.RouteId(), body.Fields, call.RequestId, call.Cancellation, body.Seen)));
     }
 
     private static async Task GetAsync(HttpContext context, Rectification desk, PolicySet policy)

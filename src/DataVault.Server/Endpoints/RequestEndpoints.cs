@@ -30,7 +30,7 @@ internal static class RequestEndpoints
             {
                 Query =
                 [
-                    new("state", "received, verified, confirming, approved, refused, completed, withdrawn or expired."), new("kind", "Which right."), new("customer", "Of this person."),
+                    new("state", "received, verified, confirming, approved, refused, completed, withdrawn, expired or moot."), new("kind", "Which right."), new("customer", "Of this person."),
                     QueryParameter.Limit, QueryParameter.Cursor,
                 ],
             },
@@ -46,7 +46,7 @@ internal static class RequestEndpoints
         routes.MapGet("/v1/requests/{id}/package", PackageAsync).Produces(200, contentType: "application/zip").TakesLong().As(
             new("getPackage", Tag, "The export (zip), once")
             {
-                Description = "For the person concerned after a sign-in within the last quarter of an hour; of a request that an officer opened for somebody without a sign-in, for an officer after a fresh sign-in with two factors.",
+                Description = "For the person concerned after a sign-in within the last quarter of an hour; of a request that an officer opened for somebody without a sign-in, or that two officers approved, for an officer after a fresh sign-in with two factors.",
                 Problems = ["not-found", "invalid-state"],
             },
             AccessRule.OwnOr("requests.decide").WithFreshSignIn());
@@ -55,7 +55,7 @@ internal static class RequestEndpoints
         routes.MapGet("/certificates/{id:guid}", PublishedCertificateAsync).ExcludeFromDescription();
     }
 
-    public static RightsRequest View(RequestView request) => new(
+    private static RightsRequest View(RequestView request, Recipient caller) => new(
         request.Id, request.Subject?.Value, request.Kind, request.State, request.OpenedAt, request.DueAt, request.CompletedAt, request.Reason,
         request.Progress, request.HasPackage, request.HasCertificate, request.LogIndex, request.OpenedBy)
     {
@@ -67,6 +67,8 @@ internal static class RequestEndpoints
         {
             Methods = [.. request.Facts.Methods.Select(one => new IdentityMethod(one.Name, one.Title, AssuranceNames.Of(one.Level)))],
         },
+        ApprovedFirst = caller.Kind == RecipientKind.Customer || request.Facts.ApprovedFirst is not { } first ? null : new Client.Wire.FirstApproval(first.By, first.At, first.By == caller.Id),
+        Objections = [.. request.Facts.Objections.Select(one => new Client.Wire.ObjectedPurpose(one.Purpose, one.State, one.DirectMarketing, one.Since, one.Until, one.Reason, one.Term, one.Article))],
         Choices = [.. request.Facts.Choices.Select(one => new RequestChoice(one.Items, one.Reason, one.Term, one.Article, one.ReviewAt))],
     };
 
@@ -81,7 +83,7 @@ internal static class RequestEndpoints
         var customer = query.Id("customer") is { } id ? new SubjectId(id) : (SubjectId?)null;
         var filter = new RequestFilter(query.OneOf("state", [.. RequestStates.All]), query.OneOf("kind", [.. RequestKinds.All]), customer);
         var page = await requests.ListAsync(call.Caller, filter, query.Limit(50, LargestPage), query.Text("cursor"), call.RequestId, call.Cancellation);
-        await Answer.JsonAsync(context, new Page<RightsRequest>([.. page.Items.Select(View)], page.Next));
+        await Answer.JsonAsync(context, new Page<RightsRequest>([.. page.Items.Select(one => View(one, call.Caller))], page.Next));
     }
 
     public static async Task OpenAsync(HttpContext context, SubjectRequests requests, PolicySet policy)
@@ -90,9 +92,9 @@ internal static class RequestEndpoints
         var call = new CallReader(context, policy);
         var subject = body.Customer is { } customer ? new SubjectId(customer)
             : call.Caller.Subject ?? throw ProblemException.Member("/customer", "missing-member", "Whom is the request about?");
-        var opened = await requests.OpenAsync(call.Caller, body.Kind, subject, body.Note, body.Jurisdiction, call.RequestId, call.Cancellation, call.Idempotency(body), body.Language);
+        var opened = await requests.OpenAsync(call.Caller, body.Kind, subject, body.Note, body.Jurisdiction, call.RequestId, call.Cancellation, call.Idempotency(body), new RequestWish(body.Language, body.Purposes));
         context.Response.Headers.Location = $"/v1/requests/{opened.Id}";
-        await Answer.JsonAsync(context, View(opened), StatusCodes.Status201Created);
+        await Answer.JsonAsync(context, View(opened, call.Caller), StatusCodes.Status201Created);
     }
 
     private static void MapSteps(IEndpointRouteBuilder routes)
@@ -105,7 +107,7 @@ internal static class RequestEndpoints
             new("ask", "Ask the person for something: identity, clarification or fee; the clock stands still where the law lets it", RequestAct.Ask, decide, new() { ["reason"] = "identity", ["note"] = "Please call us from the number on record." }),
             new("answer", "What the person was asked for is there; also for the person themselves", RequestAct.Answer, own, new() { ["reason"] = "clarification", ["note"] = "I mean the orders of last year." }),
             new("extend", "Prolong the due date, once, with a reason, and words that the person reads", RequestAct.Extend, decide, new() { ["reason"] = "complexity", ["note"] = "Your request covers eleven years of orders." }),
-            new("choose", "Decide of single items otherwise than of the rest: an erasure leaves them, a package is without them. Without a reason they are granted again", RequestAct.Choose, decide,
+            new("choose", "Decide of single items otherwise than of the rest: an erasure leaves them, a package is without them; of an objection, purposes that go on. Without a reason they are granted again", RequestAct.Choose, decide,
                 new() { ["items"] = new JsonArray("event:purchase"), ["reason"] = "legal-obligation", ["reviewAt"] = "2036-01-01T00:00:00Z" }),
             new("approve", "Grant it; the vault carries out what it can, once a second officer agrees where the policy wants one", RequestAct.Approve, decide, new() { ["seen"] = 4711 }),
             new("refuse", "Refuse it, with a reason, and words that the person reads", RequestAct.Refuse, own, new() { ["reason"] = "process-unfounded", ["note"] = "You asked the same yesterday." }),
@@ -124,7 +126,7 @@ internal static class RequestEndpoints
 
     private static StepTerms Terms(DecideRequest decision) => new(decision.Reason, decision.Note)
     {
-        Method = decision.Method, Evidence = decision.Evidence, Failed = decision.Failed ?? false, Items = decision.Items, ReviewAt = decision.ReviewAt, Seen = decision.Seen,
+        Method = decision.Method, Evidence = decision.Evidence, Failed = decision.Failed ?? false, Items = decision.Items, Purposes = decision.Purposes, ReviewAt = decision.ReviewAt, Seen = decision.Seen,
     };
 
     private static void MapStep(
@@ -132,7 +134,8 @@ internal static class RequestEndpoints
         routes.MapPost("/v1/requests/{id}/" + name, async (HttpContext context, SubjectRequests requests, PolicySet policy) =>
         {
             var decision = await RequestBody.ReadAsync<DecideRequest>(context, RequestBody.Small);
-            await Answer.JsonAsync(context, View(await take(requests, new CallReader(context, policy), decision)));
+            var call = new CallReader(context, policy);
+            await Answer.JsonAsync(context, View(await take(requests, call, decision), call.Caller));
         }).Takes<DecideRequest>().Gives<RightsRequest>().TakesLong().As(
             new(operation, Tag, summary) { RequestExample = example, Problems = ["not-found", "invalid-state", "invalid-fields"] }, rule);
 
@@ -146,7 +149,7 @@ internal static class RequestEndpoints
     private static async Task GetAsync(HttpContext context, SubjectRequests requests, PolicySet policy)
     {
         var call = new CallReader(context, policy);
-        await Answer.JsonAsync(context, View(await requests.GetAsync(call.Caller, call.RouteId(), call.RequestId, call.Cancellation)));
+        await Answer.JsonAsync(context, View(await requests.GetAsync(call.Caller, call.RouteId(), call.RequestId, call.Cancellation), call.Caller));
     }
 
     private static async Task NotesAsync(HttpContext context, SubjectRequests requests, PolicySet policy)

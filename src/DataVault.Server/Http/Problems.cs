@@ -110,7 +110,7 @@ internal static class Problems
 
     /// <summary>The problem of one item of a batch.</summary>
     public static Problem Of(VaultException failure) =>
-        Make(failure.Slug, Catalogue[failure.Slug].Advice, Members(failure));
+        Make(failure.Slug, DetailOf(failure) ?? Catalogue[failure.Slug].Advice, Members(failure));
 
     /// <inheritdoc cref="Of(VaultException)"/>
     public static Problem Of(ProblemException failure) => Make(failure.Slug, failure.Detail ?? Catalogue[failure.Slug].Advice, failure.Errors);
@@ -123,6 +123,9 @@ internal static class Problems
         return new Problem($"/problems/{slug}", char.ToUpperInvariant(title[0]) + title[1..], Catalogue[slug].Status, detail, errors is { Count: > 0 } ? errors : null);
     }
 
+    // What a state forbids is said in the vault's own words, which hold nothing of anybody (VaultException.InvalidState): whoever is refused knows what is missing.
+    private static string? DetailOf(VaultException failure) => failure.Slug == "invalid-state" ? failure.Message : null;
+
     private static List<MemberProblem> Members(VaultException failure) =>
         [.. failure.Errors.Select(e => new MemberProblem(e.Pointer, e.Code, e.Message))];
 
@@ -133,7 +136,7 @@ internal static class Problems
         switch (failure)
         {
             case VaultException vault:
-                return WriteAsync(context, vault.Slug, null, Members(vault), vault.RetryAfter);
+                return WriteAsync(context, vault.Slug, DetailOf(vault), Members(vault), vault.RetryAfter);
             case TooManyFailures waiting:
                 return WriteAsync(context, "rate-limited", retryAfter: waiting.RetryAfter);
             case ProblemException edge:

@@ -10,7 +10,7 @@ namespace DataVault.Vault;
 internal sealed class ConsentPast(VaultDatabase database, AuditReader log, IndexedValues values, ActivePolicy policy, VaultClock clock)
 {
     private const string LimitsSql =
-        "select kind, completed_at from vault.request where subject_id = $1 and kind in ('restriction', 'objection') and state = 'completed' and completed_at is not null";
+        "select kind, case when state = 'completed' then completed_at end, course from vault.request where subject_id = $1 and kind in ('restriction', 'objection')";
 
     public DateTimeOffset Now => clock.Now;
 
@@ -38,7 +38,7 @@ internal sealed class ConsentPast(VaultDatabase database, AuditReader log, Index
     /// <summary>What stopped the purpose at an instant although it was consented to, by the codes of <see cref="Reasons"/>, or <c>child</c>.</summary>
     public async Task<List<string>> StopsAsync(OpenedConsents opened, Purpose purpose, List<OwnedAct> acts, DateTimeOffset at, CancellationToken ct)
     {
-        var limits = await LimitsAsync(opened, ct);
+        var limits = await LimitsAsync(opened, purpose, ct);
         var lifts = at >= Now ? [] : await LiftsAsync(opened, purpose, ct);
         var stops = new List<string>();
         if (purpose.StopsOnRestriction && IsRestricted(opened, [.. limits, .. lifts], at)) stops.Add(Reasons.Restricted);
@@ -72,11 +72,30 @@ internal sealed class ConsentPast(VaultDatabase database, AuditReader log, Index
     /// <summary>That a limit began or ended.</summary>
     private sealed record Turn(string Kind, DateTimeOffset At, bool Begins);
 
-    private async Task<List<Turn>> LimitsAsync(OpenedConsents opened, CancellationToken ct)
+    private async Task<List<Turn>> LimitsAsync(OpenedConsents opened, Purpose purpose, CancellationToken ct)
     {
         await using var command = database.Reads.CreateCommand(LimitsSql);
         command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = opened.Keys.Subject.Value });
-        return await Rows.ReadAsync(command, row => new Turn(row.GetString(0), new DateTimeOffset(row.GetDateTime(1)), Begins: true), ct);
+        var rows = await Rows.ReadAsync(
+            command, row => (Kind: row.GetString(0), Completed: row.IsDBNull(1) ? (DateTimeOffset?)null : new DateTimeOffset(row.GetDateTime(1)), Course: RequestCourse.Decode(row.IsDBNull(2) ? null : row.GetFieldValue<byte[]>(2))), ct);
+        var objected = rows.SelectMany(row => row.Course.Objects).Where(one => one.Purpose == purpose.Id && one.Since is not null).ToList();
+        return [.. rows.SelectMany(row => TurnsOf(row.Kind, row.Completed, row.Course, purpose)).Where(turn => turn.Begins || !objected.Any(one => one.Since <= turn.At && !(one.Until <= turn.At)))];
+    }
+
+    // An objection from before it named its purposes was to all that can be objected to, from its end on.
+    private static IEnumerable<Turn> TurnsOf(string kind, DateTimeOffset? completed, RequestCourse course, Purpose purpose)
+    {
+        if (course.Objects.Count == 0)
+        {
+            if (completed is { } at && (kind != RequestKinds.Objection || purpose.CanBeObjectedTo)) yield return new Turn(kind, at, Begins: true);
+            yield break;
+        }
+
+        foreach (var one in course.Objects.Where(one => one.Purpose == purpose.Id && one.Since is not null))
+        {
+            yield return new Turn(kind, one.Since!.Value, Begins: true);
+            if (one.Until is { } until) yield return new Turn(kind, until, Begins: false);
+        }
     }
 
     private async Task<List<Turn>> LiftsAsync(OpenedConsents opened, Purpose purpose, CancellationToken ct)
@@ -102,7 +121,7 @@ internal sealed class ConsentPast(VaultDatabase database, AuditReader log, Index
     {
         if (at >= Now) return opened.Facts.ObjectedPurposes.Contains(purpose.Id);
         var said = acts.Where(owned => owned.Act.State == "objected" || owned.Act.LiftsObjection).Select(owned => (owned.Act.At, Objects: !owned.Act.LiftsObjection));
-        var asked = limits.Where(one => one.Kind == RequestKinds.Objection && (!one.Begins || SubjectLimits.IsObjectedTo(purpose))).Select(one => (one.At, Objects: one.Begins));
+        var asked = limits.Where(one => one.Kind == RequestKinds.Objection).Select(one => (one.At, Objects: one.Begins));
         return said.Concat(asked).Where(one => one.At <= at).OrderBy(one => one.At).LastOrDefault().Objects;
     }
 

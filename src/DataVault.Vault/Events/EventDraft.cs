@@ -22,7 +22,7 @@ internal sealed record EventDraft(EventTypeDefinition Type, DateTimeOffset Occur
         var problems = new List<FieldProblem>();
         if (!ProfileDraft.IsLabel(item.Source)) problems.Add(new("/source", "not-a-label", $"1 to {ProfileDraft.LongestLabel} characters without controls."));
         if (item.OccurredAt > clock.Now + Ahead || item.OccurredAt < Earliest) problems.Add(new("/occurredAt", "out-of-range", "Not in the future, and not before 1970."));
-        var properties = ReadProperties(item.Properties, type, problems);
+        var properties = ReadProperties(item.Properties, type, DateOnly.FromDateTime(clock.Now.UtcDateTime), problems);
         if (problems.Count > 0) throw VaultException.Invalid(problems);
         return new EventDraft(type, item.OccurredAt.ToUniversalTime(), item.Source, properties, item.Id ?? clock.NewId(), item.Purpose);
     }
@@ -30,7 +30,7 @@ internal sealed record EventDraft(EventTypeDefinition Type, DateTimeOffset Occur
     /// <summary>When it is written, or not to be.</summary>
     public void Erase() => CryptographicOperations.ZeroMemory(Utf8Properties);
 
-    private static byte[] ReadProperties(IReadOnlyDictionary<string, JsonElement> given, EventTypeDefinition type, List<FieldProblem> problems)
+    private static byte[] ReadProperties(IReadOnlyDictionary<string, JsonElement> given, EventTypeDefinition type, DateOnly today, List<FieldProblem> problems)
     {
         var buffer = new ArrayBufferWriter<byte>(256);
         using var writer = new Utf8JsonWriter(buffer, FieldValues.Canonical);
@@ -39,7 +39,7 @@ internal sealed record EventDraft(EventTypeDefinition Type, DateTimeOffset Occur
         foreach (var property in type.Properties)
         {
             if (given.TryGetValue(property.Name, out var value)) known++;
-            WriteProperty(property, value, writer, problems);
+            WriteProperty(property, value, today, writer, problems);
         }
         writer.WriteEndObject();
         writer.Flush();
@@ -50,13 +50,13 @@ internal sealed record EventDraft(EventTypeDefinition Type, DateTimeOffset Occur
         return written;
     }
 
-    private static void WriteProperty(PropertyDefinition property, JsonElement value, Utf8JsonWriter writer, List<FieldProblem> problems)
+    private static void WriteProperty(PropertyDefinition property, JsonElement value, DateOnly today, Utf8JsonWriter writer, List<FieldProblem> problems)
     {
         if (value.ValueKind is JsonValueKind.Undefined or JsonValueKind.Null)
         {
             if (property.Required) problems.Add(new($"/properties/{property.Name}", "required", "This property is required."));
         }
-        else if (FieldValues.Normalise(property.Rules, value, out var utf8Json) is { } problem)
+        else if (FieldValues.Normalise(property.Rules, value, today, out var utf8Json) is { } problem)
         {
             problems.Add(new($"/properties/{property.Name}{problem.Path}", problem.Code, problem.Message));
         }

@@ -32,10 +32,14 @@ internal static class FieldValues
     private const int MoneyDecimals = 6;
 
     /// <summary>Returns null and the canonical bytes, or what is wrong.</summary>
-    public static ValueProblem? Normalise(ValueRules rules, JsonElement value, out byte[] utf8Json)
+    /// <param name="rules">What it must look like.</param>
+    /// <param name="value">The value.</param>
+    /// <param name="today">By UTC; no date that the catalogue bounds by it lies more than a day after.</param>
+    /// <param name="utf8Json">The bytes.</param>
+    public static ValueProblem? Normalise(ValueRules rules, JsonElement value, DateOnly today, out byte[] utf8Json)
     {
         var (buffer, writer) = scratch ??= NewScratch();
-        var problem = Write(rules, value, writer);
+        var problem = Write(rules, value, today, writer);
         writer.Flush();
         utf8Json = problem is null ? buffer.WrittenSpan.ToArray() : [];
         // Clear, unlike a mere reset, erases the value.
@@ -50,7 +54,7 @@ internal static class FieldValues
         return (buffer, new Utf8JsonWriter(buffer, Canonical));
     }
 
-    private static ValueProblem? Write(ValueRules rules, JsonElement value, Utf8JsonWriter writer) => rules.Type switch
+    private static ValueProblem? Write(ValueRules rules, JsonElement value, DateOnly today, Utf8JsonWriter writer) => rules.Type switch
     {
         ValueType.Integer => WriteInteger(rules, value, writer),
         ValueType.Decimal => WriteDecimal(rules, value, writer),
@@ -61,6 +65,7 @@ internal static class FieldValues
         ValueType.EmailList => WriteList(rules, ValueType.Email, value, writer),
         ValueType.PhoneList => WriteList(rules, ValueType.Phone, value, writer),
         ValueType.EnumerationList => WriteList(rules, ValueType.Enumeration, value, writer),
+        ValueType.Date => WriteDate(rules, value, today, writer),
         _ => WriteText(rules, value, writer),
     };
 
@@ -70,6 +75,15 @@ internal static class FieldValues
         var problem = Canonicalise(rules, rules.Type, text, out var canonical);
         if (problem is null) writer.WriteStringValue(canonical);
         return problem;
+    }
+
+    private static ValueProblem? WriteDate(ValueRules rules, JsonElement value, DateOnly today, Utf8JsonWriter writer)
+    {
+        if (!TryString(value, out var text)) return WrongType("a string");
+        if (Canonicalise(rules, rules.Type, text, out var canonical) is { } problem) return problem;
+        if (!rules.Allows(DateOnly.ParseExact(canonical, "yyyy-MM-dd", CultureInfo.InvariantCulture), today)) return RangeProblem();
+        writer.WriteStringValue(canonical);
+        return null;
     }
 
     /// <summary>The canonical spelling of one text value, or the rule it breaks; also used for look-up terms.</summary>

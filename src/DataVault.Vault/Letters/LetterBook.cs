@@ -58,7 +58,7 @@ internal sealed class LetterBook(SubjectInbox inbox, Decider decider, RecordCiph
     /// <exception cref="VaultException">not-found: the person is gone.</exception>
     public async Task<PendingLetter?> WriteAsync(DutyWork work, LetterAbout? about, LetterOrder order, Guid requestId)
     {
-        if (decider.Policy.Letters is not { } letters || about is null || await KeysAsync(work, about.Subject) is not { } held) return null;
+        if (decider.Policy.Letters is not { } letters || about is null || !letters.Has(order.Kind) || await KeysAsync(work, about.Subject) is not { } held) return null;
         try
         {
             var reader = await ReaderAsync(work, letters, held, withAddress: false);

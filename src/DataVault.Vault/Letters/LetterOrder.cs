@@ -14,12 +14,18 @@ internal sealed record LetterOrder(LetterKind Kind)
     /// <summary>Names of the classes of what stays.</summary>
     public IReadOnlyList<string> Kept { get; init; } = [];
 
-    /// <summary>The purpose that an objection is about.</summary>
-    public string? Purpose { get; init; }
+    /// <summary>The purposes that an objection is about: those that are stopped, or of which it ends.</summary>
+    public IReadOnlyList<string> Purposes { get; init; } = [];
+
+    /// <summary>Purposes that go on in spite of it.</summary>
+    public IReadOnlyList<OverriddenPurpose> Overridden { get; init; } = [];
 
     /// <summary>The language that whoever asks has chosen.</summary>
     public string? Language { get; init; }
 }
+
+/// <summary>A purpose that goes on in spite of an objection, and why.</summary>
+internal sealed record OverriddenPurpose(string Purpose, string Reason);
 
 /// <summary>Whom a letter is to, and about what.</summary>
 /// <param name="Subject">Who gets it.</param>
@@ -49,9 +55,10 @@ internal sealed record LetterScene(PolicySet Policy, DateTimeOffset Now, string?
             .With(LetterSlots.Today, law.DayOf(Now)).With(LetterSlots.Request, row?.Id.ToString("D")).With(LetterSlots.Right, row is null ? null : language.Words("rights", row.Kind))
             .With(LetterSlots.Opened, Day(row?.OpenedAt)).With(LetterSlots.Due, Day(row?.DueAt)).With(LetterSlots.Until, Day(order.Until))
             .With(LetterSlots.Longest, row is { ExtendedAt: null } && law.ExtensionAmount > 0 ? Day(law.ExtendedDueAt(row.Course.CountsFrom ?? row.OpenedAt)) : null)
-            .With(LetterSlots.Reason, table is not null && order.Reason is { } reason ? language.Words(table, reason) : null)
-            .With(LetterSlots.Purpose, order.Purpose is { } purpose ? language.FindWords("purposes", purpose) ?? Policy.Purposes.Find(purpose)?.Title : null)
-            .WithEach(LetterSlots.Kept, [.. order.Kept.Select(name => language.FindWords("classes", name) ?? name).Distinct()])
+            .With(LetterSlots.Reason, table is not null && order.Reason is { } reason ? WordsOf(language, table, reason) : null)
+            .WithEach(LetterSlots.Purpose, [.. order.Purposes.Select(name => TitleOf(language, name))])
+            .WithEach(LetterSlots.Kept, [.. order.Overridden.Select(one => TitleOf(language, one.Purpose)), .. order.Kept.Select(name => language.FindWords("classes", name) ?? name).Distinct()])
+            .WithEach(LetterSlots.Ground, [.. order.Overridden.Select(one => WordsOf(language, "ends", one.Reason))])
             .With(LetterSlots.Certificate, Address is not null && row is not null ? $"{Address}/certificates/{row.Id:D}" : null)
             .With(LetterSlots.Account, Address is null ? null : $"{Address}/console/me")
             .With(LetterSlots.Controller, Policy.Purposes.Controller?.Name).With(LetterSlots.Address, Policy.Purposes.Controller?.Address).With(LetterSlots.Contact, Policy.Purposes.Controller?.Contact)
@@ -59,6 +66,11 @@ internal sealed record LetterScene(PolicySet Policy, DateTimeOffset Now, string?
             .With(LetterSlots.Authority, authority is null ? null : Joined(authority.Name, authority.Address, authority.Web))
             .Print(order.Kind);
     }
+
+    // Grounds that override an objection are the same as those for which one ends.
+    private static string WordsOf(LetterLanguage language, string table, string reason) => language.FindWords(table, reason) ?? language.FindWords("ends", reason) ?? language.Words(table == "ends" ? "refusals" : table, reason);
+
+    private string TitleOf(LetterLanguage language, string purpose) => language.FindWords("purposes", purpose) ?? Policy.Purposes.Find(purpose)?.Title ?? purpose;
 
     private static string Joined(params string?[] parts) => string.Join(", ", parts.Where(part => !string.IsNullOrEmpty(part)));
 }

@@ -92,7 +92,7 @@ internal sealed class OpenDsrCourier(OpenDsrStore store, RequestStore requests, 
         // What is gone with the person it was about was carried out.
         if (await requests.FindAsync(request, ct) is not { } found) return view with { Status = OpenDsrWords.Completed };
         var (state, packaged) = (StateOf(found, row.Told), RequestKinds.EndInPackage(found.Kind) && found.State == RequestStates.Completed);
-        var refused = found.State == RequestStates.Refused && found.Reason != RequestReasons.SubjectErased;
+        var refused = found.State == RequestStates.Refused;
         var partly = state == OpenDsrWords.Completed && found.State == RequestStates.Completed && found.Course.Choices.Count > 0;
         return view with
         {
@@ -109,7 +109,7 @@ internal sealed class OpenDsrCourier(OpenDsrStore store, RequestStore requests, 
     // though the first of two officers may take their approval back.
     private static string StateOf(RequestRow row, string told) => row.State switch
     {
-        RequestStates.Completed or RequestStates.Refused => OpenDsrWords.Completed,
+        RequestStates.Completed or RequestStates.Refused or RequestStates.Moot => OpenDsrWords.Completed,
         RequestStates.Withdrawn or RequestStates.Expired => OpenDsrWords.Cancelled,
         RequestStates.Approved or RequestStates.Confirming => OpenDsrWords.InProgress,
         _ => told == OpenDsrWords.InProgress ? told : OpenDsrWords.Pending,

@@ -50,7 +50,7 @@ internal static class ContextSection
     }
 
     /// <summary>The rights that the bases of the purposes give, and where to complain.</summary>
-    public static void WriteRights(PackageBag package, AuthorityContact? authority)
+    public static void WriteRights(PackageBag package, PrivacyContact? officer, AuthorityContact? authority)
     {
         var (words, policy) = (package.Words, package.Order.Policy);
         package.Page("your-rights", page =>
@@ -59,6 +59,8 @@ internal static class ContextSection
             page.Heading(words["rights.contact"]);
             if (policy.Purposes.Controller is { } controller)
                 page.Definitions([(words["contact.name"], controller.Name), (words["contact.address"], controller.Address), (words["contact.contact"], controller.Contact)]);
+            if (officer is not null)
+                page.Definitions([(words["contact.officer"], officer.Name), (words["contact.contact"], string.Join(", ", new[] { officer.Email, officer.Phone }.OfType<string>()))]);
             page.Heading(words["right.A77"]);
             page.Paragraph(words["rights.complaint"]);
             if (authority is not null) page.Definitions([(words["contact.authority"], authority.Name), (words["contact.address"], authority.Address), (words["contact.contact"], authority.Web)]);
@@ -91,7 +93,7 @@ internal static class ContextSection
     }
 
     /// <summary>The case: what was asked, when, and what became of it.</summary>
-    public static void WriteCase(PackageBag package, AuthorityContact? authority) => package.Json("meta/case.json", json =>
+    public static void WriteCase(PackageBag package, PrivacyContact? officer, AuthorityContact? authority) => package.Json("meta/case.json", json =>
     {
         var (order, request) = (package.Order, package.Order.Request);
         json.WriteStartObject();
@@ -108,6 +110,14 @@ internal static class ContextSection
         json.WriteNumber("logIndex", order.LogIndex);
         json.WriteString("language", package.Words.Language);
         WriteController(json, order.Policy.Purposes.Controller);
+        if (officer is not null)
+        {
+            json.WriteStartObject("officer");
+            json.WriteString("name", officer.Name);
+            json.WriteString("email", officer.Email);
+            if (officer.Phone is { } phone) json.WriteString("phone", phone);
+            json.WriteEndObject();
+        }
         if (authority is not null)
         {
             json.WriteStartObject("authority");

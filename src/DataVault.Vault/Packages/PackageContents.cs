@@ -57,10 +57,11 @@ internal sealed class PackageContents(ExportSource source, PackageTrail trail, C
             await new RequestSection(requests, notes, trail).WriteAsync(package, cancellation);
         }
         ContextSection.WriteWithheld(package);
-        var authority = order.Policy.Jurisdictions.Find(order.Request.Jurisdiction)?.Breach.AuthorityOf(FirstOf(opened, Policy.ValueType.Country));
-        ContextSection.WriteRights(package, authority);
+        var law = order.Policy.Jurisdictions.Find(order.Request.Jurisdiction)?.Breach;
+        var authority = law?.AuthorityOf(FirstOf(opened, Policy.ValueType.Country));
+        ContextSection.WriteRights(package, law?.Contact, authority);
         ContextSection.WriteGlossary(package);
-        ContextSection.WriteCase(package, authority);
+        ContextSection.WriteCase(package, law?.Contact, authority);
         package.Describe();
     }
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
 using DataVault.Policy;
 using DataVault.Transparency;
 using DataVault.Vault.Keys;
@@ -111,6 +112,10 @@ internal sealed class RequestSection(RequestStore requests, RequestNotes notes, 
     private static readonly PackageColumn[] Columns =
         ["id", "kind", "state", new("openedAt", "datetime"), new("dueAt", "datetime"), new("completedAt", "datetime"), "reason", "openedBy"];
 
+    private static readonly PackageColumn[] RectificationColumns = ["request", new("wantedAt", "datetime"), "field", "wanted", "decided", "reason"];
+
+    private static readonly PackageColumn[] ObjectionColumns = ["request", "purpose", "directMarketing", new("since", "datetime"), new("until", "datetime"), "reason"];
+
     private static readonly PackageColumn[] LetterColumns = ["id", new("at", "datetime"), "request", "letter", "language", "subject", "text"];
 
     public async Task WriteAsync(PackageBag package, CancellationToken cancellation)
@@ -120,10 +125,12 @@ internal sealed class RequestSection(RequestStore requests, RequestNotes notes, 
         var rows = await requests.ListAsync(new RequestFilter(Subject: package.Order.Record.Subject), int.MaxValue, null, cancellation);
         var told = new List<object>();
         var remarks = new List<IReadOnlyList<PageCell>>();
+        var corrections = new List<(Guid Request, CorrectedValue Value)>();
         foreach (var row in rows)
         {
             var written = await notes.ReadAsync(row, cancellation);
-            told.Add(new { row.Id, row.Kind, row.State, OpenedAt = PackageBag.Instant(row.OpenedAt), DueAt = PackageBag.Instant(row.DueAt), CompletedAt = row.CompletedAt is { } at ? PackageBag.Instant(at) : null, row.Reason, row.OpenedBy, Notes = written });
+            told.Add(new { row.Id, row.Kind, row.State, OpenedAt = PackageBag.Instant(row.OpenedAt), DueAt = PackageBag.Instant(row.DueAt), CompletedAt = row.CompletedAt is { } at ? PackageBag.Instant(at) : null, row.Reason, row.OpenedBy, Objections = ObjectionsOf(package, row), Notes = written });
+            corrections.AddRange(CorrectedValue.Of(written).Select(value => (row.Id, value)));
             remarks.AddRange(written.Where(note => note.Text.Length > 0).Select(note => (IReadOnlyList<PageCell>)[words.When(note.At), words.Of("actor", note.By), note.Text]));
         }
         package.Json("data/json/requests.json", json => JsonSerializer.Serialize(json, told, PackageJson.Options));
@@ -131,16 +138,70 @@ internal sealed class RequestSection(RequestStore requests, RequestNotes notes, 
         [
             row.Id.ToString("D"), row.Kind, row.State, PackageBag.Instant(row.OpenedAt), PackageBag.Instant(row.DueAt), row.CompletedAt is { } at ? PackageBag.Instant(at) : "", row.Reason ?? "", row.OpenedBy,
         ]));
+        package.Table("rectifications", RectificationColumns, corrections.Select(one => (IReadOnlyList<string>)
+            [one.Request.ToString("D"), PackageBag.Instant(one.Value.At), one.Value.Field, ReadableValue.Of(one.Value.Wanted), one.Value.Outcome ?? "", one.Value.Reason ?? ""]));
+        var objections = rows.SelectMany(row => ObjectionsOf(package, row).Select(one => (row.Id, Said: one))).ToList();
+        package.Table("objections", ObjectionColumns, objections.Select(one => (IReadOnlyList<string>)
+            [one.Id.ToString("D"), one.Said.Purpose, one.Said.DirectMarketing ? "true" : "false", one.Said.Since ?? "", one.Said.Until ?? "", one.Said.Reason ?? ""]));
         package.Page("requests", page =>
         {
             page.Table(words["table.requests"], [words["col.opened"], words["col.what"], words["col.state"], words["col.due"], words["col.reason"]], rows.Select(row => (IReadOnlyList<PageCell>)
                 [words.When(row.OpenedAt), words.Of("request", row.Kind), words.Of("state", row.State), words.When(row.DueAt), row.Reason is { } reason ? words.Of("reason", reason) : ""]));
+            page.Heading(words["requests.rectified"]);
+            page.Table(words["table.rectified"], [words["col.when"], words["col.what"], words["col.wanted"], words["col.decided"], words["col.reason"]], corrections.Select(one => (IReadOnlyList<PageCell>)
+            [
+                words.When(one.Value.At), LabelOf(package, one.Value.Field), ReadableValue.Of(one.Value.Wanted, words), one.Value.Outcome is { } outcome ? words.Of("decided", outcome) : "",
+                one.Value.Reason is { } reason ? words.Of("reason", reason) : "",
+            ]));
+            page.Heading(words["requests.objected"]);
+            page.Table(words["table.objected"], [words["col.purpose"], words["col.stopped"], words["col.goes-on"], words["col.reason"]], objections.Select(one => (IReadOnlyList<PageCell>)
+            [
+                package.Order.Policy.Purposes.Find(one.Said.Purpose) is { } purpose ? PageCell.Catalogue(purpose.Title) : one.Said.Purpose, one.Said.SinceAt is { } since ? words.When(since) : "",
+                one.Said.UntilAt is { } until ? words.When(until) : "", one.Said.Reason is { } grounds ? words.Of("reason", grounds) : "",
+            ]));
             page.Heading(words["requests.notes"]);
             page.Table(words["table.notes"], [words["col.when"], words["col.who"], words["col.text"]], remarks);
             page.Heading(words["requests.letters"]);
             page.Table(words["table.letters"], [words["col.when"], words["col.what"], words["col.text"]], letters.Select(one => (IReadOnlyList<PageCell>)
                 [words.When(one.Row.At), new PageCell(one.Said.Subject, one.Said.Language), new PageCell(one.Said.Text(), one.Said.Language)]));
         });
+    }
+
+    private static PageCell LabelOf(PackageBag package, string field) => package.Order.Policy.Catalogue.Find(field) is { } known ? PageCell.Catalogue(known.Label) : field;
+
+    private static List<SaidObjection> ObjectionsOf(PackageBag package, RequestRow row) =>
+    [
+        .. row.Course.Objects.Select(one => new SaidObjection(
+            package.Order.Policy.Purposes.ById(one.Purpose)?.Name ?? $"purpose-{one.Purpose}", one.Absolute, row.Course.Choices.FirstOrDefault(choice => choice.Purposes.Contains(one.Purpose))?.Reason)
+        {
+            SinceAt = one.Since, UntilAt = one.Until,
+        }),
+    ];
+
+    /// <summary>A purpose that the person objects to, as the package says it.</summary>
+    private sealed record SaidObjection(string Purpose, bool DirectMarketing, string? Reason)
+    {
+        [JsonIgnore]
+        public DateTimeOffset? SinceAt { get; init; }
+
+        [JsonIgnore]
+        public DateTimeOffset? UntilAt { get; init; }
+
+        public string? Since => SinceAt is { } at ? PackageBag.Instant(at) : null;
+
+        public string? Until => UntilAt is { } at ? PackageBag.Instant(at) : null;
+    }
+
+    /// <summary>A value that was wanted of a rectification, and what was decided about it; null while nothing was.</summary>
+    private sealed record CorrectedValue(DateTimeOffset At, string Field, JsonElement Wanted, string? Outcome, string? Reason)
+    {
+        public static IEnumerable<CorrectedValue> Of(IReadOnlyList<RequestNote> written)
+        {
+            if (written.LastOrDefault(note => note.Wanted is not null) is not { Wanted: { } wanted } said) return [];
+            var decided = written.LastOrDefault(note => note.Decided is not null)?.Decided ?? [];
+            return wanted.Select(one => (one.Key, one.Value, About: decided.FirstOrDefault(about => about.Field == one.Key)))
+                .Select(one => new CorrectedValue(said.At, one.Key, one.Value, one.About?.Outcome, one.About?.Reason));
+        }
     }
 
     /// <summary>Every letter to the person, oldest first, in the words that it had.</summary>

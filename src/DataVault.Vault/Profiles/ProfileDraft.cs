@@ -46,7 +46,7 @@ internal sealed partial class ProfileDraft
     public static ProfileDraft Read(NewCustomer customer, PolicySet policy, KnownNotices notices, DateTimeOffset now)
     {
         var problems = new List<FieldProblem>();
-        var values = ReadFields(customer.Fields, policy.Catalogue, removals: false, problems);
+        var values = ReadFields(customer.Fields, policy.Catalogue, now, removals: false, problems);
         CheckOrigin(customer.Source, customer.Origin, customer.Notice, problems);
         CheckTime(customer.CollectedAt, now, problems);
         problems.AddRange(customer.Standing?.Problems(policy, "/standing") ?? []);
@@ -80,7 +80,7 @@ internal sealed partial class ProfileDraft
     public static ProfileDraft Read(ProfilePatch patch, Catalogue catalogue, DateTimeOffset now)
     {
         var problems = new List<FieldProblem>();
-        var values = ReadFields(patch.Fields, catalogue, removals: true, problems);
+        var values = ReadFields(patch.Fields, catalogue, now, removals: true, problems);
         CheckOrigin(patch.Source, patch.Origin, patch.Notice, problems);
         CheckTime(patch.CollectedAt, now, problems);
         if (values.Count == 0 && problems.Count == 0) problems.Add(new("/fields", "empty", "At least one field is needed."));
@@ -88,7 +88,7 @@ internal sealed partial class ProfileDraft
         return new ProfileDraft(values, patch.Source, patch.Origin, patch.Notice, DecisionFacts.None) { CollectedAt = patch.CollectedAt };
     }
 
-    private static List<DraftValue> ReadFields(IReadOnlyDictionary<string, JsonElement> fields, Catalogue catalogue, bool removals, List<FieldProblem> problems)
+    private static List<DraftValue> ReadFields(IReadOnlyDictionary<string, JsonElement> fields, Catalogue catalogue, DateTimeOffset now, bool removals, List<FieldProblem> problems)
     {
         var values = new List<DraftValue>(fields.Count);
         foreach (var (name, value) in fields)
@@ -101,7 +101,7 @@ internal sealed partial class ProfileDraft
             {
                 if (removals) values.Add(new(field, null));
             }
-            else if (FieldValues.Normalise(field.Rules, value, out var utf8Json) is { } problem)
+            else if (FieldValues.Normalise(field.Rules, value, DateOnly.FromDateTime(now.UtcDateTime), out var utf8Json) is { } problem)
             {
                 problems.Add(new($"/fields/{name}{problem.Path}", problem.Code, problem.Message));
             }

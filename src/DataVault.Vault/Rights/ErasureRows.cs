@@ -163,9 +163,9 @@ internal static class ErasureRows
         """
         INSERT INTO vault.closed_request (request_id, kind, state, jurisdiction, opened_at, due_at, extended_at, completed_at, reason, opened_by, log_index)
         SELECT request_id, kind,
-               CASE WHEN request_id = $2 OR state IN ('refused', 'completed', 'withdrawn', 'expired') THEN state WHEN kind = 'erasure' THEN 'completed' ELSE 'refused' END,
+               CASE WHEN request_id = $2 OR state IN ('refused', 'completed', 'withdrawn', 'expired', 'moot') THEN state WHEN kind = 'erasure' THEN 'completed' ELSE 'moot' END,
                jurisdiction, opened_at, due_at, extended_at, CASE WHEN request_id = $2 THEN NULL ELSE coalesce(completed_at, $3) END,
-               CASE WHEN request_id = $2 OR state IN ('refused', 'completed', 'withdrawn', 'expired') THEN reason ELSE 'subject-erased' END, opened_by, log_index
+               CASE WHEN request_id = $2 OR state IN ('refused', 'completed', 'withdrawn', 'expired', 'moot') THEN reason ELSE 'subject-erased' END, opened_by, log_index
         FROM vault.request WHERE subject_id = $1
         """;
 

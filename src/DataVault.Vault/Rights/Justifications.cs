@@ -25,6 +25,9 @@ public sealed record Justification(string Code, string Term, IReadOnlyList<strin
 
     /// <summary>An access may leave out single items for it.</summary>
     public bool Withholds { get; init; }
+
+    /// <summary>A purpose may go on for it in spite of an objection.</summary>
+    public bool Overrides { get; init; }
 }
 
 /// <summary>
@@ -32,6 +35,9 @@ public sealed record Justification(string Code, string Term, IReadOnlyList<strin
 /// </summary>
 public static class Justifications
 {
+    /// <summary>What weighs more than the interests of somebody who objects.</summary>
+    public const string CompellingGrounds = "compelling-grounds";
+
     private static readonly string[] Every = [.. RequestKinds.All];
     private static readonly string[] Copies = [RequestKinds.Access, RequestKinds.Portability];
     private static readonly string[] Erasing = [RequestKinds.Erasure];
@@ -46,11 +52,13 @@ public static class Justifications
         new("legal-obligation", "justifications:LegalObligation", [.. Erasing, .. Copies, RequestKinds.Rectification, RequestKinds.Restriction, RequestKinds.Objection],
             ["17(3)(b)", "23(1)", "23(1)", "23(1)", "23(1)", "23(1)"]) { HoldAuthority = "legal-obligation", Withholds = true },
         new("legal-claim", "justifications:LegalClaimDefenceImpaired", [.. Erasing, .. Copies, RequestKinds.Rectification, RequestKinds.Restriction, RequestKinds.Objection],
-            ["17(3)(e)", "23(1)(j)", "23(1)(j)", "23(1)(j)", "18(2)", "21(1)"]) { HoldAuthority = "legal-claim", Withholds = true },
+            ["17(3)(e)", "23(1)(j)", "23(1)(j)", "23(1)(j)", "18(2)", "21(1)"]) { HoldAuthority = "legal-claim", Withholds = true, Overrides = true },
         new("third-party-rights", "justifications:ThirdPartyRightsImpaired", [.. Copies, RequestKinds.Restriction], ["15(4)", "20(4)", "18(2)"]) { Withholds = true },
         new("freedom-of-expression", "justifications:FreedomOfExpressionImpaired", Erasing, ["17(3)(a)"]) { HoldAuthority = "freedom-of-expression" },
         new("public-health", "justifications:PublicHealthCompromised", Erasing, ["17(3)(c)"]) { HoldAuthority = "public-health" },
-        new("research", "justifications:ScientificHistoricalResearchImpaired", [.. Erasing, RequestKinds.Objection], ["17(3)(d)", "21(6)"]) { HoldAuthority = "research" },
+        new("research", "justifications:ScientificHistoricalResearchImpaired", [.. Erasing, RequestKinds.Objection], ["17(3)(d)", "21(6)"]) { HoldAuthority = "research", Overrides = true },
+        // The vocabulary has no term of its own for grounds that override an objection: the basis that goes on is named.
+        new(CompellingGrounds, "dpv:LegitimateInterest", [RequestKinds.Objection], ["21(1)"]) { Overrides = true },
         new("fulfilment-impossible", "justifications:FulfilmentImpossible", Every, ["11(2)"]),
         new("already-informed", "justifications:EntityAlreadyInformed", Every, ["12(5)(b)"]),
         new("not-applicable", "justifications:LegallyExempted", Every, ["12(4)"]),

@@ -103,7 +103,7 @@ public sealed class LimitLifting
         if (!lift.Stands(before)) throw Absent(lift);
         var kind = lift.Type == EntryType.RestrictionLift ? LetterKind.RestrictionLifted : LetterKind.ObjectionLifted;
         var about = new LetterAbout(lift.Subject, before.Traits.Jurisdiction, null);
-        using var letter = await news.Letters.WriteAsync(work, about, new LetterOrder(kind) { Reason = lift.Reason, Purpose = lift.Purpose }, lift.RequestId);
+        using var letter = await news.Letters.WriteAsync(work, about, new LetterOrder(kind) { Reason = lift.Reason, Purposes = [lift.Purpose] }, lift.RequestId);
         var message = news.Letters.Inbox.Clock.NewId();
         List<LogEntry> entries = letter is null ? [SubjectInbox.Named(Entry(lift, held.Tag, Announced), message)] : [Entry(lift, held.Tag, Announced), letter.Entry];
         var index = await log.AppendWithinAsync(work.Connection, work.Transaction, entries, work.Cancellation);

@@ -22,7 +22,7 @@ public sealed record RectificationView(Guid Request, IReadOnlyDictionary<string,
 /// <param name="Note">In words, for the person.</param>
 public sealed record RectificationDecision(IReadOnlyDictionary<string, JsonElement?> Accept, IReadOnlyDictionary<string, string> Refuse, string? Note)
 {
-    /// <summary>The newest entry of the request when the values were looked at; null: whatever is wanted now.</summary>
+    /// <summary>The newest entry of the request that whoever decides has seen: it is refused when there is a newer one.</summary>
     public long? Seen { get; init; }
 }
 
@@ -52,15 +52,25 @@ public sealed class Rectification
 
     /// <summary>The person, or an officer for them, says which values are right; what was said before is replaced.</summary>
     /// <exception cref="VaultException">not-found, forbidden; invalid-fields: not values of these fields; invalid-state: no open request for rectification.</exception>
-    public async Task<RectificationView> AskAsync(Recipient recipient, Guid id, IReadOnlyDictionary<string, JsonElement> wanted, Guid requestId, CancellationToken ct)
+    public async Task<RectificationView> AskAsync(Recipient recipient, Guid id, IReadOnlyDictionary<string, JsonElement> wanted, Guid requestId, CancellationToken ct, long? seen = null)
     {
         var row = await OpenAsync(recipient, id, requestId, ct);
+        if (seen is { } newest && newest != row.LogIndex) throw RequestSteps.Overtaken();
         if (recipient.Kind != RecipientKind.Customer && !MayDecide(recipient)) throw await store.DeniedAsync(recipient, row.Subject, VaultException.Forbidden(), requestId, ct);
         _ = ProfileDraft.Read(Patch(id, wanted), policy.Current.Catalogue, store.Now);
         var by = recipient.Kind == RecipientKind.Customer ? "customer" : "officer";
         var note = await notes.AddAsync(row, new RequestNote(store.Now, by, "") { Wanted = wanted }, ct);
-        await store.ChangeAsync(recipient, id, current => RequestStates.IsOpen(current.State) ? current with { Notes = RequestNotes.Joined(current.Notes, note) } : throw NotNow(current), requestId, ct, "request:rectification:wanted");
+        await store.ChangeAsync(recipient, id, current => Asked(recipient, Unchanged(row, current)) with { Notes = RequestNotes.Joined(current.Notes, note) }, requestId, ct, "request:rectification:wanted");
         return new RectificationView(id, wanted, []);
+    }
+
+    // What an officer has begun to decide is not replaced under their hands.
+    private static RequestRow Asked(Recipient recipient, RequestRow current)
+    {
+        if (!RequestStates.IsOpen(current.State)) throw NotNow(current);
+        if (recipient.Kind == RecipientKind.Customer && current.State is RequestStates.Confirming or RequestStates.Approved)
+            throw VaultException.InvalidState("It is being decided about the values that you said. Open another request for others.");
+        return current;
     }
 
     /// <summary>What is wanted, and what was decided. The look is an entry.</summary>
@@ -82,7 +92,7 @@ public sealed class Rectification
         var row = await FindAsync(officer, id, requestId, ct);
         if (officer.Kind != RecipientKind.Staff || !MayDecide(officer)) throw await store.DeniedAsync(officer, row.Subject, VaultException.Forbidden(), requestId, ct);
         if (Completed(row) is null) throw NotNow(row);
-        if (decision.Seen is { } seen && seen != row.LogIndex) throw VaultException.InvalidState("Somebody changed the request meanwhile: look at it again.");
+        if (decision.Seen is { } seen && seen != row.LogIndex) throw RequestSteps.Overtaken();
         var wanted = (await ReadAsync(row, ct)).Wanted;
         Check(wanted, decision);
         List<RectifiedField> decided =
@@ -96,12 +106,14 @@ public sealed class Rectification
         if (decision.Accept.Count == 0)
         {
             var notice = new RequestNotice("request.refused", new LetterOrder(LetterKind.Refused) { Reason = refusal });
-            await store.TellAsync(officer, id, current => (Completed(Seen(row, current)) ?? throw NotNow(current)) with { Notes = RequestNotes.Joined(current.Notes, note) }, _ => notice, requestId, ct);
+            await store.TellAsync(
+                officer, id, current => Unchanged(row, Completed(current) ?? throw NotNow(current)) with { State = RequestStates.Refused, Reason = refusal, Notes = RequestNotes.Joined(current.Notes, note), Said = ["reason:" + refusal] },
+                _ => notice, requestId, ct);
             return new RectificationView(id, wanted, decided);
         }
 
         var values = decision.Accept.ToDictionary(one => one.Key, one => one.Value ?? wanted[one.Key], StringComparer.Ordinal);
-        var ending = new Ending(this, officer, row, requestId) { Note = note, Refusal = refusal };
+        var ending = new Ending(this, officer, row, requestId) { Note = note, Refusals = [.. decision.Refuse.Values.Distinct()] };
         await patcher.PatchAsync(Rectifier, row.Subject!.Value, null, Patch(id, values), requestId, ct, ending);
         return new RectificationView(id, wanted, decided);
     }
@@ -113,14 +125,21 @@ public sealed class Rectification
 
         public byte[]? Note { get; init; }
 
-        /// <summary>Why values were left as they are; null when none were.</summary>
-        public string? Refusal { get; init; }
+        /// <summary>Why values were left as they are; none when none were.</summary>
+        public IReadOnlyList<string> Refusals { get; init; } = [];
+
+        private string? Refusal => Refusals.Count > 0 ? Refusals[0] : null;
 
         // INVARIANT: the request is locked before the person's row.
         public async Task BeginAsync(DutyWork work)
         {
-            var current = Seen(seen, await desk.store.LockAsync(work.Connection, seen.Id, work.Cancellation));
-            locked = (Completed(current, desk.store.Now) ?? throw NotNow(current)) with { Notes = RequestNotes.Joined(current.Notes, Note) };
+            var current = await desk.store.LockAsync(work.Connection, seen.Id, work.Cancellation);
+            var done = Unchanged(seen, Completed(current, desk.store.Now) ?? throw NotNow(current));
+            locked = done with
+            {
+                Notes = RequestNotes.Joined(current.Notes, Note), Reason = Refusal, Course = done.Course with { RefusedFor = Refusals },
+                Said = Refusals.Count > 0 ? [RequestReasons.PartlyRefused, .. Refusals.Select(reason => "refused:" + reason)] : [],
+            };
         }
 
         public async Task<long> AppendAsync(DutyWork work, SubjectKeys held, LogEntry written)
@@ -132,16 +151,14 @@ public sealed class Rectification
         }
     }
 
-    // INVARIANT: what is written is what the values were when they were read: the person may say others at any moment.
-    private static RequestRow Seen(RequestRow seen, RequestRow current) =>
-        current.LogIndex == seen.LogIndex ? current : throw VaultException.InvalidState("Somebody changed the request meanwhile: look at it again.");
-
     private static ProfilePatch Patch(Guid id, IReadOnlyDictionary<string, JsonElement> values) => new(values, $"rectification:{id:D}", null, null, SubjectRequests.Purpose);
 
     private RequestRow? Completed(RequestRow row) => Completed(row, store.Now);
 
-    private static RequestRow? Completed(RequestRow row, DateTimeOffset now) =>
-        RequestLifecycle.Next(row.Kind, row.State, RequestAct.Complete) is { } state ? row with { State = state, CompletedAt = now, Course = row.Course.Answered(now) } : null;
+    private static RequestRow? Completed(RequestRow row, DateTimeOffset now) => RequestLifecycle.Next(row.Kind, row.State, RequestAct.Complete) is null ? null : row.Done(now);
+
+    // INVARIANT: what is written is what the values were when they were read: the person may say others at any moment.
+    private static RequestRow Unchanged(RequestRow seen, RequestRow now) => seen.LogIndex == now.LogIndex ? now : throw RequestSteps.Overtaken();
 
     private async Task<RequestRow> OpenAsync(Recipient recipient, Guid id, Guid requestId, CancellationToken ct)
     {

@@ -23,7 +23,29 @@ internal sealed record IdentityCheck(string Method, Assurance Level, DateTimeOff
 /// <param name="Reason">A code of <see cref="Justifications"/>.</param>
 /// <param name="ReviewAt">Of what an erasure leaves, when somebody looks whether the reason still stands.</param>
 /// <param name="Hold">The hold that keeps them from the erasure.</param>
-internal sealed record ItemChoice(IReadOnlyList<int> Items, string Reason, DateTimeOffset? ReviewAt, Guid Hold);
+internal sealed record ItemChoice(IReadOnlyList<int> Items, string Reason, DateTimeOffset? ReviewAt, Guid Hold)
+{
+    /// <summary>Of an objection, ids of the purposes that go on in spite of it.</summary>
+    public IReadOnlyList<int> Purposes { get; init; } = [];
+}
+
+/// <summary>A purpose that the person objects to (GDPR 21).</summary>
+/// <param name="Purpose">Its id.</param>
+/// <param name="Absolute">Direct marketing: it stops at once, and nobody weighs (GDPR 21(3)).</param>
+internal sealed record ObjectedPurpose(int Purpose, bool Absolute)
+{
+    /// <summary>Since when it is stopped for this request; null before it is.</summary>
+    public DateTimeOffset? Since { get; init; }
+
+    /// <summary>Until when; null while it is stopped.</summary>
+    public DateTimeOffset? Until { get; init; }
+
+    /// <summary>The person objected to it before: it is not this request's to let go on.</summary>
+    public bool Earlier { get; init; }
+
+    [JsonIgnore]
+    public bool Stands => Since is not null && Until is null;
+}
 
 /// <summary>
 /// What happened to a request besides its state: what the person was asked, how their identity was established, what was decided of single items, who agreed.
@@ -59,11 +81,20 @@ internal sealed record RequestCourse
 
     public IReadOnlyList<ItemChoice> Choices { get; init; } = [];
 
+    /// <summary>Of an objection, what it is to; none of one from before an objection named its purposes.</summary>
+    public IReadOnlyList<ObjectedPurpose> Objects { get; init; } = [];
+
     /// <summary>Rules that made a second officer necessary when the first approved.</summary>
     public IReadOnlyList<string> SecondFor { get; init; } = [];
 
     /// <summary>Account of the officer who approved first.</summary>
     public string? ApprovedBy { get; init; }
+
+    /// <summary>When they did.</summary>
+    public DateTimeOffset? ApprovedAt { get; init; }
+
+    /// <summary>Why some of the values that were wanted of a rectification stay as they are; each reason once.</summary>
+    public IReadOnlyList<string> RefusedFor { get; init; } = [];
 
     /// <summary>Account of the one who agreed.</summary>
     public string? ConfirmedBy { get; init; }

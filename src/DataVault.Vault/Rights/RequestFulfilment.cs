@@ -138,7 +138,7 @@ internal sealed class RequestFulfilment(
 }
 
 /// <summary>Carries out restrictions (GDPR 18) and objections (GDPR 21): both bind the next decision, since they stand where decisions look.</summary>
-internal sealed class SubjectLimits(RequestStore store, SubjectFacts facts, KeyRegistry keys, RecipientNotices notices, ActivePolicy policy)
+internal sealed class SubjectLimits(RequestStore store, SubjectFacts facts, KeyRegistry keys, RecipientNotices notices, Objections objections, ActivePolicy policy)
 {
     public ActivePolicy Policy => policy;
 
@@ -146,6 +146,7 @@ internal sealed class SubjectLimits(RequestStore store, SubjectFacts facts, KeyR
 
     public async Task<RequestRow> ApplyAsync(RequestRow row, CancellationToken cancellation)
     {
+        if (row.Course.Objects.Count > 0) return await CloseAsync(row, cancellation);
         var subject = row.Subject!.Value;
         using var held = await keys.GetFreshAsync(subject, cancellation);
         var applied = await store.TransactAsync(async (connection, transaction) =>
@@ -156,25 +157,41 @@ internal sealed class SubjectLimits(RequestStore store, SubjectFacts facts, KeyR
             // The feed looks at the person again, and takes out of analytics what may no longer be there.
             await using (var batch = new NpgsqlBatch(connection, transaction) { BatchCommands = { FeedQueue.Enqueue([subject], store.Now) } })
                 await batch.ExecuteNonQueryAsync(cancellation);
-            var done = current with { State = RequestStates.Completed, CompletedAt = store.Now };
+            var done = current.Done(store.Now);
             var entry = store.Entry(EntryType.RequestChange, Process, done, held.Tag, row.Id) with { Seal = facts.Digest(after), RecordVersion = after.RowVersion };
             // SPEC GDPR 19: of a restriction; nobody is told of an objection.
             var cause = NoticeCause.Of(NoticeKinds.Restricted, held, current.Id);
             var told = current.Kind == RequestKinds.Restriction ? await notices.TellAsync(new DutyWork(connection, transaction, cancellation), cause) : [];
-            var letter = new LetterOrder(current.Kind == RequestKinds.Restriction ? LetterKind.Restricted : LetterKind.Objected);
+            var letter = current.Kind == RequestKinds.Restriction ? new LetterOrder(LetterKind.Restricted)
+                : new LetterOrder(LetterKind.Objected) { Purposes = [.. policy.Current.Purposes.All.Where(purpose => purpose.CanBeObjectedTo).Select(purpose => purpose.Name)] };
             return await store.SaveAsync(new DutyWork(connection, transaction, cancellation), done, [.. told, entry], letter, row.Id);
         }, cancellation);
         await facts.CommittedAsync([held], cancellation);
         return applied;
     }
 
-    // SPEC GDPR 21(1) processing on the grounds of 6(1)(e) and (f); 21(2) direct marketing, whatever its ground.
-    public static bool IsObjectedTo(Purpose purpose) => (purpose.StopsOnObjection && purpose.LegalBasis is "legitimate-interests" or "public-task") || purpose.DirectMarketing;
+    // What is granted is stopped already; what was overridden goes on with the letter that says why.
+    private async Task<RequestRow> CloseAsync(RequestRow row, CancellationToken cancellation)
+    {
+        using var step = objections.Step();
+        var closed = await store.TransactAsync(async (connection, transaction) =>
+        {
+            var work = new DutyWork(connection, transaction, cancellation);
+            var current = await store.LockAsync(connection, row.Id, cancellation);
+            if (current.State != RequestStates.Approved) return current;
+            var done = await step.TakeAsync(work, current.Done(store.Now) with { Objecting = step });
+            var entry = store.Entry(EntryType.RequestChange, Process, done, await store.TagAsync(done.Subject!.Value, cancellation), row.Id);
+            return await store.SaveAsync(work, done, [entry], objections.LetterOf(done, LetterKind.Objected), row.Id);
+        }, cancellation);
+        await step.CommittedAsync(cancellation);
+        return closed;
+    }
 
+    // Of a request from before an objection named its purposes.
     private DecisionFacts Limited(DecisionFacts before, string kind)
     {
         if (kind == RequestKinds.Restriction) return before with { Restricted = true };
-        var objected = policy.Current.Purposes.All.Where(IsObjectedTo);
+        var objected = policy.Current.Purposes.All.Where(purpose => purpose.CanBeObjectedTo);
         return before with { ObjectedPurposes = [.. before.ObjectedPurposes.Union(objected.Select(p => p.Id))] };
     }
 }

@@ -8,21 +8,34 @@ namespace DataVault.Vault;
 /// Takes requests in. A keyed call that is repeated opens nothing: it finds the request that the first one opened, which is remembered in the transaction of
 /// its row (<see cref="IdempotencyStore"/>). What is remembered is the request's number.
 /// </summary>
-internal sealed class RequestIntake(RequestStore store, RequestNotes notes, SubjectReach reach, IdempotencyStore idempotency)
+internal sealed class RequestIntake(RequestStore store, RequestNotes notes, SubjectReach reach, IdempotencyStore idempotency, Objections objections)
 {
     /// <returns>The request; where the key was used for it before, as it stands now.</returns>
     public async Task<RequestRow> OpenAsync(Recipient recipient, RequestRow row, string? note, Guid requestId, IdempotencyKey? key, CancellationToken ct)
     {
         if (key is not null && await EarlierAsync(key, ct) is { } earlier) return earlier;
         row = row with { Notes = await notes.AddAsync(row, row.OpenedBy, note, ct) };
-        var states = recipient.Kind == RecipientKind.Customer && IsSureEnough(row) ? StatesWithoutOfficer(row.Kind) : [RequestStates.Received];
-        if (key is null) return await store.InsertAsync(recipient, row, states, requestId, ct);
-        return await store.InsertAsync(recipient, row, states, requestId, new RequestClaim(idempotency, key, row.Id), ct)
-            ?? await EarlierAsync(key, ct) ?? throw VaultException.Unavailable();
+        List<string> states = recipient.Kind == RecipientKind.Customer && IsSureEnough(row) ? [.. StatesWithoutOfficer(row.Kind)] : [RequestStates.Received];
+        using var step = objections.Step();
+        row = row with { Objecting = step };
+        // SPEC GDPR 21(3): there is nothing to decide.
+        if (row is { Kind: RequestKinds.Objection, Course.Objects: { Count: > 0 } objects } && objects.All(one => one.Absolute))
+        {
+            states.Add(RequestStates.Completed);
+            row = row with { CompletedAt = row.OpenedAt };
+        }
+
+        var opened = key is null ? await store.InsertAsync(recipient, row, states, requestId, ct)
+            : await store.InsertAsync(recipient, row, states, requestId, new RequestClaim(idempotency, key, row.Id), ct);
+        await step.CommittedAsync(ct);
+        return opened ?? await EarlierAsync(key!, ct) ?? throw VaultException.Unavailable();
     }
 
+    /// <summary>Of every step with an objection.</summary>
+    public Objections Objections => objections;
+
     /// <summary>A new request as it will stand: under which law, and due when.</summary>
-    public async Task<RequestRow> DraftAsync(Recipient recipient, string kind, SubjectId subject, string? jurisdiction, CancellationToken ct)
+    public async Task<RequestRow> DraftAsync(Recipient recipient, string kind, SubjectId subject, string? jurisdiction, CancellationToken ct, IReadOnlyList<string>? purposes = null)
     {
         if (!RequestKinds.All.Contains(kind))
             throw Invalid("/kind", $"The kind is one of {string.Join(", ", RequestKinds.All)}.");
@@ -31,6 +44,8 @@ internal sealed class RequestIntake(RequestStore store, RequestNotes notes, Subj
         // Under which law somebody lives follows from their record; whoever asks about themselves chooses no clock.
         if (jurisdiction is not null && recipient.Kind == RecipientKind.Customer)
             throw Invalid("/jurisdiction", "The law follows from where the person lives; an officer alone names another.");
+        if (purposes is not null && kind != RequestKinds.Objection) throw Invalid("/purposes", "Only an objection names purposes.");
+        var objects = kind == RequestKinds.Objection ? objections.Named(purposes) : [];
         var (regime, earlier) = await store.SituationAsync(subject, kind, ct);
         var law = Law(jurisdiction ?? regime);
         var now = store.Now;
@@ -39,7 +54,7 @@ internal sealed class RequestIntake(RequestStore store, RequestNotes notes, Subj
         {
             OpenedAt = now, DueAt = law.DueAt(countsFrom), OpenedBy = OpenedBy(recipient),
             // Whoever opens it themselves reads the answer, which is the acknowledgement.
-            Course = new RequestCourse { CountsFrom = countsFrom, Repeats = earlier?.Id, Checks = SignIn(recipient), AcknowledgedAt = recipient.Kind == RecipientKind.Customer ? now : null },
+            Course = new RequestCourse { CountsFrom = countsFrom, Repeats = earlier?.Id, Checks = SignIn(recipient), AcknowledgedAt = recipient.Kind == RecipientKind.Customer ? now : null, Objects = objects },
         };
     }
 

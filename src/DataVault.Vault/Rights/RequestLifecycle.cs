@@ -21,6 +21,9 @@ public static class RequestKinds
     /// <summary>Kinds that end in a package to fetch. A customer who asks for one about themselves needs no officer.</summary>
     public static bool EndInPackage(string kind) => kind is Access or Portability;
 
+    /// <summary>Kinds by which a person protects themselves; how often they asked for other things does not stand in their way.</summary>
+    public static bool Protects(string kind) => kind is Objection or Restriction or Erasure;
+
     /// <summary>Kinds that the vault carries out by itself once approved; the others an officer completes by hand, a contest without an approval before.</summary>
     public static bool CarriedOutByVault(string kind) => kind is not (Rectification or Contest);
 }
@@ -43,7 +46,10 @@ public static class RequestStates
     /// <summary>The person was asked for something that it cannot do without, and did not answer.</summary>
     public const string Expired = "expired";
 
-    public static IReadOnlyList<string> All { get; } = [Received, Verified, Confirming, Approved, Refused, Completed, Withdrawn, Expired];
+    /// <summary>The person was erased before it was decided: nobody refused it, and nobody is left to answer.</summary>
+    public const string Moot = "moot";
+
+    public static IReadOnlyList<string> All { get; } = [Received, Verified, Confirming, Approved, Refused, Completed, Withdrawn, Expired, Moot];
 
     /// <summary>Something is still to be done.</summary>
     public static IReadOnlyList<string> Open { get; } = [Received, Verified, Confirming, Approved];
@@ -136,7 +142,7 @@ public enum RequestAct
 ///     \------------\----------\-------> expired        choose: until it is approved
 ///     \------------\----------\-----------\-> withdrawn
 /// </code>
-/// of a contest there is nothing to approve: received -> verified -> completed, with an outcome
+/// of a contest there is nothing to approve: received -> verified -> completed, with an outcome; an objection to direct marketing alone is completed as it comes in
 /// </summary>
 internal static class RequestLifecycle
 {

@@ -24,6 +24,9 @@ public sealed record StepTerms(string? Reason = null, string? Note = null)
     /// <summary>Of an answer, that none came: the request goes on without it.</summary>
     internal bool Silence { get; init; }
 
+    /// <summary>Of a choice about an objection, which purposes go on in spite of it.</summary>
+    public IReadOnlyList<string>? Purposes { get; init; }
+
     /// <summary>Of what an erasure leaves, when somebody looks again.</summary>
     public DateTimeOffset? ReviewAt { get; init; }
 
@@ -44,6 +47,9 @@ internal sealed class RequestSteps(RequestStore store, RequestNotes notes, Secon
 
     public RequestNotes Notes => notes;
 
+    /// <inheritdoc cref="SecondOfficer.CanSignInAsync"/>
+    public Task<bool> CanSignInAsync(SubjectId subject, CancellationToken ct) => second.CanSignInAsync(subject, ct);
+
     private RightsRules Rules => second.Policy.Rights;
 
     /// <exception cref="VaultException">invalid-fields: something is missing; invalid-state: the law or the state does not allow it, or somebody was quicker.</exception>
@@ -55,11 +61,14 @@ internal sealed class RequestSteps(RequestStore store, RequestNotes notes, Secon
         var note = await notes.AddAsync(before, by, Checked(terms.Note), ct);
         var evidence = await notes.AddAsync(before, by, Checked(terms.Evidence, "/evidence"), ct, RequestNotes.OfIdentity);
         var rules = act == RequestAct.Approve && before.State == RequestStates.Verified ? await second.NeededForAsync(before, ct) : [];
+        using var step = intake.Objections.Step();
         RequestRow Decide(RequestRow row) => row.LogIndex != before.LogIndex ? throw Overtaken()
-            : Decided(recipient, row, act, terms, rules) with { Notes = RequestNotes.Joined(row.Notes, note), Evidence = RequestNotes.Joined(row.Evidence, evidence) };
-        return NoticeOf(act, terms) is { } notice
+            : Decided(recipient, row, act, terms, rules) with { Notes = RequestNotes.Joined(row.Notes, note), Evidence = RequestNotes.Joined(row.Evidence, evidence), Objecting = step };
+        var after = NoticeOf(act, terms) is { } notice
             ? await store.TellAsync(recipient, before.Id, Decide, notice, requestId, ct)
             : await store.ChangeAsync(recipient, before.Id, Decide, requestId, ct);
+        await step.CommittedAsync(ct);
+        return after;
     }
 
     /// <summary>What was shown of the identity, until some days after the request was closed, also where nobody has swept it away yet.</summary>
@@ -104,7 +113,7 @@ internal sealed class RequestSteps(RequestStore store, RequestNotes notes, Secon
             RequestAct.Refuse when second.Policy.Letters is not null && intake.Law(row.Jurisdiction).Breach.Authority is null =>
                 throw Invalid("/reason", "no-authority", "The policy names no authority of this regime for the person to complain to: add it to jurisdictions.yaml."),
             RequestAct.Withdraw when row.Work is not null => throw VaultException.InvalidState("The erasure has begun, and there is no way back."),
-            RequestAct.Complete => Closed(row, state, terms.Reason ?? row.Reason),
+            RequestAct.Complete => row.Done(now) with { State = state, Reason = terms.Reason },
             _ => Closed(row, state, terms.Reason) with { Said = ["reason:" + terms.Reason] },
         };
     }
@@ -170,22 +179,27 @@ internal sealed class RequestSteps(RequestStore store, RequestNotes notes, Secon
     private RequestRow Approved(Recipient recipient, RequestRow row, IReadOnlyList<string> rules)
     {
         if (row.Course.Checks.Count > 0 && row.Course.Assurance < Rules.Needed(row.Kind)) throw VaultException.InvalidState("The policy asks for more certainty about the identity than there is.");
+        if (row.Course.Objects.Count > 0 && row.Course.Objects.All(one => row.Course.Choices.Any(choice => choice.Purposes.Contains(one.Purpose))))
+            throw VaultException.InvalidState("Every purpose of the objection goes on by what was decided: refuse it, so that the person is told why and where to complain.");
         if (row.State == RequestStates.Confirming)
         {
-            if (recipient.Kind != RecipientKind.Staff || recipient.Id == row.Course.ApprovedBy) throw VaultException.InvalidState("Another officer has to agree.");
+            if (recipient.Kind != RecipientKind.Staff) throw VaultException.InvalidState("Two officers have to agree, and an application is none.");
+            if (recipient.Id == row.Course.ApprovedBy) throw VaultException.InvalidState("You approved it first: another officer has to agree.");
             return row with { State = RequestStates.Approved, Course = row.Course with { ConfirmedBy = recipient.Id }, Said = ["confirmed"] };
         }
 
-        if (rules.Count == 0) return row with { State = RequestStates.Approved, Course = row.Course with { ApprovedBy = recipient.Id } };
+        if (rules.Count == 0) return row with { State = RequestStates.Approved, Course = row.Course with { ApprovedBy = recipient.Id, ApprovedAt = store.Now } };
         if (recipient.Kind != RecipientKind.Staff) throw VaultException.InvalidState("Two officers have to agree, and an application is none.");
-        return row with { State = RequestStates.Confirming, Course = row.Course with { ApprovedBy = recipient.Id, SecondFor = rules }, Said = [.. rules.Select(rule => "second:" + rule)] };
+        return row with { State = RequestStates.Confirming, Course = row.Course with { ApprovedBy = recipient.Id, ApprovedAt = store.Now, SecondFor = rules }, Said = [.. rules.Select(rule => "second:" + rule)] };
     }
 
     // SPEC GDPR 17(3), 15(4), 20(4): of single items, each with its reason; what is named again is decided anew.
     private RequestRow Chosen(RequestRow row, StepTerms terms)
     {
+        if (row.Kind == RequestKinds.Objection) return Weighed(row, terms);
+        if (terms.Purposes is not null) throw Invalid("/purposes", "unknown", "Purposes are decided of an objection alone.");
         var erases = row.Kind == RequestKinds.Erasure;
-        if (!erases && !RequestKinds.EndInPackage(row.Kind)) throw VaultException.InvalidState("Single items are decided of an erasure, an access or a portability.");
+        if (!erases && !RequestKinds.EndInPackage(row.Kind)) throw VaultException.InvalidState("Single items are decided of an erasure, an access or a portability; single purposes of an objection.");
         var items = ItemsOf(terms.Items);
         List<ItemChoice> choices =
             [.. row.Course.Choices.Select(choice => choice with { Items = [.. choice.Items.Except(items)] }).Where(choice => choice.Items.Count > 0)];
@@ -200,8 +214,36 @@ internal sealed class RequestSteps(RequestStore store, RequestNotes notes, Secon
 
         return row with
         {
-            Course = row.Course with { Choices = choices, ApprovedBy = null, SecondFor = [] },
+            Course = row.Course with { Choices = choices, ApprovedBy = null, ApprovedAt = null, SecondFor = [] },
             Said = terms.Reason is null ? ["chosen:grant"] : [(erases ? "retained:" : "withheld:") + terms.Reason],
+        };
+    }
+
+    // SPEC GDPR 21(1): compelling grounds that override the person's interests, or legal claims; the grounds are in words, purpose by purpose, and the person reads them.
+    private RequestRow Weighed(RequestRow row, StepTerms terms)
+    {
+        if (terms.Items is not null) throw Invalid("/items", "unknown", "Of an objection, purposes are decided.");
+        if (terms.Purposes is not { Count: > 0 } names) throw Invalid("/purposes", "missing", "Which purposes?");
+        var purposes = new SortedSet<int>();
+        for (var index = 0; index < names.Count; index++)
+        {
+            if (row.Course.Objects.FirstOrDefault(one => intake.Objections.NameOf(one.Purpose) == names[index]) is not { } objected) throw Invalid($"/purposes/{index}", "unknown", "The person does not object to it with this request.");
+            if (objected.Absolute) throw Invalid($"/purposes/{index}", "direct-marketing", "An objection to direct marketing stands whatever speaks for it (GDPR 21(3)).");
+            purposes.Add(objected.Purpose);
+        }
+
+        List<ItemChoice> choices = [.. row.Course.Choices.Select(choice => choice with { Purposes = [.. choice.Purposes.Except(purposes)] }).Where(choice => choice.Purposes.Count > 0)];
+        if (terms.Reason is { } reason)
+        {
+            if (Justifications.Find(reason) is not { Overrides: true }) throw Invalid("/reason", "unknown", $"The reason is one of {string.Join(", ", Justifications.All.Where(one => one.Overrides).Select(one => one.Code))}.");
+            if (string.IsNullOrWhiteSpace(terms.Note)) throw Invalid("/note", "missing", "Say in words what weighs more than the person's interests: they read it.");
+            choices.Add(new ItemChoice([], reason, null, Guid.Empty) { Purposes = [.. purposes] });
+        }
+
+        return row with
+        {
+            Course = row.Course with { Choices = choices, ApprovedBy = null, ApprovedAt = null, SecondFor = [] },
+            Said = [.. purposes.Select(purpose => $"weighed:{intake.Objections.NameOf(purpose)}"), "weighed:" + (terms.Reason ?? "grant")],
         };
     }
 
@@ -240,7 +282,7 @@ internal sealed class RequestSteps(RequestStore store, RequestNotes notes, Secon
         if (reason is null || !reasons.Contains(reason)) throw Invalid("/reason", "unknown", $"The reason is one of {string.Join(", ", reasons.Order())}.");
     }
 
-    private static VaultException Overtaken() => VaultException.InvalidState("Somebody changed the request meanwhile: look at it again.");
+    internal static VaultException Overtaken() => VaultException.InvalidState("Somebody changed the request meanwhile: look at it again.");
 
     private static VaultException NotNow(string state) => VaultException.InvalidState($"A request that is {state} does not allow this.");
 

@@ -56,6 +56,9 @@ internal sealed record RequestRow(Guid Id, SubjectId? Subject, string Kind, stri
     /// <summary>The language that whoever opens it wants to be written to in; no part of the row, for the first letter keeps it.</summary>
     public string? Language { get; init; }
 
+    /// <summary>Of an objection, what the step does to the person's standing; no part of the row.</summary>
+    public ObjectionStep? Objecting { get; init; }
+
     /// <summary>What the entry of a change says besides, in codes; no part of the row.</summary>
     public IReadOnlyList<string> Said { get; init; } = [];
 
@@ -67,6 +70,9 @@ internal sealed record RequestRow(Guid Id, SubjectId? Subject, string Kind, stri
 
     /// <summary>When no copy of the destroyed key could be opened any more, and the certificate said so.</summary>
     public DateTimeOffset? FinalAt { get; init; }
+
+    /// <summary>Carried out. Why it once took longer is no reason of how it ended.</summary>
+    public RequestRow Done(DateTimeOffset at) => this with { State = RequestStates.Completed, CompletedAt = at, Reason = Reason == Course.ExtendedFor ? null : Reason, Course = Course.Answered(at) };
 
     /// <summary>Of a contest that is over, how it ended.</summary>
     public string? Outcome => Kind == RequestKinds.Contest && State == RequestStates.Completed ? Reason : null;
@@ -82,7 +88,11 @@ internal sealed record RequestRow(Guid Id, SubjectId? Subject, string Kind, stri
 /// <summary>What a person is told of a step with their request.</summary>
 /// <param name="Code">Of a message, where the policy has no letter of it.</param>
 /// <param name="Letter">The letter; null where there is none of this kind.</param>
-internal sealed record RequestNotice(string Code, LetterOrder? Letter);
+internal sealed record RequestNotice(string Code, LetterOrder? Letter)
+{
+    /// <summary>What changed, where that is not the state.</summary>
+    public string? Mark { get; init; }
+}
 
 /// <summary>Rows of requests, and the log entry that every change of one brings with it in the same transaction.</summary>
 internal sealed class RequestStore(
@@ -154,8 +164,15 @@ internal sealed class RequestStore(
     private async Task<RequestRow> InsertAsync(
         NpgsqlConnection connection, NpgsqlTransaction transaction, Recipient recipient, RequestRow row, (List<LogEntry> Entries, Guid RequestId) said, CancellationToken cancellation)
     {
+        var work = new DutyWork(connection, transaction, cancellation);
+        if (row.Objecting is { } step)
+        {
+            row = await step.TakeAsync(work, row);
+            said.Entries[^1] = step.Told(said.Entries[^1]);
+        }
+
         // INVARIANT: nothing is written behind an erasure, which deletes the person's row first.
-        if (recipient.Kind == RecipientKind.Customer) await LimitAsync(connection, transaction, row.Subject!.Value, cancellation);
+        if (recipient.Kind == RecipientKind.Customer) await LimitAsync(connection, transaction, row, cancellation);
         else if ((await SubjectRows.KeepAsync(connection, transaction, [row.Subject!.Value], cancellation)).Count == 0) throw VaultException.NotFound();
         row = await secrets.InForceAsync(connection, transaction, row, cancellation);
         await using (var insert = new NpgsqlCommand($"INSERT INTO vault.request ({Columns}, course, evidence, answer_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)", connection))
@@ -163,21 +180,30 @@ internal sealed class RequestStore(
             AddValues(insert.Parameters, row);
             await insert.ExecuteNonQueryAsync(cancellation);
         }
-        var work = new DutyWork(connection, transaction, cancellation);
-        using var letter = await secrets.Letters.WriteAsync(work, LetterAbout.Of(row), new LetterOrder(LetterKind.Received) { Language = row.Language }, said.RequestId);
+        var order = row.Objecting?.LetterOf(row) ?? new LetterOrder(LetterKind.Received);
+        using var letter = await secrets.Letters.WriteAsync(work, LetterAbout.Of(row), order with { Language = row.Language }, said.RequestId);
         var saved = await LoggedAsync(connection, transaction, row, letter is null ? said.Entries : [letter.Entry, .. said.Entries], cancellation);
         if (letter is not null) await secrets.Letters.KeepAsync(work, letter, saved.LogIndex - said.Entries.Count);
         return saved;
     }
 
-    /// <summary>Customers open a few requests a day, each of which may build a package. Counted under the lock on the person's row, so that calls at once do not pass together.</summary>
-    private async Task LimitAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, SubjectId subject, CancellationToken cancellation)
+    /// <summary>
+    /// Customers open a few requests a day, each of which may build a package; what protects them is counted apart, so that nobody who asked often cannot object any more.
+    /// Counted under the lock on the person's row, so that calls at once do not pass together.
+    /// </summary>
+    private async Task LimitAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, RequestRow row, CancellationToken cancellation)
     {
+        var subject = row.Subject!.Value;
         if (await SubjectRows.LockAsync(connection, transaction, subject, cancellation) is null) throw VaultException.NotFound();
+        var most = RequestKinds.Protects(row.Kind) ? SubjectRequests.MostProtectionsByCustomer : SubjectRequests.MostOpenedByCustomer;
         await using var command = new NpgsqlCommand(
-            "SELECT opened_at FROM vault.request WHERE subject_id = $1 AND opened_by = 'customer' AND opened_at > $2 ORDER BY opened_at DESC OFFSET $3 LIMIT 1", connection, transaction)
+            "SELECT opened_at FROM vault.request WHERE subject_id = $1 AND opened_by = 'customer' AND opened_at > $2 AND kind = ANY($4) ORDER BY opened_at DESC OFFSET $3 LIMIT 1", connection, transaction)
         {
-            Parameters = { new() { Value = subject.Value }, new() { Value = (clock.Now - SubjectRequests.LimitWindow).UtcDateTime }, new() { Value = SubjectRequests.MostOpenedByCustomer - 1 } },
+            Parameters =
+            {
+                new() { Value = subject.Value }, new() { Value = (clock.Now - SubjectRequests.LimitWindow).UtcDateTime }, new() { Value = most - 1 },
+                new() { Value = RequestKinds.All.Where(kind => RequestKinds.Protects(kind) == RequestKinds.Protects(row.Kind)).ToArray() },
+            },
         };
         if (await command.ExecuteScalarAsync(cancellation) is DateTime limiting)
             throw VaultException.RateLimited(new DateTimeOffset(limiting) + SubjectRequests.LimitWindow - clock.Now);
@@ -238,7 +264,7 @@ internal sealed class RequestStore(
         Recipient recipient, Guid id, Func<RequestRow, RequestRow> decide, Guid requestId, CancellationToken cancellation, string? mark = null) =>
         await TransactAsync(async (connection, transaction) =>
         {
-            var row = decide(await LockAsync(connection, id, cancellation));
+            var row = await BesidesAsync(new DutyWork(connection, transaction, cancellation), decide(await LockAsync(connection, id, cancellation)));
             var tag = await TagAsync(row.Subject!.Value, cancellation);
             return await SaveAsync(connection, transaction, row, Entry(EntryType.RequestChange, recipient, row, tag, requestId, mark), cancellation);
         }, cancellation);
@@ -254,9 +280,12 @@ internal sealed class RequestStore(
         Recipient recipient, Guid id, Func<RequestRow, RequestRow> decide, Func<RequestRow, RequestNotice> notice, Guid requestId, CancellationToken cancellation) =>
         await TransactAsync(async (connection, transaction) =>
         {
-            var row = decide(await LockAsync(connection, id, cancellation));
-            return (await TellAsync(new DutyWork(connection, transaction, cancellation), recipient, row, notice(row), requestId, [])).Saved;
+            var work = new DutyWork(connection, transaction, cancellation);
+            var row = await BesidesAsync(work, decide(await LockAsync(connection, id, cancellation)));
+            return (await TellAsync(work, recipient, row, notice(row), requestId, [])).Saved;
         }, cancellation);
+
+    private static async Task<RequestRow> BesidesAsync(DutyWork work, RequestRow row) => row.Objecting is { } step ? await step.TakeAsync(work, row) : row;
 
     /// <summary>The same of a locked row, as the last act of a transaction that has entries of its own.</summary>
     /// <returns>The row, and the index of the first entry.</returns>
@@ -266,13 +295,23 @@ internal sealed class RequestStore(
         // INVARIANT: the person's row is locked before the log's head.
         using var held = await letters.Inbox.KeysAsync(work, row.Subject!.Value);
         using var letter = told.Letter is null ? null : await letters.WriteAsync(work, LetterAbout.Of(row), told.Letter, requestId);
-        var (message, entry) = (clock.NewId(), Entry(EntryType.RequestChange, recipient, row, held.Tag, requestId));
+        var (message, entry) = (clock.NewId(), Entry(EntryType.RequestChange, recipient, row, held.Tag, requestId, told.Mark));
         List<LogEntry> entries = letter is null ? [.. before, SubjectInbox.Named(entry, message)] : [.. before, letter.Entry, entry];
         var saved = await SaveAsync(work.Connection, work.Transaction, row, entries, work.Cancellation);
         var who = recipient.Kind == RecipientKind.Staff ? string.Join(", ", recipient.Roles) : recipient.DisplayName;
         if (letter is not null) await letters.KeepAsync(work, letter, saved.LogIndex - 1);
         else await letters.Inbox.TellAsync(work, held, message, new MessageContent(told.Code, SubjectRequests.Purpose, [], who, saved.LogIndex));
         return (saved, saved.LogIndex - entries.Count + 1);
+    }
+
+    /// <summary>Of the same person and kind, under the lock of the person's row; not the one that is there.</summary>
+    public static async Task<IReadOnlyList<RequestRow>> OpenBesideAsync(DutyWork work, RequestRow row)
+    {
+        await using var command = new NpgsqlCommand($"{Open} WHERE subject_id = $1 AND kind = $2 AND state = ANY($3) AND request_id <> $4", work.Connection, work.Transaction)
+        {
+            Parameters = { new() { Value = row.Subject!.Value.Value }, new() { Value = row.Kind }, new() { Value = RequestStates.Open.ToArray() }, new() { Value = row.Id } },
+        };
+        return await ReadAsync(command, work.Cancellation);
     }
 
     /// <summary>Open requests whose person was asked for something and has not answered by now.</summary>
@@ -483,11 +522,14 @@ internal sealed class RequestStore(
     }
 
     /// <summary>The entry of a change: which right, which state, which request.</summary>
-    public LogEntry Entry(EntryType type, Recipient recipient, RequestRow row, ReadOnlyMemory<byte> tag, Guid requestId, string? mark = null) =>
-        log.Entry(type, recipient, tag, SubjectRequests.Purpose, EntryResult.Ok, [], requestId) with
+    public LogEntry Entry(EntryType type, Recipient recipient, RequestRow row, ReadOnlyMemory<byte> tag, Guid requestId, string? mark = null)
+    {
+        var entry = log.Entry(type, recipient, tag, SubjectRequests.Purpose, EntryResult.Ok, [], requestId) with
         {
             Rules = [mark ?? $"request:{row.Kind}:{row.State}", $"request:{row.Id:D}", .. row.Outcome is { } outcome && type == EntryType.RequestChange ? ["outcome:" + outcome] : Array.Empty<string>(), .. row.Said],
         };
+        return type == EntryType.RequestChange ? row.Objecting?.Told(entry) ?? entry : entry;
+    }
 
     public Task<byte[]> TagAsync(SubjectId subject, CancellationToken cancellation) => tags.OfAsync(subject, () => GenuineOfAsync(subject, cancellation), cancellation);
 

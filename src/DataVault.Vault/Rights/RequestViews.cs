@@ -21,10 +21,15 @@ internal sealed class RequestViews(HoldStore holds, ErasureNotebook notebook, Pa
         Clock = RequestClocks.Of(row, policy.Current.Jurisdictions, clock.Now), Facts = FactsOf(row, row.Course),
     };
 
+    // Of a refused objection, what is direct marketing was stopped all the same.
+    private static bool IsPartlyRefused(RequestRow row, RequestCourse course) =>
+        (course.Choices.Count > 0 && row.State is RequestStates.Completed or RequestStates.Approved) || (row.State == RequestStates.Refused && course.Objects.Any(one => one.Absolute))
+        || (row.State == RequestStates.Completed && course.RefusedFor.Count > 0);
+
     private RequestFacts FactsOf(RequestRow row, RequestCourse course)
     {
         var (law, rules) = (policy.Current.Jurisdictions.OrDefault(row.Jurisdiction), policy.Current.Rights);
-        return new RequestFacts(row.Jurisdiction, row.Outcome ?? (course.Choices.Count > 0 && row.State is RequestStates.Completed or RequestStates.Approved ? RequestReasons.PartlyRefused : null))
+        return new RequestFacts(row.Jurisdiction, row.Outcome ?? (IsPartlyRefused(row, course) ? RequestReasons.PartlyRefused : null))
         {
             Repeats = course.Repeats, AcknowledgeBy = law.AcknowledgeBy(row.OpenedAt), AcknowledgedAt = course.AcknowledgedAt, FirstDueAt = course.FirstDueAt,
             Questions = [.. course.Questions.Select(one => new RequestQuestionView(one.Cause, one.From, one.AnswerBy, one.Until, law.Stops.Contains(one.Cause)))],
@@ -32,8 +37,24 @@ internal sealed class RequestViews(HoldStore holds, ErasureNotebook notebook, Pa
             Checks = [.. course.Checks.Select(one => new IdentityCheckView(one.Method, AssuranceNames.Of(one.Level), one.At, one.Passed))],
             Methods = [.. rules.Methods.Where(method => method.Name is not (VerificationMethod.SignedIn or VerificationMethod.SignedInTwice))],
             SecondFor = [.. course.SecondFor.Select(name => rules.SecondOfficer.FirstOrDefault(rule => rule.Name == name)?.Title ?? name)],
-            Choices = [.. course.Choices.Select(one => ChoiceOf(row.Kind, one))],
+            ApprovedFirst = row.State == RequestStates.Confirming && course.ApprovedBy is { } by ? new FirstApproval(by, course.ApprovedAt) : null,
+            Choices = [.. course.Choices.Where(one => one.Items.Count > 0).Select(one => ChoiceOf(row.Kind, one))],
+            Objections = [.. course.Objects.Select(one => ObjectionOf(row, one))],
         };
+    }
+
+    private ObjectedPurposeView ObjectionOf(RequestRow row, ObjectedPurpose one)
+    {
+        var against = row.Course.Choices.FirstOrDefault(choice => choice.Purposes.Contains(one.Purpose))?.Reason ?? (row.State == RequestStates.Refused && !one.Absolute ? row.Reason : null);
+        var why = against is null ? null : Justifications.Find(against);
+        var state = one switch
+        {
+            { Until: not null } => against is null ? "ended" : "overridden",
+            { Since: null } => RequestStates.IsOpen(row.State) ? "waiting" : "ended",
+            { Absolute: false } when RequestStates.IsOpen(row.State) => "paused",
+            _ => "stopped",
+        };
+        return new ObjectedPurposeView(policy.Current.Purposes.ById(one.Purpose)?.Name ?? $"purpose-{one.Purpose}", state, one.Since, one.Until, against, why?.Term, why?.ArticleOf(row.Kind)) { DirectMarketing = one.Absolute };
     }
 
     private ItemChoiceView ChoiceOf(string kind, ItemChoice choice)

@@ -17,6 +17,7 @@ internal static class RightsModule
         services.AddSingleton<RequestNotes>();
         services.AddSingleton<SealedBesides>();
         services.AddSingleton<RequestSecrets>();
+        services.AddSingleton<Objections>();
         services.AddSingleton<RequestIntake>();
         services.AddSingleton<SecondOfficer>();
         services.AddSingleton<RequestSteps>();

@@ -5,7 +5,7 @@ using Npgsql;
 namespace DataVault.Vault;
 
 /// <summary>Says by which rules of the policy one officer is not enough to approve a request.</summary>
-internal sealed class SecondOfficer(VaultDatabase database, ActivePolicy policy, VaultClock clock)
+internal sealed class SecondOfficer(VaultDatabase database, IEnumerable<ISubjectAccounts> accounts, ActivePolicy policy, VaultClock clock)
 {
     public PolicySet Policy => policy.Current;
 
@@ -23,10 +23,22 @@ internal sealed class SecondOfficer(VaultDatabase database, ActivePolicy policy,
             Methods = [.. row.Course.Checks.Where(check => check.Passed).Select(check => check.Method)],
             VerifiedAgo = row.Course.Checks.LastOrDefault(check => check.Passed) is { } last ? clock.Now - last.At : null,
             Special = !known || HasSpecial(record),
+            SignIn = rules.Any(rule => rule.SignIn) && await CanSignInAsync(subject, ct),
             Events = rules.All(rule => rule.EventsOver is null) ? 0 : await CountEventsAsync(subject, most, ct),
             Relations = known ? [.. facts!.Relations, .. facts.RelatedTo.Select(fact => fact.Relation)] : [],
         };
         return [.. rules.Where(rule => rule.Applies(traits)).Select(rule => rule.Name)];
+    }
+
+    /// <summary>Whether the person can fetch what is theirs themselves.</summary>
+    public async Task<bool> CanSignInAsync(SubjectId subject, CancellationToken ct)
+    {
+        foreach (var keeper in accounts)
+        {
+            if (await keeper.HasForSubjectAsync(subject.Value, ct)) return true;
+        }
+
+        return false;
     }
 
     // Values are sealed by class: a class that has special fields and is there counts.

@@ -15,6 +15,9 @@ public interface ISubjectAccounts
     /// <summary>Whatever it has of that person: the account, and what hangs on it.</summary>
     Task RemoveForSubjectAsync(Guid subject, CancellationToken cancellation);
 
+    /// <summary>Whether there is one of that person.</summary>
+    Task<bool> HasForSubjectAsync(Guid subject, CancellationToken cancellation);
+
     /// <summary>Every account that belongs to a customer, as the database has it now.</summary>
     IAsyncEnumerable<LinkedAccount> ListAsync(CancellationToken cancellation);
 }

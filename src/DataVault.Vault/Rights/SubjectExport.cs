@@ -12,7 +12,9 @@ internal sealed class SubjectExport(
     RequestStore store, ExportSource source, PackageContents contents, PackageFolder folder, KeyRegistry keys, ActivePolicy policy)
 {
     internal static readonly Recipient Exporter = Recipient.Process("rights-export", SubjectRequests.Purpose);
+    private const string Fetched = "package:fetched";
     private static readonly TimeSpan Kept = TimeSpan.FromDays(14);
+    private static readonly RequestNotice s_handedOut = new("request.package-handed-out", new LetterOrder(LetterKind.PackageHandedOut)) { Mark = Fetched };
 
     public async Task<RequestRow> BuildAsync(RequestRow row, CancellationToken cancellation)
     {
@@ -38,13 +40,17 @@ internal sealed class SubjectExport(
         byte[] sealedKey = [];
         var subject = row.Subject ?? throw VaultException.NotFound();
         using var held = await keys.GetFreshAsync(subject, cancellation);
-        await store.ChangeAsync(recipient, row.Id, current =>
+        RequestRow Taken(RequestRow current)
         {
             // Before the key is forgotten: another server may have the file, and what nobody got is not said to be fetched.
             if (current.PackageKey is null || current.PackageExpires <= store.Now || !folder.Has(row.Id)) throw Nothing();
             sealedKey = current.PackageKey;
             return current with { PackageKey = null };
-        }, requestId, cancellation, mark: "package:fetched");
+        }
+
+        // What somebody else takes of a person's they hear of at once, in the transaction that lets it go.
+        if (recipient.Kind == RecipientKind.Staff) await store.TellAsync(recipient, row.Id, Taken, _ => s_handedOut, requestId, cancellation);
+        else await store.ChangeAsync(recipient, row.Id, Taken, requestId, cancellation, mark: Fetched);
         return folder.OpenOnce(held, row.Id, sealedKey) ?? throw Nothing();
     }
 
@@ -66,7 +72,7 @@ internal sealed class SubjectExport(
     {
         if (row.State != RequestStates.Approved) throw VaultException.InvalidState("The request has been carried out already.");
         draft.Publish();
-        return row with { State = RequestStates.Completed, CompletedAt = store.Now, PackageKey = draft.SealedKey, PackageExpires = store.Now + Kept };
+        return row.Done(store.Now) with { PackageKey = draft.SealedKey, PackageExpires = store.Now + Kept };
     }
 
     private static VaultException Nothing() => VaultException.InvalidState("There is no package to fetch: it was fetched, it has expired, or it is not built yet.");

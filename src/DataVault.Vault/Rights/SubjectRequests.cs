@@ -57,9 +57,37 @@ public sealed record RequestFacts(string Jurisdiction, string? Outcome)
     /// <summary>Why a second officer has to agree, in words; empty where none has to.</summary>
     public IReadOnlyList<string> SecondFor { get; init; } = [];
 
+    /// <summary>Who approved first, and when; null before, and of what needed nobody.</summary>
+    public FirstApproval? ApprovedFirst { get; init; }
+
     /// <summary>What was decided of single items.</summary>
     public IReadOnlyList<ItemChoiceView> Choices { get; init; } = [];
+
+    /// <summary>Of an objection, how each purpose stands.</summary>
+    public IReadOnlyList<ObjectedPurposeView> Objections { get; init; } = [];
 }
+
+/// <summary>How a purpose stands that a person objects to.</summary>
+/// <param name="Purpose">Its name.</param>
+/// <param name="State">
+/// <c>waiting</c>: not stopped before it is known who asks; <c>stopped</c>: for good; <c>paused</c>: until an officer decides; <c>overridden</c>: it goes on; <c>ended</c>: it goes on, for
+/// the request ended otherwise or the person took it back.
+/// </param>
+/// <param name="Since">Since when it is, or was, stopped.</param>
+/// <param name="Until">Until when it was.</param>
+/// <param name="Reason">Why it goes on, where an officer decided so.</param>
+/// <param name="Term">The reason as a term of the W3C Data Privacy Vocabulary.</param>
+/// <param name="Article">Of the GDPR.</param>
+public sealed record ObjectedPurposeView(string Purpose, string State, DateTimeOffset? Since, DateTimeOffset? Until, string? Reason, string? Term, string? Article)
+{
+    /// <summary>Direct marketing: nobody weighs.</summary>
+    public bool DirectMarketing { get; init; }
+}
+
+/// <summary>The first of two approvals.</summary>
+/// <param name="By">Account of the officer.</param>
+/// <param name="At">When; null of one from before that was kept.</param>
+public sealed record FirstApproval(string By, DateTimeOffset? At);
 
 /// <summary>The person was asked for something.</summary>
 /// <param name="Stops">Whether it stops the clock of the regime.</param>
@@ -93,6 +121,11 @@ public sealed record ErasureProgress(string State, DateTimeOffset? FinalAt)
 /// <param name="ExpiresAt">When it ends by itself; null when somebody must end it.</param>
 public sealed record HoldGround(string Authority, DateTimeOffset ReviewAt, DateTimeOffset? ExpiresAt);
 
+/// <summary>What is wanted of a request besides its kind.</summary>
+/// <param name="Language">That letters about it should be in.</param>
+/// <param name="Purposes">Of an objection, what it is to; null: all that can be objected to.</param>
+public sealed record RequestWish(string? Language = null, IReadOnlyList<string>? Purposes = null);
+
 /// <summary>Which requests to list; null members do not narrow.</summary>
 public sealed record RequestFilter(string? State = null, string? Kind = null, SubjectId? Subject = null);
 
@@ -121,6 +154,9 @@ public sealed class SubjectRequests
 
     /// <summary>So many requests a person may open within <see cref="LimitWindow"/>; officers may open more for them.</summary>
     internal const int MostOpenedByCustomer = 10;
+
+    /// <summary>So many of those that protect them (<see cref="RequestKinds.Protects"/>), counted apart.</summary>
+    internal const int MostProtectionsByCustomer = 50;
     internal static readonly TimeSpan LimitWindow = TimeSpan.FromDays(1);
 
     private const int LargestPage = 200;
@@ -140,14 +176,23 @@ public sealed class SubjectRequests
     /// Opens a request. A customer's own is verified at once, and one that ends in a package is carried out without an officer.
     /// A second open request of the same kind keeps the first one's clock. A key that was used before gives the request that it opened.
     /// </summary>
+    /// <param name="recipient">Who opens it.</param>
+    /// <param name="kind">Which right.</param>
+    /// <param name="subject">Whose.</param>
+    /// <param name="note">In words.</param>
+    /// <param name="jurisdiction">Under which law, where an officer names one.</param>
+    /// <param name="requestId">For the log.</param>
+    /// <param name="cancellation">Ends the wait.</param>
+    /// <param name="key">Makes repeating it harmless.</param>
+    /// <param name="wish">What else is wanted of it.</param>
     public async Task<RequestView> OpenAsync(
-        Recipient recipient, string kind, SubjectId subject, string? note, string? jurisdiction, Guid requestId, CancellationToken cancellation, IdempotencyKey? key = null, string? language = null)
+        Recipient recipient, string kind, SubjectId subject, string? note, string? jurisdiction, Guid requestId, CancellationToken cancellation, IdempotencyKey? key = null, RequestWish? wish = null)
     {
         var own = recipient.Kind == RecipientKind.Customer;
         if (own ? recipient.Subject != subject : !MayDecide(recipient))
             throw await store.DeniedAsync(recipient, subject, own ? VaultException.NotFound() : VaultException.Forbidden(), requestId, cancellation);
         if (!await reach.IncludesAsync(recipient, subject, cancellation)) throw await store.DeniedAsync(recipient, subject, VaultException.NotFound(), requestId, cancellation);
-        var draft = await intake.DraftAsync(recipient, kind, subject, jurisdiction, cancellation) with { Language = language };
+        var draft = await intake.DraftAsync(recipient, kind, subject, jurisdiction, cancellation, wish?.Purposes) with { Language = wish?.Language };
         try
         {
             var row = await intake.OpenAsync(recipient, draft, RequestSteps.Checked(note), requestId, key, cancellation);
@@ -261,13 +306,16 @@ public sealed class SubjectRequests
 
     /// <summary>
     /// The export as a zip, once; whoever disposes the stream removes it. For the person concerned, or for an officer where one opened the request
-    /// on behalf of somebody without a sign-in: a person, no application.
+    /// on behalf of somebody without a sign-in: a person, no application. Of somebody who can sign in an officer fetches it only where two officers have agreed to that.
     /// </summary>
+    /// <exception cref="VaultException">not-found, forbidden; invalid-state: there is none, or the person can fetch it and no second officer agreed.</exception>
     public async Task<Stream> PackageAsync(Recipient recipient, Guid id, Guid requestId, CancellationToken cancellation)
     {
         var row = await FindAsync(recipient, id, requestId, cancellation);
         if (recipient.Kind != RecipientKind.Customer && (recipient.Kind != RecipientKind.Staff || row.OpenedBy != "officer" || !MayDecide(recipient)))
             throw await store.DeniedAsync(recipient, row.Subject, VaultException.Forbidden(), requestId, cancellation);
+        if (recipient.Kind == RecipientKind.Staff && row is { Course.ConfirmedBy: null, Subject: { } subject } && await steps.CanSignInAsync(subject, cancellation))
+            throw await store.DeniedAsync(recipient, subject, TheirsToFetch(), requestId, cancellation);
         return await fulfilment.FetchAsync(recipient, row, requestId, cancellation);
     }
 
@@ -348,6 +396,9 @@ public sealed class SubjectRequests
         reason is not null && reasons.Contains(reason)
             ? reason
             : throw Invalid("/reason", "unknown", $"The reason is one of {string.Join(", ", reasons.Order())}.");
+
+    private static VaultException TheirsToFetch() => VaultException.InvalidState(
+        "The person can sign in, so that the package is theirs to fetch. An officer fetches it only of a request that two officers approved (secondOfficer in rights.yaml, signIn).");
 
     private static VaultException NotNow(string state) => VaultException.InvalidState($"A request that is {state} does not allow this.");
 

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using DataVault.Policy;
+using DataVault.Testing;
 using Xunit;
 using ValueType = DataVault.Policy.ValueType;
 
@@ -100,12 +101,21 @@ public sealed class FieldValuesTests
         Assert.Equal(TextRules.Folded("ADA@example.com"), TextRules.Folded(" ａda@Example.com"));
     }
 
+    [Theory]
+    [InlineData("1899-12-31", "out-of-range")]
+    [InlineData("1900-01-01", null)]
+    [InlineData("2026-11-23", null)]
+    [InlineData("2026-11-24", "out-of-range")]
+    [InlineData("2999-01-01", "out-of-range")]
+    public void A_date_of_birth_lies_within_the_bounds_of_the_catalogue_and_has_come_somewhere_on_earth(string date, string? code) =>
+        Assert.Equal(code, Normalise(Repository.Policy.Catalogue.Find("birthDate")!.Rules, $"\"{date}\"", out _)?.Code);
+
     private static ValueRules Rules(ValueType type) => new(type, 64, 3, ["gold", "silver", "blue"], -1_000, type is ValueType.Money ? null : 1_000);
 
     private static ValueProblem? Normalise(ValueRules rules, string json, out string canonical)
     {
         using var document = JsonDocument.Parse(json);
-        var problem = FieldValues.Normalise(rules, document.RootElement, out var bytes);
+        var problem = FieldValues.Normalise(rules, document.RootElement, new DateOnly(2026, 11, 22), out var bytes);
         canonical = Encoding.UTF8.GetString(bytes);
         return problem;
     }

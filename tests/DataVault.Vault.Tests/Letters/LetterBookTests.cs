@@ -225,7 +225,7 @@ public sealed class LetterBookTests : IAsyncLifetime
     [Fact]
     public async Task Letters_about_one_request_stay_in_the_language_that_was_chosen_for_the_first()
     {
-        var request = await world.Requests.OpenAsync(RightsWorld.Officer, RequestKinds.Rectification, ada, null, null, Guid.NewGuid(), default, language: "fr-CA");
+        var request = await world.Requests.OpenAsync(RightsWorld.Officer, RequestKinds.Rectification, ada, null, null, Guid.NewGuid(), default, wish: new RequestWish("fr-CA"));
         await world.Requests.RefuseAsync(RightsWorld.Officer, request.Id, "process-unfounded", "No.", Guid.NewGuid(), default);
         foreach (var letter in await Letters.ListAsync(RightsWorld.Officer, request.Id, Guid.NewGuid(), default)) Assert.Equal("fr", (await ReadAsync(letter.Id)).Printed.Language);
         var other = await world.OpenAsync(RightsWorld.Officer, RequestKinds.Access, ada);

@@ -97,7 +97,8 @@ public sealed class LetterTextTests
     [Fact]
     public void What_every_refusal_and_extension_names_has_words()
     {
-        foreach (var reason in RequestReasons.Refusals.Except(["withdrawn-by-customer"])) Assert.Contains(reason, LetterCodes.Tables["refusals"]);
+        foreach (var reason in RequestReasons.Refusals.Except(["withdrawn-by-customer", Justifications.CompellingGrounds])) Assert.Contains(reason, LetterCodes.Tables["refusals"]);
+        Assert.Contains(Justifications.CompellingGrounds, LetterCodes.Tables["ends"]);
         foreach (var reason in RequestReasons.Extensions) Assert.Contains(reason, LetterCodes.Tables["extensions"]);
         foreach (var outcome in RequestReasons.Outcomes) Assert.Contains(outcome, LetterCodes.Tables["outcomes"]);
         foreach (var kind in RequestKinds.All) Assert.Contains(kind, LetterCodes.Tables["rights"]);
@@ -110,7 +111,7 @@ public sealed class LetterTextTests
         var order = new LetterOrder(kind)
         {
             Reason = table is null ? null : LetterCodes.Tables[table][0], Until = new DateTimeOffset(2026, 11, 16, 12, 0, 0, TimeSpan.Zero),
-            Kept = ["transaction", "financial"], Purpose = "marketing",
+            Kept = ["transaction", "financial"], Purposes = ["marketing"],
         };
         var about = kind is LetterKind.RestrictionLifted or LetterKind.ObjectionLifted ? new LetterAbout(default, "eu", null) : About(RightOf(kind));
         return s_scene.Print(about, order, Repository.Policy.Letters!.Find(language)!, "FR");

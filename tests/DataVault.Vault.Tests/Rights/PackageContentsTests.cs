@@ -147,6 +147,10 @@ public sealed partial class PackageContentsTests : IAsyncLifetime
         var letter = Assert.Single(Json(package["data/json/letters.json"]), one => Said(one, "letter") == "rectified");
         Assert.Equal(asked.Id.ToString("D"), Said(letter, "request"));
         Assert.Contains(Said(letter, "subject"), Cells(package["data/readable/requests.html"]));
+        // What was wanted and decided stands in the table and on the page as well, and so does the officer for data protection.
+        var corrected = Csv(package["data/csv/rectifications.csv"]).Single();
+        Assert.Equal((asked.Id.ToString("D"), "language", "fr", "accepted"), (corrected["request"], corrected["field"], corrected["wanted"], corrected["decided"]));
+        Assert.Contains(PackageWords.For("fr")["decided.accepted"], Cells(package["data/readable/requests.html"]));
         foreach (var name in new[] { "disclosures", "notices", "letters", "requests" })
         {
             using var schema = JsonDocument.Parse(package[$"meta/schema/{name}.json"]);
@@ -158,10 +162,13 @@ public sealed partial class PackageContentsTests : IAsyncLifetime
     }
 
     [Fact]
-    [Requirement("R23", "R66")]
+    [Requirement("R23", "R66", "R81")]
     public async Task The_rights_follow_from_the_bases_and_say_to_which_authority_to_complain()
     {
         var package = await OpenedPackage.OfAsync(world, ada, RequestKinds.Access);
+        var officer = JsonSerializer.Deserialize<JsonElement>(package["meta/case.json"]).GetProperty("officer");
+        Assert.Equal(Repository.Policy.Jurisdictions.Default.Breach.Contact!.Email, officer.GetProperty("email").GetString());
+        Assert.Contains(officer.GetProperty("email").GetString()!, Encoding.UTF8.GetString(package["data/readable/your-rights.html"]), StringComparison.Ordinal);
         var authority = JsonSerializer.Deserialize<JsonElement>(package["meta/case.json"]).GetProperty("authority").GetProperty("name").GetString()!;
         Assert.Equal(Repository.Policy.Jurisdictions.Default.Breach.AuthorityOf(HeldCountry(package))!.Name, authority);
         Assert.Contains(authority, WebUtility.HtmlDecode(Text(package["data/readable/your-rights.html"])));

@@ -40,7 +40,8 @@ public sealed class RectificationTests : IAsyncLifetime
             Guid.NewGuid(), default);
         Assert.Equal([("email", "accepted", null), ("familyName", "changed", null), ("language", "refused", "process-unfounded")], decided.Decided.Select(one => (one.Field, one.Outcome, one.Reason)));
         Assert.Equal(decided.Decided, (await Desk.GetAsync(RightsWorld.Customer(ada), id, Guid.NewGuid(), default)).Decided);
-        Assert.Equal("completed", (await world.GetAsync(id)).State);
+        var done = await world.GetAsync(id);
+        Assert.Equal(("completed", "partly-refused", "process-unfounded"), (done.State, done.Facts.Outcome, done.Reason));
         Assert.Equal(["Checked."], (await world.Requests.NotesAsync(RightsWorld.Customer(ada), id, Guid.NewGuid(), default)).Select(note => note.Text));
 
         using var shown = await ReadAsync(RightsWorld.Customer(ada), "data-subject-rights", "email", "familyName", "language");
@@ -79,6 +80,26 @@ public sealed class RectificationTests : IAsyncLifetime
         Assert.Equal("rectified", told.Kind);
         Assert.Contains(Repository.Policy.Letters!.Find("de")!.Words("refusals", "process-unfounded"), told.Text);
         Assert.Equal("refused", (await LettersAsync(refused))[^1].Kind);
+        var ended = await world.GetAsync(refused);
+        Assert.Equal((RequestStates.Refused, "process-unfounded"), (ended.State, ended.Reason));
+    }
+
+    [Fact]
+    public async Task Nobody_decides_upon_values_that_changed_and_why_it_took_longer_is_no_reason_of_how_it_ended()
+    {
+        var id = (await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Rectification, ada)).Id;
+        await Desk.AskAsync(RightsWorld.Customer(ada), id, StoreVault.Object("""{ "familyName": "Right" }"""), Guid.NewGuid(), default);
+        await world.Requests.ExtendAsync(RightsWorld.Officer, id, "high-volume", "There are many.", Guid.NewGuid(), default);
+        await world.ApproveAsync(id);
+        var seen = (await world.GetAsync(id)).LogIndex;
+        await RefusedAsync("invalid-state", () => Desk.AskAsync(RightsWorld.Customer(ada), id, StoreVault.Object("""{ "familyName": "Other" }"""), Guid.NewGuid(), default));
+        await RefusedAsync("invalid-state", () => Desk.AskAsync(RightsWorld.Officer, id, StoreVault.Object("""{ "familyName": "Other" }"""), Guid.NewGuid(), default, seen - 1));
+        await Desk.AskAsync(RightsWorld.Officer, id, StoreVault.Object("""{ "familyName": "Other" }"""), Guid.NewGuid(), default, seen);
+        var decision = new RectificationDecision(new Dictionary<string, JsonElement?> { ["familyName"] = null }, new Dictionary<string, string>(), null);
+        await RefusedAsync("invalid-state", () => DecideAsync(RightsWorld.Officer, id, decision with { Seen = seen }));
+        await DecideAsync(RightsWorld.Officer, id, decision with { Seen = (await world.GetAsync(id)).LogIndex });
+        var done = await world.GetAsync(id);
+        Assert.Equal((RequestStates.Completed, null, null), (done.State, done.Reason, done.Facts.Outcome));
     }
 
     [Fact]

@@ -231,6 +231,8 @@ internal sealed class RecordedAccounts : ISubjectAccounts
         return Task.CompletedTask;
     }
 
+    public Task<bool> HasForSubjectAsync(Guid subject, CancellationToken cancellation) => Task.FromResult(Linked.Exists(account => account.Subject == subject));
+
     public async IAsyncEnumerable<LinkedAccount> ListAsync([System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellation)
     {
         foreach (var account in Linked.ToList()) yield return await Task.FromResult(account);

@@ -92,7 +92,7 @@ public sealed class SubjectErasureTests : IAsyncLifetime
         var list = await world.Requests.ListAsync(RightsWorld.Officer, new RequestFilter(), 10, null, Guid.NewGuid(), default);
         Assert.Equal([erased.Id, open.Id, access.Id], list.Items.Select(r => r.Id));
         Assert.All(list.Items, r => Assert.Null(r.Subject));
-        Assert.Equal((RequestStates.Refused, RequestReasons.SubjectErased), (list.Items[1].State, list.Items[1].Reason));
+        Assert.Equal((RequestStates.Moot, RequestReasons.SubjectErased), (list.Items[1].State, list.Items[1].Reason));
         Assert.Equal(RequestStates.Completed, list.Items[2].State);
         Assert.Empty(await world.Requests.NotesAsync(RightsWorld.Officer, open.Id, Guid.NewGuid(), default));
     }

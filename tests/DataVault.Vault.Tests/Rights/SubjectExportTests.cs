@@ -142,6 +142,31 @@ public sealed class SubjectExportTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task The_package_of_somebody_who_can_sign_in_no_officer_fetches_alone_and_they_hear_of_it_at_once()
+    {
+        var second = new Recipient(RecipientKind.Staff, "officer-2", "officer", ["compliance-officer"], ["data-subject-rights"]);
+        var request = await world.OpenAsync(RightsWorld.Officer, RequestKinds.Access, ada);
+        await world.Requests.VerifyAsync(RightsWorld.Officer, request.Id, null, Guid.NewGuid(), default, "document-seen");
+        world.Accounts.Linked.Add(new LinkedAccount(ada.Value, RightsWorld.Start));
+        var confirming = await world.ApproveAsync(request.Id);
+        Assert.Equal((RequestStates.Confirming, RightsWorld.Officer.Id, world.Clock.GetUtcNow()), (confirming.State, confirming.Facts.ApprovedFirst!.By, confirming.Facts.ApprovedFirst.At));
+        Assert.Contains("You approved it first", (await Assert.ThrowsAsync<VaultException>(() => world.ApproveAsync(request.Id))).Message, StringComparison.Ordinal);
+        Assert.True((await world.Requests.ApproveAsync(second, request.Id, null, Guid.NewGuid(), default)).HasPackage);
+        Assert.NotEmpty(await FetchAsync(RightsWorld.Officer, request.Id));
+        Assert.Equal("package-handed-out", (await world.Vault.Get<RequestLetters>().ListAsync(RightsWorld.Customer(ada), request.Id, Guid.NewGuid(), default))[^1].Kind);
+
+        // Approved while there was no account, or under a policy without the rule: theirs alone.
+        var (before, bob) = (await world.PersonAsync("before"), await world.PersonAsync("bob"));
+        var other = await world.OpenAsync(RightsWorld.Officer, RequestKinds.Access, before);
+        await world.Requests.VerifyAsync(RightsWorld.Officer, other.Id, null, Guid.NewGuid(), default, "document-seen");
+        Assert.True((await world.ApproveAsync(other.Id)).HasPackage);
+        world.Accounts.Linked.Add(new LinkedAccount(before.Value, RightsWorld.Start));
+        await RefusedAsync("invalid-state", () => FetchAsync(RightsWorld.Officer, other.Id));
+        Assert.NotEmpty(await FetchAsync(RightsWorld.Customer(before), other.Id));
+        await RefusedAsync("not-found", () => FetchAsync(RightsWorld.Customer(bob), other.Id));
+    }
+
+    [Fact]
     public async Task A_package_at_rest_holds_nothing_readable_and_expires()
     {
         var request = await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Access, ada);
