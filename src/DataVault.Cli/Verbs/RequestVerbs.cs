@@ -40,7 +40,7 @@ internal static class RequestVerbs
             .Does(context, async (session, cancellation) =>
             {
                 var parsed = session.Parsed;
-                var request = new OpenRequest(parsed.GetRequiredValue(kind), parsed.GetValue(customer), parsed.GetValue(note), parsed.GetValue(jurisdiction)) 
+                var request = new OpenRequest(parsed.GetRequiredValue(kind), parsed.GetValue(customer), parsed.GetValue(note), parsed.GetValue(jurisdiction))
                 {
                     Language = parsed.GetValue(language), Purposes = parsed.GetValue(purposes) is { Length: > 0 } named ? named : null,
                 };
@@ -140,7 +140,7 @@ internal static class RequestVerbs
             .Does(context, async (session, cancellation) =>
             {
                 var parsed = session.Parsed;
-                var decision = new DecideRequest(parsed.GetValue(reason), parsed.GetValue(note)) 
+                var decision = new DecideRequest(parsed.GetValue(reason), parsed.GetValue(note))
                 {
                     Items = parsed.GetValue(items) is { Length: > 0 } named ? named : null, Purposes = parsed.GetValue(purposes) is { Length: > 0 } weighed ? weighed : null, ReviewAt = parsed.GetValue(review),
                 };

@@ -137,7 +137,9 @@ public sealed class Rectification
             var done = Unchanged(seen, Completed(current, desk.store.Now) ?? throw NotNow(current));
             locked = done with
             {
-                Notes = RequestNotes.Joined(current.Notes, Note), Reason = Refusal, Course = done.Course with { RefusedFor = Refusals },
+                Notes = RequestNotes.Joined(current.Notes, Note),
+                Reason = Refusal,
+                Course = done.Course with { RefusedFor = Refusals },
                 Said = Refusals.Count > 0 ? [RequestReasons.PartlyRefused, .. Refusals.Select(reason => "refused:" + reason)] : [],
             };
         }

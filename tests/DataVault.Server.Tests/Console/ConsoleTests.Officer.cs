@@ -92,7 +92,7 @@ public sealed partial class ConsoleTests
         Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
         Assert.Contains(
             """
-            POST /v1/requests/0198c3f2-6c1a-7000-8000-0000000000aa/rectification {"accept":{"familyName":null,"creditLimit":{"amount":"90","currency":"EUR"}},"refuse":{"email":"legal-obligation"},"note":"As in the passport"}
+            POST /v1/requests/0198c3f2-6c1a-7000-8000-0000000000aa/rectification {"accept":{"familyName":null,"creditLimit":{"amount":"90","currency":"EUR"}},"refuse":{"email":"legal-obligation"},"note":"As in the passport","seen":48000}
             """, _vault.Told);
     }
 

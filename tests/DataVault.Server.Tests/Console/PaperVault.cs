@@ -311,7 +311,7 @@ public sealed class PaperVault : IAsyncDisposable
             new("dietaryRequirements", "Dietary requirements", "text-list", "health", "pd:Health", true, null),
         ],
         [
-            new("marketing", "Marketing", "consent", true, "We write to you about offers that fit you.", "2025-01"), new("analytics", "Analytics", "consent", true, "We count how many people buy what. Nobody is looked at alone.", "2025-01") { NoticeLanguage = "en", OtherNotices = new Dictionary<string, string> { ["de"] = "Wir zählen nur." } },
+            new("marketing", "Marketing", "consent", true, "We write to you about offers that fit you.", "2025-01") { Objection = "at-once" }, new("analytics", "Analytics", "consent", true, "We count how many people buy what. Nobody is looked at alone.", "2025-01") { NoticeLanguage = "en", OtherNotices = new Dictionary<string, string> { ["de"] = "Wir zählen nur." } },
             new("personalisation", "Personalisation", "consent", true, "We choose what we show you.", "2025-01"),
             new("service-delivery", "Delivering what you ordered", "contract", false, "We need your data to deliver.", "2025-01"),
         ],
@@ -428,6 +428,7 @@ public sealed class PaperVault : IAsyncDisposable
         new(s_request, s_customer, "erasure", "received", s_then, s_then.AddMonths(1), null, null, null, false, false, 48000, "customer")
         {
             Questions = [new RequestQuestion("clarification", s_then, s_then.AddDays(30), null, true)],
+            Objections = [new ObjectedPurpose("marketing", "stopped", true, s_then, null, null, null, null), new ObjectedPurpose("fraud-prevention", "overridden", false, s_then, s_then, "compelling-grounds", "dpv:LegitimateInterest", "21(1)")],
             Erasure = new ErasureState("partial", null, ["class:identity", "event:purchase"], [new HoldReason("legal-claim", s_then, null)]),
         },
         new(s_request, s_customer, "access", "completed", s_then, s_then.AddMonths(1), s_then.AddDays(1), null, 1, true, true, 48001, "customer"),
