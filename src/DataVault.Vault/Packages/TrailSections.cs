@@ -150,13 +150,13 @@ internal sealed class RequestSection(RequestStore requests, RequestNotes notes, 
             page.Heading(words["requests.rectified"]);
             page.Table(words["table.rectified"], [words["col.when"], words["col.what"], words["col.wanted"], words["col.decided"], words["col.reason"]], corrections.Select(one => (IReadOnlyList<PageCell>)
             [
-                words.When(one.Value.At), LabelOf(package, one.Value.Field), ReadableValue.Of(one.Value.Wanted, words), one.Value.Outcome is { } outcome ? words.Of("decided", outcome) : "",
+                words.When(one.Value.At), AccessSection.Items(package, [one.Value.Field]), ReadableValue.Of(one.Value.Wanted, words), one.Value.Outcome is { } outcome ? words.Of("decided", outcome) : "",
                 one.Value.Reason is { } reason ? words.Of("reason", reason) : "",
             ]));
             page.Heading(words["requests.objected"]);
             page.Table(words["table.objected"], [words["col.purpose"], words["col.stopped"], words["col.goes-on"], words["col.reason"]], objections.Select(one => (IReadOnlyList<PageCell>)
             [
-                package.Order.Policy.Purposes.Find(one.Said.Purpose) is { } purpose ? PageCell.Catalogue(purpose.Title) : one.Said.Purpose, one.Said.SinceAt is { } since ? words.When(since) : "",
+                AccessSection.Purpose(package, one.Said.Purpose), one.Said.SinceAt is { } since ? words.When(since) : "",
                 one.Said.UntilAt is { } until ? words.When(until) : "", one.Said.Reason is { } grounds ? words.Of("reason", grounds) : "",
             ]));
             page.Heading(words["requests.notes"]);
@@ -166,8 +166,6 @@ internal sealed class RequestSection(RequestStore requests, RequestNotes notes, 
                 [words.When(one.Row.At), new PageCell(one.Said.Subject, one.Said.Language), new PageCell(one.Said.Text(), one.Said.Language)]));
         });
     }
-
-    private static PageCell LabelOf(PackageBag package, string field) => package.Order.Policy.Catalogue.Find(field) is { } known ? PageCell.Catalogue(known.Label) : field;
 
     private static List<SaidObjection> ObjectionsOf(PackageBag package, RequestRow row) =>
     [
