@@ -19,6 +19,9 @@ internal sealed class DeadlineDigest(RequestStore requests, LetterStore letters,
     public static readonly TimeSpan From = TimeSpan.FromHours(6);
 
     private const int Most = 1_000;
+    private static readonly TimeSpan Quiet = TimeSpan.FromHours(1);
+
+    private DateTimeOffset lookAgain;
     private const int Remembered = 30;
 
     /// <summary>Writes the messages of the day, where they are not written yet.</summary>
@@ -26,7 +29,14 @@ internal sealed class DeadlineDigest(RequestStore requests, LetterStore letters,
     public async Task<int> RunAsync(CancellationToken ct)
     {
         if (options.ReminderAddresses.Count == 0 || requests.Now.UtcDateTime.TimeOfDay < From || await UnwrittenAsync(ct) is not { Count: > 0 } due) return 0;
-        if (await PrintAsync(ct) is not { } printed) return 0;
+        // Where there is nothing to say, everything open is not looked through every minute.
+        if (requests.Now < lookAgain) return 0;
+        if (await PrintAsync(ct) is not { } printed)
+        {
+            lookAgain = requests.Now + Quiet;
+            return 0;
+        }
+
         var written = 0;
         foreach (var address in due)
         {

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
@@ -128,7 +129,7 @@ internal sealed class RequestSection(RequestStore requests, RequestNotes notes, 
         var corrections = new List<(Guid Request, CorrectedValue Value)>();
         foreach (var row in rows)
         {
-            var written = await notes.ReadAsync(row, cancellation);
+            var written = await ReadableAsync(row, cancellation);
             told.Add(new { row.Id, row.Kind, row.State, OpenedAt = PackageBag.Instant(row.OpenedAt), DueAt = PackageBag.Instant(row.DueAt), CompletedAt = row.CompletedAt is { } at ? PackageBag.Instant(at) : null, row.Reason, row.OpenedBy, Objections = ObjectionsOf(package, row), Notes = written });
             corrections.AddRange(CorrectedValue.Of(written).Select(value => (row.Id, value)));
             remarks.AddRange(written.Where(note => note.Text.Length > 0).Select(note => (IReadOnlyList<PageCell>)[words.When(note.At), words.Of("actor", note.By), note.Text]));
@@ -199,6 +200,19 @@ internal sealed class RequestSection(RequestStore requests, RequestNotes notes, 
             var decided = written.LastOrDefault(note => note.Decided is not null)?.Decided ?? [];
             return wanted.Select(one => (one.Key, one.Value, About: decided.FirstOrDefault(about => about.Field == one.Key)))
                 .Select(one => new CorrectedValue(said.At, one.Key, one.Value, one.About?.Outcome, one.About?.Reason));
+        }
+    }
+
+    // Words that do not open keep neither the rest nor the other requests from the person.
+    private async Task<IReadOnlyList<RequestNote>> ReadableAsync(RequestRow row, CancellationToken cancellation)
+    {
+        try
+        {
+            return await notes.ReadAsync(row, cancellation);
+        }
+        catch (CryptographicException)
+        {
+            return [];
         }
     }
 

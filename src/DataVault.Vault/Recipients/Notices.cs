@@ -113,7 +113,8 @@ public sealed class Notices
         using var held = found.Keys;
         var theirs = recipient.Kind == RecipientKind.Application && reach.Policy.Recipients.OfClient(recipient.Id) is { } declared && declared.Name == found.View?.Recipient;
         if (!theirs || found.Row is null) throw await requests.DeniedAsync(recipient, null, VaultException.NotFound(), requestId, ct);
-        return await MoveAsync(recipient, found.Row, held, (NoticeStates.Acknowledged, null), requestId, ct);
+        // They know the person by their own reference, which may be a pseudonym: the answer gives no other.
+        return await MoveAsync(recipient, found.Row, held, (NoticeStates.Acknowledged, null), requestId, ct) with { Subject = null, Reference = null };
     }
 
     private async Task<NoticeView> DecideAsync(Recipient recipient, Guid id, (string State, string? Code) to, Guid requestId, CancellationToken ct)

@@ -15,11 +15,23 @@ internal sealed class RequestFulfilment(
     RequestStore store, HoldStore holds, SubjectExport export, SubjectErasure erasure, ErasureFinality finality, SubjectLimits limits)
     : RoundsWorker(store.Clock.Provider, store.Logger)
 {
+    private const int TriedAtOnce = 4;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Longest = TimeSpan.FromHours(1);
     private readonly ConcurrentDictionary<Guid, Lazy<Task>> running = new();
+    private readonly ConcurrentDictionary<Guid, Failing> failing = new();
     private readonly CancellationTokenSource ending = new();
 
+    /// <summary>What cannot be carried out is tried again, ever more rarely: each attempt may leave an entry in the log.</summary>
+    private sealed record Failing(int Times, DateTimeOffset Until);
+
     protected override TimeSpan Rhythm => TimeSpan.FromSeconds(30);
+
+    private TimeSpan PauseAfter(int failures)
+    {
+        var pause = failures <= TriedAtOnce ? TimeSpan.Zero : Rhythm * Math.Pow(2, Math.Min(failures - TriedAtOnce, 16));
+        return pause < Longest ? pause : Longest;
+    }
 
     /// <summary>Carries out an approved request; when that takes long, answers with the request as it stands and goes on behind.</summary>
     public async Task<RequestRow> PromptlyAsync(RequestRow row, CancellationToken cancellation)
@@ -69,7 +81,9 @@ internal sealed class RequestFulfilment(
     private async Task CarryOutUnfinishedAsync(CancellationToken cancellation)
     {
         foreach (var row in await store.UnfinishedAsync(cancellation))
-            await Start(row).WaitAsync(cancellation);
+        {
+            if (!failing.TryGetValue(row.Id, out var failed) || failed.Until <= store.Now) await Start(row).WaitAsync(cancellation);
+        }
     }
 
     /// <summary>Breaks off what is under way: every step can be taken up again.</summary>
@@ -95,9 +109,11 @@ internal sealed class RequestFulfilment(
             await limits.Policy.EnsureNewestAsync(ending.Token);
             using var taken = limits.Policy.Take();
             await CarryOutAsync(row, ending.Token);
+            failing.TryRemove(row.Id, out Failing? _);
         }
         catch (Exception e)
         {
+            failing.AddOrUpdate(row.Id, _ => new Failing(1, store.Now), (_, before) => new Failing(before.Times + 1, store.Now + PauseAfter(before.Times + 1)));
             store.Logger.LogWarning("Request {Request} could not be carried out and stays approved: {Kind}.", row.Id, e.GetType().Name);
         }
         finally

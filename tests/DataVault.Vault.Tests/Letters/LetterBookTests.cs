@@ -183,8 +183,9 @@ public sealed class LetterBookTests : IAsyncLifetime
     [Fact]
     public async Task A_letter_that_does_not_open_keeps_neither_the_package_nor_the_next_key_from_its_person()
     {
-        await world.OpenAsync(RightsWorld.Officer, RequestKinds.Rectification, ada);
+        await world.Requests.OpenAsync(RightsWorld.Officer, RequestKinds.Rectification, ada, "A note", null, Guid.NewGuid(), default);
         await world.VaultSqlAsync("update vault.message set sealed = set_byte(sealed, length(sealed) - 5, get_byte(sealed, length(sealed) - 5) # 1)");
+        await world.VaultSqlAsync("update vault.request set notes = set_byte(notes, length(notes) - 5, get_byte(notes, length(notes) - 5) # 1)");
         await world.RotateAsync("subjects");
         var request = await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Access, ada);
         Assert.Equal((RequestStates.Completed, true), (request.State, request.HasPackage));

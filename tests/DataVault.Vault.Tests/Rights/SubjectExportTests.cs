@@ -96,6 +96,22 @@ public sealed class SubjectExportTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task What_cannot_be_built_is_tried_ever_more_rarely_for_each_attempt_is_an_entry()
+    {
+        await world.Vault.Get<ProfileEditor>().PatchAsync(
+            RightsWorld.Ingest, ada, null, new ProfilePatch(StoreVault.Object("""{"familyName": "Other"}"""), "crm", null, "2026-01", "service-delivery"), Guid.NewGuid(), default);
+        await world.VaultSqlAsync("update vault.history set sealed = set_byte(sealed, length(sealed) - 5, get_byte(sealed, length(sealed) - 5) # 1)");
+        Assert.Equal(RequestStates.Approved, (await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Access, ada)).State);
+        for (var round = 0; round < 40; round++)
+        {
+            await world.Vault.Get<RequestFulfilment>().ResumeAsync(default);
+            world.Clock.Advance(TimeSpan.FromSeconds(30));
+        }
+
+        Assert.InRange((await world.Vault.Get<AuditReader>().SearchAsync(new AuditQuery { Subject = ada, Type = EntryType.Export })).Entries.Count, 5, 12);
+    }
+
+    [Fact]
     public async Task A_package_that_another_server_has_is_not_said_to_be_fetched()
     {
         var request = await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Access, ada);
