@@ -143,7 +143,7 @@ public sealed class RectificationTests : IAsyncLifetime
     {
         var id = await AskedAsync("""{ "language": "fr" }""");
         var seen = (await world.GetAsync(id)).LogIndex;
-        await Desk.AskAsync(RightsWorld.Customer(ada), id, StoreVault.Object("""{ "language": "en" }"""), Guid.NewGuid(), default);
+        await Desk.AskAsync(RightsWorld.Officer, id, StoreVault.Object("""{ "language": "en" }"""), Guid.NewGuid(), default);
         var decision = new RectificationDecision(new Dictionary<string, JsonElement?> { ["language"] = null }, new Dictionary<string, string>(), null);
         await RefusedAsync("invalid-state", () => DecideAsync(RightsWorld.Officer, id, decision with { Seen = seen }));
         Assert.Equal("approved", (await world.GetAsync(id)).State);
