@@ -30,7 +30,8 @@ public sealed class LifecycleTests(RunningServer running)
         Assert.Equal(secrets.Clients[0].Secret, server.Secrets.Clients[0].Secret);
         server.KillDatabase();
         using var http = new HttpClient { BaseAddress = server.Address };
-        await Eventually(async () => (await http.GetAsync("/health/ready")).StatusCode == HttpStatusCode.OK && server.Output.Contains("The database is back", StringComparison.Ordinal));
+        await Waiting.UntilAsync(
+            "the database is back", async () => (await http.GetAsync("/health/ready")).StatusCode == HttpStatusCode.OK && server.Output.Contains("The database is back", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -90,16 +91,5 @@ public sealed class LifecycleTests(RunningServer running)
             return;
         foreach (var name in new[] { "first-run.json", "console.secret" })
             Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(Path.Combine(running.Process.Home, name)));
-    }
-
-    private static async Task Eventually(Func<Task<bool>> holds)
-    {
-        for (var attempt = 0; attempt < 300; attempt++)
-        {
-            if (await holds())
-                return;
-            await Task.Delay(100);
-        }
-        Assert.Fail("It did not come true in time.");
     }
 }

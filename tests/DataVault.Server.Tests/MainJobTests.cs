@@ -176,14 +176,13 @@ public sealed class MainJobTests(RunningServer server)
         var disclosed = await server.JsonAsync("support-desk", HttpMethod.Get, $"/v1/customers/{id}?purpose=customer-support&fields=givenName");
         var index = disclosed.GetProperty("receipt").GetProperty("index").GetInt64();
         JsonElement? proof = null;
-        for (var attempt = 0; attempt < 100 && proof is null; attempt++)
+        await Waiting.UntilAsync("the entry is signed", async () =>
         {
             using var answer = await server.SendAsync("support-desk", HttpMethod.Get, $"/v1/audit/entries/{index}/proof");
             if (answer.IsSuccessStatusCode)
                 proof = JsonDocument.Parse(await answer.Content.ReadAsStringAsync()).RootElement;
-            else
-                await Task.Delay(100);
-        }
+            return answer.IsSuccessStatusCode;
+        });
         var entry = Convert.FromBase64String(proof!.Value.GetProperty("entry").GetString()!);
         var hashes = proof.Value.GetProperty("hashes").EnumerateArray().Select(h => Convert.FromBase64String(h.GetString()!)).ToList();
         var note = proof.Value.GetProperty("checkpoint").GetString()!.Split('\n');
@@ -233,12 +232,12 @@ public sealed class MainJobTests(RunningServer server)
         await server.JsonAsync("compliance-officer", HttpMethod.Post, $"/v1/requests/{request}/approve", new { });
 
         string? certificate = null;
-        for (var turn = 0; certificate is null && turn < 300; turn++)
+        await Waiting.UntilAsync("the certificate is there", async () =>
         {
             using var answer = await server.Http.GetAsync($"/certificates/{request}");
             if (answer.IsSuccessStatusCode) certificate = await answer.Content.ReadAsStringAsync();
-            else await Task.Delay(100);
-        }
+            return answer.IsSuccessStatusCode;
+        });
 
         var key = (await server.Http.GetStringAsync("/audit/key")).Trim();
         Assert.True(DataVault.Transparency.ErasureCertificate.TryParse(certificate!, out var read));

@@ -25,7 +25,7 @@ public sealed class PolicyStartTests
         Assert.Contains("is refused: roles.yaml:", process.Output, StringComparison.Ordinal);
         Assert.Contains("In force stays " + Repository.Policy.Version, process.Output, StringComparison.Ordinal);
 
-        var next = Repository.ChangedFiles(("roles.yaml", "title: Analyst,", "title: Analysts,"));
+        var next = Repository.ChangedFiles(("roles.yaml", "en: Analyst,", "en: Analysts,"));
         Write(folder, next);
         await RestartAsync(process);
         var version = PolicySet.Load(next).Version;
@@ -48,7 +48,7 @@ public sealed class PolicyStartTests
         await using var process = await ServerProcess.StartAsync(new Dictionary<string, string> { ["Vault__Policies"] = folder, ["Vault__SampleCustomers"] = "1" });
         var server = new RunningServer();
         server.Attach(process);
-        var next = Repository.ChangedFiles(("roles.yaml", "title: Analyst,", "title: Analysts,"));
+        var next = Repository.ChangedFiles(("roles.yaml", "en: Analyst,", "en: Analysts,"));
         Write(folder, next);
         await Waiting.UntilAsync("the saved version is in force", async () => await InForceAsync(server) == PolicySet.Load(next).Version);
         await File.WriteAllTextAsync(Path.Combine(folder, "roles.yaml"), "roles: [\n");

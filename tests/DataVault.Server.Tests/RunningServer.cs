@@ -10,7 +10,8 @@ using DataVault.Client;
 using DataVault.Testing;
 
 [assembly: AssemblyFixture(typeof(DataVault.Server.Tests.RunningServer))]
-[assembly: CollectionBehavior(MaxParallelThreads = 2)]
+// Most of the time is spent waiting for processes that start, one after another.
+[assembly: CollectionBehavior(MaxParallelThreads = 4)]
 
 namespace DataVault.Server.Tests;
 

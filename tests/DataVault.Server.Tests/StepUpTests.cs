@@ -57,7 +57,7 @@ public sealed class StepUpTests : IAsyncLifetime
     [Fact]
     public async Task An_application_tries_a_version_of_the_policy_and_puts_none_in_force()
     {
-        var files = Repository.ChangedFiles(("roles.yaml", "title: Analyst,", "title: Analysts,"));
+        var files = Repository.ChangedFiles(("roles.yaml", "en: Analyst,", "en: Analysts,"));
         var tried = await _server.JsonAsync("officer-tools", HttpMethod.Post, "/v1/policy/activations", new { files, dryRun = true });
         Assert.Equal(0, tried.GetProperty("problems").GetArrayLength());
         using var refused = await _server.SendAsync("officer-tools", HttpMethod.Post, "/v1/policy/activations", new { files });

@@ -276,6 +276,8 @@ public sealed class ServerProcess : IAsyncDisposable
         start.Environment["Issuer__PasswordIterations"] = "1000";
         start.Environment["Limits__AnonymousRequestsPerSecond"] = "5000";
         start.Environment["Limits__FailedSignIns"] = "100000";
+        // What the run-time learns of a process by watching it pays only in one that lives longer.
+        start.Environment["DOTNET_TieredPGO"] = "0";
         start.Environment["TMPDIR"] = Directory.CreateDirectory(TemporaryFolder).FullName;
         foreach (var (name, value) in _settings)
             start.Environment[name] = value;

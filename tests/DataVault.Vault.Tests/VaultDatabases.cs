@@ -1,6 +1,9 @@
 using DataVault.Testing;
 using Xunit;
 
+// The database works in other processes meanwhile.
+[assembly: CollectionBehavior(MaxParallelThreads = 4)]
+
 namespace DataVault.Vault.Tests;
 
 /// <summary>Fixture of a test class: databases of its own.</summary>

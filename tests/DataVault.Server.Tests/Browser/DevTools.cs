@@ -13,7 +13,7 @@ namespace DataVault.Server.Tests.Browser;
 /// </summary>
 internal sealed partial class DevTools : IAsyncDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
     private readonly Process _chromium;
     private readonly string _profile;
     private readonly ClientWebSocket _socket = new();

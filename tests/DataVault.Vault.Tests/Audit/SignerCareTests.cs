@@ -228,7 +228,7 @@ public sealed class SignerCareTests
     private static async Task Until(Func<bool> condition)
     {
         var start = TimeProvider.System.GetTimestamp();
-        while (!condition() && TimeProvider.System.GetElapsedTime(start) < TimeSpan.FromSeconds(20)) await Task.Delay(10);
+        while (!condition() && TimeProvider.System.GetElapsedTime(start) < TimeSpan.FromMinutes(2)) await Task.Delay(10);
         Assert.True(condition());
     }
 }

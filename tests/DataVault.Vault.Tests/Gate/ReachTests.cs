@@ -16,7 +16,7 @@ public sealed class ReachVault : StoreVault
 
     internal static PolicySet Narrow { get; } = Repository.ChangedPolicy(
         ("roles.yaml", "  analyst: {", "  house-officer: { title: Officer of the house brand, capabilities: [requests.read, requests.decide, holds.manage, standing.manage, audit.read], reach: [{ brand: [house] }] }\n  house-intake: { title: Intake of the house brand, parents: [ingest], reach: [{ brand: [house] }] }\n  analyst: {"),
-        ("roles.yaml", "title: Feed of the pseudonymised analytics domains", "title: Feed of the pseudonymised analytics domains, reach: [{ brand: [house] }]"));
+        ("roles.yaml", "  analytics-feed: {", "  analytics-feed: { reach: [{ brand: [house] }],"));
 
     protected internal override void Configure(IServiceCollection services) => services.AddSingleton(new ActivePolicy(Narrow));
 

@@ -192,7 +192,7 @@ public sealed class KeyRegistryTests(VaultDatabases databases) : IClassFixture<V
         Assert.Equal("gone@example.com", await People.ReadEmailAsync(listener, gone));
         await vault.Get<KeyRegistry>().DestroyAsync(gone.Subject);
         var deadline = TimeProvider.System.GetTimestamp();
-        while (TimeProvider.System.GetElapsedTime(deadline) < TimeSpan.FromSeconds(10))
+        while (TimeProvider.System.GetElapsedTime(deadline) < TimeSpan.FromMinutes(2))
         {
             try
             {

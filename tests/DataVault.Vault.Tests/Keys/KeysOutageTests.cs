@@ -70,7 +70,7 @@ public sealed class KeysOutageTests
         {
             for (var waited = 0; !holds(); waited++)
             {
-                Assert.True(waited < 1200 && Surprises.IsEmpty, $"made {Made.Count}, refused {Refused}: {string.Join("; ", Surprises)}");
+                Assert.True(waited < 2400 && Surprises.IsEmpty, $"made {Made.Count}, refused {Refused}: {string.Join("; ", Surprises)}");
                 await Task.Delay(50);
             }
         }
