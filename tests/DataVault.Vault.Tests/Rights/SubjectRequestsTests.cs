@@ -273,7 +273,7 @@ public sealed class SubjectRequestsTests : IAsyncLifetime
     {
         world.Vault.Get<ActivePolicy>().Swap(Testing.Repository.ChangedPolicy(
             ("purposes.yaml", "    directMarketing: true\n", "    directMarketing: false\n"),
-            ("purposes.yaml", "    dpv: dpv:ServicePersonalisation\n", "    dpv: dpv:ServicePersonalisation\n    directMarketing: true\n")));
+            ("purposes.yaml", "    basis: consent\n    dpv: dpv:ServicePersonalisation\n", "    basis: consent\n    dpv: dpv:ServicePersonalisation\n    directMarketing: true\n")));
         var request = await world.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Objection, ada);
         Assert.Equal(RequestStates.Completed, (await world.ApproveAsync(request.Id)).State);
         var record = await SubjectRows.FindAsync(world.Vault.Get<VaultDatabase>(), ada, default);
