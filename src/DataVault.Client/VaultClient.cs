@@ -258,6 +258,13 @@ public sealed partial class VaultClient(HttpClient http, TokenSource? tokens = n
 
     // ---- the signed-in person --------------------------------------------------------------------------------------
 
+    /// <summary>The applications of others that the signed-in person allowed something.</summary>
+    public Task<IReadOnlyList<MyApplication>> MyApplicationsAsync(CancellationToken cancellation = default) => ListAsync<MyApplication>(new Query("/v1/me/applications"), cancellation);
+
+    /// <summary>Takes back what the signed-in person allowed an application; its tokens end at once.</summary>
+    public async Task WithdrawMyApplicationAsync(string client, CancellationToken cancellation = default) =>
+        (await _wire.SendAsync(new VaultCall(HttpMethod.Delete, "/v1/me/applications/" + Uri.EscapeDataString(client), Repeatable: false), cancellation)).Dispose();
+
     /// <summary>Who the token's bearer is.</summary>
     public Task<Me> MeAsync(CancellationToken cancellation = default) => GetAsync<Me>(new Query("/v1/me"), cancellation);
 
@@ -429,6 +436,10 @@ public sealed partial class VaultClient(HttpClient http, TokenSource? tokens = n
     /// <summary>Makes an account for a person; the answer holds its one-time password, this once.</summary>
     public Task<AccountCreated> CreateAccountAsync(CreateAccount account, CancellationToken cancellation = default) =>
         PostAsync<CreateAccount, AccountCreated>("/v1/accounts", account, null, cancellation);
+
+    /// <summary>Sends a customer the way to an account of their own, to the e-mail address that is held of them.</summary>
+    public Task<CustomerInvited> InviteCustomerAsync(Guid customer, CancellationToken cancellation = default) =>
+        PostAsync<InviteCustomer, CustomerInvited>("/v1/accounts/invitations", new InviteCustomer(customer), null, cancellation);
 
     /// <summary>Says that a subject of an outside identity provider is a customer; the answer is what the log calls the person.</summary>
     public Task<OutsideAccountLinked> LinkOutsideAccountAsync(LinkOutsideAccount link, CancellationToken cancellation = default) =>

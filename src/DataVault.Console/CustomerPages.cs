@@ -20,6 +20,8 @@ internal static class CustomerPages
         map.Get("/console/me/consents", ConsentsAsync);
         map.Post("/console/me/consents/{purpose}", SetConsentAsync);
         map.Get("/console/me/consents/{purpose}/receipt", ReceiptAsync);
+        map.Get("/console/me/applications", ApplicationsAsync);
+        map.Post("/console/me/applications/{id}/withdraw", WithdrawApplicationAsync);
         map.Get("/console/me/requests", RequestsAsync);
         map.Post("/console/me/requests", OpenAsync);
         map.Post("/console/me/limits/restriction", visit => LiftAsync(visit, () => visit.Vault.LiftMyRestrictionAsync(visit.Cancellation)), _ => "/console/me/requests");
@@ -59,6 +61,15 @@ internal static class CustomerPages
         var notices = visit.Vault.MyNoticesAsync(PageSize, visit.Query("cursor"), visit.Cancellation);
         var policy = visit.PolicyAsync();
         return visit.Page<MyRecipientsPage>(("Disclosures", (await disclosures).Items), ("Notices", await notices), ("Policy", await policy));
+    }
+
+    private static async Task<IResult> ApplicationsAsync(Visit visit) =>
+        visit.Page<MyApplicationsPage>(("Applications", await visit.Vault.MyApplicationsAsync(visit.Cancellation)));
+
+    private static async Task<IResult> WithdrawApplicationAsync(Visit visit)
+    {
+        await visit.Vault.WithdrawMyApplicationAsync(visit.RouteText("id"), visit.Cancellation);
+        return Results.LocalRedirect("/console/me/applications?said=application");
     }
 
     private static async Task<IResult> ConsentsAsync(Visit visit)

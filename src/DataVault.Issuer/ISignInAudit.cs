@@ -43,6 +43,9 @@ public static class SignInKinds
     /// <summary>What a new e-mail address is confirmed with.</summary>
     public const string AddressCode = "address-code";
 
+    /// <summary>What was sent to a mailbox that asked for an account or another password.</summary>
+    public const string MailedLink = "mailed-link";
+
     public const string SignOut = "sign-out";
     public const string ClientSecret = "client-secret";
     public const string TokenIssued = "token-issued";

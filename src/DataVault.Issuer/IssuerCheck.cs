@@ -13,9 +13,10 @@ public sealed class IssuerCheck
     private readonly IssuerSecrets secrets;
     private readonly ISealingMark mark;
     private readonly OlderSignIns older;
+    private readonly MailedLinkStore store;
 
-    internal IssuerCheck(IssuerDatabase database, IssuerSecrets secrets, ISealingMark mark, OlderSignIns older) =>
-        (this.database, this.secrets, this.mark, this.older) = (database, secrets, mark, older);
+    internal IssuerCheck(IssuerDatabase database, IssuerSecrets secrets, ISealingMark mark, OlderSignIns older, MailedLinkStore store) =>
+        (this.database, this.secrets, this.mark, this.older, this.store) = (database, secrets, mark, older, store);
 
     /// <returns>A line for each, without personal data.</returns>
     public async Task<IReadOnlyList<string>> RunAsync(CancellationToken cancellationToken)
@@ -26,12 +27,14 @@ public sealed class IssuerCheck
         var accounts = await database.ListAsync($"SELECT {AccountFacts.Columns} FROM issuer.account a ORDER BY a.id", r => AccountFacts.Row(r), cancellationToken);
         var links = await database.ListAsync($"SELECT {OutsideLink.Columns} FROM issuer.outside_link ORDER BY id", OutsideLink.Read, cancellationToken);
         var changes = await database.ListAsync($"SELECT {EmailChange.Columns} FROM issuer.email_change ORDER BY id", EmailChange.Read, cancellationToken);
+        var mailed = await store.ListAsync(cancellationToken);
         return
         [
             .. clients.Where(client => !secrets.Rows.Hold(client)).Select(client => $"the application {client.Id} is not as the vault wrote it, and gets no token"),
             .. accounts.Where(account => !secrets.Rows.Hold(account)).Select(account => $"the account {account.Id} is not as the vault wrote it, and cannot sign in"),
             .. links.Where(link => !secrets.Rows.Hold(link)).Select(link => $"the link of {link.Id} to a customer is not as the vault wrote it, and opens nothing"),
             .. changes.Where(change => !secrets.Rows.Hold(change)).Select(change => $"the change of address {change.Id} is not as the vault wrote it, and cannot be confirmed or undone"),
+            .. mailed.Where(link => !secrets.Rows.Hold(link)).Select(link => $"the link {link.Id} to an account is not as the vault wrote it, and opens nothing"),
             .. (await older.ListAsync(cancellationToken)).Select(one => $"{one.Name} is older than it was, and gets no token"),
         ];
     }

@@ -32,7 +32,7 @@ namespace DataVault.Issuer;
 public sealed record IssuerEndpoints(
     IEndpointConventionBuilder SignIn, IEndpointConventionBuilder Token, IEndpointConventionBuilder Browser, IEndpointConventionBuilder Metadata);
 
-/// <summary>Puts the issuer into a host. The host provides <see cref="IServiceKeys"/>, <see cref="ISealingMark"/>, <see cref="IRowMemory"/>, <see cref="IStaffRoles"/>, and <see cref="ISignInAudit"/> unless logging is enough.</summary>
+/// <summary>Puts the issuer into a host. The host provides <see cref="IServiceKeys"/>, <see cref="ISealingMark"/>, <see cref="IRowMemory"/>, <see cref="IStaffRoles"/>, <see cref="IHeldPeople"/>, and <see cref="ISignInAudit"/> unless logging is enough.</summary>
 public static class IssuerModule
 {
     private const int LargestForm = 16 * 1024;
@@ -47,7 +47,8 @@ public static class IssuerModule
         AddAccounts(services, options);
         AddTokens(services);
         AddMail(services, options);
-        services.AddScoped<AuthorisationEndpoint>().AddScoped<TokenEndpoint>().AddScoped<SignOutEndpoint>().AddScoped<AccountPages>().AddScoped<FactorPages>().AddScoped<PasskeyPages>().AddScoped<SessionPages>().AddScoped<EmailPages>().AddScoped<Visits>().AddScoped<ConsentPage>().AddSingleton<ClientConsents>();
+        services.AddScoped<AuthorisationEndpoint>().AddScoped<TokenEndpoint>().AddScoped<SignOutEndpoint>().AddScoped<AccountPages>().AddScoped<FactorPages>().AddScoped<PasskeyPages>().AddScoped<SessionPages>().AddScoped<EmailPages>().AddScoped<MailedLinkPages>().AddScoped<Visits>().AddScoped<ConsentPage>().AddSingleton(p => new ClientConsents(
+            p.GetRequiredService<IssuerDatabase>(), p.GetRequiredService<ChangeLedger>(), p.GetRequiredService<IssuerSecrets>(), p.GetRequiredService<Authorisations>(), p.GetRequiredService<TimeProvider>()));
         services.AddSingleton<MetadataEndpoints>().AddSingleton<ClientAuthentication>().AddSingleton<ClientAssertions>().AddSingleton<UsedAssertions>();
         services.AddSingleton<TokenStatusEndpoint>().AddSingleton<TokenProofs>();
         services.AddHostedService<IssuerUpkeep>();
@@ -72,7 +73,7 @@ public static class IssuerModule
         services.AddSingleton<IssuerSecrets>().AddSingleton<SigningKeys>();
         services.AddHostedService<FirstSealing>().AddSingleton<ChangeLedger>().AddHostedService<ChangeRelay>();
         services.AddSingleton(p => new IssuerWatch(p.GetRequiredService<IssuerDatabase>(), p.GetRequiredService<LetterQueue>()));
-        services.AddSingleton(p => new IssuerCheck(p.GetRequiredService<IssuerDatabase>(), p.GetRequiredService<IssuerSecrets>(), p.GetRequiredService<ISealingMark>(), p.GetRequiredService<OlderSignIns>()));
+        services.AddSingleton(p => new IssuerCheck(p.GetRequiredService<IssuerDatabase>(), p.GetRequiredService<IssuerSecrets>(), p.GetRequiredService<ISealingMark>(), p.GetRequiredService<OlderSignIns>(), p.GetRequiredService<MailedLinkStore>()));
         services.AddSingleton(p => new OlderSignIns(
             p.GetRequiredService<IssuerDatabase>(), p.GetRequiredService<IssuerSecrets>(), p.GetRequiredService<ISignInAudit>(), p.GetRequiredService<TimeProvider>()));
         services.AddDataProtection().SetApplicationName("DataVault");
@@ -140,6 +141,9 @@ public static class IssuerModule
         services.AddSingleton(p => new LetterQueue(
             p.GetRequiredService<IssuerDatabase>(), p.GetRequiredService<IssuerSecrets>(), options, p.GetService<ILetterCarrier>(),
             p.GetRequiredService<TimeProvider>(), p.GetRequiredService<ILogger<LetterQueue>>()));
+        services.AddSingleton<MailedLinkStore>().AddSingleton(p => new MailedLinks(
+            p.GetRequiredService<MailedLinkStore>(), p.GetRequiredService<AccountRegistry>(), p.GetRequiredService<LetterQueue>(), p.GetRequiredService<SignInAttempts>(),
+            p.GetRequiredService<IHeldPeople>(), p.GetRequiredService<ChangeLedger>()));
         services.AddSingleton<AddressChanges>().AddHostedService<LetterRelay>();
     }
 
@@ -177,6 +181,14 @@ public static class IssuerModule
         signIn.MapPost(EmailPages.Code, (HttpContext c, EmailPages p) => p.ConfirmAsync(c));
         signIn.MapGet(AddressChanges.StopPath, (HttpContext c, EmailPages p) => p.ShowStop(c));
         signIn.MapPost(AddressChanges.StopPath, (HttpContext c, EmailPages p) => p.StopAsync(c));
+        signIn.MapGet(MailedLinks.JoinPath, (HttpContext c, MailedLinkPages p) => p.ShowJoin(c));
+        signIn.MapPost(MailedLinks.JoinPath, (HttpContext c, MailedLinkPages p) => p.JoinAsync(c));
+        signIn.MapGet(MailedLinks.ForgottenPath, (HttpContext c, MailedLinkPages p) => p.ShowForgotten(c));
+        signIn.MapPost(MailedLinks.ForgottenPath, (HttpContext c, MailedLinkPages p) => p.ForgottenAsync(c));
+        signIn.MapGet(MailedLinks.Path, (HttpContext c, MailedLinkPages p) => p.ShowAsync(c));
+        signIn.MapPost(MailedLinks.Path, (HttpContext c, MailedLinkPages p) => p.UseAsync(c));
+        signIn.MapGet(AccountPages.Close, (HttpContext c, AccountPages p) => p.ShowCloseAsync(c));
+        signIn.MapPost(AccountPages.Close, (HttpContext c, AccountPages p) => p.CloseAsync(c));
         browser.MapGet(PasskeyScript.Path, () => PasskeyScript.Result);
         browser.MapGet(SessionPages.Own, (HttpContext c, SessionPages p) => p.ShowAsync(c));
         browser.MapPost(SessionPages.Own, (HttpContext c, SessionPages p) => p.EndAsync(c));

@@ -377,6 +377,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         services.AddSingleton<ISealingMark, SealingMark>();
         services.AddSingleton<IRowMemory, IssuerRowMemory>();
         services.AddSingleton<IStaffRoles, PolicyStaffRoles>();
+        services.AddSingleton<IHeldPeople, HeldPeople>();
         services.AddSingleton(p => new RecipientCalls(channel is null ? recipients : [.. recipients, channel], p.GetRequiredService<TimeProvider>()));
         services.AddSingleton(settings.OpenDsr).AddSingleton(p => ProcessorCertificates.Load(settings.OpenDsr, settings.Home, p.GetRequiredService<TimeProvider>())).AddSingleton<OpenDsrCallbacks>();
         services.AddSingleton<IRecipientCalls, CallsOfEither>();
@@ -471,6 +472,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         OversightEndpoints.Map(app);
         DeskEndpoints.Map(app);
         MeEndpoints.Map(app);
+        MyApplicationEndpoints.Map(app);
         AuditEndpoints.Map(app);
         AuditReportEndpoints.Map(app);
         PolicyEndpoints.Map(app);

@@ -10,9 +10,10 @@ internal static class AccountVerbs
 {
     private const string Administrator = "administrator";
 
-    public static Verb Build(VerbContext context) => new Verb("accounts", "Accounts of the staff: invite people, switch them off, let them in again.").With(
+    public static Verb Build(VerbContext context) => new Verb("accounts", "Accounts: invite people and customers, switch staff off, let them in again.").With(
         List(context),
         Invite(context),
+        InviteCustomer(context),
         Act(context, "disable", "disable", "Switch an account off; its sessions and tokens end."),
         Act(context, "enable", "enable", "Switch an account on again."),
         Act(context, "sign-out", "sign-out", "Sign somebody out everywhere."),
@@ -34,8 +35,21 @@ internal static class AccountVerbs
             .With(role)
             .Does(context, async (session, cancellation) =>
             {
-                var made = await session.Open([Administrator]).CreateAccountAsync(new CreateAccount(await AddressAsync(session, cancellation), session.Parsed.GetRequiredValue(role)), cancellation);
+                var made = await session.OpenAsPerson(Administrator).CreateAccountAsync(new CreateAccount(await AddressAsync(session, cancellation), session.Parsed.GetRequiredValue(role)), cancellation);
                 session.Report.Show(made, () => new Text($"{made.Id}\nOne-time password, shown this once: {made.OneTimePassword}\n"));
+                return ExitCode.Ok;
+            });
+    }
+
+    private static Verb InviteCustomer(VerbContext context)
+    {
+        var customer = new Argument<Guid>("customer") { Description = "The customer's id." };
+        return new Verb("invite-customer", "Send a customer the way to an account of their own, to the e-mail address that is held of them.", "datavault accounts invite-customer 01a20120-1ce2-7ae1-9322-e92c76de7769")
+            .With(customer)
+            .Does(context, async (session, cancellation) =>
+            {
+                var invited = await session.OpenAsPerson(Administrator).InviteCustomerAsync(session.Parsed.GetRequiredValue(customer), cancellation);
+                session.Report.Show(invited, () => new Text($"A message is on its way; it can be used until {invited.Until:yyyy-MM-dd HH:mm}Z.\n"));
                 return ExitCode.Ok;
             });
     }
@@ -47,7 +61,7 @@ internal static class AccountVerbs
             .With(account)
             .Does(context, async (session, cancellation) =>
             {
-                var vault = act == "second-factor-reset" ? session.OpenAsPerson(Administrator) : session.Open([Administrator]);
+                var vault = session.OpenAsPerson(Administrator);
                 var done = await vault.ActOnAccountAsync(await AccountAsync(session, vault, session.Parsed.GetRequiredValue(account), cancellation), act, cancellation);
                 session.Report.Show(done, () => new Text(done.OneTimePassword is { } once ? $"One-time password, shown this once: {once}\n" : $"Done: {done.Act} of {done.Id}\n"));
                 return ExitCode.Ok;

@@ -38,7 +38,7 @@ internal static class KeyVerbs
             .With(level).With(index, wait)
             .Does(context, async (session, cancellation) =>
             {
-                var client = session.Open(s_roles);
+                var client = session.OpenAsPerson(s_roles);
                 var rotation = await client.StartRotationAsync(new StartRotation(session.Parsed.GetRequiredValue(level), session.Parsed.GetValue(index)), cancellation);
                 if (session.Parsed.GetValue(wait)) rotation = await WaitAsync(session, client, rotation, cancellation);
                 session.Report.Show(rotation, () => Table([rotation]));
@@ -65,7 +65,7 @@ internal static class KeyVerbs
             .With(id)
             .Does(context, async (session, cancellation) =>
             {
-                var rotation = await move(session.Open(s_roles), session.Parsed.GetRequiredValue(id), cancellation);
+                var rotation = await move(session.OpenAsPerson(s_roles), session.Parsed.GetRequiredValue(id), cancellation);
                 session.Report.Show(rotation, () => Table([rotation]));
                 return ExitCode.Ok;
             });

@@ -144,7 +144,7 @@ internal static class RequestVerbs
                 {
                     Items = parsed.GetValue(items) is { Length: > 0 } named ? named : null, Purposes = parsed.GetValue(purposes) is { Length: > 0 } weighed ? weighed : null, ReviewAt = parsed.GetValue(review),
                 };
-                return Show(session, await session.Open(s_officer).DecideAsync(parsed.GetRequiredValue(id), RequestStep.Choose, decision, cancellation));
+                return Show(session, await session.OpenAsPerson(s_officer).DecideAsync(parsed.GetRequiredValue(id), RequestStep.Choose, decision, cancellation));
             });
     }
 
@@ -179,6 +179,9 @@ internal static class RequestVerbs
         return table;
     }
 
+    // What becomes of a request no application says.
+    private static readonly RequestStep[] OfPeople = [RequestStep.Approve, RequestStep.Refuse, RequestStep.Complete, RequestStep.EraseDamaged];
+
     // The usual reason, of a step that needs one.
     private static Verb Step(VerbContext context, string name, RequestStep step, string description, string? usual = null)
     {
@@ -191,7 +194,8 @@ internal static class RequestVerbs
             .Does(context, async (session, cancellation) =>
             {
                 var decision = new DecideRequest(session.Parsed.GetValue(reason), session.Parsed.GetValue(note));
-                return Show(session, await session.Open(s_officer).DecideAsync(session.Parsed.GetRequiredValue(id), step, decision, cancellation));
+                var vault = OfPeople.Contains(step) ? session.OpenAsPerson(s_officer) : session.Open(s_officer);
+                return Show(session, await vault.DecideAsync(session.Parsed.GetRequiredValue(id), step, decision, cancellation));
             });
     }
 
@@ -204,7 +208,7 @@ internal static class RequestVerbs
             .Does(context, async (session, cancellation) =>
             {
                 var target = session.Parsed.GetRequiredValue(output).FullName;
-                var bytes = await SaveAsync(session.Open(s_officer), session.Parsed.GetRequiredValue(id), target, cancellation);
+                var bytes = await SaveAsync(session.OpenAsPerson(s_officer), session.Parsed.GetRequiredValue(id), target, cancellation);
                 session.Report.Show(new { file = target, bytes }, () => new Text($"{target}: {bytes:N0} bytes\n"));
                 return ExitCode.Ok;
             });

@@ -151,6 +151,12 @@ public sealed record CreateAccount(string Email, string Role, Guid? Customer = n
 /// <summary>The one-time password is shown this once.</summary>
 public sealed record AccountCreated(Guid Id, string Role, string OneTimePassword);
 
+/// <summary>Body of <c>POST /v1/accounts/invitations</c> (administrator, in person): a customer makes an account of their own.</summary>
+public sealed record InviteCustomer(Guid Customer);
+
+/// <summary>A message is on its way to the address that is held; what stands in it works once, until then.</summary>
+public sealed record CustomerInvited(Guid Customer, DateTimeOffset Until);
+
 /// <summary>Body of <c>POST /v1/outside-accounts</c> (administrator): a subject of an outside identity provider is this customer.</summary>
 public sealed record LinkOutsideAccount(string Authority, string Subject, Guid Customer);
 
@@ -165,6 +171,9 @@ public sealed record FindAccount(string Email);
 
 /// <summary>What was done with an account; the one-time password, if there is a new one, is shown this once.</summary>
 public sealed record AccountActed(Guid Id, string Act, string? OneTimePassword = null);
+
+/// <summary>An application of somebody else that the signed-in person allowed something: <c>GET /v1/me/applications</c>.</summary>
+public sealed record MyApplication(string Id, string Name, IReadOnlyList<string> Scopes, DateTimeOffset Since, DateTimeOffset? UsedAt);
 
 /// <summary>RFC 6749 5.1 token answer.</summary>
 public sealed record TokenAnswer(

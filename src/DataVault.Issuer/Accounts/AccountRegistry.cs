@@ -77,8 +77,56 @@ public sealed class AccountRegistry
         var codeSecret = lasting && realm == Realm.Staff ? GiveCodes(account) : null;
         if (await ExistsAsync(work, account, cancellationToken)) throw new IssuerException("conflict", NoAccountToMake);
         var password = OneTimePassword();
-        await ChangeAsync(work, account, actor, "created", async _ => Expect(await work.Users.CreateAsync(account, password)), cancellationToken);
+        await ChangeAsync(
+            work,
+            account,
+            actor,
+            "created",
+            async transaction =>
+            {
+                Expect(await work.Users.CreateAsync(account, password));
+                // Whoever the account is of is told where they are known, wherever it signs in.
+                if (subject is { } customer && !lasting)
+                    await work.Links.AddAsync(transaction, work.Links.New(LinkKinds.Made, options.OneTimePasswordLifetime) with { Account = id, Subject = customer }, cancellationToken);
+            },
+            cancellationToken);
         return new IssuedPassword(id, password, codeSecret);
+    }
+
+    /// <summary>Makes a customer's first account for whoever showed that they read the mailbox that is held of the customer.</summary>
+    /// <param name="id">What the way to it was called.</param>
+    /// <param name="email">The held address.</param>
+    /// <param name="subject">The customer.</param>
+    /// <param name="password">What they chose.</param>
+    /// <param name="also">Uses the way up, in the same transaction.</param>
+    /// <exception cref="IssuerException">conflict.</exception>
+    internal async Task<PasswordChange> JoinAsync(Guid id, string email, Guid subject, string password, Func<IssuerTransaction, Task> also)
+    {
+        await using var work = new Work(scopes);
+        var account = new Account
+        {
+            Id = id,
+            Realm = Realm.Customer,
+            Roles = [IssuerOptions.CustomerRole],
+            SubjectId = subject,
+            UserName = secrets.Handle(Realm.Customer, email),
+            EmailSealed = secrets.Seal(Account.EmailContext(id), Encoding.UTF8.GetBytes(email)),
+            CreatedAt = clock.GetUtcNow(),
+        };
+        if (!await IsGoodAsync(work, account, password)) return PasswordChange.TooWeak;
+        if (await ExistsAsync(work, account, CancellationToken.None)) throw new IssuerException("conflict", NoAccountToMake);
+        await OrConflictAsync(() => ChangeAsync(
+            work,
+            account,
+            Party(account),
+            "joined",
+            async transaction =>
+            {
+                Expect(await work.Users.CreateAsync(account, password));
+                await also(transaction);
+            },
+            CancellationToken.None));
+        return PasswordChange.Changed;
     }
 
     public async Task<IReadOnlyList<AccountView>> ListAsync(Realm realm, CancellationToken cancellationToken = default)
@@ -129,6 +177,38 @@ public sealed class AccountRegistry
         // INVARIANT: no page leads here past a second factor that is there, so it was its owner who came.
         account.PasswordResetBy = [];
         await ChangeAsync(work, account, Party(account), "password-changed", transaction => work.RenewAsync(transaction, account, cancellationToken), cancellationToken);
+        return PasswordChange.Changed;
+    }
+
+    /// <summary>
+    /// Changes a password for whoever showed that they read the account's mailbox; every session ends, and a second factor stays. It is not said to be the owner who came:
+    /// whoever reset the password before still resets no factor (<see cref="TwoPeople"/>).
+    /// </summary>
+    /// <param name="id">Whose.</param>
+    /// <param name="next">What they chose.</param>
+    /// <param name="also">Uses the way up, in the same transaction.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <exception cref="IssuerException">not-found, conflict.</exception>
+    internal async Task<PasswordChange> ReplacePasswordAsync(Guid id, string next, Func<IssuerTransaction, Task> also, CancellationToken cancellationToken)
+    {
+        await using var work = new Work(scopes);
+        var account = await work.RequireAsync(id);
+        if (account.IsDisabled(clock.GetUtcNow())) return PasswordChange.NotConfirmed;
+        if (!await IsGoodAsync(work, account, next)) return PasswordChange.TooWeak;
+        account.PasswordHash = work.Users.PasswordHasher.HashPassword(account, next);
+        account.OneTimeUntil = null;
+        await ChangeAsync(
+            work,
+            account,
+            Party(account),
+            "password-replaced",
+            async transaction =>
+            {
+                await also(transaction);
+                await SignInAttempts.ClearAsync(transaction, account.UserName!, cancellationToken);
+                await work.RenewAsync(transaction, account, cancellationToken);
+            },
+            cancellationToken);
         return PasswordChange.Changed;
     }
 
@@ -236,11 +316,16 @@ public sealed class AccountRegistry
     }
 
     /// <summary>An act of the account's owner that changes other rows than the account's own.</summary>
-    internal async Task ActAsync(Guid id, string what, Func<IssuerTransaction, Task> make, CancellationToken cancellationToken)
+    internal Task ActAsync(Guid id, string what, Func<IssuerTransaction, Task> make, CancellationToken cancellationToken) => ActAsync(id, null, what, make, cancellationToken);
+
+    /// <summary>The same of the vault by itself.</summary>
+    internal Task NoteAsync(Guid id, string what, Func<IssuerTransaction, Task> make, CancellationToken cancellationToken) => ActAsync(id, IssuerParty.Vault, what, make, cancellationToken);
+
+    private async Task ActAsync(Guid id, IssuerParty? actor, string what, Func<IssuerTransaction, Task> make, CancellationToken cancellationToken)
     {
         await using var work = new Work(scopes);
         var account = await work.RequireAsync(id);
-        await ChangeAsync(work, account, Party(account), what, make, cancellationToken);
+        await ChangeAsync(work, account, actor ?? Party(account), what, make, cancellationToken);
     }
 
     /// <summary>Gives an account an address that was confirmed; every session of the account ends.</summary>
@@ -251,24 +336,17 @@ public sealed class AccountRegistry
         var account = await work.RequireAsync(id);
         account.UserName = secrets.Handle(account.Realm, email);
         account.EmailSealed = secrets.Seal(Account.EmailContext(id), Encoding.UTF8.GetBytes(email));
-        try
-        {
-            await ChangeAsync(
-                work,
-                account,
-                Party(account),
-                what,
-                async transaction =>
-                {
-                    await also(transaction);
-                    await work.RenewAsync(transaction, account, cancellationToken);
-                },
-                cancellationToken);
-        }
-        catch (DbUpdateException e) when (e.InnerException is PostgresException { SqlState: PostgresErrorCodes.UniqueViolation })
-        {
-            throw IssuerException.Conflict("an account");
-        }
+        await OrConflictAsync(() => ChangeAsync(
+            work,
+            account,
+            Party(account),
+            what,
+            async transaction =>
+            {
+                await also(transaction);
+                await work.RenewAsync(transaction, account, cancellationToken);
+            },
+            cancellationToken));
     }
 
     /// <summary>Signs somebody out everywhere: every session ends, and what was signed in to through it.</summary>
@@ -317,6 +395,8 @@ public sealed class AccountRegistry
     public async Task RemoveForSubjectAsync(Guid subject, CancellationToken cancellationToken = default)
     {
         await using var work = new Work(scopes);
+        // First: whoever uses one at the same moment finds it gone, or has an account by now.
+        await work.Links.RemoveForSubjectAsync(subject, cancellationToken);
         var account = await work.Users.Users.FirstOrDefaultAsync(a => a.SubjectId == subject, cancellationToken);
         if (account is not null) await RemoveAsync(work, account, IssuerParty.Vault, cancellationToken);
     }
@@ -401,6 +481,19 @@ public sealed class AccountRegistry
         work.Revocations.Forget();
     }
 
+    // Somebody else was quicker with the address, the customer or the way to the account.
+    private static async Task OrConflictAsync(Func<Task> change)
+    {
+        try
+        {
+            await change();
+        }
+        catch (DbUpdateException e) when (e.InnerException is PostgresException { SqlState: PostgresErrorCodes.UniqueViolation })
+        {
+            throw IssuerException.Conflict("an account");
+        }
+    }
+
     private static IssuerParty Party(Account account) => new(account.Realm, account.Id.ToString("D"), account.DisplayName);
 
     private static void Expect(IdentityResult result)
@@ -421,6 +514,7 @@ public sealed class AccountRegistry
         public RolePurposes Roles => scope.ServiceProvider.GetRequiredService<RolePurposes>();
         public PasswordSignIn SignIn => scope.ServiceProvider.GetRequiredService<PasswordSignIn>();
         private IssuerSecrets Secrets => scope.ServiceProvider.GetRequiredService<IssuerSecrets>();
+        public MailedLinkStore Links => scope.ServiceProvider.GetRequiredService<MailedLinkStore>();
         public Revocations Revocations => scope.ServiceProvider.GetRequiredService<Revocations>();
 
         /// <summary>An account that is as the vault wrote it; any other is as good as absent.</summary>
@@ -440,6 +534,7 @@ public sealed class AccountRegistry
         public async Task EndSessionsAsync(IssuerTransaction transaction, Guid account, CancellationToken cancellationToken)
         {
             await scope.ServiceProvider.GetRequiredService<Authorisations>().RevokeAccountAsync(transaction, account, cancellationToken);
+            await MailedLinkStore.EndAsync(transaction, account, cancellationToken);
             await transaction.ExecuteAsync("DELETE FROM issuer.session WHERE account_id = $1", cancellationToken, account);
         }
 

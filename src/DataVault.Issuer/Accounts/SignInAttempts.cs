@@ -9,10 +9,11 @@ namespace DataVault.Issuer.Accounts;
 /// </summary>
 internal sealed class SignInAttempts(IssuerDatabase database, IssuerOptions options, TimeProvider clock)
 {
-    /// <summary>False when the address is locked.</summary>
-    public async Task<bool> BeginAsync(string handle, CancellationToken cancellationToken)
+    /// <summary>False when the address is locked, or whatever else was counted has had its <paramref name="most"/>.</summary>
+    public async Task<bool> BeginAsync(string handle, CancellationToken cancellationToken, int? most = null)
     {
         var now = clock.GetUtcNow();
+        var allowed = most ?? options.SignInAttempts;
         var attempts = await database.FirstAsync(
             """
             INSERT INTO issuer.sign_in_attempt AS t (handle, failures, until) VALUES ($1, 1, $3)
@@ -26,8 +27,8 @@ internal sealed class SignInAttempts(IssuerDatabase database, IssuerOptions opti
             handle,
             now,
             now + options.LockoutPeriod,
-            options.SignInAttempts);
-        return attempts!.Failures <= options.SignInAttempts;
+            allowed);
+        return attempts!.Failures <= allowed;
     }
 
     public Task ClearAsync(string handle, CancellationToken cancellationToken) => ClearAsync(database, handle, cancellationToken);

@@ -78,6 +78,8 @@ internal sealed class RowSeals(Lazy<SecretBytes> key, IRowMemory memory, ILogger
     public byte[] Of(EmailChange c) =>
         Seal("email_change", c.Id, c.Account, c.NextSealed, c.FormerSealed, c.CodeMac, c.StopHash, c.CodeUntil, c.StopUntil, c.IsMade);
 
+    public byte[] Of(MailedLink l) => Seal("mailed_link", l.Id, l.Kind, l.AddressSealed, l.Account, l.Subject, l.ValueHash, l.Until);
+
     /// <summary>Under the key, since a code is short enough to be found by its hash.</summary>
     public byte[] OfAddressCode(Guid change, string code) => Seal("email_change.code", change, code);
 
@@ -107,6 +109,8 @@ internal sealed class RowSeals(Lazy<SecretBytes> key, IRowMemory memory, ILogger
     public bool Hold(OutsideLink link) => Hold("outside_link", link.Seal, Of(link));
 
     public bool Hold(EmailChange change) => Hold("email_change", change.Seal, Of(change));
+
+    public bool Hold(MailedLink link) => Hold("mailed_link", link.Seal, Of(link));
 
     public bool Hold(Account account) => Fits(account) || Refuse("account");
 

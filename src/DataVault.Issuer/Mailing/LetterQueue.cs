@@ -36,13 +36,20 @@ internal sealed class LetterQueue(IssuerDatabase database, IssuerSecrets secrets
     /// <param name="letter">What is to arrive.</param>
     /// <param name="until">After this it is of no use to anybody.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
-    public Task AddAsync(IssuerTransaction transaction, Guid account, Letter letter, DateTimeOffset until, CancellationToken cancellationToken)
+    public Task AddAsync(IssuerTransaction transaction, Guid account, Letter letter, DateTimeOffset until, CancellationToken cancellationToken) =>
+        AddAsync(transaction, (account, null), letter, until, cancellationToken);
+
+    /// <summary>The same of a link, which may be nobody's account yet; the message goes when the link does.</summary>
+    public Task AddForLinkAsync(IssuerTransaction transaction, Guid link, Letter letter, DateTimeOffset until, CancellationToken cancellationToken) =>
+        AddAsync(transaction, (null, link), letter, until, cancellationToken);
+
+    private Task<int> AddAsync(IssuerTransaction transaction, (Guid? Account, Guid? Link) about, Letter letter, DateTimeOffset until, CancellationToken cancellationToken)
     {
         var id = Uuid.Version7(clock, secrets.Random);
         var content = JsonSerializer.SerializeToUtf8Bytes(new Content(letter.To, letter.Subject, letter.Text, until));
         return transaction.ExecuteAsync(
-            "INSERT INTO issuer.letter (id, account_id, sealed, due_at) VALUES ($1, $2, $3, $4)",
-            cancellationToken, id, account, secrets.Seal(Context(id), content), clock.GetUtcNow());
+            "INSERT INTO issuer.letter (id, account_id, link_id, sealed, due_at) VALUES ($1, $2, $3, $4, $5)",
+            cancellationToken, id, about.Account, about.Link, secrets.Seal(Context(id), content), clock.GetUtcNow());
     }
 
     /// <summary>Carries what is due. False when something failed and is to be tried again.</summary>
@@ -133,14 +140,14 @@ internal sealed class LetterQueue(IssuerDatabase database, IssuerSecrets secrets
     private sealed record Taken(Guid Id, byte[] Sealed, int Attempt);
 }
 
-/// <summary>Sends what is due, every few seconds. Several processes may.</summary>
-internal sealed class LetterRelay(LetterQueue queue, TimeProvider clock, ILogger<LetterRelay> logger) : BackgroundService
+/// <summary>Looks into wishes for messages, and sends what is due, every few seconds. Several processes may.</summary>
+internal sealed class LetterRelay(LetterQueue queue, MailedLinks links, TimeProvider clock, ILogger<LetterRelay> logger) : BackgroundService
 {
     private static readonly TimeSpan Rhythm = TimeSpan.FromSeconds(5);
 
     public override Task StartAsync(CancellationToken cancellationToken)
     {
-        if (!queue.IsConfigured) logger.LogWarning("No mail server is configured (Mail__Host): people cannot change the e-mail address of their account.");
+        if (!queue.IsConfigured) logger.LogWarning("No mail server is configured (Mail__Host): people cannot change the e-mail address of their account, get a first account by it, or another password.");
         return base.StartAsync(cancellationToken);
     }
 
@@ -150,6 +157,7 @@ internal sealed class LetterRelay(LetterQueue queue, TimeProvider clock, ILogger
         {
             try
             {
+                await links.AnswerDueAsync(logger, stoppingToken);
                 await queue.SendDueAsync(stoppingToken);
                 var (waiting, dead) = await queue.CountAsync(stoppingToken);
                 LetterMeters.Letters(waiting, dead);

@@ -12,6 +12,9 @@ namespace DataVault.Issuer.Pages;
 internal sealed class AccountPages(
     PasswordSignIn signIn, Sessions sessions, SignInFlow flow, AccountRegistry accounts, Visits visits, ISignInAudit audit)
 {
+    /// <summary>Where a customer ends their own account.</summary>
+    public const string Close = "/account/close";
+
     private const string Failed =
         "The address and the password do not match an account here, or there were too many attempts. Check both, and whether you are a customer "
         + "or staff; or wait a while.";
@@ -95,10 +98,45 @@ internal sealed class AccountPages(
             <li><a href="/account/passkeys">Passkeys</a></li>
             {RecoveryLink(account)}
             <li><a href="/account/sessions">Where you are signed in</a></li>
+            {CloseLink(account)}
             <li><a href="/account/logout">Sign out</a></li>
             </ul>
             """));
     }
+
+    // What the vault holds of somebody does not go with their account: that is an erasure, which they ask for.
+    public async Task<IResult> ShowCloseAsync(HttpContext context)
+    {
+        var session = await visits.SignedInAsync(context);
+        return BeforeClosing(session) ?? Page.Show(context, "Close your account", Markup.Of($"""
+            <p>You cannot sign in any more, and applications that you allowed something can do nothing for you. What is held about you stays: ask for its erasure first, if you want that.</p>
+            <p>You can make another account later, by the e-mail address that we hold.</p>
+            <form method="post" action="{Close}">
+            {visits.Token(context)}
+            <button type="submit">Close the account</button>
+            </form>
+            <p><a href="/account">Back</a></p>
+            """));
+    }
+
+    public async Task<IResult> CloseAsync(HttpContext context)
+    {
+        var session = await visits.SignedInAsync(context);
+        if (await visits.FormAsync(context) is null) return Visits.Stale(context);
+        if (BeforeClosing(session) is { } earlier) return earlier;
+        var account = session!.Account;
+        await accounts.RemoveAsync(account.Id, new IssuerParty(account.Realm, account.Id.ToString("D"), account.DisplayName), context.RequestAborted);
+        return Results.LocalRedirect("/account/signed-out");
+    }
+
+    private IResult? BeforeClosing(Session? session)
+    {
+        if (flow.Missing(session, new SignInDemand(Oldest: FactorPages.Fresh)) is { } step) return Results.LocalRedirect(step.Address(Close));
+        return session!.Account.Realm == Realm.Customer ? null : Results.LocalRedirect(ReturnAddress.SignedIn.Path);
+    }
+
+    private static Markup CloseLink(AccountFacts account) =>
+        account.Realm == Realm.Customer ? Markup.Of($"<li><a href=\"{Close}\">Close the account</a></li>") : Markup.None;
 
     private static Markup RecoveryLink(AccountFacts account) => account.HasSecondFactor
         ? Markup.Of($"<li><a href=\"/account/factor/recovery\">Make new recovery codes</a> (of the last ones, {account.RecoveryCodes} are left)</li>")
@@ -136,6 +174,7 @@ internal sealed class AccountPages(
             <button type="submit">Sign in</button>
             </form>
             <p><a href="{QueryHelpers.AddQueryString("/account/passkey", "returnUrl", back.Path)}">Sign in with a passkey</a></p>
+            {Mailed(realm)}
             """), formTarget: back.FormTarget);
 
     private IResult Password(HttpContext context, Session session, ReturnAddress back, string? problem) =>
@@ -163,6 +202,10 @@ internal sealed class AccountPages(
         var mark = realm == current ? new Markup(" aria-current=\"page\"") : Markup.None;
         return Markup.Of($"<a href=\"{address}\"{mark}>{label}</a>");
     }
+
+    private static Markup Mailed(Realm realm) => realm == Realm.Customer
+        ? Markup.Of($"<p><a href=\"{MailedLinks.ForgottenPath}\">Forgotten your password?</a> <a href=\"{MailedLinks.JoinPath}\">No account yet?</a></p>")
+        : Markup.None;
 
     private static Markup Program(ReturnAddress back) => back.Program is null ? Markup.None : Markup.Of($"""
         <p class="hint">You sign in for a program on this machine: {back.Program}. If you did not start it just now, close this page.</p>

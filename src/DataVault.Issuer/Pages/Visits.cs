@@ -49,7 +49,7 @@ internal sealed record ReturnAddress(string Path, string? FormTarget, string? Pr
     public static readonly ReturnAddress SignedIn = new("/account", null);
 
     // Pages that ask for a fresh sign-in.
-    private static readonly string[] Own = ["/account/factor/new", "/account/factor/recovery", PasskeyPages.Own, SessionPages.Own, EmailPages.Own, EmailPages.Code];
+    private static readonly string[] Own = ["/account/factor/new", "/account/factor/recovery", PasskeyPages.Own, SessionPages.Own, EmailPages.Own, EmailPages.Code, AccountPages.Close];
 
     /// <summary>Null when the address is not ours.</summary>
     public static async Task<ReturnAddress?> ParseAsync(string? text, ClientRegistry clients, CancellationToken cancellationToken)

@@ -198,6 +198,17 @@ internal sealed class Authorisations(
     public Task RevokeAccountAsync(IssuerStatements statements, Guid account, CancellationToken cancellationToken) =>
         RevokeAsync(statements, "account_id = $3", cancellationToken, account);
 
+    /// <summary>Ends what somebody is signed in to at one client, with others in a transaction; <see cref="Forget"/> is to follow the commit.</summary>
+    public Task RevokeAtClientAsync(IssuerStatements statements, Guid account, string client, CancellationToken cancellationToken) =>
+        RevokeAsync(statements, "account_id = $3 AND client_id = $4", cancellationToken, account, client);
+
+    /// <summary>The next look at what is revoked reads it again.</summary>
+    public void Forget() => revocations.Forget();
+
+    /// <summary>Notes for its owner that a consent was used.</summary>
+    public Task NoteUseAsync(Authorisation authorisation, CancellationToken cancellationToken) => database.ExecuteAsync(
+        "UPDATE issuer.client_consent SET used_at = $3 WHERE account_id = $1 AND client_id = $2", cancellationToken, authorisation.AccountId, authorisation.ClientId, clock.GetUtcNow());
+
     /// <summary>The account behind an authorisation, unless it was switched off or got another password since.</summary>
     public async Task<AccountFacts?> AccountAsync(Authorisation authorisation, CancellationToken cancellationToken)
     {

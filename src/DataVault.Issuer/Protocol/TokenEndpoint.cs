@@ -88,6 +88,7 @@ internal sealed class TokenEndpoint(
             new SignInEvent(
                 true, SignInKinds.TokenIssued, account.Id.ToString("D"), account.Realm, account.DisplayName, account.SubjectId, grantType),
             cancellationToken);
+        if (client.IsThirdParty) await authorisations.NoteUseAsync(authorisation, cancellationToken);
         var refreshToken = client.Allows(GrantTypes.RefreshToken)
             ? await authorisations.IssueRefreshTokenAsync(authorisation, cancellationToken)
             : null;

@@ -18,6 +18,7 @@ internal sealed class IssuerUpkeep(IssuerDatabase database, TimeProvider clock, 
         "DELETE FROM issuer.sign_in_attempt WHERE until < $1",
         "DELETE FROM issuer.used_assertion WHERE until < $1",
         "DELETE FROM issuer.email_change WHERE stop_until < $1",
+        "DELETE FROM issuer.mailed_link WHERE until < $1",
         "DELETE FROM issuer.letter WHERE dead AND due_at < $1 - interval '7 days'",
         "DELETE FROM issuer.signing_key WHERE expires_at < $1",
     ];

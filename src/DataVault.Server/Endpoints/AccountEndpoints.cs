@@ -25,6 +25,14 @@ internal static class AccountEndpoints
                 Problems = ["conflict", "forbidden", "invalid-fields"],
             },
             fresh);
+        routes.MapPost("/v1/accounts/invitations", InviteAsync).Takes<InviteCustomer>().Gives<CustomerInvited>(201).As(
+            new("inviteCustomer", Tag, "Send a customer the way to an account of their own, to the e-mail address that is held of them")
+            {
+                Description = "Nobody but the reader of that mailbox chooses the password; the address is the one to sign in with.",
+                RequestExample = JsonNode.Parse("""{ "customer": "01a20120-1ce2-7ae1-9322-e92c76de7769" }"""),
+                Problems = ["conflict", "forbidden", "invalid-fields"],
+            },
+            fresh);
         routes.MapGet("/v1/accounts", ListAsync).Gives<Page<StaffAccount>>().As(
             new("listAccounts", Tag, "The accounts of the staff, without addresses: those are sealed, and looked up one by one"), manage);
         routes.MapPost("/v1/accounts/find", FindAsync).Takes<FindAccount>().Gives<StaffAccount>().As(
@@ -71,6 +79,14 @@ internal static class AccountEndpoints
         if (body.Customer is { } customer) await RequireAccountableAsync(context, subjects, new SubjectId(customer));
         var issued = await registry.CreateAsync(body.Email, body.Role, Caller.PartyOf(context), body.Customer, lasting: false, context.RequestAborted);
         await Answer.JsonAsync(context, new AccountCreated(issued.Id, body.Role, issued.OneTimePassword), StatusCodes.Status201Created);
+    }
+
+    private static async Task InviteAsync(HttpContext context, MailedLinks links, KnownSubjects subjects)
+    {
+        var body = await RequestBody.ReadAsync<InviteCustomer>(context, RequestBody.Small);
+        await RequireAccountableAsync(context, subjects, new SubjectId(body.Customer));
+        var until = await links.InviteAsync(body.Customer, Caller.PartyOf(context), context.RequestAborted);
+        await Answer.JsonAsync(context, new CustomerInvited(body.Customer, until), StatusCodes.Status201Created);
     }
 
     // Who belongs to an account is said by somebody with a name. Whoever asks about ids learns no more of one that is nobody's than of one with an account.

@@ -11,7 +11,7 @@ internal static class BreachEndpoints
 {
     private const string Tag = "breaches";
 
-    private static readonly AccessRule Manage = AccessRule.With(Capabilities.BreachesManage);
+    private static readonly AccessRule Manage = AccessRule.With(Capabilities.BreachesManage).OfPeople();
     private static readonly AccessRule Decide = Manage.WithFreshSignIn();
     private static readonly string[] StepProblems = ["not-found", "invalid-fields", "invalid-state"];
 

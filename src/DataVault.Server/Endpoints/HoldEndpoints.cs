@@ -14,7 +14,7 @@ internal static class HoldEndpoints
 
     public static void Map(IEndpointRouteBuilder routes)
     {
-        var manage = AccessRule.With("holds.manage");
+        var manage = AccessRule.With("holds.manage").OfPeople();
         routes.MapPost("/v1/holds", PlaceAsync).Takes<PlaceHold>().Gives<LegalHold>(201).As(
             new("placeHold", Tag, "Keep something of people from being erased")
             {

@@ -15,7 +15,7 @@ internal static class LimitEndpoints
 
     public static void Map(IEndpointRouteBuilder routes)
     {
-        var decide = AccessRule.OwnOr("requests.decide");
+        var decide = AccessRule.OwnOr("requests.decide").OfPeople();
         routes.MapPost("/v1/customers/{id}/restriction/lift", RestrictionAsync).Takes<LiftLimit>().Gives<LimitLifted>().As(OfRestriction("liftRestriction"), decide);
         routes.MapPost("/v1/customers/{id}/objections/{purpose}/lift", ObjectionAsync).Takes<LiftLimit>().Gives<LimitLifted>().As(OfObjection("liftObjection"), decide);
         routes.MapPost("/v1/me/restriction/lift", OwnRestrictionAsync).Takes<LiftLimit>().Gives<LimitLifted>().As(OfRestriction("liftMyRestriction"), AccessRule.Customers);

@@ -14,11 +14,11 @@ internal static class OversightEndpoints
 
     public static void Map(IEndpointRouteBuilder routes)
     {
-        MapReviews(routes, AccessRule.With(Capabilities.ReviewsManage));
+        MapReviews(routes, AccessRule.With(Capabilities.ReviewsManage).OfPeople());
         MapApprovals(routes);
-        MapAlerts(routes, AccessRule.With(Capabilities.AlertsManage));
-        MapHoney(routes, AccessRule.With(Capabilities.HoneyManage));
-        MapBudgets(routes, AccessRule.With(Capabilities.ClientsManage));
+        MapAlerts(routes, AccessRule.With(Capabilities.AlertsManage).OfPeople());
+        MapHoney(routes, AccessRule.With(Capabilities.HoneyManage).OfPeople());
+        MapBudgets(routes, AccessRule.With(Capabilities.ClientsManage).OfPeople());
         routes.MapGet("/v1/me/messages", MessagesAsync).Gives<Page<Message>>().As(
             new("listMyMessages", "me", "What I am told about looks at my data, newest first") { Query = [QueryParameter.Limit, QueryParameter.Cursor] }, AccessRule.Customers);
     }

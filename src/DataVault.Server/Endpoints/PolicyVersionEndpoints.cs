@@ -17,7 +17,8 @@ internal static class PolicyVersionEndpoints
     private const int ProblemsTold = 200;
     private const int LargestDiff = 5_000;
     private static readonly AccessRule Read = AccessRule.With(Capabilities.PolicyRead);
-    private static readonly AccessRule Manage = AccessRule.With(Capabilities.PolicyManage).WithFreshSignIn();
+    // An application tries versions; whether it puts one in force is a setting, looked at below.
+    private static readonly AccessRule Manage = AccessRule.With(Capabilities.PolicyManage).WithFreshSignIn() with { Kinds = AccessRule.NotCustomers.Kinds };
 
     public static void Map(IEndpointRouteBuilder routes)
     {

@@ -47,8 +47,8 @@ internal static class RecipientEndpoints
             {
                 RequestExample = new JsonObject { ["reason"] = "disproportionate-effort" }, Problems = ["not-found", "invalid-state", "invalid-fields"],
             },
-            AccessRule.With("requests.decide"));
-        MapStep(routes, "done", "An officer has told the recipient; by a person", AccessRule.With("requests.decide"), (n, c, id) => n.DoneAsync(c.Caller, id, c.RequestId, c.Cancellation));
+            AccessRule.With("requests.decide").OfPeople());
+        MapStep(routes, "done", "An officer has told the recipient; by a person", AccessRule.With("requests.decide").OfPeople(), (n, c, id) => n.DoneAsync(c.Caller, id, c.RequestId, c.Cancellation));
         MapStep(routes, "acknowledge", "The recipient knows of it; by one of its own applications", AccessRule.NotCustomers, (n, c, id) => n.AcknowledgeAsync(c.Caller, id, c.RequestId, c.Cancellation));
     }
 

@@ -28,7 +28,7 @@ internal static class RectificationEndpoints
                 RequestExample = JsonNode.Parse("""{ "accept": { "familyName": null }, "refuse": { "birthDate": "fulfilment-impossible" }, "seen": 4711 }"""),
                 Problems = ["not-found", "invalid-state", "invalid-fields", "conflict"],
             },
-            AccessRule.With("requests.decide"));
+            AccessRule.With("requests.decide").OfPeople());
     }
 
     private static async Task WantAsync(HttpContext context, Rectification desk, PolicySet policy)

@@ -100,6 +100,8 @@ internal static class RequestEndpoints
     private static void MapSteps(IEndpointRouteBuilder routes)
     {
         var (decide, own) = (AccessRule.With("requests.decide"), AccessRule.OwnOr("requests.decide"));
+        // An application may keep a request's course: note who it is, ask, answer. What becomes of the request a person says.
+        var person = decide.OfPeople();
         Step[] steps =
         [
             new("verify", "Somebody showed, or failed to show, who they are; by a method of rights.yaml", RequestAct.Verify, decide, new() { ["method"] = "called-back", ["evidence"] = "Called back on the number on record." }),
@@ -107,12 +109,12 @@ internal static class RequestEndpoints
             new("ask", "Ask the person for something: identity, clarification or fee; the clock stands still where the law lets it", RequestAct.Ask, decide, new() { ["reason"] = "identity", ["note"] = "Please call us from the number on record." }),
             new("answer", "What the person was asked for is there; also for the person themselves", RequestAct.Answer, own, new() { ["reason"] = "clarification", ["note"] = "I mean the orders of last year." }),
             new("extend", "Prolong the due date, once, with a reason, and words that the person reads", RequestAct.Extend, decide, new() { ["reason"] = "complexity", ["note"] = "Your request covers eleven years of orders." }),
-            new("choose", "Decide of single items otherwise than of the rest: an erasure leaves them, a package is without them; of an objection, purposes that go on. Without a reason they are granted again", RequestAct.Choose, decide,
+            new("choose", "Decide of single items otherwise than of the rest: an erasure leaves them, a package is without them; of an objection, purposes that go on. Without a reason they are granted again", RequestAct.Choose, person,
                 new() { ["items"] = new JsonArray("event:purchase"), ["reason"] = "legal-obligation", ["reviewAt"] = "2036-01-01T00:00:00Z" }),
-            new("approve", "Grant it; the vault carries out what it can, once a second officer agrees where the policy wants one", RequestAct.Approve, decide, new() { ["seen"] = 4711 }),
-            new("refuse", "Refuse it, with a reason, and words that the person reads", RequestAct.Refuse, own, new() { ["reason"] = "process-unfounded", ["note"] = "You asked the same yesterday." }),
+            new("approve", "Grant it; the vault carries out what it can, once a second officer agrees where the policy wants one", RequestAct.Approve, person, new() { ["seen"] = 4711 }),
+            new("refuse", "Refuse it, with a reason, and words that the person reads", RequestAct.Refuse, own.OfPeople(), new() { ["reason"] = "process-unfounded", ["note"] = "You asked the same yesterday." }),
             new("withdraw", "Take it back, before it is carried out; for the person themselves, or an officer for them", RequestAct.Withdraw, own, new() { ["note"] = "It is no longer needed." }),
-            new("complete", "Close what was carried out by hand; a contest with its outcome: decision-upheld, decision-changed or decision-annulled", RequestAct.Complete, decide, new() { ["note"] = "Corrected by hand." }),
+            new("complete", "Close what was carried out by hand; a contest with its outcome: decision-upheld, decision-changed or decision-annulled", RequestAct.Complete, person, new() { ["note"] = "Corrected by hand." }),
         ];
         foreach (var step in steps)
         {
@@ -120,7 +122,7 @@ internal static class RequestEndpoints
                 requests.TakeAsync(call.Caller, call.RouteId(), step.Act, Terms(decision), call.RequestId, call.Cancellation));
         }
 
-        MapStep(routes, "erase-damaged", "eraseDamagedRequest", "Order the erasure of a record that does not open, with a reason", decide, new() { ["reason"] = "no-sound-copy" }, (requests, call, decision) =>
+        MapStep(routes, "erase-damaged", "eraseDamagedRequest", "Order the erasure of a record that does not open, with a reason", person, new() { ["reason"] = "no-sound-copy" }, (requests, call, decision) =>
             requests.EraseDamagedAsync(call.Caller, call.RouteId(), decision.Reason, decision.Note, call.RequestId, call.Cancellation));
     }
 

@@ -16,11 +16,20 @@ internal sealed record AccessRule(IReadOnlyList<RecipientKind> Kinds, string? Ca
 
     public static AccessRule With(string capability) => NotCustomers with { Capability = capability };
 
-    /// <summary>The same for people only who signed in with two factors and not long ago: what was left open on a desk does none of it (<see cref="StepUp"/>).</summary>
-    public AccessRule WithFreshSignIn() => this with { NeedsFreshSignIn = true };
+    /// <summary>
+    /// The same for people alone: what somebody has to answer for is done by nobody's secret, whatever role it was registered with. INVARIANT: here, and nowhere else, it
+    /// is said which acts those are; PeopleOnlyTests asks all the others.
+    /// </summary>
+    public AccessRule OfPeople() => this with { Kinds = [.. Kinds.Where(kind => kind != RecipientKind.Application)] };
 
-    /// <summary>Of a person; applications sign in anew every few minutes.</summary>
+    /// <summary>People who signed in with two factors and not long ago: what was left open on a desk does none of it (<see cref="StepUp"/>).</summary>
+    public AccessRule WithFreshSignIn() => OfPeople() with { NeedsFreshSignIn = true };
+
+    /// <summary>Of a person.</summary>
     public bool NeedsFreshSignIn { get; private init; }
+
+    /// <summary>Whether an application may make the call, as far as its roles carry the capability.</summary>
+    public bool IsForApplications => Kinds.Contains(RecipientKind.Application);
 
     /// <summary>For customers about themselves, and for whoever holds the capability about anybody.</summary>
     public static AccessRule OwnOr(string capability) => Anyone with { Capability = capability };

@@ -30,7 +30,7 @@ public interface ILetterPost
 /// Sends letters that wait in the outbox. Where to is read at that moment, through the gate like by anybody else: a logged disclosure to the process that writes
 /// letters, and only where the policy lets it. What cannot be sent waits for an officer, or lies in the inbox of whoever reads there.
 /// </summary>
-internal sealed class LetterMail(LetterStore letters, LetterBook book, DisclosureGate gate, LetterTools tools, IEnumerable<ILetterPost> posts)
+internal sealed class LetterMail(LetterStore letters, LetterBook book, HeldAddresses addresses, LetterTools tools, IEnumerable<ILetterPost> posts)
 {
     public const string Kind = "letter";
 
@@ -153,15 +153,11 @@ internal sealed class LetterMail(LetterStore letters, LetterBook book, Disclosur
     /// <summary>Where to, if the policy says that it may be known and it is one; a record that does not open says nothing, today or tomorrow.</summary>
     private async Task<string?> AddressAsync(LetterRow letter, ILetterPost post, bool isLast, CancellationToken ct)
     {
-        if (tools.Policy.Letters?.AddressField is not { } field) return null;
         try
         {
-            var query = new ReadQuery(LetterBook.Writer, letter.Subject, SubjectRequests.Purpose, [new RequestedItem(field, null)], Provenance: false, letter.Id);
-            using var read = await gate.ReadAsync(query, ct);
-            if (read.Fields.FirstOrDefault(one => one.Form == Form.Plain) is not { } value) return null;
-            return JsonSerializer.Deserialize<string>(value.Utf8Json.Span) is { } text && post.IsAddress(text) ? text : null;
+            return await addresses.ReadAsync(letter.Subject, letter.Id, ct) is { } text && post.IsAddress(text) ? text : null;
         }
-        catch (VaultException e) when (isLast || e.Slug is "not-found" or "forbidden" or VaultException.DamagedSlug)
+        catch (VaultException) when (isLast)
         {
             return null;
         }

@@ -78,6 +78,7 @@ internal static class RightsModule
         services.AddSingleton<LetterBook>();
         services.AddSingleton<LetterTools>();
         services.AddSingleton<PartingLetters>();
+        services.AddSingleton(p => new HeldAddresses(p.GetRequiredService<DisclosureGate>(), p.GetRequiredService<CustomerSearch>(), p.GetRequiredService<ActivePolicy>()));
         services.AddSingleton<LetterMail>();
         services.AddSingleton<RequestReminders>();
         services.AddSingleton<DeadlineDigest>();

@@ -224,6 +224,7 @@ public sealed class PaperVault : IAsyncDisposable
         "/v1/holds" => Holds()[0],
         _ when path.StartsWith("/v1/holds/", StringComparison.Ordinal) => Holds()[0],
         _ when path.StartsWith("/v1/keys/rotations", StringComparison.Ordinal) => Rotations()[0],
+        "/v1/me/applications" => new Page<MyApplication>(Empty ? [] : [new("partner", "Partner shop", ["openid", "offline_access"], s_then, s_then), new("reader", "Reader", ["openid"], s_then, null)], null),
         "/v1/me/messages" => new Page<Message>(Empty ? [] : [new(s_customer, s_then, "disclosure", "emergency", ["givenName", "phone"], "customer-support", 7)], Empty ? null : "more"),
         "/v1/reviews" => new Page<Review>(Empty ? [] : [Review(), Review() with { State = "justified", Overdue = false }], Empty ? null : "more"),
         _ when path.StartsWith("/v1/reviews/", StringComparison.Ordinal) => Review(),

@@ -248,6 +248,16 @@ internal sealed class PlaintextDrive(RunningServer server, Canaries canaries)
         await visitor.SubmitAsync("/console/me/requests", ("kind", "rectification"), ("note", canaries.Words("in my words")));
         var zip = await PackageAsync(visitor);
         Assert.Equal("PK"u8, zip.AsSpan(0, 2));
+        await visitor.OpenAsync("/account/forgotten");
+        await visitor.SubmitAsync("/account/forgotten", ("email", canaries.Email));
+        await Waiting.UntilAsync("the way to another password is on its way", IsWayKnownAsync);
+    }
+
+    private async Task<bool> IsWayKnownAsync()
+    {
+        await using var source = Npgsql.NpgsqlDataSource.Create(server.Process.DatabaseConnection("vault"));
+        await using var command = source.CreateCommand($"SELECT 1 FROM issuer.mailed_link WHERE subject_id = '{_customer}' AND value_hash IS NOT NULL");
+        return await command.ExecuteScalarAsync() is not null;
     }
 
     /// <summary>All that the person gets who asks for access now.</summary>

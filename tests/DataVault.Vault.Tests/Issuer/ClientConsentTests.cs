@@ -1,5 +1,6 @@
 using System.Net;
 using DataVault.Issuer;
+using Microsoft.Extensions.DependencyInjection;
 using Xunit;
 
 namespace DataVault.Vault.Tests.Issuer;
@@ -29,6 +30,38 @@ public sealed class ClientConsentTests(IssuerHost host) : IClassFixture<IssuerHo
         using var again = await browser.GetAsync(Address(client, ("prompt", "none")));
         Assert.Contains("code", Browser.Query(again));
         Assert.Contains(host.SignIns.Confirmed, made => made.Change is { What: "application-allowed" } change && change.Object.Id == client && change.Actor.Id == person.Id.ToString("D"));
+    }
+
+    [Fact]
+    public async Task Who_takes_back_what_an_application_may_do_ends_its_tokens_and_is_asked_anew()
+    {
+        var (client, secret) = await RegisterWithSecretAsync();
+        var (browser, person) = await SignedInAsync();
+        using var _ = browser;
+        var consents = host.Services.GetRequiredService<ClientConsents>();
+        var attempt = SignInAttempt.New();
+        var address = attempt.Address(("client_id", client), ("redirect_uri", Redirect), ("scope", "openid offline_access"));
+        using var asked = await browser.GetAsync(address);
+        using var allowed = await browser.SubmitAsync(asked.Headers.Location!.OriginalString, ("decision", "allow"));
+        var first = Assert.Single(await consents.ListAsync(person.Id));
+        Assert.Equal((client, "Partner <shop>", (DateTimeOffset?)null), (first.Id, first.Name, first.UsedAt));
+        using var back = await browser.GetAsync(allowed.Headers.Location!.OriginalString);
+        var (_, tokens) = await host.TokenAsync(
+            ("client_id", client), ("client_secret", secret), ("grant_type", "authorization_code"), ("code", Browser.Query(back)["code"]), ("redirect_uri", Redirect), ("code_verifier", attempt.Verifier));
+        Assert.Equal(host.Clock.GetUtcNow(), Assert.Single(await consents.ListAsync(person.Id)).UsedAt);
+        Assert.NotNull(await host.Validator.ValidateAsync(tokens.GetProperty("access_token").GetString()!, default));
+
+        await consents.WithdrawAsync(new IssuerParty(Realm.Customer, person.Id.ToString("D"), "customer"), person.Id, null, client);
+
+        Assert.Empty(await consents.ListAsync(person.Id));
+        Assert.Null(await host.Validator.ValidateAsync(tokens.GetProperty("access_token").GetString()!, default));
+        var (status, _) = await host.TokenAsync(
+            ("client_id", client), ("client_secret", secret), ("grant_type", "refresh_token"), ("refresh_token", tokens.GetProperty("refresh_token").GetString()!));
+        Assert.Equal(HttpStatusCode.BadRequest, status);
+        using var again = await browser.GetAsync(address);
+        Assert.StartsWith("/account/consent?", again.Headers.Location!.OriginalString, StringComparison.Ordinal);
+        Assert.Contains(host.SignIns.Confirmed, made => made.Change is { What: "application-withdrawn" } change && change.Object.Id == client && change.Actor.Id == person.Id.ToString("D"));
+        await Assert.ThrowsAsync<IssuerException>(() => consents.WithdrawAsync(IssuerParty.Vault, person.Id, null, client));
     }
 
     [Fact]
@@ -81,12 +114,13 @@ public sealed class ClientConsentTests(IssuerHost host) : IClassFixture<IssuerHo
         Assert.StartsWith("/account/consent?", asked.Headers.Location!.OriginalString, StringComparison.Ordinal);
     }
 
-    private async Task<string> RegisterAsync()
+    private async Task<string> RegisterAsync() => (await RegisterWithSecretAsync()).Id;
+
+    private async Task<(string Id, string Secret)> RegisterWithSecretAsync()
     {
         var id = "partner-" + Guid.NewGuid().ToString("N")[..8];
         var registration = ClientRegistration.SignIn(id, "Partner <shop>", [Redirect], []) with { IsThirdParty = true, Resources = ["https://partner.example/api"] };
-        await host.Clients.RegisterAsync(registration, IssuerHost.Administrator);
-        return id;
+        return (id, await host.Clients.RegisterAsync(registration, IssuerHost.Administrator));
     }
 
     private async Task<(Browser Browser, Person Person)> SignedInAsync()

@@ -42,6 +42,7 @@ public class IssuerHost : IAsyncLifetime
     internal RecordedLetters Letters { get; } = new();
     internal ManualClock Clock { get; } = new(Start);
     internal RecordedSignIns SignIns { get; } = new();
+    internal HeldCustomers Held { get; } = new();
     internal RememberedMark Mark { get; } = new();
     internal RowsReached Memory { get; } = new();
     internal string AdminConnection { get; private set; } = "";
@@ -140,6 +141,7 @@ public class IssuerHost : IAsyncLifetime
         if (Carrier is { } carrier) builder.Services.AddSingleton(carrier);
         builder.Services.AddSingleton<IRowMemory>(Memory);
         builder.Services.AddSingleton<IStaffRoles, FixedStaffRoles>();
+        builder.Services.AddSingleton<IHeldPeople>(Held);
         builder.Services.AddIssuer(options);
         application = builder.Build();
         application.MapIssuer();
@@ -215,6 +217,32 @@ internal sealed class FixedStaffRoles : IStaffRoles
     public bool Exists(string role) => Purposes.ContainsKey(role);
 
     public IReadOnlyList<string> PurposesOf(string role) => Purposes.GetValueOrDefault(role, []);
+}
+
+/// <summary>What a vault holds; it counts who asks whose an address is.</summary>
+internal sealed class HeldCustomers : IHeldPeople
+{
+    private readonly ConcurrentDictionary<string, Guid> held = new(StringComparer.OrdinalIgnoreCase);
+    private int questions;
+
+    /// <summary>While set, the vault does not answer.</summary>
+    public bool IsAway { get; set; }
+
+    public int Questions => Volatile.Read(ref questions);
+
+    public Guid Take(string email) => held[email] = Guid.NewGuid();
+
+    public void Forget(string email) => held.TryRemove(email, out _);
+
+    public Task<Guid?> FindAsync(string email, Guid question, CancellationToken cancellationToken)
+    {
+        Interlocked.Increment(ref questions);
+        if (IsAway) throw new TimeoutException();
+        return Task.FromResult(held.TryGetValue(email, out var subject) ? subject : (Guid?)null);
+    }
+
+    public Task<string?> AddressOfAsync(Guid subject, Guid question, CancellationToken cancellationToken) =>
+        Task.FromResult<string?>(held.FirstOrDefault(pair => pair.Value == subject).Key);
 }
 
 /// <summary>Keys that depend on the label only.</summary>
