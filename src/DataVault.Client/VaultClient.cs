@@ -441,6 +441,17 @@ public sealed partial class VaultClient(HttpClient http, TokenSource? tokens = n
     public Task<CustomerInvited> InviteCustomerAsync(Guid customer, CancellationToken cancellation = default) =>
         PostAsync<InviteCustomer, CustomerInvited>("/v1/accounts/invitations", new InviteCustomer(customer), null, cancellation);
 
+    /// <summary>Has a customer's lost second factor taken away in some days, unless its owner stops it.</summary>
+    public Task<AccountRecovery> BeginRecoveryAsync(BeginRecovery recovery, CancellationToken cancellation = default) =>
+        PostAsync<BeginRecovery, AccountRecovery>("/v1/accounts/recoveries", recovery, null, cancellation);
+
+    /// <summary>Second factors that are to be taken away, the next first.</summary>
+    public Task<IReadOnlyList<AccountRecovery>> RecoveriesAsync(CancellationToken cancellation = default) => ListAsync<AccountRecovery>(new Query("/v1/accounts/recoveries"), cancellation);
+
+    /// <summary>Leaves a second factor where it is.</summary>
+    public async Task StopRecoveryAsync(Guid id, CancellationToken cancellation = default) =>
+        (await _wire.SendAsync(new VaultCall(HttpMethod.Post, $"/v1/accounts/recoveries/{id:D}/stop", Repeatable: false), cancellation)).Dispose();
+
     /// <summary>Says that a subject of an outside identity provider is a customer; the answer is what the log calls the person.</summary>
     public Task<OutsideAccountLinked> LinkOutsideAccountAsync(LinkOutsideAccount link, CancellationToken cancellation = default) =>
         PostAsync<LinkOutsideAccount, OutsideAccountLinked>("/v1/outside-accounts", link, null, cancellation);

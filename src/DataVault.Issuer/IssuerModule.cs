@@ -73,7 +73,7 @@ public static class IssuerModule
         services.AddSingleton<IssuerSecrets>().AddSingleton<SigningKeys>();
         services.AddHostedService<FirstSealing>().AddSingleton<ChangeLedger>().AddHostedService<ChangeRelay>();
         services.AddSingleton(p => new IssuerWatch(p.GetRequiredService<IssuerDatabase>(), p.GetRequiredService<LetterQueue>()));
-        services.AddSingleton(p => new IssuerCheck(p.GetRequiredService<IssuerDatabase>(), p.GetRequiredService<IssuerSecrets>(), p.GetRequiredService<ISealingMark>(), p.GetRequiredService<OlderSignIns>(), p.GetRequiredService<MailedLinkStore>()));
+        services.AddSingleton(p => new IssuerCheck(p.GetRequiredService<IssuerDatabase>(), p.GetRequiredService<IssuerSecrets>(), p.GetRequiredService<ISealingMark>(), p.GetRequiredService<OlderSignIns>(), p.GetRequiredService<MailedLinkStore>(), new PasskeyCheck(p.GetRequiredService<IServiceScopeFactory>(), p.GetRequiredService<IssuerSecrets>())));
         services.AddSingleton(p => new OlderSignIns(
             p.GetRequiredService<IssuerDatabase>(), p.GetRequiredService<IssuerSecrets>(), p.GetRequiredService<ISignInAudit>(), p.GetRequiredService<TimeProvider>()));
         services.AddDataProtection().SetApplicationName("DataVault");
@@ -144,6 +144,9 @@ public static class IssuerModule
         services.AddSingleton<MailedLinkStore>().AddSingleton(p => new MailedLinks(
             p.GetRequiredService<MailedLinkStore>(), p.GetRequiredService<AccountRegistry>(), p.GetRequiredService<LetterQueue>(), p.GetRequiredService<SignInAttempts>(),
             p.GetRequiredService<IHeldPeople>(), p.GetRequiredService<ChangeLedger>()));
+        services.AddSingleton(p => new FactorRecoveries(
+            p.GetRequiredService<IssuerDatabase>(), p.GetRequiredService<AccountRegistry>(), p.GetRequiredService<LetterQueue>(), p.GetRequiredService<IssuerSecrets>(),
+            p.GetRequiredService<TimeProvider>()));
         services.AddSingleton<AddressChanges>().AddHostedService<LetterRelay>();
     }
 
@@ -181,6 +184,8 @@ public static class IssuerModule
         signIn.MapPost(EmailPages.Code, (HttpContext c, EmailPages p) => p.ConfirmAsync(c));
         signIn.MapGet(AddressChanges.StopPath, (HttpContext c, EmailPages p) => p.ShowStop(c));
         signIn.MapPost(AddressChanges.StopPath, (HttpContext c, EmailPages p) => p.StopAsync(c));
+        signIn.MapGet(FactorRecoveries.StopPath, (HttpContext c, FactorPages p) => p.ShowKeep(c));
+        signIn.MapPost(FactorRecoveries.StopPath, (HttpContext c, FactorPages p) => p.KeepAsync(c));
         signIn.MapGet(MailedLinks.JoinPath, (HttpContext c, MailedLinkPages p) => p.ShowJoin(c));
         signIn.MapPost(MailedLinks.JoinPath, (HttpContext c, MailedLinkPages p) => p.JoinAsync(c));
         signIn.MapGet(MailedLinks.ForgottenPath, (HttpContext c, MailedLinkPages p) => p.ShowForgotten(c));

@@ -45,6 +45,11 @@ public sealed record VerificationMethod(string Name, string Title, Assurance Lev
 /// <param name="Expires">Silence ends the request; otherwise it goes on without the answer.</param>
 public sealed record QuestionRule(string Cause, int Days, bool Expires);
 
+/// <summary>What it takes to have a lost second factor taken away.</summary>
+/// <param name="Level">How surely the person must be known.</param>
+/// <param name="Days">How long its owner can stop it.</param>
+public sealed record FactorRecoveryRule(Assurance Level, int Days);
+
 /// <summary>What is known of a request when somebody approves it, as far as the rules for a second officer look at it.</summary>
 /// <param name="Kind">Which right.</param>
 /// <param name="OpenedBy"><c>customer</c>, <c>officer</c>, <c>application</c>.</param>
@@ -145,6 +150,9 @@ public sealed class RightsRules
     public int EvidenceDays { get; internal init; } = 30;
 
     public IReadOnlyList<SecondOfficerRule> SecondOfficer { get; internal init; } = [];
+
+    /// <summary>How a customer gets rid of a second factor that is lost.</summary>
+    public FactorRecoveryRule Recovery { get; internal init; } = new(Assurance.High, 3);
 
     public VerificationMethod? Method(string name) => methods.GetValueOrDefault(name);
 

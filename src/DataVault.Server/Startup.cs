@@ -473,6 +473,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         DeskEndpoints.Map(app);
         MeEndpoints.Map(app);
         MyApplicationEndpoints.Map(app);
+        RecoveryEndpoints.Map(app);
         AuditEndpoints.Map(app);
         AuditReportEndpoints.Map(app);
         PolicyEndpoints.Map(app);

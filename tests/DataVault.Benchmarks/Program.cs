@@ -22,6 +22,7 @@ Benchmark[] benchmarks =
     new("questions", "[roles=100] [purposes=50] [fields=200] [rules=2000] [rounds=5]   who-can, what-can, explain and diff over the compiled table, against asking every combination", QuestionsBenchmark.RunAsync),
     new("export", "[events=1000,100000,1000000]   the package of a person with many events: time, and the most memory held", ExportBenchmark.RunAsync),
     new("retention", "[people=2000] [events=50] [rounds=3]   a sweep over people with events that are due, against deleting rows in clear with an audit row", RetentionBenchmark.RunAsync),
+    new("identity", "[rounds=9] [tokens=5000] [calls=2000] [signins=8] [iterations=600000]   tokens written and checked, against the signature alone; what the check adds to a call, proofs included; a sign-in, against the password's hash", IdentityBenchmark.RunAsync),
     new("crypto", "[rounds=9] [operations=20000]   sealing, opening and deriving, against other ways to the same bytes", CryptoBenchmark.RunAsync),
 ];
 

@@ -78,6 +78,31 @@ public sealed class AccountAdministrationTests(RunningServer server)
     }
 
     [Fact]
+    public async Task A_customers_lost_factor_is_taken_away_by_a_recovery_alone_that_wants_to_know_who_it_is()
+    {
+        var email = $"{Guid.NewGuid():N}@example.com";
+        var customer = await server.CreateCustomerAsync(email);
+        var made = await server.JsonAsync("administrator", HttpMethod.Post, "/v1/accounts", new { email, role = "customer", customer }, HttpStatusCode.Created);
+        using var visitor = new ConsoleVisitor(server.Process.Address);
+        await visitor.SignInAsync("customer", email, made.GetProperty("oneTimePassword").GetString()!);
+        await visitor.EnrolAsync();
+        object Asked(string method) => new { customer, method };
+
+        using var atOnce = await server.SendAsync("administrator", HttpMethod.Post, $"/v1/accounts/{made.GetProperty("id").GetGuid()}/second-factor-reset");
+        using var unsure = await server.SendAsync("administrator", HttpMethod.Post, "/v1/accounts/recoveries", Asked("matching-answers"));
+        using var signedIn = await server.SendAsync("administrator", HttpMethod.Post, "/v1/accounts/recoveries", Asked("signed-in-two-factors"));
+        var begun = await server.JsonAsync("administrator", HttpMethod.Post, "/v1/accounts/recoveries", Asked("document-seen"), HttpStatusCode.Created);
+
+        Assert.Equal(("forbidden", "invalid-request", "invalid-request"), (await RunningServer.SlugAsync(atOnce), await RunningServer.SlugAsync(unsure), await RunningServer.SlugAsync(signedIn)));
+        Assert.Equal(TimeSpan.FromDays(3), begun.GetProperty("dueAt").GetDateTimeOffset() - begun.GetProperty("askedAt").GetDateTimeOffset());
+        var id = begun.GetProperty("id").GetGuid();
+        Assert.Contains((await server.JsonAsync("administrator", HttpMethod.Get, "/v1/accounts/recoveries")).GetProperty("items").EnumerateArray(), one => one.GetProperty("id").GetGuid() == id);
+        using var stopped = await server.SendAsync("administrator", HttpMethod.Post, $"/v1/accounts/recoveries/{id}/stop");
+        using var twice = await server.SendAsync("administrator", HttpMethod.Post, $"/v1/accounts/recoveries/{id}/stop");
+        Assert.Equal((HttpStatusCode.NoContent, HttpStatusCode.NotFound), (stopped.StatusCode, twice.StatusCode));
+    }
+
+    [Fact]
     public async Task An_address_that_nobody_has_and_an_account_that_is_not_there_are_not_found()
     {
         using var unknown = await server.SendAsync("administrator", HttpMethod.Post, "/v1/accounts/find", new { email = "nobody@vault.example" });

@@ -58,12 +58,20 @@ internal sealed partial class ConsoleVisitor(Uri address) : IDisposable
             await SubmitAsync("/account/factor", ("code", await Authenticator.Of(person.CodeSecret!).NextAsync()));
     }
 
+    /// <summary>Sets an authenticator app up.</summary>
+    public async Task<string> EnrolAsync()
+    {
+        if (Place != "/account/factor/new") await OpenAsync("/account/factor/new");
+        var secret = Secret().Match(Page).Groups[1].Value;
+        await SubmitAsync("/account/factor/new", ("code", await Authenticator.Of(secret).NextAsync()));
+        return secret;
+    }
+
     /// <summary>The first sign-in of a member of staff: another password than the one given out, and an authenticator app.</summary>
     public async Task<FirstRunAccount> BeginAsync(FirstRunAccount person)
     {
         await SignInAsync("staff", person.Email, person.Password);
-        var secret = Secret().Match(Page).Groups[1].Value;
-        await SubmitAsync("/account/factor/new", ("code", await Authenticator.Of(secret).NextAsync()));
+        var secret = await EnrolAsync();
         await OpenAsync(WebUtility.HtmlDecode(Onward().Match(Page).Groups[1].Value));
         return person with { Password = Chosen(person.Password), CodeSecret = secret };
     }

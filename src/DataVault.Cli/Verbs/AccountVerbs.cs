@@ -14,6 +14,9 @@ internal static class AccountVerbs
         List(context),
         Invite(context),
         InviteCustomer(context),
+        Recover(context),
+        Recoveries(context),
+        StopRecovery(context),
         Act(context, "disable", "disable", "Switch an account off; its sessions and tokens end."),
         Act(context, "enable", "enable", "Switch an account on again."),
         Act(context, "sign-out", "sign-out", "Sign somebody out everywhere."),
@@ -52,6 +55,49 @@ internal static class AccountVerbs
                 session.Report.Show(invited, () => new Text($"A message is on its way; it can be used until {invited.Until:yyyy-MM-dd HH:mm}Z.\n"));
                 return ExitCode.Ok;
             });
+    }
+
+    private static Verb Recover(VerbContext context)
+    {
+        var customer = new Argument<Guid>("customer") { Description = "The customer's id." };
+        var method = new Option<string>("--method") { Description = "By what it was established who they are: a method of rights.yaml.", Required = true };
+        return new Verb(
+            "recover", "Have a customer's lost second factor taken away, in some days, unless its owner stops it.", "datavault accounts recover 01a20120-1ce2-7ae1-9322-e92c76de7769 --method document-seen")
+            .With(customer, method)
+            .Does(context, async (session, cancellation) =>
+            {
+                var asked = new BeginRecovery(session.Parsed.GetRequiredValue(customer), session.Parsed.GetRequiredValue(method));
+                var begun = await session.OpenAsPerson(Administrator).BeginRecoveryAsync(asked, cancellation);
+                session.Report.Show(begun, () => Show([begun]));
+                return ExitCode.Ok;
+            });
+    }
+
+    private static Verb Recoveries(VerbContext context) => new Verb("recoveries", "Second factors of customers that are to be taken away.", "datavault accounts recoveries")
+        .Does(context, async (session, cancellation) =>
+        {
+            var open = await session.OpenAsPerson(Administrator).RecoveriesAsync(cancellation);
+            session.Report.Show(open, () => Show(open));
+            return ExitCode.Ok;
+        });
+
+    private static Verb StopRecovery(VerbContext context)
+    {
+        var id = new Argument<Guid>("recovery") { Description = "The recovery's id." };
+        return new Verb("stop-recovery", "Leave a customer's second factor where it is.", "datavault accounts stop-recovery 01a20120-1ce2-7ae1-9322-e92c76de7769")
+            .With(id)
+            .Does(context, async (session, cancellation) =>
+            {
+                await session.OpenAsPerson(Administrator).StopRecoveryAsync(session.Parsed.GetRequiredValue(id), cancellation);
+                return ExitCode.Ok;
+            });
+    }
+
+    private static Table Show(IReadOnlyList<AccountRecovery> recoveries)
+    {
+        var table = Report.Table("recovery", "customer", "established by", "taken away at");
+        foreach (var one in recoveries) table.Row($"{one.Id}", $"{one.Customer}", one.Method, $"{one.DueAt:yyyy-MM-dd HH:mm}Z");
+        return table;
     }
 
     private static Verb Act(VerbContext context, string name, string act, string what)

@@ -50,20 +50,33 @@ internal static class ClientVerbs
 
     private static Verb Change(VerbContext context)
     {
-        var (id, terms) = (Id(), new Terms());
+        var (id, terms) = (Id(), new Terms(required: false));
+        Option<bool> anywhere = new("--anywhere") { Description = "It may come from any network." },
+            forGood = new("--no-expiry") { Description = "It is not refused from any time on." },
+            nobody = new("--no-contact") { Description = "Nobody is to be asked about it." },
+            none = new("--no-purposes") { Description = "It may name no purpose." };
         return new Verb(
-            "change", "Change what an application is registered with: all of it is as given.",
-            "datavault clients change webshop --name \"Web shop\" --role ingest --purpose service-delivery")
-            .With([id, .. terms.All])
+            "change", "Change what an application is registered with: what is named, and nothing else.",
+            "datavault clients change webshop --network 198.51.100.0/24 --network 203.0.113.0/24",
+            "datavault clients change webshop --no-expiry")
+            .With([id, .. terms.All, anywhere, forGood, nobody, none])
             .Does(context, async (session, cancellation) =>
             {
                 var parsed = session.Parsed;
+                var (vault, client) = (session.OpenAsPerson(Administrator), parsed.GetRequiredValue(id));
+                var known = (await vault.ClientsAsync(cancellation)).FirstOrDefault(one => one.Id == client) ?? throw new UsageException($"No application is registered as {client}.");
                 var body = new ChangeClient(
-                    parsed.GetRequiredValue(terms.Name), parsed.GetRequiredValue(terms.Roles), parsed.GetValue(terms.Purposes) ?? [], parsed.GetValue(terms.Networks) ?? [],
-                    parsed.GetValue(terms.Expires), parsed.GetValue(terms.Contact));
-                var changed = await session.OpenAsPerson(Administrator).ChangeClientAsync(parsed.GetRequiredValue(id), body, cancellation);
+                    parsed.GetValue(terms.Name) ?? known.Name,
+                    Named(terms.Roles) ?? known.Roles,
+                    parsed.GetValue(none) ? [] : Named(terms.Purposes) ?? known.Purposes,
+                    parsed.GetValue(anywhere) ? [] : Named(terms.Networks) ?? known.AllowedNetworks,
+                    parsed.GetValue(forGood) ? null : parsed.GetValue(terms.Expires) ?? known.ExpiresAt,
+                    parsed.GetValue(nobody) ? null : parsed.GetValue(terms.Contact) ?? known.Contact);
+                var changed = await vault.ChangeClientAsync(client, body, cancellation);
                 session.Report.Show(changed, () => Table([changed]));
                 return ExitCode.Ok;
+
+                IReadOnlyList<string>? Named(Option<string[]> option) => parsed.GetValue(option) is { Length: > 0 } named ? named : null;
             });
     }
 
@@ -126,11 +139,11 @@ internal static class ClientVerbs
         return table;
     }
 
-    private sealed class Terms
+    private sealed class Terms(bool required = true)
     {
-        public Option<string> Name { get; } = new("--name") { Description = "What people and the log call it.", Required = true };
+        public Option<string> Name { get; } = new("--name") { Description = "What people and the log call it.", Required = required };
 
-        public Option<string[]> Roles { get; } = new("--role") { Description = "A role of its tokens; may be given several times.", Required = true };
+        public Option<string[]> Roles { get; } = new("--role") { Description = "A role of its tokens; may be given several times.", Required = required };
 
         public Option<string[]> Purposes { get; } = new("--purpose") { Description = "A purpose that it may name." };
 

@@ -157,6 +157,14 @@ public sealed record InviteCustomer(Guid Customer);
 /// <summary>A message is on its way to the address that is held; what stands in it works once, until then.</summary>
 public sealed record CustomerInvited(Guid Customer, DateTimeOffset Until);
 
+/// <summary>Body of <c>POST /v1/accounts/recoveries</c> (administrator, in person): a customer lost the second factor.</summary>
+/// <param name="Customer">Whose.</param>
+/// <param name="Method">By what it was established who they are, such as <c>document-seen</c>.</param>
+public sealed record BeginRecovery(Guid Customer, string Method);
+
+/// <summary>A second factor that is taken away at <see cref="DueAt"/>, unless somebody stops it.</summary>
+public sealed record AccountRecovery(Guid Id, Guid Customer, string Method, string Officer, DateTimeOffset AskedAt, DateTimeOffset DueAt);
+
 /// <summary>Body of <c>POST /v1/outside-accounts</c> (administrator): a subject of an outside identity provider is this customer.</summary>
 public sealed record LinkOutsideAccount(string Authority, string Subject, Guid Customer);
 

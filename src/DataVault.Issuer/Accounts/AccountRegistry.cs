@@ -221,6 +221,23 @@ public sealed class AccountRegistry
     {
         if (actor.Realm != Realm.Staff || actor.Id == id.ToString("D")) throw IssuerException.Forbidden("Another member of staff takes a second factor away, by their own sign-in.");
         await using var work = new Work(scopes);
+        if (options.Mail is not null && (await work.RequireAsync(id)).Realm == Realm.Customer)
+            throw IssuerException.Forbidden("A customer is told before a second factor is taken away, and can stop it: begin a recovery.");
+        await TakeFactorAsync(id, actor, static _ => Task.CompletedTask, cancellationToken);
+    }
+
+    /// <summary>Fails where this member of staff has reset the password since its owner came.</summary>
+    /// <exception cref="IssuerException">not-found, forbidden.</exception>
+    internal async Task RequireOtherAsync(Guid id, IssuerParty actor)
+    {
+        await using var work = new Work(scopes);
+        var account = await work.RequireAsync(id);
+        TwoPeople.Mark(actor, account.FactorResetBy, account.PasswordResetBy);
+    }
+
+    internal async Task TakeFactorAsync(Guid id, IssuerParty actor, Func<IssuerTransaction, Task> also, CancellationToken cancellationToken)
+    {
+        await using var work = new Work(scopes);
         var account = await work.RequireAsync(id);
         (account.FactorResetBy, account.PasswordResetBy) = TwoPeople.Mark(actor, account.FactorResetBy, account.PasswordResetBy);
         account.TwoFactorEnabled = false;
@@ -233,6 +250,7 @@ public sealed class AccountRegistry
             "second-factor-reset",
             async transaction =>
             {
+                await also(transaction);
                 await transaction.ExecuteAsync("DELETE FROM issuer.account_passkey WHERE user_id = $1", cancellationToken, account.Id);
                 await work.RenewAsync(transaction, account, cancellationToken);
             },
@@ -321,7 +339,8 @@ public sealed class AccountRegistry
     /// <summary>The same of the vault by itself.</summary>
     internal Task NoteAsync(Guid id, string what, Func<IssuerTransaction, Task> make, CancellationToken cancellationToken) => ActAsync(id, IssuerParty.Vault, what, make, cancellationToken);
 
-    private async Task ActAsync(Guid id, IssuerParty? actor, string what, Func<IssuerTransaction, Task> make, CancellationToken cancellationToken)
+    /// <summary>The same of somebody else; of the owner where nobody is named.</summary>
+    internal async Task ActAsync(Guid id, IssuerParty? actor, string what, Func<IssuerTransaction, Task> make, CancellationToken cancellationToken)
     {
         await using var work = new Work(scopes);
         var account = await work.RequireAsync(id);

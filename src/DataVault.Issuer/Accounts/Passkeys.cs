@@ -7,6 +7,7 @@ using DataVault.Issuer.Storage;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Identity;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 
 namespace DataVault.Issuer.Accounts;
@@ -90,6 +91,20 @@ internal sealed class Passkeys(
     private const string SignIn = "sign-in";
 
     private static string Creation(Session session) => $"creation/{session.Id:N}";
+}
+
+/// <summary>Looks through all passkeys for what the vault did not write.</summary>
+internal sealed class PasskeyCheck(IServiceScopeFactory scopes, IssuerSecrets secrets)
+{
+    /// <returns>The account that each is said to be of, and the first letters of its id.</returns>
+    public async Task<IReadOnlyList<(Guid Account, string Passkey)>> AlteredAsync(CancellationToken cancellationToken)
+    {
+        await using var scope = scopes.CreateAsyncScope();
+        var context = scope.ServiceProvider.GetRequiredService<IssuerDbContext>();
+        var rows = await context.Set<IdentityUserPasskey<Guid>>().ToListAsync(cancellationToken);
+        return [.. rows.Where(row => !secrets.Rows.Hold("account_passkey", context.Entry(row).Property<byte[]>(PasskeyRow.Seal).CurrentValue, secrets.Rows.Of(row)))
+            .Select(row => (row.UserId, Convert.ToHexString(row.CredentialId.AsSpan(0, Math.Min(row.CredentialId.Length, 8)))))];
+    }
 }
 
 /// <summary>

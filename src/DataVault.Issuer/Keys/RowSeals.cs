@@ -80,6 +80,8 @@ internal sealed class RowSeals(Lazy<SecretBytes> key, IRowMemory memory, ILogger
 
     public byte[] Of(MailedLink l) => Seal("mailed_link", l.Id, l.Kind, l.AddressSealed, l.Account, l.Subject, l.ValueHash, l.Until);
 
+    public byte[] Of(RecoveryRow r) => Seal("factor_recovery", r.Public.Id, r.Account, r.Public.Method, r.Public.Officer, r.OfficerName, r.Public.AskedAt, r.Public.DueAt, r.StopHash);
+
     /// <summary>Under the key, since a code is short enough to be found by its hash.</summary>
     public byte[] OfAddressCode(Guid change, string code) => Seal("email_change.code", change, code);
 
@@ -109,6 +111,8 @@ internal sealed class RowSeals(Lazy<SecretBytes> key, IRowMemory memory, ILogger
     public bool Hold(OutsideLink link) => Hold("outside_link", link.Seal, Of(link));
 
     public bool Hold(EmailChange change) => Hold("email_change", change.Seal, Of(change));
+
+    public bool Hold(RecoveryRow row) => Hold("factor_recovery", row.Seal, Of(row));
 
     public bool Hold(MailedLink link) => Hold("mailed_link", link.Seal, Of(link));
 

@@ -141,7 +141,7 @@ internal sealed class LetterQueue(IssuerDatabase database, IssuerSecrets secrets
 }
 
 /// <summary>Looks into wishes for messages, and sends what is due, every few seconds. Several processes may.</summary>
-internal sealed class LetterRelay(LetterQueue queue, MailedLinks links, TimeProvider clock, ILogger<LetterRelay> logger) : BackgroundService
+internal sealed class LetterRelay(LetterQueue queue, MailedLinks links, FactorRecoveries recoveries, TimeProvider clock, ILogger<LetterRelay> logger) : BackgroundService
 {
     private static readonly TimeSpan Rhythm = TimeSpan.FromSeconds(5);
 
@@ -158,6 +158,7 @@ internal sealed class LetterRelay(LetterQueue queue, MailedLinks links, TimeProv
             try
             {
                 await links.AnswerDueAsync(logger, stoppingToken);
+                await recoveries.CarryOutDueAsync(logger, stoppingToken);
                 await queue.SendDueAsync(stoppingToken);
                 var (waiting, dead) = await queue.CountAsync(stoppingToken);
                 LetterMeters.Letters(waiting, dead);

@@ -7,7 +7,7 @@ using Microsoft.AspNetCore.WebUtilities;
 namespace DataVault.Issuer.Pages;
 
 /// <summary>The second factor: shown at a sign-in, set up, and the recovery codes for the day on which it is lost.</summary>
-internal sealed class FactorPages(SecondFactors factors, Sessions sessions, SignInFlow flow, AccountRegistry accounts, Visits visits)
+internal sealed class FactorPages(SecondFactors factors, Sessions sessions, SignInFlow flow, AccountRegistry accounts, FactorRecoveries recoveries, Visits visits)
 {
     private const string Failed = "This code is not right, was used before, or there were too many attempts. Wait for the next code of the app, or for a while.";
     private const int SecretGroup = 4;
@@ -29,7 +29,8 @@ internal sealed class FactorPages(SecondFactors factors, Sessions sessions, Sign
         if (await visits.ReturnAsync(context, form["returnUrl"]) is not { } back) return Visits.BadReturn(context);
         if (!IsAsked(session)) return Elsewhere(session, back);
         if (await factors.CheckAsync(session!, form["code"].ToString(), context.RequestAborted) is not { } proof) return Ask(context, back, Failed);
-        await sessions.StartAsync(context, session!.Account, proof);
+        await recoveries.ShownAsync(session!.Account.Id, context.RequestAborted);
+        await sessions.StartAsync(context, session.Account, proof);
         return Results.LocalRedirect(back.Path);
     }
 
@@ -68,6 +69,24 @@ internal sealed class FactorPages(SecondFactors factors, Sessions sessions, Sign
         return Codes(context, await accounts.RenewRecoveryCodesAsync(session.Account.Id, context.RequestAborted), ReturnAddress.SignedIn);
     }
 
+    // Mail programs look at links before people do, so that the link alone stops nothing.
+    public IResult ShowKeep(HttpContext context) => Page.Show(context, "Keep your second factor", Markup.Of($"""
+        <p>Your second factor stays, and nobody takes it away without telling you anew.</p>
+        <form method="post" action="{FactorRecoveries.StopPath}">
+        {visits.Token(context)}
+        <input type="hidden" name="value" value="{context.Request.Query["value"].ToString()}">
+        <button type="submit">Keep it</button>
+        </form>
+        """));
+
+    public async Task<IResult> KeepAsync(HttpContext context)
+    {
+        if (await visits.FormAsync(context) is not { } form) return Visits.Stale(context);
+        return await recoveries.StopAsync(form["value"].ToString(), context.RequestAborted)
+            ? Page.Show(context, "Your second factor stays", Markup.Of($"<p>If you did not ask for it to be taken away, tell us that somebody did.</p>"))
+            : Page.Problem(context, "There is nothing to be stopped: it was stopped before, or the factor is taken away already.");
+    }
+
     // INVARIANT: a code is taken for the second factor of a sign-in only whose first was shown just now.
     private static bool IsAsked(Session? session) => session is { Assurance: < SignInProof.TwoFactors, Account.HasSecondFactor: true };
 
@@ -99,7 +118,7 @@ internal sealed class FactorPages(SecondFactors factors, Sessions sessions, Sign
             <input type="hidden" name="returnUrl" value="{back.Path}">
             <label for="code">Code of your authenticator app</label>
             <input id="code" name="code" autocomplete="one-time-code" autocapitalize="off" spellcheck="false" maxlength="40" required autofocus aria-describedby="lost">
-            <p class="hint" id="lost">Or one of your recovery codes. Without either, an administrator can let you set up another factor.</p>
+            <p class="hint" id="lost">Or one of your recovery codes. Without either, ask us: we establish who you are, and you can set up another.</p>
             <button type="submit">Go on</button>
             </form>
             <p><a href="{QueryHelpers.AddQueryString("/account/passkey", "returnUrl", back.Path)}">Use a passkey</a></p>

@@ -7,7 +7,7 @@ using Microsoft.AspNetCore.Http;
 namespace DataVault.Issuer.Pages;
 
 /// <summary>Passkeys: a sign-in with one, and those that somebody has. A browser speaks to an authenticator through script alone, so these pages have one.</summary>
-internal sealed class PasskeyPages(Passkeys passkeys, Sessions sessions, SignInFlow flow, AccountRegistry accounts, Visits visits)
+internal sealed class PasskeyPages(Passkeys passkeys, Sessions sessions, SignInFlow flow, AccountRegistry accounts, FactorRecoveries recoveries, Visits visits)
 {
     public const string Own = "/account/passkeys";
 
@@ -25,6 +25,7 @@ internal sealed class PasskeyPages(Passkeys passkeys, Sessions sessions, SignInF
         if (await visits.ReturnAsync(context, form["returnUrl"]) is not { } back) return Visits.BadReturn(context);
         if (await passkeys.CheckAsync(context, form["ceremony"].ToString(), form["credential"].ToString()) is not { } account)
             return await SignInAsync(context, back, "The passkey was not accepted. Try again, or sign in with your password.");
+        await recoveries.ShownAsync(account.Id, context.RequestAborted);
         await sessions.StartAsync(context, account, SignInProof.Passkey);
         return Results.LocalRedirect(back.Path);
     }

@@ -15,8 +15,9 @@ internal static class RightsReader
         var questions = Questions(section);
         var days = section.OptionalNumber("evidenceDays", 0, 400) ?? 30;
         var second = SecondOfficer(section, methods, people, jurisdictions);
+        var recovery = Recovery(section, methods);
         section.Done();
-        return new RightsRules(methods, needs, questions) { EvidenceDays = days, SecondOfficer = second };
+        return new RightsRules(methods, needs, questions) { EvidenceDays = days, SecondOfficer = second, Recovery = recovery };
     }
 
     private static List<VerificationMethod> Methods(Section section)
@@ -62,6 +63,16 @@ internal static class RightsReader
 
         map.Done();
         return questions;
+    }
+
+    private static FactorRecoveryRule Recovery(Section section, List<VerificationMethod> methods)
+    {
+        if (section.OptionalMap("recovery") is not { } map) return RightsRules.None.Recovery;
+        var rule = new FactorRecoveryRule(Level(map, "level"), map.Number("days", 1, 30));
+        if (rule.Level < Assurance.Substantial) map.Problem(map.LineOf("level"), "a second factor is taken away for nobody who is not known at least substantially");
+        if (methods.All(method => method.Level < rule.Level)) map.Problem(map.LineOf("level"), "no method gives the level that a recovery needs");
+        map.Done();
+        return rule;
     }
 
     private static List<SecondOfficerRule> SecondOfficer(Section section, List<VerificationMethod> methods, PeopleRegistry people, JurisdictionTable jurisdictions)

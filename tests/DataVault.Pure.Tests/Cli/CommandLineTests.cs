@@ -278,6 +278,30 @@ public sealed class CommandLineTests : IDisposable
     }
 
     [Fact]
+    public async Task A_change_of_an_application_keeps_what_is_not_named()
+    {
+        const string Known = """{"id":"webshop","name":"Web shop","roles":["ingest"],"purposes":["service-delivery"],"createdAt":"2026-01-01T00:00:00Z","dpopBound":false,"allowedNetworks":["198.51.100.0/24"],"expiresAt":"2032-01-01T00:00:00Z","contact":"shop-team@company.example"}""";
+        var token = Path.Combine(_folder, "token");
+        await File.WriteAllTextAsync(token, "t");
+        string[] rest = ["--address", "http://vault.test", "--token-file", token];
+        for (var i = 0; i < 2; i++) _vault.Answer(HttpStatusCode.OK, $$"""{"items":[{{Known}}],"next":null}""").Answer(HttpStatusCode.OK, Known);
+
+        Assert.Equal(0, await RunAsync(["clients", "change", "webshop", "--name", "Shop", .. rest]));
+        Assert.Equal(0, await RunAsync(["clients", "change", "webshop", "--anywhere", "--no-expiry", "--no-contact", "--role", "marketing", .. rest]));
+
+        var said = _vault.Calls.Where(call => call.Method == "PUT").Select(call => JsonDocument.Parse(call.Body).RootElement).ToList();
+        Assert.Equal(("Shop", "ingest", "198.51.100.0/24", "2032-01-01T00:00:00+00:00", "shop-team@company.example"), Terms(said[0]));
+        Assert.Equal(("Web shop", "marketing", null, null, null), Terms(said[1]));
+        Assert.Equal("service-delivery", said[1].GetProperty("purposes")[0].GetString());
+
+        static (string?, string?, string?, string?, string?) Terms(JsonElement said) => (
+            said.GetProperty("name").GetString(), said.GetProperty("roles")[0].GetString(), said.GetProperty("allowedNetworks").EnumerateArray().FirstOrDefault() is { ValueKind: JsonValueKind.String } network ? network.GetString() : null,
+            Optional(said, "expiresAt"), Optional(said, "contact"));
+
+        static string? Optional(JsonElement said, string name) => said.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+    }
+
+    [Fact]
     public async Task A_certificate_is_held_against_a_copy_of_the_log()
     {
         await File.WriteAllTextAsync(Path.Combine(_folder, "log.vkey"), MemoryLog.Signer.VerifierKey);

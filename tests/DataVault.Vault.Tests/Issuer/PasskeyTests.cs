@@ -1,5 +1,7 @@
 using System.Net;
 using System.Text.RegularExpressions;
+using DataVault.Issuer;
+using Microsoft.Extensions.DependencyInjection;
 using Xunit;
 
 namespace DataVault.Vault.Tests.Issuer;
@@ -131,6 +133,8 @@ public sealed partial class PasskeyTests(IssuerHost host) : IClassFixture<Issuer
         using var again = new Browser(host.Address);
         Assert.Equal(HttpStatusCode.OK, (await SignInAsync(again, key)).StatusCode);
         Assert.DoesNotContain(again.Cookies, cookie => cookie.Name == "vault-session");
+        var named = (await host.Services.GetRequiredService<IssuerCheck>().RunAsync(default)).Where(line => line.StartsWith("the passkey ", StringComparison.Ordinal)).ToList();
+        Assert.Contains(named, line => line.Contains(person.Id.ToString(), StringComparison.Ordinal) || line.Contains(other.Id.ToString(), StringComparison.Ordinal));
     }
 
     [Fact]
