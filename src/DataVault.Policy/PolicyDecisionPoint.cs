@@ -379,6 +379,14 @@ public sealed class PolicyDecisionPoint
         return new Decision(decisions, [], [], []) { Reachable = reachable };
     }
 
+    /// <summary>Why the facts stop a purpose, one of <see cref="Reasons"/>; null when they do not.</summary>
+    public static string? StopOf(Purpose purpose, DecisionFacts facts, DateTimeOffset now)
+    {
+        ArgumentNullException.ThrowIfNull(purpose);
+        ArgumentNullException.ThrowIfNull(facts);
+        return Stop(purpose, facts, now) is not Obstacle.None and var stop ? ReasonOf[(int)stop] : null;
+    }
+
     /// <summary>What the facts hold against the purpose itself, whatever the item.</summary>
     private static Obstacle Stop(Purpose purpose, DecisionFacts facts, DateTimeOffset now)
     {

@@ -40,6 +40,7 @@ internal sealed class PolicyLint(PolicySet policy)
         Domains();
         foreach (var (file, message) in new LetterLint(policy).Findings()) Find(file, message);
         foreach (var (file, message) in new WordingLint(policy).Findings()) Find(file, message);
+        foreach (var message in new AutomatedLint(policy).Findings()) Find(AutomatedLint.File, message);
         Cases();
         Rights();
         Clocks();
@@ -224,7 +225,7 @@ internal sealed class PolicyLint(PolicySet policy)
             if (!item.IsSpecialCategory && SpecialCategories.Contains(item.Category)) Find(file, $"{item.Name} is of the special category {item.Category} (GDPR Article 9) and does not say special: true");
         }
 
-        foreach (var rule in policy.Retention.Where(rule => policy.Items.All(item => item.Retention != rule.Name))) Find("retention.yaml", $"nothing is kept by {rule.Name}");
+        foreach (var rule in policy.Retention.Where(rule => policy.Items.All(item => item.Retention != rule.Name) && policy.Models.All.All(model => model.Retention != rule))) Find("retention.yaml", $"nothing is kept by {rule.Name}");
         foreach (var unused in policy.Catalogue.Classes.Where(one => policy.Items.All(item => item.Class != one))) Find("catalogue.yaml", $"the class {unused.Name} is empty");
     }
 

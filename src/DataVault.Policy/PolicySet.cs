@@ -49,6 +49,9 @@ public sealed class PolicySet
     /// <summary>Outside the controller's own departments, whom personal data go to.</summary>
     public RecipientRegistry Recipients { get; }
 
+    /// <summary>What decides about people by itself.</summary>
+    public required ModelRegistry Models { get; init; }
+
     public JurisdictionTable Jurisdictions { get; }
 
     /// <summary>How requests for rights are verified and decided.</summary>
@@ -108,9 +111,11 @@ public sealed class PolicySet
         var recipients = RecipientReader.Recipients(source.Optional("recipients.yaml"), analytics);
         var cases = new CaseReader(new PolicyWords(catalogue, events, purposes, roles, people, jurisdictions)).Cases(source.Cases);
         var letters = LetterReader.Letters(source.Optional("letters.yaml"), source.Letters, catalogue);
+        var models = new AutomatedReader(new PolicyWords(catalogue, events, purposes, roles, people, jurisdictions), retention).Models(source.Optional("automated.yaml"));
         problems.ThrowIfAny();
         return new PolicySet(source, retention, new PolicyWords(catalogue, events, purposes, roles, people, jurisdictions), rules, recipients)
         {
+            Models = models,
             Analytics = analytics,
             Cases = cases,
             Letters = letters,

@@ -221,6 +221,13 @@ public sealed class RoleRegistry
         return circles.Count == 0 ? Reach.Everybody : new Reach(circles);
     }
 
+    /// <summary>Whether one of the roles is one of those, or descends from one.</summary>
+    public bool Descends(IReadOnlyList<string> roles, IReadOnlyList<string> from)
+    {
+        ArgumentNullException.ThrowIfNull(roles);
+        return roles.Any(name => Find(name) is { } role && Lineage(role).Any(one => from.Contains(one.Name)));
+    }
+
     /// <summary>The role and everything it descends from. Also where parents form a circle, which loading refuses.</summary>
     internal IReadOnlyCollection<Role> Lineage(Role role)
     {
@@ -272,11 +279,14 @@ public static class Capabilities
     /// <summary>Making and fetching packs of evidence for an authority.</summary>
     public const string EvidenceExport = "evidence.export";
 
+    /// <summary>Seeing what was decided about people by itself, and by what.</summary>
+    public const string DecisionsRead = "decisions.read";
+
     /// <summary>What these show or count is about everybody: of no use to a role that reaches some only, and without effect in it.</summary>
     internal static readonly string[] AboutEverybody = [AuditRead, PolicyManage, AccountsManage, StatusRead, AnalyticsQuery, ReviewsManage, DisclosuresApprove, AlertsManage, HoneyManage, RetentionManage, BreachesManage, EvidenceExport];
 
     internal static readonly string[] All =
-        [AuditRead, RequestsRead, RequestsDecide, RequestsOpenDsr, PolicyRead, PolicyManage, ClientsManage, AccountsManage, StatusRead, AnalyticsQuery, HoldsManage, KeysRead, KeysManage, ReviewsManage, DisclosuresApprove, AlertsManage, HoneyManage, StandingManage, RetentionManage, BreachesManage, EvidenceExport];
+        [AuditRead, RequestsRead, RequestsDecide, RequestsOpenDsr, PolicyRead, PolicyManage, ClientsManage, AccountsManage, StatusRead, AnalyticsQuery, HoldsManage, KeysRead, KeysManage, ReviewsManage, DisclosuresApprove, AlertsManage, HoneyManage, StandingManage, RetentionManage, BreachesManage, EvidenceExport, DecisionsRead];
 }
 
 /// <summary>

@@ -30,6 +30,10 @@ internal sealed class WordingLint(PolicySet policy)
         .. policy.Retention.SelectMany(rule => Of("retention.yaml", $"the ground of {rule.Name}", rule.Grounds)),
         .. policy.People.Residencies.Concat(policy.People.Brands).Concat(policy.People.Relations).SelectMany(trait => Of("people.yaml", $"the title of {trait.Name}", trait.Titles)),
         .. policy.Jurisdictions.All.SelectMany(law => Of("jurisdictions.yaml", $"the title of {law.Name}", law.Titles)),
+        .. policy.Models.All.SelectMany(model => Of(AutomatedLint.File, $"the title of {model.Name}", model.Title)),
+        .. policy.Models.All.SelectMany(model => Of(AutomatedLint.File, $"the logic of {model.Name}", model.Logic)),
+        .. policy.Models.All.SelectMany(model => Of(AutomatedLint.File, $"the consequences of {model.Name}", model.Consequences)),
+        .. policy.Models.All.SelectMany(model => model.Outcomes.Concat(model.Factors).SelectMany(one => Of(AutomatedLint.File, $"{one.Code} of {model.Name}", one.Title))),
         .. policy.Analytics.SelectMany(domain => Of("analytics.yaml", $"the title of {domain.Name}", domain.Titles)),
     ];
 

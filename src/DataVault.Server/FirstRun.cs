@@ -28,6 +28,7 @@ internal sealed class FirstRun(IServiceProvider services, VaultHome home, Server
         ("crm-ingest", "CRM", "ingest", ["service-delivery"]),
         ("support-desk", "Support desk", "customer-support", ["customer-support"]),
         ("refund-desk", "Refunds and complaints", "customer-support", ["refunds", "complaints"]),
+        ("credit-check", "Check of payment terms", "customer-support", ["billing"]),
         ("campaigns", "Campaigns", "marketing", ["marketing", "personalisation"]),
         ("officer-tools", "Compliance tools", "compliance-officer", ["data-subject-rights"]),
         ("privacy-portal", "Privacy portal of a controller (OpenDSR)", "opendsr-controller", ["data-subject-rights"]),

@@ -463,6 +463,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         OpenDsrEndpoints.Map(app);
         LimitEndpoints.Map(app);
         RecipientEndpoints.Map(app);
+        AutomatedEndpoints.Map(app);
         RectificationEndpoints.Map(app);
         LetterEndpoints.Map(app);
         HoldEndpoints.Map(app);

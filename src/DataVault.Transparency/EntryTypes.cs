@@ -18,6 +18,7 @@ public enum EntryType : ushort
     LetterWritten = 77, LetterWay = 78, LetterPosted = 79,
     BreachChange = 86, BreachRead = 87, EvidencePack = 89, NoticeChange = 90,
     OpenDsrRequest = 83, OpenDsrController = 85,
+    DecisionRecord = 100, DecisionChange = 101, DecisionRead = 102,
 #pragma warning restore CS1591
 }
 
@@ -96,6 +97,9 @@ public static class EntryTypes
         [EntryType.NoticeChange] = "notice.change",
         [EntryType.OpenDsrRequest] = "opendsr.request",
         [EntryType.OpenDsrController] = "opendsr.controller",
+        [EntryType.DecisionRecord] = "decision.record",
+        [EntryType.DecisionChange] = "decision.change",
+        [EntryType.DecisionRead] = "decision.read",
     }.ToFrozenDictionary();
 
     private static readonly FrozenDictionary<string, EntryType> ByName =

@@ -102,6 +102,7 @@ internal static class StoreModule
         new OversightCheck(run, p.GetRequiredService<OversightSeals>(), p.GetRequiredService<OversightMemory>(), p.GetRequiredService<HoneyBook>(), p.GetRequiredService<BudgetBook>(),
             p.GetRequiredService<VaultDatabase>()),
         new BreachCheck(run, p.GetRequiredService<BreachBook>()),
+        new DecisionCheck(run, p.GetRequiredService<DecisionRows>()),
     ];
 
     private static void AddFeed(IServiceCollection services)

@@ -27,6 +27,9 @@ public sealed class VaultException : Exception
 
     public static VaultException Forbidden() => new("forbidden", "This is not permitted.");
 
+    /// <param name="reason">One of <see cref="DataVault.Policy.Reasons"/>: told to those alone who could have been permitted it.</param>
+    public static VaultException Refused(string reason) => new("forbidden", $"This is refused: {reason}.");
+
     /// <param name="field">Name of the field whose value somebody else holds.</param>
     public static VaultException Conflict(string field) =>
         new("conflict", "The value is already held by another record.") { Errors = [new($"/fields/{field}", "taken", "Another record holds this value.")] };

@@ -129,6 +129,9 @@ public sealed record OpenRequest(string Kind, Guid? Customer = null, string? Not
 
     /// <summary>Of an objection, the purposes that it is to (<see cref="PurposeView.Objection"/>); null: all that can be objected to.</summary>
     public IReadOnlyList<string>? Purposes { get; init; }
+
+    /// <summary>Of a contest: the automated decision, as <c>/v1/me/decisions</c> names it.</summary>
+    public Guid? Decision { get; init; }
 }
 
 /// <summary>
@@ -162,6 +165,9 @@ public sealed record RightsRequest(
 
     /// <summary>Where it stands in time.</summary>
     public RequestTimes? Times { get; init; }
+
+    /// <summary>Of a contest, the automated decision that it is about.</summary>
+    public Guid? Decision { get; init; }
 
     /// <summary>The earlier open request of the same kind, whose clock this one shares.</summary>
     public Guid? Repeats { get; init; }
@@ -278,6 +284,9 @@ public sealed record DecideRequest(string? Reason = null, string? Note = null)
 
     /// <summary>Of a verification: it failed.</summary>
     public bool? Failed { get; init; }
+
+    /// <summary>Of a contested decision that is changed: what it comes to now, a code of its model.</summary>
+    public string? Outcome { get; init; }
 
     /// <summary>Of a choice: fields and event types.</summary>
     public IReadOnlyList<string>? Items { get; init; }

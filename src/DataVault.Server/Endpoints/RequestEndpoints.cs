@@ -61,7 +61,7 @@ internal static class RequestEndpoints
     {
         Erasure = request.Erasure is not { } erasure ? null : new ErasureState(
             erasure.State, erasure.FinalAt, erasure.Deferred, [.. erasure.Because.Select(why => new HoldReason(why.Authority, why.ReviewAt, why.ExpiresAt))]),
-        Jurisdiction = request.Facts.Jurisdiction, Outcome = request.Facts.Outcome, Times = Times(request), Repeats = request.Facts.Repeats, SecondFor = request.Facts.SecondFor,
+        Jurisdiction = request.Facts.Jurisdiction, Outcome = request.Facts.Outcome, Times = Times(request), Repeats = request.Facts.Repeats, Decision = request.Facts.Decision, SecondFor = request.Facts.SecondFor,
         Questions = [.. request.Facts.Questions.Select(one => new RequestQuestion(one.Cause, one.From, one.AnswerBy, one.Until, one.Stops))],
         Identity = new IdentityAssurance(request.Facts.Assurance, request.Facts.Needed, [.. request.Facts.Checks.Select(one => new IdentityCheck(one.Method, one.Level, one.At, one.Passed))])
         {
@@ -92,7 +92,7 @@ internal static class RequestEndpoints
         var call = new CallReader(context, policy);
         var subject = body.Customer is { } customer ? new SubjectId(customer)
             : call.Caller.Subject ?? throw ProblemException.Member("/customer", "missing-member", "Whom is the request about?");
-        var opened = await requests.OpenAsync(call.Caller, body.Kind, subject, body.Note, body.Jurisdiction, call.RequestId, call.Cancellation, call.Idempotency(body), new RequestWish(body.Language, body.Purposes));
+        var opened = await requests.OpenAsync(call.Caller, body.Kind, subject, body.Note, body.Jurisdiction, call.RequestId, call.Cancellation, call.Idempotency(body), new RequestWish(body.Language, body.Purposes) { Decision = body.Decision });
         context.Response.Headers.Location = $"/v1/requests/{opened.Id}";
         await Answer.JsonAsync(context, View(opened, call.Caller), StatusCodes.Status201Created);
     }
@@ -128,7 +128,7 @@ internal static class RequestEndpoints
 
     private static StepTerms Terms(DecideRequest decision) => new(decision.Reason, decision.Note)
     {
-        Method = decision.Method, Evidence = decision.Evidence, Failed = decision.Failed ?? false, Items = decision.Items, Purposes = decision.Purposes, ReviewAt = decision.ReviewAt, Seen = decision.Seen,
+        Method = decision.Method, Outcome = decision.Outcome, Evidence = decision.Evidence, Failed = decision.Failed ?? false, Items = decision.Items, Purposes = decision.Purposes, ReviewAt = decision.ReviewAt, Seen = decision.Seen,
     };
 
     private static void MapStep(

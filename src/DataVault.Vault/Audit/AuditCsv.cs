@@ -41,6 +41,9 @@ public static class AuditCsv
     public static Task WriteAsync(Stream target, IReadOnlyList<DisclosureLine> lines, CancellationToken ct) => WriteAsync(
         target, ["recipient", "title", "role", "country", "transfer", "through", "kind", "purpose", "fields", "times", "first", "last", "entries"], lines.ToAsyncEnumerable(), Row, ct);
 
+    public static Task WriteAsync(Stream target, IAsyncEnumerable<AutomatedDecisionView> decisions, CancellationToken ct) => WriteAsync(
+        target, ["id", "customer", "model", "version", "client", "decidedAt", "state", "outcome", "standing", "score", "human", "inputs", "factors", "reviewBy", "overdue", "request", "reference"], decisions, Row, ct);
+
     private static async Task WriteAsync<T>(Stream target, IReadOnlyList<string> headings, IAsyncEnumerable<T> items, Func<T, IReadOnlyList<string>> row, CancellationToken ct)
     {
         using var buffer = new MemoryStream();
@@ -83,6 +86,13 @@ public static class AuditCsv
     [
         line.Recipient ?? "", line.Title, line.Declared?.Role ?? "", line.Declared?.Country ?? "", line.Declared?.Transfer is { } transfer ? $"{transfer.Mechanism}: {transfer.Reference}" : "",
         line.Through, line.Kind, line.Purpose, string.Join(' ', line.Items), Number(line.Times), At(line.First), At(line.Last), string.Join(' ', line.Entries.Select(Number)),
+    ];
+
+    private static IReadOnlyList<string> Row(AutomatedDecisionView one) =>
+    [
+        one.Id.ToString("D"), one.Subject.ToString(), one.Model, one.Version, one.Client, At(one.DecidedAt), one.State, one.Outcome ?? "", one.Standing ?? "",
+        one.Score?.ToString(CultureInfo.InvariantCulture) ?? "", one.Human ? "yes" : "no", string.Join(' ', one.Inputs), string.Join(' ', one.Factors), one.ReviewBy is { } by ? At(by) : "",
+        one.IsOverdue ? "yes" : "no", one.Request?.ToString("D") ?? "", one.Reference ?? "",
     ];
 
     private static string Hex(ReadOnlyMemory<byte> bytes) => Convert.ToHexStringLower(bytes.Span);

@@ -38,6 +38,9 @@ internal sealed class LogCheck(CheckRun run, LogMirror mirror, SignerKeys keys)
     /// <summary>The steps of breaches that the log tells of.</summary>
     public ToldBreaches Breaches { get; } = new();
 
+    /// <summary>The automated decisions that the log tells of.</summary>
+    public ToldDecisions Decisions { get; } = new();
+
     /// <summary>The versions of the policy that entries put in force.</summary>
     public SortedDictionary<long, string> Activations { get; } = [];
 
@@ -155,6 +158,7 @@ internal sealed class LogCheck(CheckRun run, LogMirror mirror, SignerKeys keys)
             Holds.Read(index, entry);
             Oversight.Read(index, entry);
             Breaches.Read(index, entry);
+            Decisions.Read(index, entry);
             if (PolicyPast.IsActivation(entry)) Activations[index] = Convert.ToHexStringLower(entry.Policy.Span);
             if (entry.Type == EntryType.EraseExecuted && entry.Items.Count == 0) whole.Add(Convert.ToHexString(entry.Subject.Span));
             if (entry.Type == EntryType.EraseExecuted) Executes(index, entry);

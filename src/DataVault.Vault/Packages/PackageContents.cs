@@ -52,7 +52,7 @@ internal sealed class PackageContents(ExportSource source, PackageTrail trail, C
             await new ConsentSection(source, witness).WriteAsync(package, cancellation);
             await new AccessSection(trail.Log).WriteAsync(package, cancellation);
             await new RecipientSection(trail).WriteAsync(package, cancellation);
-            ProfileSection.WriteConclusions(package, fields);
+            await new DecisionSection(source).WriteAsync(package, fields, cancellation);
             ContextSection.Write(package);
             await new RequestSection(requests, notes, trail).WriteAsync(package, cancellation);
         }

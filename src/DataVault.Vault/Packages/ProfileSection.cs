@@ -5,7 +5,7 @@ using DataVault.Vault.Keys;
 
 namespace DataVault.Vault;
 
-/// <summary>What is held of the person now and what was held before, where it came from, and what was concluded about them.</summary>
+/// <summary>What is held of the person now and what was held before, and where it came from.</summary>
 internal sealed class ProfileSection(ExportSource source)
 {
     private static readonly PackageColumn[] Columns =
@@ -69,37 +69,6 @@ internal sealed class ProfileSection(ExportSource source)
             page.Table(words["table.values"], [words["col.what"], words["col.value"], words["col.source"], words["col.replaced"]], shown.Reverse());
         });
     }
-
-    /// <summary>What was derived or inferred, and under which pseudonyms somebody analyses the person.</summary>
-    public static void WriteConclusions(PackageBag package, IReadOnlyList<OpenedField> fields)
-    {
-        var words = package.Words;
-        var concluded = fields.Where(field => !PortableItems.IsFromPerson(field.Provenance.Origin) || !PortableItems.IsFromPerson(field.Field.Origin)).ToList();
-        package.Json("data/json/automated-decisions.json", json =>
-        {
-            json.WriteStartObject();
-            json.WriteStartArray("profiling");
-            foreach (var field in concluded)
-            {
-                json.WriteStartObject();
-                json.WriteString("field", field.Field.Name);
-                json.WritePropertyName("value");
-                json.WriteRawValue(field.Utf8Json.Span, skipInputValidation: true);
-                json.WriteString("origin", OriginOf(field));
-                json.WriteString("source", field.Provenance.Source);
-                json.WriteString("recordedAt", PackageBag.Instant(field.Provenance.RecordedAt));
-                json.WriteEndObject();
-            }
-            json.WriteEndArray();
-            json.WriteEndObject();
-        });
-        package.Page("decisions", page => page.Table(
-            words["table.conclusions"], [words["col.what"], words["col.value"], words["col.origin"], words["col.source"], words["col.recorded"]],
-            concluded.Select(field => (IReadOnlyList<PageCell>)
-                [PageCell.Of(field.Field.Labels, words), ReadableValue.Of(field.Utf8Json, words), words.Of("origin", OriginOf(field)), field.Provenance.Source, words.When(field.Provenance.RecordedAt)])));
-    }
-
-    private static string OriginOf(OpenedField field) => PortableItems.IsFromPerson(field.Provenance.Origin) ? field.Field.Origin : field.Provenance.Origin;
 
     private static PageCell[] Row(PackageWords words, OpenedField field) =>
     [

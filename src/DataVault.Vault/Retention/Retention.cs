@@ -6,7 +6,7 @@ namespace DataVault.Vault;
 
 /// <summary>A retention rule in force, and what it is about.</summary>
 /// <param name="Rule">The rule.</param>
-/// <param name="Items">Names of the fields and event types that are kept by it.</param>
+/// <param name="Items">Names of the fields and event types that are kept by it; <c>decisions:</c> and a model of what it decided.</param>
 public sealed record RetentionTerms(RetentionRule Rule, IReadOnlyList<string> Items);
 
 /// <summary>What is kept how long, and how the sweeps keep up with it.</summary>
@@ -33,6 +33,7 @@ public sealed class Retention
     {
         Authorise(recipient);
         var current = policy.Current;
+        var models = current.Models.All.ToLookup(model => model.Retention.Name, model => "decisions:" + model.Name, StringComparer.Ordinal);
         var schedule = new RetentionSchedule(current);
         var items = current.Items.ToLookup(item => item.Retention, item => item.Name, StringComparer.Ordinal);
         var last = (await runs.ListAsync(MostRuns, ct)).FirstOrDefault(run => !run.Dry);
@@ -42,7 +43,7 @@ public sealed class Retention
         command.Parameters.Add(new() { Value = tools.Clock.Now.UtcDateTime });
         command.Parameters.Add(new() { Value = schedule.Fingerprint });
         var waiting = (long)(await command.ExecuteScalarAsync(ct))!;
-        return new RetentionState([.. current.Retention.Select(rule => new RetentionTerms(rule, [.. items[rule.Name]]))], last, due, waiting);
+        return new RetentionState([.. current.Retention.Select(rule => new RetentionTerms(rule, [.. items[rule.Name], .. models[rule.Name]]))], last, due, waiting);
     }
 
     /// <summary>Asks for a sweep, which a process of the vault begins within a minute. A dry one counts and deletes nothing.</summary>

@@ -9,7 +9,7 @@ namespace DataVault.Vault;
 
 /// <summary>What a sweep did to one person, or would do.</summary>
 /// <param name="Values">Values of fields deleted, those in the history among them.</param>
-/// <param name="Events">Events deleted.</param>
+/// <param name="Events">Events and automated decisions deleted.</param>
 /// <param name="ByRule">Both together, by retention rule.</param>
 internal sealed record PersonSwept(int Values, int Events, IReadOnlyDictionary<string, long> ByRule)
 {
@@ -53,8 +53,8 @@ internal sealed class RetentionCut(RetentionEye eye, RetentionLooks looks, Recor
     }
 
     private static PersonSwept Told(PersonDue due, RetentionSchedule schedule) => new(
-        due.Fields.Count + due.History.Sum(row => row.Fields.Count), due.Events.Count,
-        due.Items.GroupBy(item => schedule.RuleOf(item).Name, StringComparer.Ordinal).ToDictionary(group => group.Key, group => (long)group.Count(), StringComparer.Ordinal))
+        due.Fields.Count + due.History.Sum(row => row.Fields.Count), due.Events.Count + due.Decisions.Count,
+        due.Items.Select(item => schedule.RuleOf(item)).Concat(due.Decisions.Select(one => one.Rule)).GroupBy(rule => rule.Name, StringComparer.Ordinal).ToDictionary(group => group.Key, group => (long)group.Count(), StringComparer.Ordinal))
     {
         Frozen = due.Frozen, Whole = due.Whole,
     };
@@ -72,6 +72,7 @@ internal sealed class RetentionCut(RetentionEye eye, RetentionLooks looks, Recor
             entries.Add(about with { KeyCommitment = buried.IsEmpty ? default : held.Commitment, Seal = buried });
         }
 
+        entries.AddRange(await RetentionDecisions.ForgetAsync(connection, due, about, ct));
         await using var batch = new NpgsqlBatch(connection, transaction) { BatchCommands = { FeedQueue.Enqueue([held.Subject], now) } };
         await batch.ExecuteNonQueryAsync(ct);
         return entries;

@@ -28,7 +28,9 @@ internal sealed record PersonDue(SealedRecord Record, DateTimeOffset ActiveAt, D
     /// <summary>Everything that there is of the person is due.</summary>
     public bool Whole { get; init; }
 
-    public bool IsChange => Fields.Count > 0 || Events.Count > 0 || History.Any(row => row.Fields.Count > 0);
+    public IReadOnlyList<DecisionDue> Decisions { get; init; } = [];
+
+    public bool IsChange => Decisions.Count > 0 || Fields.Count > 0 || Events.Count > 0 || History.Any(row => row.Fields.Count > 0);
 }
 
 /// <summary>
@@ -62,8 +64,11 @@ internal sealed class RetentionEye(RecordCipher cipher, KeyRegistry keys, Retent
         var due = new PersonDue(record, active, now.AddMonths(schedule.ShortestMonths));
         if (facts.Remainder) return due;
         var erasable = Erasable(held.Subject, schedule, facts);
-        if (facts.Restricted || await HasOpenRequestAsync(connection, held.Subject, ct)) erasable = new HashSet<int>();
-        return await FindAsync(connection, due, (current, history), schedule, erasable, ct);
+        var still = facts.Restricted || await HasOpenRequestAsync(connection, held.Subject, ct);
+        if (still) erasable = new HashSet<int>();
+        due = await FindAsync(connection, due, (current, history), schedule, erasable, ct);
+        // A hold names fields and events: while one is in force, what was decided by them stays too.
+        return await RetentionDecisions.AddAsync(connection, due, schedule, (now, !still && !facts.OnHold && facts.Holds.Count == 0), ct);
     }
 
     private async Task<PersonDue> FindAsync(

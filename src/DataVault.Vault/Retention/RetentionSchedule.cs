@@ -18,13 +18,18 @@ internal sealed class RetentionSchedule
         rules = policy.Retention.ToDictionary(rule => rule.Name, StringComparer.Ordinal);
         fields = policy.Catalogue.Fields.ToDictionary(field => field.Id);
         EventTypes = policy.Events.Types;
-        var kept = policy.Items.Select(item => RuleOf(item)).ToList();
+        Models = policy.Models.All;
+        var kept = policy.Items.Select(item => RuleOf(item)).Concat(Models.Select(model => model.Retention)).ToList();
         ShortestMonths = kept.Count == 0 ? 1 : kept.Min(rule => rule.Months);
-        var words = policy.Items.OrderBy(item => item.Code).Select(item => (item.Code, Rule: RuleOf(item))).Select(one => $"{one.Code} {one.Rule.Trigger} {one.Rule.Months}");
+        var words = policy.Items.OrderBy(item => item.Code).Select(item => (item.Code, Rule: RuleOf(item))).Select(one => $"{one.Code} {one.Rule.Trigger} {one.Rule.Months}")
+            .Concat(Models.Select(model => $"model {model.Name} {model.Retention.Trigger} {model.Retention.Months}"));
         Fingerprint = SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', words)));
     }
 
     public IReadOnlyList<EventTypeDefinition> EventTypes { get; }
+
+    /// <summary>What decides about people by itself; of one that is declared no more nothing says how long its decisions are kept.</summary>
+    public IReadOnlyList<AutomatedModel> Models { get; }
 
     /// <summary>Whatever is written after a look at somebody is not due before this much later.</summary>
     public int ShortestMonths { get; }

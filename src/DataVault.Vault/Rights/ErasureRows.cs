@@ -23,7 +23,7 @@ internal static class ErasureRows
         ("vault.subject", "records"), ("vault.history", "history-versions"), ("vault.identifier", "identifiers"), ("vault.search_term", "search-terms"), ("vault.event", "events"),
         ("vault.consent_event", "consent-events"), ("vault.feed_queue", "queue-rows"), ("vault.hold_subject", "holds"),
         ("vault.message", "messages"), ("vault.approval", "approvals"), ("vault.retention_look", "retention-looks"),
-        ("vault.recipient_notice", "recipient-notices"),
+        ("vault.recipient_notice", "recipient-notices"), ("vault.automated_decision", "automated-decisions"),
     ];
 
     // What of these the holds keep is written anew, not deleted.

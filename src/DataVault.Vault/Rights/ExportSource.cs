@@ -29,7 +29,7 @@ internal sealed record ExportedConsent(string Purpose, string State, DateTimeOff
 }
 
 /// <summary>Reads for a package, page by page, and opens only what a permit of the export names.</summary>
-internal sealed class ExportSource(VaultDatabase database, KeyRegistry registry, RecordCipher cipher, ActivePolicy policy)
+internal sealed class ExportSource(VaultDatabase database, KeyRegistry registry, RecordCipher cipher, DecisionRows decisions, ActivePolicy policy)
 {
     private const int Page = 500;
 
@@ -94,6 +94,14 @@ internal sealed class ExportSource(VaultDatabase database, KeyRegistry registry,
 
     public async Task<IReadOnlyList<ExportedConsent>> ConsentsAsync(SubjectId subject, CancellationToken cancellation) =>
         [.. (await ConsentActs.OfAsync(database, subject, cancellation)).Reverse().Select(owned => Exported(owned.Purpose, owned.Act))];
+
+    /// <summary>What models and rules decided, newest first.</summary>
+    public async Task<List<OpenedDecision>> DecisionsAsync(SubjectKeys keys, CancellationToken cancellation)
+    {
+        var rows = await decisions.ListAsync(new DecisionTerms { Subject = keys.Subject }, null, int.MaxValue, cancellation);
+        await registry.HoldAsync(keys, rows.SelectMany(row => new[] { row.Sealed, row.Review }.OfType<byte[]>()), cancellation);
+        return [.. rows.Select(row => decisions.Open(row, keys))];
+    }
 
     /// <summary>The same as they are stored, oldest first, for their receipts.</summary>
     public async Task<IReadOnlyList<OwnedAct>> ConsentActsAsync(SubjectId subject, CancellationToken cancellation) =>

@@ -63,6 +63,9 @@ internal sealed record RequestCourse
     /// <summary>The earlier open request of the same kind.</summary>
     public Guid? Repeats { get; init; }
 
+    /// <summary>Of a contest, which automated decision; null where the person names none that is on record.</summary>
+    public Guid? Decision { get; init; }
+
     /// <summary>When the person had their answer although something of it is still to come: what a hold leaves of an erasure.</summary>
     public DateTimeOffset? AnsweredAt { get; init; }
 

@@ -35,7 +35,7 @@ internal sealed class RequestIntake(RequestStore store, RequestNotes notes, Subj
     public Objections Objections => objections;
 
     /// <summary>A new request as it will stand: under which law, and due when.</summary>
-    public async Task<RequestRow> DraftAsync(Recipient recipient, string kind, SubjectId subject, string? jurisdiction, CancellationToken ct, IReadOnlyList<string>? purposes = null)
+    public async Task<RequestRow> DraftAsync(Recipient recipient, string kind, SubjectId subject, string? jurisdiction, CancellationToken ct, RequestWish? wish = null)
     {
         if (!RequestKinds.All.Contains(kind))
             throw Invalid("/kind", $"The kind is one of {string.Join(", ", RequestKinds.All)}.");
@@ -44,9 +44,13 @@ internal sealed class RequestIntake(RequestStore store, RequestNotes notes, Subj
         // Under which law somebody lives follows from their record; whoever asks about themselves chooses no clock.
         if (jurisdiction is not null && recipient.Kind == RecipientKind.Customer)
             throw Invalid("/jurisdiction", "The law follows from where the person lives; an officer alone names another.");
-        if (purposes is not null && kind != RequestKinds.Objection) throw Invalid("/purposes", "Only an objection names purposes.");
-        var objects = kind == RequestKinds.Objection ? objections.Named(purposes) : [];
+        if (wish?.Purposes is not null && kind != RequestKinds.Objection) throw Invalid("/purposes", "Only an objection names purposes.");
+        var objects = kind == RequestKinds.Objection ? objections.Named(wish?.Purposes) : [];
+        if (wish?.Decision is not null && kind != RequestKinds.Contest) throw Invalid("/decision", "Only a contest is about a decision.");
+        if (wish?.Decision is { } contested) await store.Contests.CheckAsync(subject, contested, ct);
         var (regime, earlier) = await store.SituationAsync(subject, kind, ct);
+        // Contests of two decisions are two requests.
+        if (earlier?.Course.Decision != wish?.Decision) earlier = null;
         var law = Law(jurisdiction ?? regime);
         var now = store.Now;
         var countsFrom = earlier is null ? now : earlier.Course.CountsFrom ?? earlier.OpenedAt;
@@ -54,7 +58,7 @@ internal sealed class RequestIntake(RequestStore store, RequestNotes notes, Subj
         {
             OpenedAt = now, DueAt = law.DueAt(countsFrom), OpenedBy = OpenedBy(recipient),
             // Whoever opens it themselves reads the answer, which is the acknowledgement.
-            Course = new RequestCourse { CountsFrom = countsFrom, Repeats = earlier?.Id, Checks = SignIn(recipient), AcknowledgedAt = recipient.Kind == RecipientKind.Customer ? now : null, Objects = objects },
+            Course = new RequestCourse { CountsFrom = countsFrom, Repeats = earlier?.Id, Decision = wish?.Decision, Checks = SignIn(recipient), AcknowledgedAt = recipient.Kind == RecipientKind.Customer ? now : null, Objects = objects },
         };
     }
 

@@ -5,8 +5,8 @@ using Npgsql;
 
 namespace DataVault.Vault;
 
-/// <summary>What is sealed under people's keys beside requests: their letters and messages, and notices to recipients.</summary>
-internal sealed record SealedBesides(LetterBook Letters, NoticeStore Notices);
+/// <summary>What is sealed under people's keys beside requests: their letters and messages, notices to recipients, and what was decided about them.</summary>
+internal sealed record SealedBesides(LetterBook Letters, NoticeStore Notices, DecisionRows Decisions, ContestedDecisions Contests);
 
 /// <summary>
 /// What a request holds sealed under the person's key: its notes, what was shown of an identity, and the key of its package. All were sealed before the row was locked; when the person's
@@ -17,6 +17,8 @@ internal sealed class RequestSecrets(VaultDatabase database, KeyRegistry keys, R
     public RequestSeals Seals => seals;
 
     public LetterBook Letters => besides.Letters;
+
+    public ContestedDecisions Contests => besides.Contests;
 
     /// <summary>The row with its secrets under the version that is in force until the transaction ends.</summary>
     public async Task<RequestRow> InForceAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, RequestRow row, CancellationToken ct)
@@ -34,6 +36,7 @@ internal sealed class RequestSecrets(VaultDatabase database, KeyRegistry keys, R
     {
         await besides.Letters.Inbox.RenewAsync(people, ct);
         await besides.Notices.RenewAsync(people, ct);
+        await besides.Decisions.RenewAsync(people, ct);
         await using var command = database.Source.CreateCommand("select request_id from vault.request where subject_id = any($1) and (notes is not null or package_key is not null or evidence is not null)");
         command.Parameters.Add(new NpgsqlParameter<Guid[]> { TypedValue = [.. people.Select(p => p.Value)] });
         foreach (var request in await Rows.ReadAsync(command, row => row.GetGuid(0), ct))

@@ -18,6 +18,9 @@ public sealed record StepTerms(string? Reason = null, string? Note = null)
     /// <summary>The verification was tried, and failed.</summary>
     public bool Failed { get; init; }
 
+    /// <summary>Of a contested decision that is changed, what it comes to now: a code of its model.</summary>
+    public string? Outcome { get; init; }
+
     /// <summary>Of a choice, which fields and event types.</summary>
     public IReadOnlyList<string>? Items { get; init; }
 
@@ -61,9 +64,10 @@ internal sealed class RequestSteps(RequestStore store, RequestNotes notes, Secon
         var note = await notes.AddAsync(before, by, Checked(terms.Note), ct);
         var evidence = await notes.AddAsync(before, by, Checked(terms.Evidence, "/evidence"), ct, RequestNotes.OfIdentity);
         var rules = act == RequestAct.Approve && before.State == RequestStates.Verified ? await second.NeededForAsync(before, ct) : [];
+        var verdict = act == RequestAct.Complete && before.Kind == RequestKinds.Contest ? await store.Contests.VerdictAsync(recipient, before, terms.Reason!, terms, ct) : null;
         using var step = intake.Objections.Step();
         RequestRow Decide(RequestRow row) => row.LogIndex != before.LogIndex ? throw Overtaken()
-            : Decided(recipient, row, act, terms, rules) with { Notes = RequestNotes.Joined(row.Notes, note), Evidence = RequestNotes.Joined(row.Evidence, evidence), Objecting = step };
+            : Decided(recipient, row, act, terms, rules) with { Notes = RequestNotes.Joined(row.Notes, note), Evidence = RequestNotes.Joined(row.Evidence, evidence), Objecting = step, Verdict = verdict };
         var after = NoticeOf(act, terms) is { } notice
             ? await store.TellAsync(recipient, before.Id, Decide, notice, requestId, ct)
             : await store.ChangeAsync(recipient, before.Id, Decide, requestId, ct);

@@ -59,6 +59,9 @@ internal sealed record RequestRow(Guid Id, SubjectId? Subject, string Kind, stri
     /// <summary>Of an objection, what the step does to the person's standing; no part of the row.</summary>
     public ObjectionStep? Objecting { get; init; }
 
+    /// <summary>How a contested decision was decided; no part of the row, for the decision keeps it.</summary>
+    public DecisionVerdict? Verdict { get; init; }
+
     /// <summary>What the entry of a change says besides, in codes; no part of the row.</summary>
     public IReadOnlyList<string> Said { get; init; } = [];
 
@@ -114,6 +117,9 @@ internal sealed class RequestStore(
     public DateTimeOffset Now => clock.Now;
 
     public RequestSeals Seals => secrets.Seals;
+
+    /// <summary>The decisions that contests are about.</summary>
+    public ContestedDecisions Contests => secrets.Contests;
 
     /// <summary>The regime that the person lives under, and the oldest open request of that kind.</summary>
     public async Task<(string? Regime, RequestRow? Earlier)> SituationAsync(SubjectId subject, string kind, CancellationToken cancellation)
@@ -546,7 +552,11 @@ internal sealed class RequestStore(
     private async Task<RequestRow> LoggedAsync(
         NpgsqlConnection connection, NpgsqlTransaction transaction, RequestRow row, List<LogEntry> entries, CancellationToken cancellation)
     {
+        var work = new DutyWork(connection, transaction, cancellation);
+        var contested = await Contests.FollowAsync(work, row, entries[^1]);
+        if (contested?.Entry is { } followed) entries = [followed, .. entries];
         var first = await log.AppendWithinAsync(connection, transaction, entries, cancellation);
+        if (contested is not null) await Contests.KeepAsync(work, contested, first);
         row = row with { LogIndex = first + entries.Count - 1 };
         await Seals.Memory.NoteAsync(row.Id, row.LogIndex, cancellation);
         return await Seals.WriteAsync(connection, row, cancellation);

@@ -31,7 +31,7 @@ internal sealed class RequestViews(HoldStore holds, ErasureNotebook notebook, Pa
         var (law, rules) = (policy.Current.Jurisdictions.OrDefault(row.Jurisdiction), policy.Current.Rights);
         return new RequestFacts(row.Jurisdiction, row.Outcome ?? (IsPartlyRefused(row, course) ? RequestReasons.PartlyRefused : null))
         {
-            Repeats = course.Repeats, AcknowledgeBy = law.AcknowledgeBy(row.OpenedAt), AcknowledgedAt = course.AcknowledgedAt, FirstDueAt = course.FirstDueAt,
+            Repeats = course.Repeats, Decision = course.Decision, AcknowledgeBy = law.AcknowledgeBy(row.OpenedAt), AcknowledgedAt = course.AcknowledgedAt, FirstDueAt = course.FirstDueAt,
             Questions = [.. course.Questions.Select(one => new RequestQuestionView(one.Cause, one.From, one.AnswerBy, one.Until, law.Stops.Contains(one.Cause)))],
             Assurance = AssuranceNames.Of(course.Assurance), Needed = AssuranceNames.Of(rules.Needed(row.Kind)),
             Checks = [.. course.Checks.Select(one => new IdentityCheckView(one.Method, AssuranceNames.Of(one.Level), one.At, one.Passed))],

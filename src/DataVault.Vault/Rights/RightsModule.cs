@@ -15,6 +15,13 @@ internal static class RightsModule
         services.AddSingleton<RestoredRequests>();
         services.AddSingleton<RequestStore>();
         services.AddSingleton<RequestNotes>();
+        services.AddSingleton<DecisionRows>();
+        services.AddSingleton<ContestedDecisions>();
+        services.AddSingleton(p => new DecisionRecorder(
+            p.GetRequiredService<DecisionRows>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<SubjectFacts>(), p.GetRequiredService<Decider>(), p.GetRequiredService<AuditLog>(),
+            p.GetRequiredService<SubjectReach>()));
+        services.AddSingleton(p => new AutomatedDecisions(
+            p.GetRequiredService<DecisionRows>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<RequestStore>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<SubjectReach>()));
         services.AddSingleton<SealedBesides>();
         services.AddSingleton<RequestSecrets>();
         services.AddSingleton<Objections>();

@@ -30,6 +30,9 @@ public sealed record RequestFacts(string Jurisdiction, string? Outcome)
     /// <summary>The earlier open request of the same kind, whose clock this one shares.</summary>
     public Guid? Repeats { get; init; }
 
+    /// <summary>The automated decision that it contests.</summary>
+    public Guid? Decision { get; init; }
+
     /// <summary>When receipt must be acknowledged; null where the law asks for none.</summary>
     public DateTimeOffset? AcknowledgeBy { get; init; }
 
@@ -124,7 +127,11 @@ public sealed record HoldGround(string Authority, DateTimeOffset ReviewAt, DateT
 /// <summary>What is wanted of a request besides its kind.</summary>
 /// <param name="Language">That letters about it should be in.</param>
 /// <param name="Purposes">Of an objection, what it is to; null: all that can be objected to.</param>
-public sealed record RequestWish(string? Language = null, IReadOnlyList<string>? Purposes = null);
+public sealed record RequestWish(string? Language = null, IReadOnlyList<string>? Purposes = null)
+{
+    /// <summary>Of a contest, the automated decision that it is about.</summary>
+    public Guid? Decision { get; init; }
+}
 
 /// <summary>Which requests to list; null members do not narrow.</summary>
 public sealed record RequestFilter(string? State = null, string? Kind = null, SubjectId? Subject = null);
@@ -192,7 +199,7 @@ public sealed class SubjectRequests
         if (own ? recipient.Subject != subject : !MayDecide(recipient))
             throw await store.DeniedAsync(recipient, subject, own ? VaultException.NotFound() : VaultException.Forbidden(), requestId, cancellation);
         if (!await reach.IncludesAsync(recipient, subject, cancellation)) throw await store.DeniedAsync(recipient, subject, VaultException.NotFound(), requestId, cancellation);
-        var draft = await intake.DraftAsync(recipient, kind, subject, jurisdiction, cancellation, wish?.Purposes) with { Language = wish?.Language };
+        var draft = await intake.DraftAsync(recipient, kind, subject, jurisdiction, cancellation, wish) with { Language = wish?.Language };
         try
         {
             var row = await intake.OpenAsync(recipient, draft, RequestSteps.Checked(note), requestId, key, cancellation);
@@ -346,7 +353,8 @@ public sealed class SubjectRequests
     private async Task<string?> OutcomeAsync(Recipient recipient, RequestRow row, string? outcome, Guid requestId, CancellationToken cancellation)
     {
         if (row.Kind != RequestKinds.Contest) return outcome is null ? null : throw Invalid("/reason", "not-kept", "Only a contest has an outcome.");
-        if (recipient.Kind != RecipientKind.Staff) throw await store.DeniedAsync(recipient, row.Subject, VaultException.Forbidden(), requestId, cancellation);
+        if (recipient.Kind != RecipientKind.Staff || !await store.Contests.MayReviewAsync(recipient, row, cancellation))
+            throw await store.DeniedAsync(recipient, row.Subject, VaultException.Forbidden(), requestId, cancellation);
         return Known(outcome, RequestReasons.Outcomes);
     }
 

@@ -12,6 +12,7 @@ internal sealed class OversightDrive(RunningServer server, Canaries canaries, Gu
     public async Task RunAsync()
     {
         await StandAsync();
+        await DecideAsync();
         await WaverAsync();
         await AgreeAsync();
         await RescueAsync();
@@ -45,6 +46,22 @@ internal sealed class OversightDrive(RunningServer server, Canaries canaries, Gu
         await server.JsonAsync(
             "crm-ingest", HttpMethod.Put, $"/v1/customers/{customer}/standing", new { standing },
             shape: request => request.Headers.TryAddWithoutValidation("If-Match", $"\"{held.GetProperty("version").GetInt64()}\""));
+    }
+
+    private async Task DecideAsync()
+    {
+        var decision = new
+        {
+            reference = canaries.Words("decision number"), model = "invoice-limit", version = "2026-2", purpose = "billing", outcome = "declined", score = 431.5, inputs = new[] { "paymentPreference", "event:payment" },
+            values = new { paymentPreference = canaries.Words("decision value") }, factors = new[] { "late-payments" }, explanation = canaries.Words("decision reasons"),
+        };
+        var made = (await server.JsonAsync("credit-check", HttpMethod.Post, $"/v1/customers/{customer}/decisions", decision, HttpStatusCode.Created)).GetProperty("id").GetGuid();
+        var contest = new { kind = "contest", customer, decision = made, note = canaries.Words("contest") };
+        var request = (await server.JsonAsync("compliance-officer", HttpMethod.Post, "/v1/requests", contest, HttpStatusCode.Created)).GetProperty("id").GetGuid();
+        await server.JsonAsync("compliance-officer", HttpMethod.Post, $"/v1/requests/{request}/verify", new { method = "called-back" });
+        await server.JsonAsync("compliance-officer", HttpMethod.Post, $"/v1/requests/{request}/complete", new { reason = "decision-changed", outcome = "approved", note = canaries.Words("contest answer") });
+        var changed = (await server.JsonAsync("credit-check", HttpMethod.Get, "/v1/decisions/changes")).GetProperty("items").EnumerateArray().Single(one => one.GetProperty("id").GetGuid() == made);
+        Assert.Equal(("changed", "approved"), (changed.GetProperty("state").GetString(), changed.GetProperty("standing").GetString()));
     }
 
     // Every state that a consent can be put into, ending with one that leaves the purposes of the others alone.

@@ -15,13 +15,13 @@ public sealed class RenewedPeopleTests : IAsyncLifetime
 
     /// <summary>Sealed under a key of a person that a renewal replaces.</summary>
     private static readonly string[] OfPeople =
-        ["vault.subject.record", "vault.subject.record_seal", "vault.history.sealed", "vault.event.sealed", "vault.request.evidence", "vault.request.notes", "vault.request.package_key", "vault.message.sealed", "vault.recipient_notice.sealed"];
+        ["vault.subject.record", "vault.subject.record_seal", "vault.history.sealed", "vault.event.sealed", "vault.request.evidence", "vault.request.notes", "vault.request.package_key", "vault.message.sealed", "vault.recipient_notice.sealed", "vault.automated_decision.sealed", "vault.automated_decision.review"];
 
     /// <summary>Hashes, terms, proofs, what is sealed under a key of the service, and details of log entries, whose key people keep for life.</summary>
     private static readonly string[] OfNobody =
     [
         "audit.actor.tag", "audit.batch.entries", "audit.batch.leaf_hashes", "audit.bulk.tags", "audit.detail.sealed", "audit.head.frontier", "audit.head.root", "audit.pruned.root",
-        "audit.tile.hashes", "audit.timestamp.token", "vault.alert.seal", "vault.approval.seal", "vault.breach_step.seal", "vault.breach_step.sealed", "vault.budget_mark.seal", "vault.closed_request.work", "vault.consent_event.notice_hash", "vault.digest.recipient", "vault.event_gone.commitment", "vault.event_gone.leaf", "vault.hold.case_ref", "vault.hold.release_ref", "vault.hold.seal", "vault.hold_subject.seal", "vault.honey.sealed", "vault.notice.hash", "vault.idempotency.body",
+        "audit.tile.hashes", "audit.timestamp.token", "vault.alert.seal", "vault.approval.seal", "vault.automated_decision.seal", "vault.automated_decision.sender", "vault.breach_step.seal", "vault.breach_step.sealed", "vault.budget_mark.seal", "vault.closed_request.work", "vault.consent_event.notice_hash", "vault.digest.recipient", "vault.event_gone.commitment", "vault.event_gone.leaf", "vault.hold.case_ref", "vault.hold.release_ref", "vault.hold.seal", "vault.hold_subject.seal", "vault.honey.sealed", "vault.notice.hash", "vault.idempotency.body",
         "vault.idempotency.key", "vault.idempotency.request_hash", "vault.identifier.lookup", "vault.index_plan.survey", "vault.opendsr_controller.seal", "vault.opendsr_request.body_mac", "vault.opendsr_request.callbacks", "vault.opendsr_request.seal", "vault.outbox.sealed", "vault.parting_letter.sealed", "vault.policy_activation.seal", "vault.policy_activation.version", "vault.policy_version.files", "vault.policy_version.version", "vault.recipient_notice.seal", "vault.request.course", "vault.request.seal", "vault.request.work", "vault.retention_look.rules", "vault.retention_look.seal", "vault.review.seal", "vault.review.subject", "vault.search_term.term",
         "vault.subject.facts", "vault.tombstone.subject_hash",
     ];
@@ -103,6 +103,7 @@ public sealed class RenewedPeopleTests : IAsyncLifetime
         var rescuer = new Recipient(RecipientKind.Staff, "s1", "Support", ["customer-support"], ["emergency"], assurance: Recipient.MultiFactor);
         (await world.Vault.Get<DisclosureGate>().ReadAsync(new ReadQuery(rescuer, ada, "emergency", null, false, Guid.NewGuid(), "An allergic reaction"), default)).Dispose();
         await TellAsync();
+        await DecideAsync();
         var proved = await world.OpenAsync(RightsWorld.Officer, RequestKinds.Restriction, ada);
         await world.Requests.TakeAsync(RightsWorld.Officer, proved.Id, RequestAct.Verify, new StepTerms { Method = "document-seen", Evidence = "A passport, seen at the counter" }, Guid.NewGuid(), default);
         var columns = await world.ListAsync(
@@ -132,6 +133,16 @@ public sealed class RenewedPeopleTests : IAsyncLifetime
         Assert.Equal("A passport, seen at the counter", Assert.Single(evidence).Text);
         await using var package = await world.Requests.PackageAsync(RightsWorld.Customer(ada), request.Id, Guid.NewGuid(), default);
         Assert.True(await package.ReadAsync(new byte[64]) > 0);
+
+        // What was decided by itself, and how an officer's look at it ended.
+        async Task DecideAsync()
+        {
+            var desk = new Recipient(RecipientKind.Application, "credit-check", "Credit check", ["customer-support"], ["billing"]);
+            var given = new NewDecision("order-1", "invoice-limit", "2026-1", "billing", "declined", ["paymentPreference"]) { Factors = ["few-orders"] };
+            var made = await world.Vault.Get<DecisionRecorder>().RecordAsync(desk, ada, given, Guid.NewGuid(), default);
+            var contest = await world.Requests.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Contest, ada, null, null, Guid.NewGuid(), default, wish: new RequestWish { Decision = made.Id });
+            await world.Requests.CompleteAsync(RightsWorld.Officer, contest.Id, "It stands.", Guid.NewGuid(), default, "decision-upheld");
+        }
 
         // A recipient who was given something is told that it was corrected.
         async Task TellAsync()
