@@ -21,6 +21,7 @@ internal static class ProcessingDocument
         }
 
         Append(text, record.Recipients);
+        Append(text, record.Models);
         text.Append("\n## State of the log\n\n```\n").Append(record.Checkpoint.TrimEnd()).Append("\n```\n");
         return text.ToString();
     }
@@ -53,6 +54,18 @@ internal static class ProcessingDocument
             var used = entries == 0 ? "declared, and none in this time" : string.Create(CultureInfo.InvariantCulture, $"{entries} for {string.Join(", ", purposes)}");
             text.Append(CultureInfo.InvariantCulture, $"| {Line(recipient.Title)} | {recipient.Role} | {recipient.Country} | {Line(recipient.Agreement ?? "")} | {Line(transfer)} | ");
             text.Append(CultureInfo.InvariantCulture, $"{Line(string.Join("; ", recipient.SubProcessors.Select(sub => $"{sub.Name} ({sub.Country})")))} | {used} |\n");
+        }
+    }
+
+    private static void Append(StringBuilder text, IReadOnlyList<ModelView> models)
+    {
+        if (models.Count == 0) return;
+        text.Append("\n## Automated decisions\n\n| model | purpose | by | alone, significant | ground | reviewed by | assessment | answers for it |\n|---|---|---|---|---|---|---|---|\n");
+        foreach (var model in models)
+        {
+            var ground = model.Ground is { } one ? $"{one.Basis}: {one.Reference ?? one.Consent}" : "";
+            text.Append(CultureInfo.InvariantCulture, $"| {Line(model.Title.GetValueOrDefault("en", model.Name))} | {model.Purpose} | {string.Join(", ", model.Categories)} | ");
+            text.Append(CultureInfo.InvariantCulture, $"{(model.Solely ? "yes" : "no")}, {(model.Significant ? "yes" : "no")} | {Line(ground)} | {string.Join(", ", model.Reviewers)} | {Line(model.Assessment ?? "")} | {Line(model.Owner)} |\n");
         }
     }
 

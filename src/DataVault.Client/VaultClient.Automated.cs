@@ -16,6 +16,10 @@ public sealed partial class VaultClient
     public Task<Page<AutomatedDecision>> DecisionsAsync(DecisionFilter filter, CancellationToken cancellation = default) =>
         GetAsync<Page<AutomatedDecision>>(Narrowed(new Query("/v1/decisions"), filter), cancellation);
 
+    /// <summary>The same as a table (CSV), whatever the limit.</summary>
+    public Task<Stream> ExportDecisionsAsync(DecisionFilter filter, CancellationToken cancellation = default) =>
+        CsvAsync(Narrowed(new Query("/v1/decisions"), filter).Add("format", "csv").ToString(), cancellation);
+
     /// <summary>One decision.</summary>
     public Task<AutomatedDecision> DecisionAsync(Guid decision, CancellationToken cancellation = default) => GetAsync<AutomatedDecision>(new Query($"/v1/decisions/{decision}"), cancellation);
 

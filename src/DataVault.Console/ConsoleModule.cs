@@ -73,6 +73,7 @@ public static class ConsoleModule
         PolicyDraftPages.Map(map);
         HoldPages.Map(map);
         RecipientPages.Map(map);
+        DecisionPages.Map(map);
         LetterPages.Map(map);
         RetentionPages.Map(map);
         BreachPages.Map(map);

@@ -67,7 +67,7 @@ internal static class OfficerPages
         if (IsNoDay(visit.Form("review"))) return visit.Fail(400, "That could not be done", "A day is written as 2026-03-31.");
         var decision = new DecideRequest(visit.Form("reason"), visit.Form("note"))
         {
-            Method = visit.Form("method"), Evidence = visit.Form("evidence"), Failed = visit.Form("failed") == "true", ReviewAt = Day(visit.Form("review")),
+            Outcome = visit.Form("outcome") is { Length: > 0 } outcome ? outcome : null, Method = visit.Form("method"), Evidence = visit.Form("evidence"), Failed = visit.Form("failed") == "true", ReviewAt = Day(visit.Form("review")),
             Items = visit.Form("items")?.Split((char[])[' ', ',', '\n', '\r'], StringSplitOptions.RemoveEmptyEntries),
             Purposes = visit.FormValues("purposes") is { Length: > 0 } purposes ? purposes : null,
             Seen = long.TryParse(visit.Form("seen"), NumberStyles.None, CultureInfo.InvariantCulture, out var seen) ? seen : null,

@@ -188,12 +188,13 @@ internal static class RequestVerbs
         var id = new Argument<Guid>("request") { Description = "The request's id." };
         var reason = new Option<string?>("--reason") { Description = "Reason code.", Required = usual is not null };
         var note = new Option<string?>("--note") { Description = "In words; kept sealed, and the person may read it." };
+        var outcome = new Option<string?>("--outcome") { Description = "Of a decision that is changed, what it comes to now." };
         var ending = usual is null ? "" : $" --reason {usual}" + (step == RequestStep.EraseDamaged ? "" : " --note \"Because of this\"");
         return new Verb(name, description, $"datavault request {name} 0198c3f2-6c1a-7000-8000-2f1f1c1d1e1f{ending}")
-            .With(id, reason, note)
+            .With(step == RequestStep.Complete ? [id, reason, note, outcome] : [id, reason, note])
             .Does(context, async (session, cancellation) =>
             {
-                var decision = new DecideRequest(session.Parsed.GetValue(reason), session.Parsed.GetValue(note));
+                var decision = new DecideRequest(session.Parsed.GetValue(reason), session.Parsed.GetValue(note)) { Outcome = step == RequestStep.Complete ? session.Parsed.GetValue(outcome) : null };
                 var vault = OfPeople.Contains(step) ? session.OpenAsPerson(s_officer) : session.Open(s_officer);
                 return Show(session, await vault.DecideAsync(session.Parsed.GetRequiredValue(id), step, decision, cancellation));
             });

@@ -126,6 +126,9 @@ public sealed record ProcessingRecordView(
 {
     /// <summary>To whom data go outside the controller's own departments.</summary>
     public IReadOnlyList<ProcessingRecipientView> Recipients { get; init; } = [];
+
+    /// <summary>Models and rules that decide about people by themselves.</summary>
+    public IReadOnlyList<ModelView> Models { get; init; } = [];
 }
 
 /// <summary>A recipient as it is declared, beside what the log shows.</summary>

@@ -73,7 +73,7 @@ internal static class AuditReportEndpoints
             record.Controller is { } one ? new ControllerView(one.Name, one.Address, one.Contact) : null, record.PolicyVersion, record.MadeAt, record.From, [.. record.Activities.Select(activity => View(activity, record.MadeAt))],
             [.. record.UnknownPurposes.Select(count => new NamedCount(count.Name, count.Entries))], record.Checkpoint)
         {
-            Recipients = [.. record.Recipients.Select(one => new ProcessingRecipientView(RecipientEndpoints.View(one.Recipient), one.Entries, one.Purposes))],
+            Recipients = [.. record.Recipients.Select(one => new ProcessingRecipientView(RecipientEndpoints.View(one.Recipient), one.Entries, one.Purposes))], Models = [.. record.Models.Select(AutomatedEndpoints.View)],
         });
     }
 

@@ -62,11 +62,11 @@ internal sealed class OcsfEvents(string origin)
 
     internal static Kind Of(LogEntry entry) => entry.Type switch
     {
-        EntryType.FieldRead or EntryType.EventRead or EntryType.Export or EntryType.AnalyticsFeed => new(OcsfClass.DatastoreActivity, 1, "Read"),
+        EntryType.FieldRead or EntryType.EventRead or EntryType.DecisionRead or EntryType.Export or EntryType.AnalyticsFeed => new(OcsfClass.DatastoreActivity, 1, "Read"),
         EntryType.Search or EntryType.AnalyticsQuery => new(OcsfClass.DatastoreActivity, 4, "Query"),
         EntryType.RecordWrite when entry.RecordVersion <= 1 => new(OcsfClass.DatastoreActivity, 6, "Create"),
-        EntryType.RecordWrite or EntryType.ConsentChange or EntryType.RestrictionLift or EntryType.ObjectionLift or EntryType.NoticeChange => new(OcsfClass.DatastoreActivity, 2, "Update"),
-        EntryType.EventAppend => new(OcsfClass.DatastoreActivity, 6, "Create"),
+        EntryType.RecordWrite or EntryType.ConsentChange or EntryType.RestrictionLift or EntryType.ObjectionLift or EntryType.NoticeChange or EntryType.DecisionChange => new(OcsfClass.DatastoreActivity, 2, "Update"),
+        EntryType.EventAppend or EntryType.DecisionRecord => new(OcsfClass.DatastoreActivity, 6, "Create"),
         EntryType.RecordDelete or EntryType.EraseExecuted or EntryType.EraseFinal or EntryType.RetentionSwept => new(OcsfClass.DatastoreActivity, 7, "Delete"),
         EntryType.SignIn or EntryType.SignInFailed => new(OcsfClass.Authentication, 1, "Logon"),
         EntryType.TokenIssued => new(OcsfClass.Authentication, 3, "Authentication Ticket"),

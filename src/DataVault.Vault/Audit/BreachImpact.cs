@@ -59,7 +59,7 @@ public sealed class BreachImpact
 {
     private const int Chunk = 50_000;
 
-    private static readonly int[] Disclosing = Codes(EntryType.FieldRead, EntryType.EventRead, EntryType.Export, EntryType.RequestRead);
+    private static readonly int[] Disclosing = Codes(EntryType.FieldRead, EntryType.EventRead, EntryType.Export, EntryType.RequestRead, EntryType.DecisionRead);
     private static readonly int[] Searching = Codes(EntryType.Search, EntryType.AnalyticsQuery);
     private static readonly int[] Changing = Codes(
         EntryType.RecordWrite, EntryType.RecordDelete, EntryType.EventAppend, EntryType.ConsentChange, EntryType.EraseRequest, EntryType.EraseExecuted);

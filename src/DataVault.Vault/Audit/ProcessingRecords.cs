@@ -51,6 +51,9 @@ public sealed record ProcessingRecord(
 {
     /// <summary>To whom data go outside the controller's own departments.</summary>
     public IReadOnlyList<ProcessingRecipient> Recipients { get; init; } = [];
+
+    /// <summary>What decides about people by itself.</summary>
+    public IReadOnlyList<AutomatedModel> Models { get; init; } = [];
 }
 
 /// <summary>Makes the record of processing activities: nothing in it is kept by hand, so nothing in it is out of date.</summary>
@@ -79,7 +82,7 @@ public sealed class ProcessingRecords
         var unknown = all.Purposes.Where(count => count.Name.Length > 0 && current.Purposes.Find(count.Name) is null).ToList();
         return new ProcessingRecord(current.Purposes.Controller, current.Version, clock.Now, from, activities, unknown, await proofs.CheckpointAsync(ct))
         {
-            Recipients = await RecipientsAsync(current, from, ct),
+            Recipients = await RecipientsAsync(current, from, ct), Models = current.Models.All,
         };
     }
 

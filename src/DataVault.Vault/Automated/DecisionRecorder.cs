@@ -199,7 +199,7 @@ public sealed class DecisionRecorder
 /// <summary>How entries of the log name decisions.</summary>
 internal static class DecisionLog
 {
-    /// <summary>SPEC log-entry: before the id of an automated decision.</summary>
+    /// <summary>SPEC log-entry §24: before the id of an automated decision.</summary>
     public const string Rule = "decision:";
 
     public const string StateRule = "state:";

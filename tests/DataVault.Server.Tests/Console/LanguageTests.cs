@@ -9,7 +9,7 @@ namespace DataVault.Server.Tests.Console;
 public sealed partial class LanguageTests : IAsyncLifetime
 {
     private static readonly string[] s_pages =
-        ["/console/me", "/console/me/events", "/console/me/accesses", "/console/me/recipients", "/console/me/messages", "/console/me/applications", "/console/me/consents", "/console/me/requests", "/console/me/erase", "/console/proof/7"];
+        ["/console/me", "/console/me/events", "/console/me/accesses", "/console/me/recipients", "/console/me/decisions", "/console/me/messages", "/console/me/applications", "/console/me/consents", "/console/me/requests", "/console/me/erase", "/console/proof/7"];
 
     private PaperVault _vault = null!;
     private HttpClient _browser = null!;

@@ -381,6 +381,24 @@ public sealed class PaperVault : IAsyncDisposable
         ],
         Empty ? [] : [new("prize-draw", 3)], "checkpoint");
 
+    private static ModelView Model() => new("invoice-limit", "decision", "billing", "dpv:AutomatedDecisionMaking")
+    {
+        Title = Said("Limit for buying on account"), Logic = Said("A rule adds up what you <b>bought</b>."), Consequences = Said("Without a limit you pay when you order."), Versions = ["2026-1"],
+        Roles = ["customer-support"], Inputs = ["paymentPreference", "event:payment"], Categories = ["pd:Preference"], Derives = ["creditLimit"],
+        Outcomes = [new("approved", Said("You may buy on account")), new("declined", Said("You cannot buy on account"))], Factors = [new("late-payments", Said("Late payments"))],
+        Solely = true, Significant = true, Ground = new("contract", "General terms, section 7", null, "eu-gdpr:A22-2-a"), Reviewers = ["compliance-officer"], Operators = ["customer-support"],
+        ReviewDays = 14, Assessment = "DPIA-2026-06", Owner = "Accounts receivable", Contact = "receivables@example.com", KeptMonths = 36,
+    };
+
+    private static Dictionary<string, string> Said(string english) => new[] { "en", "de", "fr", "zh" }.ToDictionary(language => language, language => $"{english} ({language})");
+
+    private static AutomatedDecision Decided(string state) => new(Guid.NewGuid(), s_customer, "invoice-limit", "2026-1", "credit-check", state, s_then, s_then)
+    {
+        Declared = Model(), Outcome = "declined", Standing = "declined", Score = 431.5m, Inputs = ["paymentPreference", "event:payment"], Factors = ["late-payments"], ChangedAt = s_then, Index = 48213,
+    };
+
+    private static AutomatedDecision Reviewed() => Decided("changed") with { Standing = "approved", Review = new("decision-changed", "approved", "The bills were paid in time.", s_then) };
+
     private static KeyRotationView[] Rotations() =>
     [
         new(s_rotation, "subjects", "running", "version 2", 1200, 4372, s_then, s_then, null, null),
