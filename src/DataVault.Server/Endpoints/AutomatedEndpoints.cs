@@ -62,8 +62,8 @@ internal static class AutomatedEndpoints
             DecidedAt = body.DecidedAt, Score = body.Score, Values = body.Values, Factors = body.Factors ?? [], Explanation = body.Explanation, Human = body.Human ?? false,
         };
         var recorded = await recorder.RecordAsync(call.Caller, await call.CustomerAsync(), given, call.RequestId, call.Cancellation);
-        context.Response.StatusCode = recorded.IsNew ? StatusCodes.Status201Created : StatusCodes.Status200OK;
-        await Answer.JsonAsync(context, new DecisionReceipt(recorded.Id, recorded.RecordedAt, recorded.State, !recorded.IsNew, new Receipt(recorded.LogIndex)));
+        var receipt = new DecisionReceipt(recorded.Id, recorded.RecordedAt, recorded.State, !recorded.IsNew, new Receipt(recorded.LogIndex));
+        await Answer.JsonAsync(context, receipt, recorded.IsNew ? StatusCodes.Status201Created : StatusCodes.Status200OK);
     }
 
     private static async Task ListAsync(HttpContext context, AutomatedDecisions decisions, PolicySet policy)
