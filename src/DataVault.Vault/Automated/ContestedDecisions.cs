@@ -23,12 +23,12 @@ internal sealed record ContestStep(DecisionRow Row, LogEntry? Entry);
 /// </summary>
 internal sealed class ContestedDecisions(DecisionRows rows, SubjectInbox inbox, ActivePolicy policy)
 {
-    /// <exception cref="VaultException">invalid-fields: the person has no such decision; invalid-state: it is contested already, or somebody looked at it.</exception>
+    /// <summary>Whether it can be contested is looked at under its lock, when the request is written: a call that is repeated finds its request first.</summary>
+    /// <exception cref="VaultException">invalid-fields: the person has no such decision.</exception>
     public async Task CheckAsync(SubjectId subject, Guid id, CancellationToken ct)
     {
         if (await rows.FindAsync(id, ct) is not { } row || row.Subject != subject)
             throw VaultException.Invalid([new FieldProblem("/decision", "unknown", "The person has no such decision.")]);
-        if (row.State != DecisionStates.Recorded) throw VaultException.InvalidState($"The decision is {row.State}.");
     }
 
     /// <summary>Whether somebody may look at the decision that a request contests: a person, of the roles that the policy names, and none of those who operate the model.</summary>

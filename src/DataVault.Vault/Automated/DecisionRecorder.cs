@@ -115,7 +115,8 @@ public sealed class DecisionRecorder
             var (value, commitment) = rows.Seal(held, row.Id, Content(what.Given));
             var entry = log.Entry(EntryType.DecisionRecord, recipient, held.Tag, what.Model.Purpose.Name, EntryResult.Ok, [.. what.Inputs.Select(AuditLog.ItemCode)], requestId) with
             {
-                Seal = commitment, Rules = [DecisionLog.Of(row.Id), "model:" + row.Model, "version:" + row.Version, .. decision.RuleIds],
+                Seal = commitment,
+                Rules = [DecisionLog.Of(row.Id), "model:" + row.Model, "version:" + row.Version, .. decision.RuleIds],
             };
             var index = await log.AppendWithinAsync(connection, transaction, [entry], ct);
             row = row with { Sealed = value, LogIndex = index, ChangeIndex = index };

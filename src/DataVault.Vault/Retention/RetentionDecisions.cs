@@ -43,7 +43,10 @@ internal static class RetentionDecisions
         if (!frozen && over.Count > Most) next = look.Now;
         return due with
         {
-            Decisions = frozen ? [] : [.. over.Take(Most)], Frozen = due.Frozen || frozen, LookAt = next, Whole = due.Whole && !frozen && over.Count == all.Count,
+            Decisions = frozen ? [] : [.. over.Take(Most)],
+            Frozen = due.Frozen || frozen,
+            LookAt = next,
+            Whole = due.Whole && !frozen && over.Count == all.Count,
         };
     }
 

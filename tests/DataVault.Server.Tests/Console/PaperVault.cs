@@ -215,6 +215,7 @@ public sealed class PaperVault : IAsyncDisposable
         "/v1/retention/runs" => Sweep(true),
         "/v1/audit/processing" => Processing(),
         _ when path.StartsWith("/v1/breaches", StringComparison.Ordinal) => PaperBreaches.Answer(method, path, Empty),
+        _ when PaperDecisions.Answer(path, Empty) is { } decisions => decisions,
         "/v1/policy/recipients" => new RecipientList("7d3dba45", [Declared()]),
         "/v1/me/disclosures" => new Disclosures(Empty ? [] : [.. Disclosed(), .. Shipped ? PaperHoldings.Disclosed(s_then) : []]),
         "/v1/me/notices" => new Page<RecipientNotice>(Empty ? [] : [Notice("manual"), Notice("acknowledged") with { Kind = "person.rectified", Fields = [] }], Empty ? null : "more"),
@@ -380,24 +381,6 @@ public sealed class PaperVault : IAsyncDisposable
                 [new("customer-support", "Customer service", ["read", "search"], ["masked"])], Empty ? 0 : 412, Empty ? [] : [new("support-desk", 412)], Empty ? [] : ["healthNotes"]),
         ],
         Empty ? [] : [new("prize-draw", 3)], "checkpoint");
-
-    private static ModelView Model() => new("invoice-limit", "decision", "billing", "dpv:AutomatedDecisionMaking")
-    {
-        Title = Said("Limit for buying on account"), Logic = Said("A rule adds up what you <b>bought</b>."), Consequences = Said("Without a limit you pay when you order."), Versions = ["2026-1"],
-        Roles = ["customer-support"], Inputs = ["paymentPreference", "event:payment"], Categories = ["pd:Preference"], Derives = ["creditLimit"],
-        Outcomes = [new("approved", Said("You may buy on account")), new("declined", Said("You cannot buy on account"))], Factors = [new("late-payments", Said("Late payments"))],
-        Solely = true, Significant = true, Ground = new("contract", "General terms, section 7", null, "eu-gdpr:A22-2-a"), Reviewers = ["compliance-officer"], Operators = ["customer-support"],
-        ReviewDays = 14, Assessment = "DPIA-2026-06", Owner = "Accounts receivable", Contact = "receivables@example.com", KeptMonths = 36,
-    };
-
-    private static Dictionary<string, string> Said(string english) => new[] { "en", "de", "fr", "zh" }.ToDictionary(language => language, language => $"{english} ({language})");
-
-    private static AutomatedDecision Decided(string state) => new(Guid.NewGuid(), s_customer, "invoice-limit", "2026-1", "credit-check", state, s_then, s_then)
-    {
-        Declared = Model(), Outcome = "declined", Standing = "declined", Score = 431.5m, Inputs = ["paymentPreference", "event:payment"], Factors = ["late-payments"], ChangedAt = s_then, Index = 48213,
-    };
-
-    private static AutomatedDecision Reviewed() => Decided("changed") with { Standing = "approved", Review = new("decision-changed", "approved", "The bills were paid in time.", s_then) };
 
     private static KeyRotationView[] Rotations() =>
     [

@@ -134,16 +134,6 @@ public sealed class RenewedPeopleTests : IAsyncLifetime
         await using var package = await world.Requests.PackageAsync(RightsWorld.Customer(ada), request.Id, Guid.NewGuid(), default);
         Assert.True(await package.ReadAsync(new byte[64]) > 0);
 
-        // What was decided by itself, and how an officer's look at it ended.
-        async Task DecideAsync()
-        {
-            var desk = new Recipient(RecipientKind.Application, "credit-check", "Credit check", ["customer-support"], ["billing"]);
-            var given = new NewDecision("order-1", "invoice-limit", "2026-1", "billing", "declined", ["paymentPreference"]) { Factors = ["few-orders"] };
-            var made = await world.Vault.Get<DecisionRecorder>().RecordAsync(desk, ada, given, Guid.NewGuid(), default);
-            var contest = await world.Requests.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Contest, ada, null, null, Guid.NewGuid(), default, wish: new RequestWish { Decision = made.Id });
-            await world.Requests.CompleteAsync(RightsWorld.Officer, contest.Id, "It stands.", Guid.NewGuid(), default, "decision-upheld");
-        }
-
         // A recipient who was given something is told that it was corrected.
         async Task TellAsync()
         {
@@ -167,6 +157,16 @@ public sealed class RenewedPeopleTests : IAsyncLifetime
 
             return values;
         }
+    }
+
+    // What was decided by itself, and how an officer's look at it ended.
+    private async Task DecideAsync()
+    {
+        var desk = new Recipient(RecipientKind.Application, "credit-check", "Credit check", ["customer-support"], ["billing"]);
+        var given = new NewDecision("order-1", "invoice-limit", "2026-1", "billing", "declined", ["paymentPreference"]) { Factors = ["few-orders"] };
+        var made = await world.Vault.Get<DecisionRecorder>().RecordAsync(desk, ada, given, Guid.NewGuid(), default);
+        var contest = await world.Requests.OpenAsync(RightsWorld.Customer(ada), RequestKinds.Contest, ada, null, null, Guid.NewGuid(), default, wish: new RequestWish { Decision = made.Id });
+        await world.Requests.CompleteAsync(RightsWorld.Officer, contest.Id, "It stands.", Guid.NewGuid(), default, "decision-upheld");
     }
 
     [Fact]
