@@ -55,11 +55,22 @@ internal sealed class ContestedDecisions(DecisionRows rows, SubjectInbox inbox, 
         return new DecisionVerdict(result, terms.Outcome, terms.Note, officer.Id);
     }
 
-    /// <summary>The decision's own part of a step; null where none is concerned. INVARIANT: called before the head of the log is locked, with the request locked or new.</summary>
-    /// <param name="work">The transaction of the step.</param>
+    /// <summary>Appends the entries of a step with a request, the last of them about the request itself, and the decision's own where it contests one.</summary>
+    /// <param name="work">The transaction of the step. INVARIANT: the request is locked in it, or new.</param>
     /// <param name="request">As the step leaves it.</param>
-    /// <param name="about">The entry about the request.</param>
-    public async Task<ContestStep?> FollowAsync(DutyWork work, RequestRow request, LogEntry about)
+    /// <param name="entries">Of the step.</param>
+    /// <param name="append">Locks the head of the log; gives the index of the first.</param>
+    /// <returns>The index of the last.</returns>
+    public async Task<long> AppendAsync(DutyWork work, RequestRow request, IReadOnlyList<LogEntry> entries, Func<IReadOnlyList<LogEntry>, Task<long>> append)
+    {
+        var step = await FollowAsync(work, request, entries[^1]);
+        IReadOnlyList<LogEntry> all = step?.Entry is { } followed ? [followed, .. entries] : entries;
+        var first = await append(all);
+        if (step is not null) await rows.SaveAsync(work.Connection, step.Entry is null ? step.Row : step.Row with { ChangeIndex = first }, work.Cancellation);
+        return first + all.Count - 1;
+    }
+
+    private async Task<ContestStep?> FollowAsync(DutyWork work, RequestRow request, LogEntry about)
     {
         if (request is not { Kind: RequestKinds.Contest, Subject: { } subject, Course.Decision: { } id }) return null;
         using var held = await inbox.KeysAsync(work, subject);
@@ -73,13 +84,6 @@ internal sealed class ContestedDecisions(DecisionRows rows, SubjectInbox inbox, 
         var entry = about with { Type = EntryType.DecisionChange, Rules = [DecisionLog.Of(id), DecisionLog.StateRule + after.State, $"request:{request.Id:D}"] };
         return new ContestStep(after with { ChangedAt = rows.Clock.Now }, entry);
     }
-
-    /// <summary>After the entries are appended.</summary>
-    /// <param name="work">The transaction of the step.</param>
-    /// <param name="step">As it was prepared.</param>
-    /// <param name="index">Of its entry.</param>
-    public Task KeepAsync(DutyWork work, ContestStep step, long index) =>
-        rows.SaveAsync(work.Connection, step.Entry is null ? step.Row : step.Row with { ChangeIndex = index }, work.Cancellation);
 
     private DecisionRow Followed(DecisionRow row, RequestRow request)
     {

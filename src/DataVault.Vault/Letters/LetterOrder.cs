@@ -27,6 +27,15 @@ internal sealed record LetterOrder(LetterKind Kind)
 /// <summary>A purpose that goes on in spite of an objection, and why.</summary>
 internal sealed record OverriddenPurpose(string Purpose, string Reason);
 
+/// <summary>What a person is told of a step with their request.</summary>
+/// <param name="Code">Of a message, where the policy has no letter of it.</param>
+/// <param name="Letter">The letter; null where there is none of this kind.</param>
+internal sealed record RequestNotice(string Code, LetterOrder? Letter)
+{
+    /// <summary>What changed, where that is not the state.</summary>
+    public string? Mark { get; init; }
+}
+
 /// <summary>Whom a letter is to, and about what.</summary>
 /// <param name="Subject">Who gets it.</param>
 /// <param name="Jurisdiction">Whose authority it names, and by whose calendar.</param>

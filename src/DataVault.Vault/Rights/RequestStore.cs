@@ -88,15 +88,6 @@ internal sealed record RequestRow(Guid Id, SubjectId? Subject, string Kind, stri
     };
 }
 
-/// <summary>What a person is told of a step with their request.</summary>
-/// <param name="Code">Of a message, where the policy has no letter of it.</param>
-/// <param name="Letter">The letter; null where there is none of this kind.</param>
-internal sealed record RequestNotice(string Code, LetterOrder? Letter)
-{
-    /// <summary>What changed, where that is not the state.</summary>
-    public string? Mark { get; init; }
-}
-
 /// <summary>Rows of requests, and the log entry that every change of one brings with it in the same transaction.</summary>
 internal sealed class RequestStore(
     VaultDatabase database, AuditLog log, SubjectTags tags, RequestSecrets secrets, VaultClock clock, ILogger<RequestStore> logger)
@@ -553,11 +544,7 @@ internal sealed class RequestStore(
         NpgsqlConnection connection, NpgsqlTransaction transaction, RequestRow row, List<LogEntry> entries, CancellationToken cancellation)
     {
         var work = new DutyWork(connection, transaction, cancellation);
-        var contested = await Contests.FollowAsync(work, row, entries[^1]);
-        if (contested?.Entry is { } followed) entries = [followed, .. entries];
-        var first = await log.AppendWithinAsync(connection, transaction, entries, cancellation);
-        if (contested is not null) await Contests.KeepAsync(work, contested, first);
-        row = row with { LogIndex = first + entries.Count - 1 };
+        row = row with { LogIndex = await Contests.AppendAsync(work, row, entries, all => log.AppendWithinAsync(connection, transaction, all, cancellation)) };
         await Seals.Memory.NoteAsync(row.Id, row.LogIndex, cancellation);
         return await Seals.WriteAsync(connection, row, cancellation);
     }
