@@ -148,7 +148,7 @@ internal sealed record ModelTerms(Wording Title, Wording Logic, Wording Conseque
 /// <param name="Jurisdiction">A name of jurisdictions.yaml.</param>
 /// <param name="Law">Where it stands.</param>
 /// <param name="Rights">Each one of <see cref="Known"/>.</param>
-public sealed record AutomationLaw(string Jurisdiction, string Law, IReadOnlyList<string> Rights)
+public sealed record AutomationLaw(string Jurisdiction, Wording Law, IReadOnlyList<string> Rights)
 {
     /// <summary>To be told how it works, to have a person look, to say how they see it, and to contest.</summary>
     public static IReadOnlyList<string> Known { get; } = ["information", "human-review", "express-view", "contest"];

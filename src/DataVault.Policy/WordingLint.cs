@@ -30,6 +30,7 @@ internal sealed class WordingLint(PolicySet policy)
         .. policy.Retention.SelectMany(rule => Of("retention.yaml", $"the ground of {rule.Name}", rule.Grounds)),
         .. policy.People.Residencies.Concat(policy.People.Brands).Concat(policy.People.Relations).SelectMany(trait => Of("people.yaml", $"the title of {trait.Name}", trait.Titles)),
         .. policy.Jurisdictions.All.SelectMany(law => Of("jurisdictions.yaml", $"the title of {law.Name}", law.Titles)),
+        .. policy.Models.Laws.SelectMany(law => Of(AutomatedLint.File, $"the law of {law.Jurisdiction}", law.Law)),
         .. policy.Models.All.SelectMany(model => Of(AutomatedLint.File, $"the title of {model.Name}", model.Title)),
         .. policy.Models.All.SelectMany(model => Of(AutomatedLint.File, $"the logic of {model.Name}", model.Logic)),
         .. policy.Models.All.SelectMany(model => Of(AutomatedLint.File, $"the consequences of {model.Name}", model.Consequences)),

@@ -36,7 +36,7 @@ internal sealed class AutomatedReader(PolicyWords words, IReadOnlyList<Retention
             if (words.Jurisdictions.Find(name.Text) is null) body.Problem(name.Line, $"unknown jurisdiction {name.Text}");
             var rights = body.SomeWords("rights");
             foreach (var right in rights.Where(right => !AutomationLaw.Known.Contains(right.Text))) body.Problem(right.Line, $"{right.Text} is no right, must be one of {string.Join(", ", AutomationLaw.Known)}");
-            laws.Add(new AutomationLaw(name.Text, body.Text("law"), [.. rights.Select(right => right.Text)]));
+            laws.Add(new AutomationLaw(name.Text, body.Wording("law"), [.. rights.Select(right => right.Text)]));
             body.Done();
         }
 

@@ -51,7 +51,7 @@ internal static class AutomatedEndpoints
     }
 
     private static Task ModelsAsync(HttpContext context, PolicySet policy) => Answer.JsonAsync(context, new ModelRegister(
-        policy.Version, [.. policy.Models.All.Select(View)], [.. policy.Models.Laws.Select(law => new AutomationLawView(law.Jurisdiction, law.Law, law.Rights))]));
+        policy.Version, [.. policy.Models.All.Select(View)], [.. policy.Models.Laws.Select(law => new AutomationLawView(law.Jurisdiction, law.Law.Text, law.Rights))]));
 
     private static async Task RecordAsync(HttpContext context, DecisionRecorder recorder, PolicySet policy)
     {

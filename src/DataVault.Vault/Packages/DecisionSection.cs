@@ -86,8 +86,8 @@ internal sealed class DecisionSection(ExportSource source)
         yield return (words["model.logic"], Said(model.Logic, "", words));
         yield return (words["model.consequences"], Said(model.Consequences, "", words));
         yield return (words["model.inputs"], AccessSection.Items(package, model.Inputs.Select(item => item.Name)));
-        if (policy.Models.LawOf(package.Order.Request.Jurisdiction) is { } law) yield return (words["col.law"], new PageCell(law.Law, "en"));
-        yield return (words["model.contact"], new PageCell($"{model.Owner}, {model.Contact}", "en"));
+        if (policy.Models.LawOf(package.Order.Request.Jurisdiction) is { } law) yield return (words["col.law"], PageCell.Of(law.Law, words));
+        yield return (words["model.contact"], new PageCell($"{model.Owner}, {model.Contact}"));
     }
 
     private static PageCell Said(Wording? text, string otherwise, PackageWords words) => text is null ? otherwise : PageCell.Of(text, words);
@@ -135,7 +135,7 @@ internal sealed class DecisionSection(ExportSource source)
     {
         model.Name, Title = model.Title.In(package.Words.Language).Text, Logic = model.Logic.In(package.Words.Language).Text, Consequences = model.Consequences.In(package.Words.Language).Text,
         Inputs = model.Inputs.Select(item => item.Name), Derives = model.Derives.Select(field => field.Name), model.Solely, model.Significant, Ground = model.Ground?.Dpv, model.Dpv,
-        Law = package.Order.Policy.Models.LawOf(package.Order.Request.Jurisdiction)?.Law, model.Owner, model.Contact,
+        Law = package.Order.Policy.Models.LawOf(package.Order.Request.Jurisdiction)?.Law.In(package.Words.Language).Text, model.Owner, model.Contact,
     };
 
     private static string OriginOf(OpenedField field) => PortableItems.IsFromPerson(field.Provenance.Origin) ? field.Field.Origin : field.Provenance.Origin;

@@ -167,7 +167,7 @@ public sealed class AutomatedDecisionTests : IAsyncLifetime
         var models = told.GetProperty("profiling").EnumerateArray().Where(one => one.TryGetProperty("model", out _)).ToDictionary(one => Said(one, "field"), one => Said(one, "model"));
         Assert.Equal(("interest-profile", "interest-profile", "invoice-limit"), (models["churnRisk"], models["segment"], models["creditLimit"]));
         var page = System.Net.WebUtility.HtmlDecode(Encoding.UTF8.GetString(package["data/readable/decisions.html"]));
-        foreach (var words in new[] { "Limit für den Kauf auf Rechnung", "Sie können nicht auf Rechnung kaufen", "Verspätete Zahlungen", "geprüft und geändert: Sie können auf Rechnung kaufen", "GDPR Article 22", made.Id.ToString("D") })
+        foreach (var words in new[] { "Limit für den Kauf auf Rechnung", "Sie können nicht auf Rechnung kaufen", "Verspätete Zahlungen", "geprüft und geändert: Sie können auf Rechnung kaufen", "DSGVO Artikel 22", made.Id.ToString("D") })
             Assert.Contains(words, page, StringComparison.Ordinal);
         Assert.StartsWith("id,decidedAt,model,version,outcome", Encoding.UTF8.GetString(package["data/csv/automated-decisions.csv"]).TrimStart('\ufeff'), StringComparison.Ordinal);
 
