@@ -15,13 +15,7 @@ internal static class RightsModule
         services.AddSingleton<RestoredRequests>();
         services.AddSingleton<RequestStore>();
         services.AddSingleton<RequestNotes>();
-        services.AddSingleton<DecisionRows>();
-        services.AddSingleton<ContestedDecisions>();
-        services.AddSingleton(p => new DecisionRecorder(
-            p.GetRequiredService<DecisionRows>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<SubjectFacts>(), p.GetRequiredService<Decider>(), p.GetRequiredService<AuditLog>(),
-            p.GetRequiredService<SubjectReach>()));
-        services.AddSingleton(p => new AutomatedDecisions(
-            p.GetRequiredService<DecisionRows>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<RequestStore>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<SubjectReach>()));
+        AddDecisions(services);
         services.AddSingleton<SealedBesides>();
         services.AddSingleton<RequestSecrets>();
         services.AddSingleton<Objections>();
@@ -77,6 +71,17 @@ internal static class RightsModule
         services.AddSingleton(p => new SubjectRequests(
             p.GetRequiredService<RequestStore>(), p.GetRequiredService<RequestIntake>(), p.GetRequiredService<RequestFulfilment>(),
             p.GetRequiredService<RequestViews>(), p.GetRequiredService<SubjectReach>(), p.GetRequiredService<RequestSteps>()));
+    }
+
+    private static void AddDecisions(IServiceCollection services)
+    {
+        services.AddSingleton<DecisionRows>();
+        services.AddSingleton<ContestedDecisions>();
+        services.AddSingleton(p => new DecisionRecorder(
+            p.GetRequiredService<DecisionRows>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<SubjectFacts>(), p.GetRequiredService<Decider>(), p.GetRequiredService<AuditLog>(),
+            p.GetRequiredService<SubjectReach>()));
+        services.AddSingleton(p => new AutomatedDecisions(
+            p.GetRequiredService<DecisionRows>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<RequestStore>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<SubjectReach>()));
     }
 
     private static void AddLetters(IServiceCollection services)
