@@ -30,6 +30,9 @@ internal sealed record CliHost(TextReader Input, TextWriter Output, TextWriter E
 /// <summary>What a verb shows: JSON for programs, tables for people.</summary>
 internal sealed class Report(CliHost host, bool json)
 {
+    // More than any table has.
+    private const int Widest = 100_000;
+
     private static readonly JsonSerializerOptions s_indented = new(VaultJson.Answers) { WriteIndented = true };
 
     public bool Json => json;
@@ -66,13 +69,19 @@ internal sealed class Report(CliHost host, bool json)
             Interactive = InteractionSupport.No,
             Ansi = host.Colours ? AnsiSupport.Detect : AnsiSupport.No,
         });
-        console.Profile.Width = host.Width;
+        // What is wider than the window wraps there as a whole line does; a cell that is cut in pieces could not be copied. In a pipe nothing wraps.
+        var needed = what.Measure(RenderOptions.Create(console), Widest);
+        console.Profile.Width = Math.Max(host.Width, host.Colours ? needed.Min : needed.Max);
         console.Write(what);
     }
 }
 
 internal static class TableRows
 {
-    /// <summary>Adds a row of plain texts: markup in values is not interpreted.</summary>
-    public static void Row(this Table table, params string[] cells) => table.AddRow([.. cells.Select(c => (IRenderable)new Text(c))]);
+    /// <summary>Adds a row of plain texts: markup in values is not interpreted. A column that holds a number of something is never wrapped: it is copied.</summary>
+    public static void Row(this Table table, params string[] cells)
+    {
+        foreach (var (column, cell) in table.Columns.Zip(cells)) column.NoWrap |= Guid.TryParse(cell, out _);
+        table.AddRow([.. cells.Select(c => (IRenderable)new Text(c))]);
+    }
 }

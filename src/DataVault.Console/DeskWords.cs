@@ -49,7 +49,7 @@ internal static class DeskWords
 
     private static readonly Dictionary<string, string> s_columns = new()
     {
-        ["right"] = "Right", ["law"] = "Law", ["day"] = "Reads in a day", ["usual"] = "Usual in a day", ["untouched"] = "Nothing done since", ["answerBy"] = "Answer by", ["resumes"] = "To be reviewed", ["hoursLeft"] = "Hours left", ["aware"] = "Known since",
+        ["right"] = "Right", ["law"] = "Law", ["day"] = "Reads in a day", ["usual"] = "Usual in a day", ["untouched"] = "Nothing done since", ["answerBy"] = "Answer by", ["resumes"] = "To be reviewed", ["hoursLeft"] = "Hours left", ["aware"] = "Known since", ["ends"] = "Ends", ["values"] = "Values deleted", ["events"] = "Events deleted", ["frozen"] = "Kept for another reason", ["failed"] = "Not readable",
     };
 
     /// <summary>Figures that are read side by side, one column each, with a row for each group.</summary>
@@ -97,7 +97,7 @@ internal static class DeskWords
     {
         "instant" when DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at) => Words.Instant(at),
         "number" when long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) => Words.Number(number),
-        "text" when column.Name is "right" or "state" or "reason" or "authority" or "kind" or "item" or "purpose" => Words.Of(text),
+        "text" when column.Name is "right" or "rule" or "level" or "state" or "reason" or "authority" or "kind" or "item" or "purpose" => Words.Of(text),
         _ => text,
     };
 

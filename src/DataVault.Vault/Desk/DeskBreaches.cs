@@ -11,17 +11,19 @@ internal sealed class DeskBreaches(BreachBook book, VaultOptions options, VaultC
         var all = await book.AllAsync(ct);
         var open = all.Where(one => one.ClosedAt is null).OrderBy(one => one.DueAt ?? DateTimeOffset.MaxValue).ToList();
         // A closed case is evidence too.
-        var damaged = all.Count(one => one.Damage.Count > 0);
+        var damaged = all.Where(one => one.Damage.Count > 0).ToList();
         var running = open.Where(one => one.ClockRuns && one.DueAt is not null).ToList();
         var cases = DeskPart.Counting(DeskTiles.Breaches, "open", asOf, s_columns, [.. open.Select(Row)], red: false, about: "breach");
         return
         [
             cases,
-            DeskPart.Figure(DeskTiles.Breaches, "clock-runs", asOf, running.Count, running.FirstOrDefault()?.DueAt, running.Any(one => one.DueAt - clock.Now < options.Desk.BreachLeft)),
-            DeskPart.Figure(DeskTiles.Breaches, "reports-sent", asOf, open.Sum(one => one.Reports.Count)),
-            DeskPart.Figure(DeskTiles.Breaches, "damaged", asOf, damaged, red: damaged > 0),
+            Listed(DeskPart.Figure(DeskTiles.Breaches, "clock-runs", asOf, running.Count, running.FirstOrDefault()?.DueAt, running.Any(one => one.DueAt - clock.Now < options.Desk.BreachLeft)), running),
+            Listed(DeskPart.Figure(DeskTiles.Breaches, "reports-sent", asOf, open.Sum(one => one.Reports.Count)), open.Where(one => one.Reports.Count > 0)),
+            Listed(DeskPart.Figure(DeskTiles.Breaches, "damaged", asOf, damaged.Count, red: damaged.Count > 0), damaged),
         ];
     }
+
+    private DeskPart Listed(DeskPart part, IEnumerable<BreachCase> cases) => DeskPart.Explained(DeskTiles.Breaches, part.Figures[0], s_columns, [.. cases.Select(Row)], about: "breach");
 
     private DeskRow Row(BreachCase one) => new(
         [

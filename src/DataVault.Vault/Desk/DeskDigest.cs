@@ -17,6 +17,10 @@ internal sealed record DeskPart(string Tile, IReadOnlyList<DeskFigure> Figures, 
     public static DeskPart Summing(string tile, string name, AsOf asOf, IReadOnlyList<DeskColumn> columns, IReadOnlyList<DeskRow> rows, long sum) => new(
         tile, [new DeskFigure(name, null, sum, null, IsRed: false, HasList: true, asOf)], new DeskList(tile, name, null, null, asOf, columns, rows, null));
 
+    /// <summary>A figure with a list that explains it: not of as many rows as it says.</summary>
+    public static DeskPart Explained(string tile, DeskFigure figure, IReadOnlyList<DeskColumn> columns, IReadOnlyList<DeskRow> rows, string? about = null) => new(
+        tile, [figure with { HasList = true }], new DeskList(tile, figure.Name, null, about, figure.AsOf, columns, rows, null));
+
     /// <summary>A figure alone.</summary>
     public static DeskPart Figure(string tile, string name, AsOf asOf, long? count, DateTimeOffset? at = null, bool red = false, string? of = null) =>
         new(tile, [new DeskFigure(name, of, count, at, red, HasList: false, asOf)]);
@@ -107,7 +111,7 @@ internal sealed class DeskStock(VaultDatabase database, ConsentHealth consents, 
 
     private static IEnumerable<DeskPart> ByPurpose(PurposeHealth health, long withdrawnToday, AsOf asOf)
     {
-        DeskPart Of(string name, long count, bool red = false) => DeskPart.Figure(DeskTiles.Consents, name, asOf, count, red: red && count > 0, of: health.Purpose.Name);
+        DeskPart Of(string name, long count, bool red = false) => new(DeskTiles.Consents, [new DeskFigure(name, health.Purpose.Name, count, null, red && count > 0, HasList: true, asOf)]);
         foreach (var state in s_states) yield return Of(state, health.States.GetValueOrDefault(state));
         yield return Of("renewal-due", health.RenewalDue);
         yield return Of("withdrawn-today", withdrawnToday);
@@ -115,22 +119,44 @@ internal sealed class DeskStock(VaultDatabase database, ConsentHealth consents, 
         yield return Of("without-notice", health.WithoutNotice, red: true);
     }
 
+    private static readonly DeskColumn[] s_runs =
+    [
+        new("started", DeskCells.Instant), new("finished", DeskCells.Instant), new("people", DeskCells.Number), new("values", DeskCells.Number), new("events", DeskCells.Number), new("erasures", DeskCells.Number),
+        new("frozen", DeskCells.Number), new("failed", DeskCells.Number),
+    ];
+
     private async Task<IEnumerable<DeskPart>> RetentionAsync(AsOf asOf, CancellationToken ct)
     {
-        var last = (await runs.ListAsync(LastRuns, ct)).FirstOrDefault(run => !run.Dry);
-        DeskPart Of(string name, long? count, DateTimeOffset? at, bool red = false, string? of = null) => DeskPart.Figure(DeskTiles.Retention, name, asOf, count, at, red, of);
+        var all = (await runs.ListAsync(LastRuns, ct)).Where(run => !run.Dry).ToList();
+        var last = all.FirstOrDefault();
+        DeskFigure Of(string name, long? count, DateTimeOffset? at, bool red = false, string? of = null) => new(name, of, count, at, red, HasList: false, asOf);
+        DeskPart ByRun(DeskFigure figure, Func<RetentionRun, bool> counts) => DeskPart.Explained(DeskTiles.Retention, figure, s_runs, [.. all.Where(counts).Select(Row)]);
+        var rules = (last?.ByRule ?? new Dictionary<string, long>()).OrderBy(rule => rule.Key, StringComparer.Ordinal).ToList();
         return
         [
-            Of("next-run", null, await runs.DueAsync(options.RetentionEvery, ct)), Of("last-run", last?.People, last?.StartedAt), Of("failed", last?.Failed ?? 0, null, last?.Failed > 0),
-            Of("frozen", last?.Frozen ?? 0, null), .. (last?.ByRule ?? new Dictionary<string, long>()).OrderBy(rule => rule.Key, StringComparer.Ordinal).Select(rule => Of("deleted", rule.Value, last!.StartedAt, of: rule.Key)),
+            new(DeskTiles.Retention, [Of("next-run", null, await runs.DueAsync(options.RetentionEvery, ct))]), ByRun(Of("last-run", last?.People, last?.StartedAt), _ => true),
+            ByRun(Of("failed", last?.Failed ?? 0, null, last?.Failed > 0), run => run.Failed > 0), ByRun(Of("frozen", last?.Frozen ?? 0, null), run => run.Frozen > 0),
+            .. rules.Select(rule => DeskPart.Explained(
+                DeskTiles.Retention, Of("deleted", rule.Value, last!.StartedAt, of: rule.Key), [new("rule"), new("deleted", DeskCells.Number)],
+                [.. rules.Select(one => new DeskRow([one.Key, DeskReader.Cell(one.Value)], null))])),
         ];
     }
+
+    private static DeskRow Row(RetentionRun run) => new(
+        [
+            DeskReader.Cell(run.StartedAt.UtcDateTime), run.FinishedAt is { } finished ? DeskReader.Cell(finished.UtcDateTime) : "",
+            .. new[] { run.People, run.Values, run.Events, run.Erasures, run.Frozen, run.Failed }.Select(number => DeskReader.Cell(number)),
+        ],
+        null);
 
     private async Task<DeskPart> DamageAsync(AsOf asOf, CancellationToken ct)
     {
         var backlog = await rights.LookAsync(ct);
-        var changed = backlog.ChangedHolds + backlog.ForgedRequests + backlog.ChangedNotices;
-        return DeskPart.Figure(DeskTiles.Integrity, "not-as-written", asOf, changed, red: changed > 0);
+        var kinds = new[] { ("hold", (long)backlog.ChangedHolds), ("request", backlog.ForgedRequests), ("notice", backlog.ChangedNotices) };
+        var changed = kinds.Sum(kind => kind.Item2);
+        return DeskPart.Explained(
+            DeskTiles.Integrity, new DeskFigure("not-as-written", null, changed, null, changed > 0, HasList: true, asOf), [new("kind"), new("rows", DeskCells.Number)],
+            [.. kinds.Where(kind => kind.Item2 > 0).Select(kind => new DeskRow([kind.Item1, DeskReader.Cell(kind.Item2)], null))]);
     }
 }
 
@@ -144,9 +170,18 @@ internal sealed class DeskKeys(KeyAdministration keys, BackupHistory backups, Va
         var history = await backups.LookAsync(ct);
         var damaged = state.Damage.People + state.Damage.IndexKeys + state.Damage.Epochs.Count;
         var drill = history.Drill.At;
+        IReadOnlyList<DeskRow> levels = [.. state.Levels.Select(level => new DeskRow([level.Level, level.Since is { } since ? DeskReader.Cell(since.UtcDateTime) : "", level.IsDue ? "due" : ""], null))];
+        IReadOnlyList<DeskRow> broken =
+        [
+            .. new[] { ("people", (long)state.Damage.People), ("index", state.Damage.IndexKeys), ("epoch", state.Damage.Epochs.Count) }
+                .Where(kind => kind.Item2 > 0).Select(kind => new DeskRow([kind.Item1, DeskReader.Cell(kind.Item2)], null)),
+        ];
+        DeskPart Listed(DeskPart part, DeskColumn[] columns, IReadOnlyList<DeskRow> rows) => DeskPart.Explained(DeskTiles.Keys, part.Figures[0], columns, rows);
         return
         [
-            .. state.Levels.Select(level => Of("key-since", null, level.Since, level.IsDue && level.Level != RotationLevels.Epoch, level.Level)), Of("damaged-keys", damaged, null, damaged > 0),
+            .. state.Levels.Select(level => Listed(
+                Of("key-since", null, level.Since, level.IsDue && level.Level != RotationLevels.Epoch, level.Level), [new("level"), new("since", DeskCells.Instant), new("state")], levels)),
+            Listed(Of("damaged-keys", damaged, null, damaged > 0), [new("kind"), new("keys", DeskCells.Number)], broken),
             .. history.Backups.Select(backup => Of("backup", null, backup.At, backup.IsDue, BackupFacts.NameOf(backup.Part))),
             Of("drill", null, drill, options.DrillsDueAfter is not null && (drill is null || clock.Now - drill > options.Desk.Drill)),
         ];

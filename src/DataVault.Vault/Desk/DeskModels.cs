@@ -59,7 +59,7 @@ public sealed record DeskRow(IReadOnlyList<string> Cells, string? Key);
 /// <param name="Tile">Of which tile.</param>
 /// <param name="Figure">Which figure.</param>
 /// <param name="Of">Of what, where it was narrowed.</param>
-/// <param name="About">What a row's key is the number of: <c>request</c>, <c>hold</c>, <c>review</c>, <c>alert</c>, <c>entry</c>, <c>breach</c>; null where rows have none.</param>
+/// <param name="About">What a row's key is the number of: <c>request</c>, <c>hold</c>, <c>review</c>, <c>alert</c>, <c>entry</c>, <c>breach</c>, <c>customer</c>; null where rows have none.</param>
 /// <param name="AsOf">When it was listed.</param>
 /// <param name="Columns">Of the rows, on the screen and in the export alike.</param>
 /// <param name="Rows">Those that wait longest, or weigh most, come first.</param>

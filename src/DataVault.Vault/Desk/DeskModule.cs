@@ -14,10 +14,11 @@ internal static class DeskModule
         services.AddSingleton<DeskKeys>();
         services.AddSingleton<DeskStock>();
         services.AddSingleton<DeskBreaches>();
+        services.AddSingleton<DeskConsents>();
         services.AddSingleton<DeskDigest>();
         services.AddHostedService(p => p.GetRequiredService<DeskDigest>());
         services.AddSingleton(p => new OfficerDesk(
-            new DeskCounters(p.GetRequiredService<DeskReader>(), p.GetRequiredService<DeskDigest>(), p.GetRequiredService<DeskBreaches>()),
+            new DeskCounters(p.GetRequiredService<DeskReader>(), p.GetRequiredService<DeskDigest>(), p.GetRequiredService<DeskBreaches>(), p.GetRequiredService<DeskConsents>()),
             new OversightDoor(p.GetRequiredService<AuditLog>(), p.GetRequiredService<Decider>(), Capabilities.AuditRead, "desk"),
             p.GetRequiredService<SubjectReach>(), p.GetRequiredService<VaultOptions>(), p.GetRequiredService<VaultClock>()));
     }

@@ -34,7 +34,6 @@ internal sealed class DeskReader(VaultDatabase database, VaultOptions options, V
         union all select '#', 'timestamped', null, t.size, t.at from (select size, at from audit.timestamp order by size desc limit 1) t
         union all select '#', 'clock-ahead', null, greatest(0, extract(epoch from c.at - t.at))::bigint, t.at
             from (select size, at from audit.timestamp order by size desc limit 1) t join audit.checkpoint c using (size)
-        union all select '#', 'overdue-people', null, count(*), min(look_at) from vault.retention_look where look_at < @unswept
         """;
 
     private static readonly string s_counts = string.Join(

@@ -136,6 +136,11 @@ internal static class DeskSources
         DeskColumn[] columns = [new("authority"), new("people", DeskCells.Number), new("placed", DeskCells.Instant), new("review", DeskCells.Instant)];
         yield return new DeskSource(DeskTiles.Retention, "holds-overdue", $"select {Holds} where h.released_at is null and h.review_at < @now") { Columns = columns, About = "hold", Red = _ => true };
         yield return new DeskSource(DeskTiles.Retention, "holds", $"select {Holds} where h.released_at is null") { Columns = columns, About = "hold" };
+        yield return new DeskSource(
+            DeskTiles.Retention, "overdue-people", "select look_at as at, subject_id::text as key, null::text as of, look_at as c1 from vault.retention_look where look_at < @unswept")
+        {
+            Columns = [new("due", DeskCells.Instant)], About = "customer", Red = _ => true,
+        };
     }
 
     private static IEnumerable<DeskSource> Oversight()

@@ -22,6 +22,7 @@ public sealed class OfficerDesk : IDisposable
     private readonly DeskReader reader;
     private readonly DeskDigest digest;
     private readonly DeskBreaches breaches;
+    private readonly DeskConsents consents;
     private readonly OversightDoor door;
     private readonly SubjectReach reach;
     private readonly VaultOptions options;
@@ -30,7 +31,7 @@ public sealed class OfficerDesk : IDisposable
     private Counted? kept;
 
     internal OfficerDesk(DeskCounters counters, OversightDoor door, SubjectReach reach, VaultOptions options, VaultClock clock) =>
-        (reader, digest, breaches, this.door, this.reach, this.options, this.clock) = (counters.Reader, counters.Digest, counters.Breaches, door, reach, options, clock);
+        (reader, digest, breaches, consents, this.door, this.reach, this.options, this.clock) = (counters.Reader, counters.Digest, counters.Breaches, counters.Consents, door, reach, options, clock);
 
     /// <exception cref="VaultException">forbidden: to who is not of the staff, may not read requests and the log, or does not reach everybody.</exception>
     public async Task<DeskView> LookAsync(Recipient recipient, Guid requestId, CancellationToken ct)
@@ -56,6 +57,7 @@ public sealed class OfficerDesk : IDisposable
         var source = DeskSources.All.FirstOrDefault(one => one.Tile == figure.Tile && one.Figure == figure.Figure);
         await EnterAsync(recipient, source?.About == "request" ? EntryType.RequestRead : EntryType.StatusRead, requestId, ct);
         if (source is not null) return await reader.ListAsync(source, of, page.Limit, page.Cursor, ct);
+        if (figure.Tile == DeskTiles.Consents && DeskConsents.Figures.Contains(figure.Figure)) return await consents.ListAsync(figure.Figure, of, page.Limit, page.Cursor, ct);
         IReadOnlyList<DeskPart> parts = figure.Tile == DeskTiles.Breaches ? (await CountsAsync(ct)).Breaches : await digest.NewestAsync(ct);
         return parts.FirstOrDefault(part => part.List is { } list && list.Tile == figure.Tile && list.Figure == figure.Figure)?.List ?? throw VaultException.NotFound();
     }
@@ -118,7 +120,6 @@ public sealed class OfficerDesk : IDisposable
         DeskFigure Of(string name, Func<DeskCount, bool> red, bool counted = true) =>
             Find(name) is { } row ? new DeskFigure(name, null, counted ? row.Count : null, row.At, red(row), HasList: false, counts.AsOf) : new DeskFigure(name, null, null, null, IsRed: false, HasList: false, counts.AsOf);
         bool IsOld(DeskCount row) => clock.Now - row.At > options.Desk.Anchored;
-        if (tile == DeskTiles.Retention) return [Of("overdue-people", row => row.Count > 0)];
         if (tile != DeskTiles.Integrity) return [];
         return
         [
@@ -130,4 +131,4 @@ public sealed class OfficerDesk : IDisposable
 }
 
 /// <summary>Those who count for the desk.</summary>
-internal sealed record DeskCounters(DeskReader Reader, DeskDigest Digest, DeskBreaches Breaches);
+internal sealed record DeskCounters(DeskReader Reader, DeskDigest Digest, DeskBreaches Breaches, DeskConsents Consents);
