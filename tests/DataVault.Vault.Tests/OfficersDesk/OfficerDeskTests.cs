@@ -14,7 +14,7 @@ public sealed class OfficerDeskTests : IAsyncLifetime
     private static readonly Recipient Near = new(RecipientKind.Staff, "h1", "House", ["house-desk", "customer-support"], ["customer-support"]);
 
     // What their lists say is more, or less, than one row for each.
-    private static readonly string[] s_explained = ["last-run", "deleted", "failed", "frozen", "not-as-written", "reports-sent"];
+    private static readonly string[] s_explained = ["retention/last-run", "retention/deleted", "retention/failed", "retention/frozen", "integrity/not-as-written", "breaches/reports-sent"];
 
     private RightsWorld world = null!;
     private SubjectId ada;
@@ -209,7 +209,7 @@ public sealed class OfficerDeskTests : IAsyncLifetime
             foreach (var figure in tile.Figures.Where(figure => figure.HasList))
             {
                 var list = await ListAsync(tile.Name, figure.Name, figure.Of);
-                if (tile.Name is not ("drift" or "access" or "keys") && !s_explained.Contains(figure.Name)) Assert.Equal(figure.Count, list.Rows.Count);
+                if (tile.Name is not ("drift" or "access" or "keys") && !s_explained.Contains($"{tile.Name}/{figure.Name}")) Assert.Equal(figure.Count, list.Rows.Count);
                 Assert.All(list.Rows, row => Assert.Equal(list.Columns.Count, row.Cells.Count));
                 Assert.DoesNotContain(list.Rows.SelectMany(row => row.Cells.Append(row.Key ?? "")), cell => cell.Contains(ada.ToString(), StringComparison.OrdinalIgnoreCase));
                 using var csv = new MemoryStream();
