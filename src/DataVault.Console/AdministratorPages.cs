@@ -18,6 +18,9 @@ internal static class AdministratorPages
         map.Get("/console/admin/accounts", AccountsAsync);
         map.Post("/console/admin/accounts", InviteAsync);
         map.Post("/console/admin/accounts/act", ActAsync);
+        map.Post("/console/admin/accounts/customer", InviteCustomerAsync);
+        map.Post("/console/admin/accounts/recover", RecoverAsync);
+        map.Post("/console/admin/accounts/recoveries/{id:guid}/stop", StopAsync);
     }
 
     private static async Task<IResult> StatusAsync(Visit visit) => visit.Page<StatusPage>(("Status", await visit.Vault.StatusAsync(visit.Cancellation)));
@@ -61,7 +64,29 @@ internal static class AdministratorPages
         DateTimeOffset.TryParseExact(day, "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at) ? at : null;
 
     private static async Task<IResult> AccountsAsync(Visit visit) =>
-        visit.Page<AccountsPage>(("Policy", await visit.Vault.PolicyAsync(visit.Cancellation)), ("Accounts", await visit.Vault.AccountsAsync(visit.Cancellation)));
+        visit.Page<AccountsPage>(
+            ("Policy", await visit.Vault.PolicyAsync(visit.Cancellation)), ("Accounts", await visit.Vault.AccountsAsync(visit.Cancellation)),
+            ("Recoveries", await visit.Vault.RecoveriesAsync(visit.Cancellation)));
+
+    private static async Task<IResult> InviteCustomerAsync(Visit visit)
+    {
+        if (!Guid.TryParse(visit.Form("customer"), out var customer)) return Results.BadRequest();
+        await visit.Vault.InviteCustomerAsync(customer, visit.Cancellation);
+        return Results.LocalRedirect("/console/admin/accounts?said=decided");
+    }
+
+    private static async Task<IResult> RecoverAsync(Visit visit)
+    {
+        if (!Guid.TryParse(visit.Form("customer"), out var customer)) return Results.BadRequest();
+        await visit.Vault.BeginRecoveryAsync(new BeginRecovery(customer, visit.Form("method") ?? ""), visit.Cancellation);
+        return Results.LocalRedirect("/console/admin/accounts?said=decided");
+    }
+
+    private static async Task<IResult> StopAsync(Visit visit)
+    {
+        await visit.Vault.StopRecoveryAsync(visit.Id("id"), visit.Cancellation);
+        return Results.LocalRedirect("/console/admin/accounts?said=decided");
+    }
 
     // By the button of a row, or by an address.
     private static async Task<IResult> ActAsync(Visit visit)

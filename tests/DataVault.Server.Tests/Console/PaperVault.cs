@@ -178,6 +178,15 @@ public sealed class PaperVault : IAsyncDisposable
         new(null, "Example Trading Company", null, null, null, "Support desk", "search", "customer-support", ["email"], 1, s_then, s_then, [47001]),
     ];
 
+    private object AccountsOf(string method, string path) => path switch
+    {
+        "/v1/accounts/recoveries" => new Page<AccountRecovery>(Empty ? [] : [new(s_hold, s_customer, "document-seen", s_hold.ToString("D"), s_then, s_then.AddDays(3))], null),
+        "/v1/accounts" when method == "GET" => new { items = new[] { new StaffAccount(s_customer, ["analyst"], false, true, false, s_then) } },
+        "/v1/accounts/find" => new StaffAccount(s_customer, ["analyst"], false, true, false, s_then),
+        _ when path.StartsWith("/v1/accounts/", StringComparison.Ordinal) => new AccountActed(s_customer, "password-reset", "another-one-time-password"),
+        _ => new AccountCreated(s_customer, "analyst", "one-time-password"),
+    };
+
     private object? Find(string method, string path) => path switch
     {
         "/v1/me" => new Me(Role == "customer" ? "customer" : "staff", [Role], Role == "customer" ? s_customer : null, Role == "customer" ? "Customer" : "Staff member"),
@@ -238,10 +247,7 @@ public sealed class PaperVault : IAsyncDisposable
         _ when path.StartsWith("/v1/alerts/", StringComparison.Ordinal) => Alert("budget-exhausted"),
         "/v1/clients" when method == "GET" => new { items = new[] { new ClientView("crm-ingest", "CRM", ["ingest"], ["service-delivery"], s_then), new ClientView("console", "Console", [], [], s_then) } },
         "/v1/clients" => new ClientRegistered(new ClientView("shop", "Shop", ["ingest"], ["service-delivery"], s_then), "the-secret-shown-once"),
-        "/v1/accounts" when method == "GET" => new { items = new[] { new StaffAccount(s_customer, ["analyst"], false, true, false, s_then) } },
-        "/v1/accounts/find" => new StaffAccount(s_customer, ["analyst"], false, true, false, s_then),
-        _ when path.StartsWith("/v1/accounts/", StringComparison.Ordinal) => new AccountActed(s_customer, "password-reset", "another-one-time-password"),
-        "/v1/accounts" => new AccountCreated(s_customer, "analyst", "one-time-password"),
+        _ when path.StartsWith("/v1/accounts", StringComparison.Ordinal) => AccountsOf(method, path),
         _ when path.EndsWith("/proof", StringComparison.Ordinal) => new InclusionProofView(7, "oA==", ["vGmE0gXr0kWcQ3oK1uTj2Yl0m2d8J0pQ1w3rT5yU7iA=", "2Yl0m2d8J0pQ1w3rT5yU7iAvGmE0gXr0kWcQ3oK1uTj="], "datavault.example/log\n9120\nJfkQ0+u3nFZ1v3c0cG2L4bS0q1h2y0Nn1dD8lq2bQkE=\n\n— datavault.example/log sig\n", "c2sp.org/tlog-proof@v1\nindex 7\n"),
         _ when path.EndsWith("/certificate", StringComparison.Ordinal) => new ErasureCertificate("erasure certificate\n"),
         "/v1/customers/search" => Found(),
