@@ -21,7 +21,7 @@ internal static class DecisionPages
     private static async Task<IResult> OwnAsync(Visit visit)
     {
         var decisions = visit.Vault.MyDecisionsAsync(PageSize, visit.Query("cursor"), visit.Cancellation);
-        var policy = visit.Vault.PolicyAsync(visit.Cancellation);
+        var policy = visit.PolicyAsync();
         return visit.Page<MyDecisionsPage>(("Decisions", await decisions), ("Policy", await policy));
     }
 

@@ -224,7 +224,6 @@ public sealed class PaperVault : IAsyncDisposable
         "/v1/retention/runs" => Sweep(true),
         "/v1/audit/processing" => Processing(),
         _ when path.StartsWith("/v1/breaches", StringComparison.Ordinal) => PaperBreaches.Answer(method, path, Empty),
-        _ when PaperDecisions.Answer(path, Empty) is { } decisions => decisions,
         "/v1/policy/recipients" => new RecipientList("7d3dba45", [Declared()]),
         "/v1/me/disclosures" => new Disclosures(Empty ? [] : [.. Disclosed(), .. Shipped ? PaperHoldings.Disclosed(s_then) : []]),
         "/v1/me/notices" => new Page<RecipientNotice>(Empty ? [] : [Notice("manual"), Notice("acknowledged") with { Kind = "person.rectified", Fields = [] }], Empty ? null : "more"),
@@ -253,7 +252,7 @@ public sealed class PaperVault : IAsyncDisposable
         "/v1/customers/search" => Found(),
         _ when path.StartsWith("/v1/requests/", StringComparison.Ordinal) || path.StartsWith("/v1/letters", StringComparison.Ordinal) => OfRequest(path),
         _ when path.EndsWith("/lift", StringComparison.Ordinal) => new LimitLifted(s_customer, s_then, new Receipt(9)),
-        _ => null,
+        _ => PaperDecisions.Answer(path, Empty),
     };
 
     private static readonly DeskAsOf s_state = new(48211, "F1pOvs6J1rOsdXu/ir9N0ZQIfkB9cP/xN/7jNXvOvxk=", s_then, 3);
