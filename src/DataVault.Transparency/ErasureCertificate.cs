@@ -27,6 +27,8 @@
 //    <tlog-proof>
 //                                               (an empty line between two)
 //
+// Version 3 is of a part, which a hold left: state part, neither epoch nor final-at, destroyed, final and counts, and before "issued"
+//    kept <item> <code>                         one or more: what is left
 // Version 1 has no lines but log, request, subject, key-commitment, requested, executed, erased and issued, and two proofs.
 
 using System.Globalization;
@@ -45,7 +47,7 @@ public sealed record ErasureStatement
     private const string Header = "datavault/erasure-certificate/v";
     private const string TimeFormat = "yyyy-MM-dd'T'HH:mm:ss.fff'Z'";
 
-    /// <summary>Version of the format: 2, or 1 of a certificate that was issued before there was another.</summary>
+    /// <summary>Version of the format: 2, or 1 of a certificate that was issued before there was another; 3 of one of a part.</summary>
     public int Version { get; init; } = 2;
 
     /// <summary>Origin of the log.</summary>
@@ -87,6 +89,15 @@ public sealed record ErasureStatement
     /// <summary>The entry <c>erase.final</c>; null until the erasure is final.</summary>
     public LogPlace? Final { get; init; }
 
+    /// <summary>Of a part: what holds have left, each item's name and its code in the log. Empty of a whole erasure.</summary>
+    public IReadOnlyList<KeyValuePair<string, long>> Kept { get; init; } = [];
+
+    /// <summary>A hold has left something.</summary>
+    public bool IsPart => Version == PartVersion;
+
+    /// <summary>Version of the format of a certificate of a part.</summary>
+    public const int PartVersion = 3;
+
     /// <summary>No copy of the destroyed key can be opened any more, in any backup.</summary>
     public bool IsFinal => Final is not null;
 
@@ -116,13 +127,13 @@ public sealed record ErasureStatement
         Line(string.Create(CultureInfo.InvariantCulture, $"{Header}{Version}"));
         Line($"log {Log}");
         Line($"request {Request:D}");
-        if (Version > 1) Line(IsFinal ? "state final" : "state executed");
+        if (Version > 1) Line(IsPart ? "state part" : IsFinal ? "state final" : "state executed");
         Line($"subject {Convert.ToHexStringLower(SubjectTag.Span)}");
         Line($"key-commitment {Convert.ToBase64String(KeyCommitment.Span)}");
         Place("born", Born);
         Place("requested", new(RequestedIndex, RequestedAt));
         Place("executed", new(ExecutedIndex, ExecutedAt));
-        if (Version > 1)
+        if (Version == 2)
         {
             Line(string.Create(CultureInfo.InvariantCulture, $"epoch {Epoch}"));
             Line($"final-at {Timestamp(FinalAt)}");
@@ -134,6 +145,8 @@ public sealed record ErasureStatement
             Line(string.Create(CultureInfo.InvariantCulture, $"erased {what} {count}"));
         foreach (var (what, count) in Residuals)
             Line(string.Create(CultureInfo.InvariantCulture, $"residual {what} {count}"));
+        foreach (var (item, code) in Kept)
+            Line(string.Create(CultureInfo.InvariantCulture, $"kept {item} {code}"));
         Line($"issued {Timestamp(IssuedAt)}");
         return text.ToString();
     }
@@ -142,7 +155,8 @@ public sealed record ErasureStatement
     public static bool TryParse(string text, out ErasureStatement? statement)
     {
         var lines = new FieldLines(text);
-        statement = text.StartsWith(Header + "1\n", StringComparison.Ordinal) ? ReadFirst(lines) : ReadSecond(lines);
+        statement = text.StartsWith(Header + "1\n", StringComparison.Ordinal) ? ReadFirst(lines)
+            : text.StartsWith(Header + "3\n", StringComparison.Ordinal) ? ReadPart(lines) : ReadSecond(lines);
         // SPEC erasure-certificate §2: one statement, one text.
         if (!lines.Ok || !statement.IsWithinLimits() || statement.ToText() != text)
             statement = null;
@@ -196,6 +210,30 @@ public sealed record ErasureStatement
         };
     }
 
+    private static ErasureStatement ReadPart(FieldLines lines)
+    {
+        lines.Expect(Header + "3");
+        var (log, request) = (lines.Next("log", 1)[0], lines.Guid("request"));
+        lines.Expect("state part");
+        return new ErasureStatement
+        {
+            Version = PartVersion,
+            Log = log,
+            Request = request,
+            SubjectTag = lines.Hex("subject"),
+            KeyCommitment = lines.Base64("key-commitment"),
+            Born = lines.Place("born", lines.Follows("born")),
+            RequestedIndex = lines.Indexed("requested", out var requestedAt),
+            RequestedAt = requestedAt,
+            ExecutedIndex = lines.Indexed("executed", out var executedAt),
+            ExecutedAt = executedAt,
+            FinalAt = DateTimeOffset.UnixEpoch,
+            Erased = [],
+            Kept = lines.Counts("kept"),
+            IssuedAt = lines.Time(lines.Next("issued", 1)[0]),
+        };
+    }
+
     /// <summary>True when every value can be written and read back.</summary>
     internal bool IsWithinLimits() =>
         SubjectTag.Length == LogEntry.TagSize
@@ -204,7 +242,18 @@ public sealed record ErasureStatement
         && RequestedIndex >= 0
         && ExecutedIndex > RequestedIndex
         && Erased.Concat(Residuals).All(pair => pair.Value >= 0 && pair.Key.Length > 0 && pair.Key.All(c => c is (>= 'a' and <= 'z') or '-'))
-        && (Version == 2 ? IsInOrder() : Version == 1 && this is { Born: null, Destroyed: null, Final: null, Replayed: false, Residuals.Count: 0 });
+        && Version switch
+        {
+            PartVersion => IsOfPart(),
+            2 => Kept.Count == 0 && IsInOrder(),
+            _ => Version == 1 && this is { Born: null, Destroyed: null, Final: null, Replayed: false, Residuals.Count: 0, Kept.Count: 0 },
+        };
+
+    // Something is left, and nothing is final.
+    private bool IsOfPart() =>
+        this is { Destroyed: null, Final: null, Epoch: 0, Replayed: false, Erased.Count: 0, Residuals.Count: 0, Kept.Count: > 0 }
+        && (Born is not { } born || (born.Index >= 0 && born.Index < ExecutedIndex))
+        && Kept.All(item => item.Value >= 0 && item.Key.Length > 0 && item.Key.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or ':' or '.' or '_'));
 
     // The order of the log itself: a key is born before it is destroyed (after the request, where a hold kept a part for which a new key was made), and only
     // what was executed becomes final.
@@ -374,7 +423,7 @@ public sealed class ErasureCertificate
         return new ErasureCertificate(statement, signer.Sign(statement.ToText()), proofs);
     }
 
-    /// <summary>Reads a certificate of version 1 or 2. That it parsed says nothing of its truth: see <see cref="Verify"/>.</summary>
+    /// <summary>Reads a certificate of version 1, 2 or 3. That it parsed says nothing of its truth: see <see cref="Verify"/>.</summary>
     public static bool TryParse(string text, out ErasureCertificate? certificate)
     {
         certificate = null;
@@ -460,8 +509,11 @@ public sealed class ErasureCertificate
         // An entry of an earlier version names no epoch; the entry erase.final does.
         if (entry.Rules.FirstOrDefault(rule => rule.StartsWith(EpochRule, StringComparison.Ordinal)) is { } named && named != RuleOf(Statement.Epoch))
             return "the executed erasure names another key epoch than the statement";
-        if (Statement.Version > 1 && entry.Items.Count > 0)
+        if (Statement.Version == 2 && entry.Items.Count > 0)
             return "the executed erasure was a part only, which a hold left";
+        // SPEC erasure-certificate §9
+        if (Statement.IsPart && (entry.Items.Count == 0 || Statement.Kept.Any(kept => entry.Items.Any(item => item == kept.Value))))
+            return "the executed erasure is not of a part that leaves what is stated";
         return (Statement.Version > 1 && entry.Reference is null) || (entry.Reference is { } reference && reference != Statement.RequestedIndex)
             ? "the executed erasure answers another request" : null;
     }

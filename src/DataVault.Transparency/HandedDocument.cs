@@ -60,17 +60,19 @@ public sealed record HandedDocument(string Kind, string? Problem, IReadOnlyDicti
         };
         if (statement.Version > 1)
         {
-            facts["state"] = statement.IsFinal ? "final" : "executed";
+            facts["state"] = statement.IsPart ? "part" : statement.IsFinal ? "final" : "executed";
             facts["birth"] = statement.Born is { } born ? Place(born.Index, born.At) : "no longer in the log";
         }
         facts["requested"] = Place(statement.RequestedIndex, statement.RequestedAt);
         facts["executed"] = Place(statement.ExecutedIndex, statement.ExecutedAt);
-        if (statement.Version > 1)
+        if (statement.Version == 2)
             AddFinality(facts, statement);
         foreach (var (what, count) in statement.Erased)
             facts[$"erased {what}"] = count.ToString(CultureInfo.InvariantCulture);
         foreach (var (what, count) in statement.Residuals)
             facts[$"residual {what}"] = count.ToString(CultureInfo.InvariantCulture);
+        if (statement.IsPart)
+            facts["kept"] = string.Join(", ", statement.Kept.Select(item => item.Key));
         return facts;
     }
 

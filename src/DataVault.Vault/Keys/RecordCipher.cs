@@ -202,8 +202,19 @@ internal sealed class RecordCipher(VaultKeyring keyring, ActivePolicy policy, IR
     /// <exception cref="CryptographicException">The record was changed, mixed or rolled back.</exception>
     public OpenedRecord Open(SealedRecord record, SubjectKeys keys, IReadOnlyList<FieldPermit> permits)
     {
+        var opened = OpenHeld(record, keys, permits);
+        newest.Saw(keys, record.RowVersion);
+        return opened;
+    }
+
+    /// <summary>
+    /// The same of a row that the caller's transaction holds. INVARIANT: that transaction may have written it and may still fail, so its version is not remembered here; otherwise the state
+    /// that is left would be taken for an older one that somebody put back.
+    /// </summary>
+    public OpenedRecord OpenHeld(SealedRecord record, SubjectKeys keys, IReadOnlyList<FieldPermit> permits)
+    {
         RefuseForeign(record.Subject, keys, permits);
-        Verify(record, keys);
+        Check(record, keys);
         var opened = new OpenedRecord();
         foreach (var (classId, value) in RecordCodec.Unpack(record.Record))
         {
@@ -305,14 +316,18 @@ internal sealed class RecordCipher(VaultKeyring keyring, ActivePolicy policy, IR
     /// <exception cref="OlderRecordException">They are, but something newer has been seen since.</exception>
     public void Verify(SealedRecord record, SubjectKeys keys)
     {
+        Check(record, keys);
+        newest.Saw(keys, record.RowVersion);
+    }
+
+    private void Check(SealedRecord record, SubjectKeys keys)
+    {
         if (!SealHolds(keyring.VaultId, record, keys)) throw new CryptographicException("The record does not match its seal.");
         if (record.RowVersion < keys.NotBefore)
         {
             VaultMeters.RolledBack();
             throw new OlderRecordException();
         }
-
-        newest.Saw(keys, record.RowVersion);
     }
 
     /// <summary>Whether record, version and facts are what was once written together.</summary>

@@ -155,7 +155,7 @@ internal sealed class LetterBook(SubjectInbox inbox, Decider decider, RecordCiph
         if (opened.Count == 0) return Reader.Unknown with { MayMail = mayMail };
         try
         {
-            using var values = cipher.Open(record, held, opened);
+            using var values = cipher.OpenHeld(record, held, opened);
             return new Reader(Text(values, letters.LanguageField), Text(values, letters.CountryField), Decider.LogIds(opened), decision.RuleIds, mayMail)
             {
                 Address = withAddress ? Text(values, letters.AddressField) : null,

@@ -27,6 +27,9 @@ internal sealed record ErasureWork(
     /// <summary>The part that was executed is done in the keys database too, and beside the databases.</summary>
     public bool PartSettled { get; init; }
 
+    /// <summary>Entry <c>erase.executed</c> of the newest part; 0 before, and of one of an earlier version.</summary>
+    public long PartExecutedIndex { get; init; }
+
     /// <summary>Codes of the items of that part, until its entry stands in the log.</summary>
     public IReadOnlyList<int> PartGone { get; init; } = [];
 
@@ -107,7 +110,7 @@ internal sealed class KeyBirths(VaultDatabase database, LogStore store, LogIndex
 /// which says that the erasure was executed, closes the request with an entry of the log; the second, once no copy of the key can be opened any more,
 /// takes its place (<see cref="ErasureFinality"/>).
 /// </summary>
-internal sealed class ErasureCertificates(RequestStore store, ErasureNotebook notebook, SignedProofs log, KeyBirths births, EpochLedger epochs)
+internal sealed class ErasureCertificates(RequestStore store, ErasureNotebook notebook, SignedProofs log, KeyBirths births, EpochLedger epochs, ActivePolicy policy)
 {
     public async Task<RequestRow> IssueAsync(RequestRow row, CancellationToken cancellation)
     {
@@ -129,6 +132,38 @@ internal sealed class ErasureCertificates(RequestStore store, ErasureNotebook no
         var certificate = ErasureCertificate.Issue(statement, log.Signer, proofs);
         return await store.TransactAsync((connection, transaction) => CloseAsync(connection, transaction, row, work, certificate, cancellation), cancellation);
     }
+
+    /// <summary>Certifies the part that is executed, where holds keep the rest: for whoever has nothing left but the number of the request. Once for each part.</summary>
+    public async Task IssuePartAsync(RequestRow row, CancellationToken cancellation)
+    {
+        var work = notebook.Open(row);
+        if (work is not { Partial: true, PartSettled: true, PartExecutedIndex: > 0 and var executed, Kept: { Count: > 0 } kept } || await CertifiedPartAsync(row.Id, cancellation) == executed) return;
+        var proofs = new ErasureProofs(await log.OfAsync(work.RequestedIndex, cancellation), await log.OfAsync(executed, cancellation)) { Birth = await BirthAsync(work.Tag, work.Commitment, cancellation) };
+        var statement = new ErasureStatement
+        {
+            Version = ErasureStatement.PartVersion, Log = log.Origin, Request = row.Id, SubjectTag = work.Tag, KeyCommitment = work.Commitment, Born = PlaceOf(proofs.Birth),
+            RequestedIndex = work.RequestedIndex, RequestedAt = TimeOf(proofs.Request), ExecutedIndex = executed, ExecutedAt = TimeOf(proofs.Execution),
+            FinalAt = DateTimeOffset.UnixEpoch, Erased = [], IssuedAt = store.Now,
+            Kept = [.. policy.Current.Items.Where(item => kept.Contains(item.Code)).Select(item => KeyValuePair.Create(item.Name, (long)item.Code))],
+        };
+        var certificate = ErasureCertificate.Issue(statement, log.Signer, proofs).ToString();
+        await store.TransactAsync(async (connection, transaction) =>
+        {
+            // That of a later part stays.
+            await using var update = new NpgsqlCommand("UPDATE vault.request SET part_index = $2, part_certificate = $3 WHERE request_id = $1 AND (part_index IS NULL OR part_index < $2)", connection, transaction)
+            {
+                Parameters = { new() { Value = row.Id }, new() { Value = executed }, new() { Value = certificate } },
+            };
+            return await update.ExecuteNonQueryAsync(cancellation);
+        }, cancellation);
+    }
+
+    // The entry of the part that is certified; null before one is.
+    private Task<long?> CertifiedPartAsync(Guid request, CancellationToken cancellation) => store.TransactAsync(async (connection, transaction) =>
+    {
+        await using var command = new NpgsqlCommand("SELECT part_index FROM vault.request WHERE request_id = $1", connection, transaction) { Parameters = { new() { Value = request } } };
+        return await command.ExecuteScalarAsync(cancellation) as long?;
+    }, cancellation);
 
     /// <summary>The certificate that says that the erasure is final, made from the one before and the entries since.</summary>
     public async Task<ErasureCertificate> FinaliseAsync(ErasureCertificate executed, (int Epoch, DateTimeOffset Due) end, long finalIndex, CancellationToken cancellation)

@@ -114,8 +114,9 @@ internal sealed class PartialErasure(RequestStore store, KeyRegistry keys, Remai
                 Seal = work.PartBuried,
             };
             await ErasureRows.NoteAsync(connection, [part.Name], part.Of.At, cancellation);
-            current = current with { Work = notebook.Seal(current.Id, work with { PartSettled = true, PartGone = [], PartBuried = [] }) };
-            return await store.SaveAsync(connection, transaction, current, executed, cancellation);
+            work = work with { PartSettled = true, PartGone = [], PartBuried = [] };
+            var saved = await store.SaveAsync(connection, transaction, current with { Work = notebook.Seal(current.Id, work) }, executed, cancellation);
+            return await store.NoteWorkAsync(connection, saved with { Work = notebook.Seal(current.Id, work with { PartExecutedIndex = saved.LogIndex }) }, cancellation);
         }, cancellation);
         StepDone(PartialStep.PartSettled);
         return settled;

@@ -511,7 +511,8 @@ internal sealed class RequestStore(
     public async Task<string?> CertificateAsync(Guid id, CancellationToken cancellation)
     {
         await using var connection = await database.OpenAsync(cancellation);
-        await using var command = new NpgsqlCommand("SELECT certificate FROM vault.closed_request WHERE request_id = $1", connection)
+        await using var command = new NpgsqlCommand(
+            "SELECT certificate FROM vault.closed_request WHERE request_id = $1 UNION ALL SELECT part_certificate FROM vault.request WHERE request_id = $1", connection)
         {
             Parameters = { new() { Value = id } },
         };

@@ -16,10 +16,12 @@ internal sealed class RequestViews(HoldStore holds, ErasureNotebook notebook, Pa
 
     private RequestView View(RequestRow row) => new(
         row.Id, row.Subject, row.Kind, row.State, row.OpenedAt, row.DueAt, row.CompletedAt, row.Reason, packages.ProgressOf(row.Id) ?? row.Progress,
-        row.PackageKey is not null && row.PackageExpires > clock.Now, row.HasCertificate, row.LogIndex, row.OpenedBy)
+        row.PackageKey is not null && row.PackageExpires > clock.Now, row.HasCertificate || IsPartCertified(row), row.LogIndex, row.OpenedBy)
     {
         Clock = RequestClocks.Of(row, policy.Current.Jurisdictions, clock.Now), Facts = FactsOf(row, row.Course),
     };
+
+    private bool IsPartCertified(RequestRow row) => row is { Kind: RequestKinds.Erasure, Work: not null, Subject: not null } && notebook.Open(row) is { Partial: true, PartSettled: true, PartExecutedIndex: > 0 };
 
     // Of a refused objection, what is direct marketing was stopped all the same.
     private static bool IsPartlyRefused(RequestRow row, RequestCourse course) =>

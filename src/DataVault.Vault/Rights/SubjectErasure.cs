@@ -59,7 +59,12 @@ internal sealed class SubjectErasure(
             if (row.Work is null) row = await RequestAsync(row, subject, cancellation);
             if (row.Work is null || row.Subject is null) return row;
             if (notebook.Open(row).Partial) row = await ContinueAsync(row, subject, cancellation);
-            if (notebook.Open(row).Partial) return row;
+            if (notebook.Open(row).Partial)
+            {
+                await certificates.IssuePartAsync(row, cancellation);
+                return row;
+            }
+
             // The key may have been damaged since (1), or an officer may have ordered the erasure because it was.
             var destroyed = await keys.DestroyAsync(subject, notebook.Open(row).Commitment, cancellation);
             StepDone(ErasureStep.KeyDestroyed);

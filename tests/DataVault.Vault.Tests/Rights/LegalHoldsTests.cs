@@ -39,7 +39,10 @@ public sealed class LegalHoldsTests : IAsyncLifetime
         Assert.Equal("partial", request.Erasure!.State);
         Assert.Equal(["email", "event:purchase"], request.Erasure.Deferred);
         Assert.Equal("legal-claim", Assert.Single(request.Erasure.Because).Authority);
-        Assert.Equal("not-found", (await Assert.ThrowsAsync<VaultException>(() => world.Requests.CertificateAsync(RightsWorld.Officer, request.Id, Guid.NewGuid(), default))).Slug);
+        Assert.True(request.HasCertificate);
+        var part = await CertificateAsync(request.Id);
+        Assert.Equal((true, "email,event:purchase"), (part.Statement.IsPart, string.Join(',', part.Statement.Kept.Select(item => item.Key))));
+        Assert.Equal(part.ToString(), await world.Requests.PublishedCertificateAsync(request.Id, default));
         Assert.Contains(ada.Value, world.Accounts.Removed);
         Assert.Equal(
             ["keys.subject_key", "vault.event", "vault.hold_subject", "vault.request", "vault.subject"],
@@ -52,8 +55,33 @@ public sealed class LegalHoldsTests : IAsyncLifetime
         var done = await world.GetAsync(request.Id);
         Assert.Equal((RequestStates.Completed, null, "executed"), (done.State, done.Reason, done.Erasure!.State));
         Assert.Empty(await world.TablesNamingAsync(ada.ToString()));
-        Assert.True((await CertificateAsync(request.Id)).Statement.Born is not null);
+        var whole = await CertificateAsync(request.Id);
+        Assert.Equal((true, false), (whole.Statement.Born is not null, whole.Statement.IsPart));
         Assert.NotEmpty((await ReadAsync(bob, RightsWorld.Support)).Fields);
+    }
+
+    [Fact]
+    [Requirement("R31", "R55")]
+    public async Task Each_part_is_certified_once_and_what_a_certificate_says_is_left_was_not_erased()
+    {
+        var (first, second) = (await PlaceAsync("email"), await PlaceAsync("event:purchase"));
+        var request = await EraseAsync();
+        var before = await CertificateAsync(request.Id);
+        await world.Vault.Get<RequestFulfilment>().ResumeAsync(default);
+        Assert.Equal(before.ToString(), (await CertificateAsync(request.Id)).ToString());
+        await Holds.ReleaseAsync(Second, first.Id, null, Guid.NewGuid(), default);
+        await world.Vault.Get<RequestFulfilment>().ResumeAsync(default);
+        var after = await CertificateAsync(request.Id);
+        Assert.Equal(["event:purchase"], after.Statement.Kept.Select(item => item.Key));
+        Assert.True(after.Statement.ExecutedIndex > before.Statement.ExecutedIndex);
+
+        // Signed by the log's own key, and yet false.
+        var (signer, key) = (world.Vault.Get<CheckpointSigner>().Signer, NoteVerifier.Parse(world.Vault.Get<AuditReader>().VerifierKey));
+        var gone = after.Statement with { Kept = before.Statement.Kept };
+        Assert.NotNull(ErasureCertificate.Issue(gone, signer, after.Proofs).Verify(key));
+        Assert.False(ErasureCertificate.TryParse(after.ToString().Replace("state part", "state final", StringComparison.Ordinal), out _));
+        Assert.Throws<ArgumentException>(() => ErasureCertificate.Issue(after.Statement with { Kept = [] }, signer, after.Proofs));
+        Assert.NotEqual(Guid.Empty, second.Id);
     }
 
     [Fact]
