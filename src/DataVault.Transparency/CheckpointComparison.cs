@@ -59,6 +59,16 @@ public sealed record CheckpointComparison(CheckpointRelation Relation, string Me
         CheckpointComparison Say(CheckpointRelation relation, string message) => new(relation, message, earlier, later);
     }
 
+    /// <summary>How a tree stands to one that was held before, with the hash tiles of the newer.</summary>
+    internal static async Task<(CheckpointRelation Relation, string Message)> OfTreesAsync(Checkpoint before, Checkpoint now, ILogSource tiles, CancellationToken cancellationToken)
+    {
+        if (now.Size < before.Size)
+            return (CheckpointRelation.Fork, $"it had {before.Size} entries before and has {now.Size} now");
+        if (now.Size == before.Size)
+            return now.Root.Span.SequenceEqual(before.Root.Span) ? (CheckpointRelation.Same, "") : (CheckpointRelation.Fork, $"both sign {now.Size} entries with different roots");
+        return before.Size == 0 ? (CheckpointRelation.Continues, "") : await CompareAsync(before, now, new SizedLog(tiles, now.Size), cancellationToken);
+    }
+
     private static async Task<(CheckpointRelation Relation, string Message)> CompareAsync(Checkpoint earlier, Checkpoint later, SizedLog log, CancellationToken cancellationToken)
     {
         if (await RootAsync(later.Size, log, cancellationToken) is not { } whole || !whole.AsSpan().SequenceEqual(later.Root.Span))

@@ -5,13 +5,18 @@ public static class LogCopy
 {
     private const int FilesAtOnce = 8;
 
-    /// <summary>Copies the log of the newest checkpoint, which is written last. Nothing is verified.</summary>
+    /// <summary>
+    /// Copies the log of the newest checkpoint, which is written last. A copy that is there already is replaced by no log that does not continue it: INVARIANT: what an auditor holds against a log is not taken from them by
+    /// the log. Nothing else is verified.
+    /// </summary>
     /// <returns>The number of entries; null when the source has no checkpoint.</returns>
-    /// <exception cref="IOException">A tile or bundle is missing.</exception>
+    /// <exception cref="IOException">A tile or bundle is missing; or the log does not continue the copy, and its checkpoint is kept beside the copy's.</exception>
     public static async Task<long?> SaveAsync(ILogSource source, string folder, CancellationToken cancellationToken = default)
     {
         if (await source.CheckpointAsync(cancellationToken) is not { } text || !SignedNote.TryParse(text, out var note) || !Checkpoint.TryParse(note!.Text, out var checkpoint))
             return null;
+        if (await new TileDirectory(folder).CheckpointAsync(cancellationToken) is { } held)
+            await ContinuesAsync(held, (text, checkpoint!), source, folder, cancellationToken);
         var limits = new ParallelOptions { MaxDegreeOfParallelism = FilesAtOnce, CancellationToken = cancellationToken };
         await Parallel.ForEachAsync(Files(checkpoint!.Size), limits, async (file, cancellation) =>
         {
@@ -28,6 +33,18 @@ public static class LogCopy
         });
         await File.WriteAllTextAsync(Path.Combine(folder, "checkpoint"), text, cancellationToken);
         return checkpoint.Size;
+    }
+
+    private static async Task ContinuesAsync(string held, (string Text, Checkpoint Tree) newest, ILogSource source, string folder, CancellationToken cancellationToken)
+    {
+        if (!SignedNote.TryParse(held, out var note) || !Checkpoint.TryParse(note!.Text, out var before))
+            throw new IOException("The checkpoint in the folder cannot be read: nothing is copied over it.");
+        var (relation, why) = await CheckpointComparison.OfTreesAsync(before!, newest.Tree, source, cancellationToken);
+        if (relation is CheckpointRelation.Same or CheckpointRelation.Continues)
+            return;
+        var evidence = Path.Combine(folder, "checkpoint.contradicting");
+        await File.WriteAllTextAsync(evidence, newest.Text, cancellationToken);
+        throw new IOException($"The log does not continue the copy in the folder ({why}). Nothing was copied; its checkpoint is kept as {evidence}, beside the one that you hold: together they are the evidence.");
     }
 
     private static bool IsAboutSeveral(byte[] bundle) =>

@@ -87,8 +87,8 @@ internal static class StoreModule
         services.AddSingleton<ErasuresUnderWay>();
         services.AddSingleton<SecondLook>();
         services.AddSingleton(p => new VaultCheck(
-            p.GetRequiredService<VaultDatabase>(), run => new LogCheck(run, p.GetRequiredService<LogMirror>(), p.GetRequiredService<SignerKeys>()),
-            run => new KeyCheck(run, p.GetRequiredService<KeysDatabase>(), p.GetRequiredService<VaultKeyring>(), p.GetRequiredService<TombstoneJournal>(), p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<IndexKeys>()),
+            p.GetRequiredService<VaultDatabase>(), run => new LogCheck(run, p.GetRequiredService<LogMirror>(), p.GetRequiredService<SignerKeys>(), p.GetRequiredService<LogStore>()),
+            run => new KeyCheck(run, p.GetRequiredService<KeysDatabase>(), p.GetRequiredService<VaultKeyring>(), p.GetRequiredService<TombstoneJournal>(), p.GetRequiredService<IndexKeys>(), p.GetRequiredService<SecondLook>()),
             run => new RowCheck(
                 run, p.GetRequiredService<PackageFolder>(), p.GetRequiredService<VaultDatabase>(), ToldChecks(p, run), p.GetRequiredService<RequestStore>()),
             run => new PeopleCheck(run, p.GetRequiredService<KeyRegistry>(), p.GetRequiredService<RecordCipher>(), p.GetRequiredService<ActivePolicy>(), p.GetRequiredService<SecondLook>()),

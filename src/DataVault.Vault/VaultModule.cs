@@ -161,7 +161,7 @@ public static class VaultModule
         services.AddSingleton(p => new RestoreAcceptance(
             p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<VaultStartup>(), p.GetRequiredService<RestoreDeclarations>(), p.GetRequiredService<RestoredVersions>()));
         services.AddSingleton<LogBeginning>();
-        services.AddHostedService<LogWorker>();
+        services.AddSingleton<LogWorker>().AddHostedService(p => p.GetRequiredService<LogWorker>());
         services.AddSingleton<KeyWorker>();
         services.AddHostedService(p => p.GetRequiredService<KeyWorker>());
         services.AddHostedService<KeyListener>();

@@ -51,12 +51,18 @@ internal sealed class LogWorker(
     }
 
     public override async Task<bool> RoundAsync(CancellationToken cancellation) =>
-        await TryAsync("the checkpoint", signer.SignAsync, cancellation) & await TryAsync("the index of the log", indexer.CatchUpAsync, cancellation);
+        await TryAsync("the checkpoint", SignAsync, cancellation) & await TryAsync("the index of the log", indexer.CatchUpAsync, cancellation);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         await base.ExecuteAsync(stoppingToken);
         await TryAsync("the last checkpoint", signer.SignAsync, CancellationToken.None);
+    }
+
+    private async Task SignAsync(CancellationToken ct)
+    {
+        await signer.SignAsync(ct);
+        beginning.Contradicted(signer.Contradiction);
     }
 }
 
@@ -74,6 +80,9 @@ internal sealed class LogBeginning(AuditLog log, LogStore store, PolicyStore pol
         if (size == 0) await log.AppendAsync(change with { Type = EntryType.Genesis }, null, ct);
         else if (await policies.InForceAsync(ct) is null && !await IsOfNewestAsync(change, size - 1, ct)) await log.AppendAsync(change, null, ct);
     }
+
+    /// <summary>What the signer has met.</summary>
+    public void Contradicted(string? reason) => log.Contradiction = reason;
 
     private async Task<bool> IsOfNewestAsync(LogEntry change, long newest, CancellationToken ct) =>
         LogEntry.Decode((await store.EntriesAtAsync([newest], ct))[newest]).Policy.Span.SequenceEqual(change.Policy.Span);

@@ -23,6 +23,7 @@ public sealed class PostgresCluster : IAsyncDisposable
     private readonly string folder;
     private readonly string binaries;
     private Process keeper;
+    private bool disposed;
 
     private PostgresCluster(string folder, string binaries)
     {
@@ -142,6 +143,7 @@ public sealed class PostgresCluster : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref disposed, true)) return;
         keeper.StandardInput.Close();
         await keeper.WaitForExitAsync();
         keeper.Dispose();

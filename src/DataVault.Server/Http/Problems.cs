@@ -58,7 +58,7 @@ internal static class Problems
         ["not-acceptable"] = (406, "The answer cannot be given in the form asked for."),
         ["conflict"] = (409, "A unique identifier in the request is held already."),
         ["invalid-state"] = (409, "The resource is not in a state that permits this step."),
-        ["evidence-contradicted"] = (409, "What is stored contradicts the log or the sealed record, so nothing is signed; see errors. Trying again does not help: the operator compares with datavault-server check deep."),
+        ["evidence-contradicted"] = (409, "What is stored contradicts the log or the sealed record, so nothing is signed; see errors. Trying again does not help: the operator compares with DataVault.Server check deep."),
         ["version-mismatch"] = (412, "The record has changed since it was read: read it again and repeat with the new ETag."),
         ["payload-too-large"] = (413, "The body is larger than this call takes; split it."),
         ["unsupported-media-type"] = (415, "Send the body as application/json in UTF-8."),
@@ -70,7 +70,7 @@ internal static class Problems
         ["rate-limited"] = (429, "Too many requests; try again after the time in Retry-After."),
         ["headers-too-large"] = (431, "The request's headers are too large."),
         ["internal"] = (500, "The server failed; the operator finds the cause under the traceId."),
-        ["record-damaged"] = (500, "What is stored of this is not what the vault wrote, so nothing of it is released. Trying again does not help: the operator runs datavault-server check deep. The refusal is in the audit log."),
+        ["record-damaged"] = (500, "What is stored of this is not what the vault wrote, so nothing of it is released. Trying again does not help: the operator runs DataVault.Server check deep. The refusal is in the audit log."),
         ["unavailable"] = (503, "A part that the answer depends on is away, and nothing is released without it; try again."),
         ["timeout"] = (504, "The request took longer than allowed and was given up."),
     }.ToFrozenDictionary();

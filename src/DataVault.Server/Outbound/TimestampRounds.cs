@@ -27,7 +27,8 @@ internal sealed class TimestampRounds(
         if (!Checkpoint.TryParse(note.Text, out var tree))
             return true;
         var last = await anchors.TimestampAsync(ct: cancellation);
-        if (last?.Size == tree!.Size || context.Clock.GetUtcNow() - last?.At < options.Interval)
+        // A checkpoint of fewer entries than were stamped is of a log that somebody shortened: whatever is said of it, it is not said again and again.
+        if (last?.Size >= tree!.Size || context.Clock.GetUtcNow() - last?.At < options.Interval)
             return true;
         state.Set(Part, "late", tree.Size - (last?.Size ?? 0));
         var stamped = await AskAsync(tree.Size, note.ToString(), cancellation);

@@ -41,6 +41,7 @@ internal sealed class AuditLog : IHostedService, IAsyncDisposable
     private LogBatch? inDoubt;
     private volatile bool headMoved;
     private long size;
+    private volatile string? contradiction;
     private long damageMet;
     private long damageAt;
 
@@ -58,6 +59,16 @@ internal sealed class AuditLog : IHostedService, IAsyncDisposable
 
     /// <summary>Entries that this process knows of; other processes may have appended more.</summary>
     public long Size => Interlocked.Read(ref size);
+
+    /// <summary>
+    /// Why the database's log is not the one that was signed; null while it is. INVARIANT: until it is again, no entry is made, so nothing is released: what is released on another log than the one that was signed
+    /// can be proved to nobody.
+    /// </summary>
+    public string? Contradiction
+    {
+        get => contradiction;
+        set => contradiction = value;
+    }
 
     /// <summary>How many calls of this process met what the vault did not write, and the entry of the last.</summary>
     public (long Calls, long Last) DamageMet => (Interlocked.Read(ref damageMet), Volatile.Read(ref damageAt));
@@ -179,7 +190,7 @@ internal sealed class AuditLog : IHostedService, IAsyncDisposable
         NpgsqlConnection connection, NpgsqlTransaction transaction, IReadOnlyList<PendingEntry> entries, CancellationToken ct = default)
     {
         await using var select = new NpgsqlCommand(LogHead.Select + " for update", connection, transaction);
-        var batch = new LogBatch(await ReadHeadAsync(select, ct), entries);
+        var batch = new LogBatch(Continuing(await ReadHeadAsync(select, ct)), entries);
         await using var write = batch.Write(connection, transaction);
         await write.ExecuteNonQueryAsync(ct);
         headMoved = true;
@@ -270,7 +281,7 @@ internal sealed class AuditLog : IHostedService, IAsyncDisposable
     private async Task<long> WriteOnceAsync(List<PendingEntry> entries)
     {
         var open = await ConnectedAsync();
-        var written = headMoved || head is null ? null : await TryMoveAsync(open, new LogBatch(head, entries));
+        var written = headMoved || head is null || contradiction is not null ? null : await TryMoveAsync(open, new LogBatch(head, entries));
         written ??= await LockAndWriteAsync(open, entries);
         guard!.ThrowIfDoubtful();
         inDoubt = null;
@@ -298,7 +309,7 @@ internal sealed class AuditLog : IHostedService, IAsyncDisposable
         await using (var reader = await select.ExecuteReaderAsync())
         {
             if (!await reader.ReadAsync()) throw new InvalidOperationException("The log has no head.");
-            current = LogHead.Read(reader);
+            current = Continuing(LogHead.Read(reader));
         }
 
         if (inDoubt is { } tried && await IsWrittenAsync(open, tried, current)) return await ConfirmAsync(open, tried, current);
@@ -309,6 +320,18 @@ internal sealed class AuditLog : IHostedService, IAsyncDisposable
         inDoubt = batch;
         await write.ExecuteNonQueryAsync();
         return batch;
+    }
+
+    // Entries that this process knows to be durable are there, whoever wrote since; and who rewrote them without making them fewer is met by the signer.
+    private LogHead Continuing(LogHead current)
+    {
+        if (current.Size < Size)
+        {
+            if (contradiction is null) logger.LogCritical("The log has {Size} entries, fewer than the {Known} that were written: the database is an older copy. No entry is made, so nothing is released.", current.Size, Size);
+            throw VaultException.Unavailable();
+        }
+
+        return contradiction is null ? current : throw VaultException.Unavailable();
     }
 
     // INVARIANT: asked while the head is locked, when whoever wrote the batch in doubt has committed or never will. So no entry is written twice.

@@ -29,6 +29,9 @@ internal sealed class CheckpointSigner(
     /// <summary>Why the log is not signed any more; null while all is well.</summary>
     public string? Refusal => refusal ?? mirror.Trouble;
 
+    /// <summary>Why the database's log is not the one that was signed; null while it is, or while nobody can tell.</summary>
+    public string? Contradiction { get; private set; }
+
     /// <summary>Whether this process is the one that signs.</summary>
     public bool Leads => leadership is not null;
 
@@ -74,11 +77,12 @@ internal sealed class CheckpointSigner(
                 await TakeTurnAsync(ct);
             }
 
-            refusal = null;
+            (refusal, Contradiction) = (null, null);
         }
         catch (Exception e) when (e is SignerRefusalException or FormatException)
         {
             Refuse(e is FormatException ? "an entry or a checkpoint in the database is not well formed" : e.Message);
+            Contradiction = e is SignerRefusalException { IsContradiction: true } ? e.Message : null;
         }
         finally
         {
@@ -101,10 +105,10 @@ internal sealed class CheckpointSigner(
         var (size, root) = await store.HeadAsync(ct);
         if (size == before.Size && Latest?.Size == size && root.AsSpan().SequenceEqual(before.Root())) return;
         if (size < before.Size)
-            throw new SignerRefusalException($"the log has {size} entries, fewer than the {before.Size} that were signed: the database is an older copy");
+            throw new SignerRefusalException($"the log has {size} entries, fewer than the {before.Size} that were signed: the database is an older copy") { IsContradiction = true };
         var extended = await ExtendAsync(before.Clone(), size, ct);
         if (extended.Size != size || !extended.Root().AsSpan().SequenceEqual(root))
-            throw new SignerRefusalException($"the log of {size} entries does not continue the {before.Size} that were signed");
+            throw new SignerRefusalException($"the log of {size} entries does not continue the {before.Size} that were signed") { IsContradiction = true };
         await PublishAsync(extended, ct);
     }
 
@@ -112,7 +116,7 @@ internal sealed class CheckpointSigner(
     private async Task PublishAsync(CompactRange tree, CancellationToken ct)
     {
         if (tree.Size == 0) return;
-        if (!await mirror.KeepAsync(tree.Size, tree.Root(), ct)) throw new SignerRefusalException($"the log of {tree.Size} entries does not continue its mirror");
+        if (!await mirror.KeepAsync(tree.Size, tree.Root(), ct)) throw new SignerRefusalException($"the log of {tree.Size} entries does not continue its mirror") { IsContradiction = true };
         keys.Memory.Remember(tree);
         remembered = tree;
         var note = keys.SignerOf(tree.Size).Sign(new Checkpoint(options.Origin, tree.Size, tree.Root()).ToText()).ToString();

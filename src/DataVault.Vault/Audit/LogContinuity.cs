@@ -83,6 +83,7 @@ internal sealed class LogContinuity(
         var head = await LogHead.LockAsync(connection, transaction, ct);
         // Another process has put the entries back meanwhile.
         if (head.Size != size) return;
+        await ForgetTilesAsync(connection, transaction, size, ct);
         var (lists, destroyed, undone) = (new MirroredLists(mirror), new List<byte[]>(), 0);
         await foreach (var chunk in mirror.EntriesAsync(size, mirrored.Size, ct).Chunk(TlogTiles.Width).WithCancellation(ct))
         {
@@ -114,6 +115,13 @@ internal sealed class LogContinuity(
         await using var write = batch.Write(connection, transaction);
         await write.ExecuteNonQueryAsync(ct);
         return batch.After;
+    }
+
+    // Who wrote other entries there may have had tiles made of them.
+    private static async Task ForgetTilesAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, long size, CancellationToken ct)
+    {
+        await using var command = new NpgsqlCommand("select audit.forget_tiles($1)", connection, transaction) { Parameters = { new() { Value = size } } };
+        await command.ExecuteNonQueryAsync(ct);
     }
 
     private static async Task MakeRoomAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, CancellationToken ct)

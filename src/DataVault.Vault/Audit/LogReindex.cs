@@ -11,6 +11,7 @@ public static class LogReindex
     private const string Clear =
         """
         select 1 from audit.index_state where id = 1 for update;
+        select audit.forget_tiles(0);
         truncate audit.entry_index, audit.bulk_member, audit.shape, audit.segment, audit.tally;
         update audit.index_state set version = {version}, generation = generation + 1, next_shape = 0,
             (next_index, segment_first) = (select b, b from (select coalesce(max(below), 0) as b from audit.pruned) p) where id = 1;

@@ -4,7 +4,11 @@ using DataVault.Transparency;
 namespace DataVault.Vault;
 
 /// <summary>The signer refuses; the log goes on, but nobody signs it until an operator has seen to it.</summary>
-internal sealed class SignerRefusalException(string message, Exception? cause = null) : Exception(message, cause);
+internal sealed class SignerRefusalException(string message, Exception? cause = null) : Exception(message, cause)
+{
+    /// <summary>The database has another log than the one that was signed; else it is the signer who cannot sign.</summary>
+    public bool IsContradiction { get; init; }
+}
 
 /// <summary>The last signed tree, in a file outside the database.</summary>
 internal sealed class SignerMemory(VaultOptions options, IRandomBytes random)

@@ -5,7 +5,7 @@ using Npgsql;
 namespace DataVault.Vault;
 
 /// <summary>Both databases and the journal against each other: a record for every key, a key for every record, and nothing of whoever is erased.</summary>
-internal sealed class KeyCheck(CheckRun run, KeysDatabase keys, VaultKeyring keyring, TombstoneJournal journal, KeyRegistry registry, IndexKeys indexKeys)
+internal sealed class KeyCheck(CheckRun run, KeysDatabase keys, VaultKeyring keyring, TombstoneJournal journal, IndexKeys indexKeys, SecondLook again)
 {
     private const string Name = "keys";
     private const int Step = 256;
@@ -32,7 +32,8 @@ internal sealed class KeyCheck(CheckRun run, KeysDatabase keys, VaultKeyring key
         foreach (var (page, people) in aside) run.Wrong(Name, $"the page {page} does not open: nothing of {people} people does");
         foreach (var (index, epoch) in await indexKeys.DamagedAsync(ct)) run.Wrong(Name, $"the key of the blind index {index}, epoch {epoch}, does not open");
         Pages(keyed, pages);
-        Persons(records, [.. keyed.Select(key => key.Subject)], written);
+        foreach (var subject in Persons(records, [.. keyed.Select(key => key.Subject)], written))
+            await again.JudgeAsync(run, subject, [new CheckFinding(Name, $"{subject} is erased, and has a record: somebody put its row back")], ct);
         bool Known(string hash) => journal.Find(Convert.FromHexString(hash)) >= 0;
         foreach (var hash in done.Where(hash => !Known(hash))) run.Wrong("tombstones", $"the vault database has the tombstone {hash[..16]}…, the journal has not");
         foreach (var hash in destroyed.Where(hash => !Known(hash))) run.Wrong("tombstones", $"the keys database has the tombstone {hash[..16]}…, the journal has not");
@@ -46,10 +47,7 @@ internal sealed class KeyCheck(CheckRun run, KeysDatabase keys, VaultKeyring key
     {
         foreach (var some in unused.Chunk(Step))
         {
-            foreach (var held in await registry.GetManyFreshAsync(some, [], ct))
-            {
-                using (held) sought[Convert.ToHexString(held.Tag.Span)] = held.Subject;
-            }
+            foreach (var (tag, subject) in await again.TagsAsync(some, ct)) sought[tag] = subject;
         }
 
         foreach (var tag in sought.Keys) log.Born[tag] = null;
@@ -65,7 +63,8 @@ internal sealed class KeyCheck(CheckRun run, KeysDatabase keys, VaultKeyring key
             run.Wrong("tombstones", $"entry {index} tells of an erasure, and the journal has none of that key");
     }
 
-    private void Persons(HashSet<Guid> records, HashSet<Guid> keyed, HashSet<string> written)
+    /// <returns>Who is erased and has a record: it goes with the erasure, if that is under way.</returns>
+    private List<SubjectId> Persons(HashSet<Guid> records, HashSet<Guid> keyed, HashSet<string> written)
     {
         foreach (var subject in keyed)
         {
@@ -73,11 +72,14 @@ internal sealed class KeyCheck(CheckRun run, KeysDatabase keys, VaultKeyring key
             else if (!records.Contains(subject)) unused.Add(new SubjectId(subject));
         }
 
-        foreach (var subject in records.Where(subject => written.Contains(Hash(subject)) || !keyed.Contains(subject)))
+        var erased = new List<SubjectId>();
+        foreach (var subject in records)
         {
-            if (!written.Contains(Hash(subject))) run.Wrong(Name, $"{subject} has a record and no key");
-            else run.Note($"The erasure of {subject} is under way.");
+            if (written.Contains(Hash(subject))) erased.Add(new SubjectId(subject));
+            else if (!keyed.Contains(subject)) run.Wrong(Name, $"{subject} has a record and no key");
         }
+
+        return erased;
     }
 
     private void Pages(List<(Guid Subject, long Page)> keyed, List<(long Page, int Count)> pages)

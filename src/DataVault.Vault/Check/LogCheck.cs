@@ -8,7 +8,7 @@ namespace DataVault.Vault;
 /// The log as the tables hold it: every batch parses, hashes to the leaves beside it and follows the one before; together they are the head; full
 /// tiles are what the entries give; every detail is the one that its entry names; every checkpoint signs what stands there.
 /// </summary>
-internal sealed class LogCheck(CheckRun run, LogMirror mirror, SignerKeys keys)
+internal sealed class LogCheck(CheckRun run, LogMirror mirror, SignerKeys keys, LogStore store)
 {
     private const string Name = "log";
     private const int TileBytes = TlogTiles.Width * MerkleHash.Size;
@@ -23,6 +23,7 @@ internal sealed class LogCheck(CheckRun run, LogMirror mirror, SignerKeys keys)
     private readonly HashSet<string> whole = [];
     private readonly List<(long Index, LogEntry Entry)> restores = [];
     private List<DeclaredRestore> lost = [];
+    private CompactRange? remembered;
     private long lastTime;
     private long pruned;
 
@@ -60,6 +61,7 @@ internal sealed class LogCheck(CheckRun run, LogMirror mirror, SignerKeys keys)
     {
         var head = (await run.Snapshot.ListAsync(LogHead.Select, row => (Size: row.GetInt64(0), Root: row.GetFieldValue<byte[]>(1), Frontier: row.GetFieldValue<byte[]>(2), Last: row.GetInt64(3)), ct))[0];
         run.Step($"The log: {head.Size:N0} entries");
+        remembered = keys.Memory.TryRecall();
         await LoadAsync(ct);
         await using var told = run.Snapshot.RowsAsync("select index, sha256(sealed) from audit.detail order by index", row => (Index: row.GetInt64(0), Hash: row.GetFieldValue<byte[]>(1)), ct).GetAsyncEnumerator(ct);
         var more = await told.MoveNextAsync();
@@ -85,6 +87,9 @@ internal sealed class LogCheck(CheckRun run, LogMirror mirror, SignerKeys keys)
         for (; more; more = await told.MoveNextAsync()) details[told.Current.Index] = told.Current.Hash;
         Finish();
         run.Count("log entries", range.Size);
+        // What was signed since the state that is looked at is there by now, or was taken away.
+        if (remembered?.Size > range.Size && await store.HeadAsync(ct) is var (now, _) && now < remembered.Size)
+            run.Wrong(Name, $"the log has {now} entries, fewer than the {remembered.Size} that were signed: the database is an older copy, or was shortened");
     }
 
     private static (long First, int Count, byte[] Entries, byte[] Leaves) Batch(NpgsqlDataReader row) =>
@@ -138,6 +143,7 @@ internal sealed class LogCheck(CheckRun run, LogMirror mirror, SignerKeys keys)
             Look(first + i, entries[i]);
             range.Append(leaf);
             Tile(0, leaf);
+            if (range.Size == remembered?.Size && !range.Root().AsSpan().SequenceEqual(remembered.Root())) run.Wrong(Name, $"the first {range.Size} entries are not those that were signed");
             if (signed.Remove(range.Size, out var root) && !root.AsSpan().SequenceEqual(range.Root()))
                 run.Wrong(Name, $"the checkpoint of {range.Size} entries has another root than the entries");
         }

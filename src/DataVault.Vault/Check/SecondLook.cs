@@ -60,6 +60,18 @@ internal sealed class SecondLook(VaultDatabase database, KeysDatabase keysDataba
         }
     }
 
+    /// <summary>By which tags the log knows them, as far as their keys open.</summary>
+    public async Task<List<(string Tag, SubjectId Subject)>> TagsAsync(IReadOnlyList<SubjectId> people, CancellationToken ct)
+    {
+        var tags = new List<(string, SubjectId)>();
+        foreach (var held in await keys.GetManyFreshAsync(people, [], ct))
+        {
+            using (held) tags.Add((Convert.ToHexString(held.Tag.Span), held.Subject));
+        }
+
+        return tags;
+    }
+
     /// <summary>Whether a part of somebody is deleted of which the log does not tell yet.</summary>
     public async Task<bool> IsPartUnderWayAsync(CancellationToken ct) => (await erasures.ListAsync(ct)).Exists(one => one.Work is { Partial: true, Kept: not null, PartSettled: false });
 

@@ -65,6 +65,29 @@ public sealed class MirrorTests
         Assert.Equal(entries.Count + 5, (await again.Get<LogStore>().HeadAsync(default)).Size);
     }
 
+    [Theory]
+    [InlineData("update audit.tile set hashes = decode(repeat('5a', 8192), 'hex') where level = 0 and n = 1")]
+    [InlineData("insert into audit.tile (level, n, hashes) values (0, 2, decode(repeat('5a', 8192), 'hex'))")]
+    public async Task Tiles_of_entries_that_were_never_the_logs_go_with_the_entries_and_when_the_index_is_made_anew(string attack)
+    {
+        await using var databases = await DatabasePerClass.CreateAsync();
+        await GrowAsync(databases, 300);
+        await databases.BackUpAsync(databases.VaultName);
+        await GrowAsync(databases, 300);
+        await databases.RestoreAsync(databases.VaultName);
+        await databases.Cluster.ExecuteAsync(databases.VaultName, "insert into audit.tile (level, n, hashes) values (0, 1, decode(repeat('00', 8192), 'hex')) on conflict do nothing; " + attack);
+        await using var vault = await databases.StartVaultAsync();
+        await GrowAsync(vault, 200);
+        await vault.Get<LogIndexer>().CatchUpAsync();
+        Assert.True((await Log.VerifyAsync(vault)).Ok);
+
+        await databases.Cluster.ExecuteAsync(databases.VaultName, attack.Replace("values (0, 2,", "values (0, 9,", StringComparison.Ordinal));
+        await LogReindex.ClearAsync(databases.VaultAdmin);
+        await vault.Get<LogIndexer>().CatchUpAsync();
+        Assert.True((await Log.VerifyAsync(vault)).Ok);
+        Assert.Empty((await vault.Get<VaultCheck>().RunAsync(new CheckOptions())).Findings);
+    }
+
     [Fact]
     public async Task Two_processes_that_start_on_a_restored_database_put_the_entries_back_once()
     {

@@ -65,6 +65,11 @@ public sealed class SignerTests
         await databases.RestoreAsync(databases.VaultName);
         await vault.Get<AuditReader>().SignAsync();
         Assert.Contains("fewer", vault.Get<AuditReader>().SignerRefusal, StringComparison.Ordinal);
+        // What this process wrote is gone: it makes no entry more, so it releases nothing.
+        Assert.Equal("unavailable", (await Assert.ThrowsAsync<VaultException>(() => Log.AppendAsync(vault))).Slug);
+        Assert.Equal(3, (await vault.Get<LogStore>().HeadAsync(default)).Size);
+        Assert.Contains(
+            (await vault.Get<VaultCheck>().RunAsync(new CheckOptions())).Findings, finding => finding.Message == "the log has 3 entries, fewer than the 4 that were signed: the database is an older copy, or was shortened");
         Assert.Equal(3, (await vault.Get<LogStore>().CheckpointAsync(default))!.Value.Size);
     }
 
@@ -75,12 +80,16 @@ public sealed class SignerTests
         await AppendAndSignAsync(databases, 3);
         await databases.BackUpAsync(databases.VaultName);
         await using var vault = await databases.StartVaultAsync();
+        await using var other = await databases.StartVaultAsync();
         await Log.AppendAsync(vault);
         await vault.Get<AuditReader>().SignAsync();
         await databases.RestoreAsync(databases.VaultName);
-        for (var i = 100; i < 112; i++) await Log.AppendAsync(vault, i);
-        await vault.Get<AuditReader>().SignAsync();
+        // A process that never heard of what was lost goes on upon the copy, until the log is as long as before and longer.
+        for (var i = 100; i < 112; i++) await Log.AppendAsync(other, i);
+        await vault.Get<LogWorker>().RoundAsync(default);
         Assert.Contains("does not continue", vault.Get<AuditReader>().SignerRefusal, StringComparison.Ordinal);
+        Assert.Equal("unavailable", (await Assert.ThrowsAsync<VaultException>(() => Log.AppendAsync(vault))).Slug);
+        Assert.Contains((await vault.Get<VaultCheck>().RunAsync(new CheckOptions())).Findings, finding => finding.Message == "the first 4 entries are not those that were signed");
         await Assert.ThrowsAsync<VaultException>(() => vault.Get<AuditReader>().ProofAsync(11));
     }
 

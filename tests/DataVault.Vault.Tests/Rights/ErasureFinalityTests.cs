@@ -42,6 +42,18 @@ public sealed class ErasureFinalityTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_row_of_somebody_erased_that_an_administrator_puts_back_is_named_and_not_taken_for_an_erasure_under_way()
+    {
+        await world.VaultSqlAsync("drop schema if exists kept cascade; create schema kept; create table kept.subject as table vault.subject");
+        await EraseAsync();
+        Assert.Empty(await FindingsAsync());
+        await world.VaultSqlAsync($"insert into vault.subject select * from kept.subject where subject_id = '{ada}'");
+        Assert.Contains(await FindingsAsync(), finding => finding == $"{ada} is erased, and has a record: somebody put its row back");
+
+        async Task<List<string>> FindingsAsync() => [.. (await world.Vault.Get<VaultCheck>().RunAsync(new CheckOptions())).Findings.Select(finding => finding.Message)];
+    }
+
+    [Fact]
     public async Task The_whole_log_bears_the_certificate_out_and_no_other_persons_key()
     {
         var request = await EraseAsync();
