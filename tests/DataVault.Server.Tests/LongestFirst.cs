@@ -11,7 +11,7 @@ namespace DataVault.Server.Tests;
 public sealed class LongestFirst : ITestCollectionOrderer
 {
     private static readonly string[] Long =
-        ["Deaths.DrillTests", "Deaths.BackupKillTests", "Deaths.OperatorCommandTests", "Deaths.KillTests", "PolicyStartTests", "Browser.AccessibilityTests", "Plaintext.ErasedWholeTests", "StepUpTests", "LifecycleTests", "Memory.MemoryTests"];
+        ["Deaths.DrillTests", "Deaths.BrokenDrillTests", "Deaths.ReturnDrillTests", "Deaths.BackupKillTests", "Deaths.OperatorCommandTests", "Deaths.KillTests", "PolicyStartTests", "Browser.AccessibilityTests", "Plaintext.ErasedWholeTests", "StepUpTests", "LifecycleTests", "Memory.MemoryTests"];
 
     public IReadOnlyCollection<TTestCollection> OrderTestCollections<TTestCollection>(IReadOnlyCollection<TTestCollection> testCollections)
         where TTestCollection : ITestCollection => [.. testCollections.OrderBy(Place).ThenBy(one => one.UniqueID, StringComparer.Ordinal)];
