@@ -32,7 +32,7 @@ internal static class DataVaultCommand
 
     private static IEnumerable<Command> Verbs(VerbContext context) =>
     [
-        ImportVerb.Build(context), CustomerVerbs.Build(context), ConsentVerbs.Build(context), RequestVerbs.Build(context), HoldVerbs.Build(context), RecipientVerbs.Build(context), DecisionVerbs.Build(context), RetentionVerbs.Build(context), BreachVerbs.Build(context), EvidenceVerbs.Build(context), DeskVerbs.Build(context), ClientVerbs.Build(context), OpenDsrVerbs.Build(context), OutsideAccountVerbs.Build(context), .. OversightVerbs.Build(context),
+        ImportVerb.Build(context), CustomerVerbs.Build(context), ConsentVerbs.Build(context), RequestVerbs.Build(context), HoldVerbs.Build(context), RecipientVerbs.Build(context), DecisionVerbs.Build(context), RetentionVerbs.Build(context), SuppressionVerbs.Build(context), BreachVerbs.Build(context), EvidenceVerbs.Build(context), DeskVerbs.Build(context), ClientVerbs.Build(context), OpenDsrVerbs.Build(context), OutsideAccountVerbs.Build(context), .. OversightVerbs.Build(context),
         AuditVerbs.Build(context), WitnessVerbs.Build(context), PolicyVerbs.Build(context), RootKeyVerbs.Build(context), StatusVerbs.Status(context), IndexVerbs.Build(context), KeyVerbs.Build(context), StatusVerbs.FirstRun(context), AccountVerbs.Build(context), SignInVerbs.Login(context), SignInVerbs.Logout(context),
     ];
 }

@@ -47,6 +47,7 @@ public static class LetterSlots
     public const string Until = "until";
     public const string Reason = "reason";
     public const string Kept = "kept";
+    public const string Marked = "marked";
     public const string Purpose = "purpose";
     public const string Ground = "ground";
     public const string Certificate = "certificate";
@@ -71,8 +72,8 @@ public static class LetterSlots
         LetterKind.VerificationNeeded or LetterKind.AnswerAwaited or LetterKind.PackageReady or LetterKind.PackageWaiting => [Until],
         LetterKind.Refused or LetterKind.Rectified or LetterKind.ContestDecided or LetterKind.RestrictionLifted => [Reason],
         LetterKind.ObjectionLifted => [Reason, Purpose],
-        LetterKind.PartlyRefused => [Kept, Reason, Until, Certificate],
-        LetterKind.Erased => [Until, Certificate],
+        LetterKind.PartlyRefused => [Kept, Reason, Until, Certificate, Marked],
+        LetterKind.Erased => [Until, Certificate, Marked],
         _ => [],
     };
 

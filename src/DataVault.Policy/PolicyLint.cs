@@ -43,6 +43,7 @@ internal sealed class PolicyLint(PolicySet policy)
         foreach (var message in new AutomatedLint(policy).Findings()) Find(AutomatedLint.File, message);
         Cases();
         Rights();
+        Suppression();
         Clocks();
         return [.. findings.Distinct().OrderBy(finding => finding.File, StringComparer.Ordinal).ThenBy(finding => finding.Line)];
     }
@@ -164,6 +165,12 @@ internal sealed class PolicyLint(PolicySet policy)
             var kinds = rule.Kinds.Count == 0 ? RightsRules.Kinds : rule.Kinds;
             if (rule.Below is { } level && policy.Rights.Methods.Count > 0 && kinds.All(kind => policy.Rights.Needed(kind) >= level)) Find("rights.yaml", $"{rule.Name} can never hold: what it names needs that level anyway");
         }
+    }
+
+    private void Suppression()
+    {
+        foreach (var field in policy.Suppression?.Identifiers.Where(field => !Reachable(field, AccessAction.Search)) ?? [])
+            Find("suppression.yaml", $"no rule lets the vault open {field.Name} for look-ups: nothing would be kept of it");
     }
 
     private void Clocks()

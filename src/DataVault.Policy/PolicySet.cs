@@ -62,6 +62,9 @@ public sealed class PolicySet
 
     public required IReadOnlyList<PolicyCase> Cases { get; init; }
 
+    /// <summary>How those who were erased are kept from being taken in again; null where nobody is.</summary>
+    public SuppressionRules? Suppression { get; private init; }
+
     /// <summary>What people are told of their requests, in words; null of a policy that has no letters.</summary>
     public required LetterTemplates? Letters { get; init; }
 
@@ -110,6 +113,7 @@ public sealed class PolicySet
         var analytics = RegistryReader.Analytics(source.Optional("analytics.yaml"), catalogue, events);
         var recipients = RecipientReader.Recipients(source.Optional("recipients.yaml"), analytics);
         var cases = new CaseReader(new PolicyWords(catalogue, events, purposes, roles, people, jurisdictions)).Cases(source.Cases);
+        var suppression = SuppressionReader.Suppression(source.Optional("suppression.yaml"), catalogue, purposes);
         var letters = LetterReader.Letters(source.Optional("letters.yaml"), source.Letters, catalogue);
         var models = new AutomatedReader(new PolicyWords(catalogue, events, purposes, roles, people, jurisdictions), retention).Models(source.Optional("automated.yaml"));
         problems.ThrowIfAny();
@@ -120,6 +124,7 @@ public sealed class PolicySet
             Cases = cases,
             Letters = letters,
             Rights = rights,
+            Suppression = suppression,
         };
     }
 

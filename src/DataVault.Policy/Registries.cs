@@ -276,6 +276,9 @@ public static class Capabilities
     /// <summary>Keeping the register of breaches, reporting them, telling people of them.</summary>
     public const string BreachesManage = "breaches.manage";
 
+    /// <summary>Being told that somebody is kept from being taken in again, and letting them in when they come back themselves.</summary>
+    public const string SuppressionsManage = "suppressions.manage";
+
     /// <summary>Making and fetching packs of evidence for an authority.</summary>
     public const string EvidenceExport = "evidence.export";
 
@@ -283,10 +286,10 @@ public static class Capabilities
     public const string DecisionsRead = "decisions.read";
 
     /// <summary>What these show or count is about everybody: of no use to a role that reaches some only, and without effect in it.</summary>
-    internal static readonly string[] AboutEverybody = [AuditRead, PolicyManage, AccountsManage, StatusRead, AnalyticsQuery, ReviewsManage, DisclosuresApprove, AlertsManage, HoneyManage, RetentionManage, BreachesManage, EvidenceExport];
+    internal static readonly string[] AboutEverybody = [AuditRead, PolicyManage, AccountsManage, StatusRead, AnalyticsQuery, ReviewsManage, DisclosuresApprove, AlertsManage, HoneyManage, RetentionManage, BreachesManage, EvidenceExport, SuppressionsManage];
 
     internal static readonly string[] All =
-        [AuditRead, RequestsRead, RequestsDecide, RequestsOpenDsr, PolicyRead, PolicyManage, ClientsManage, AccountsManage, StatusRead, AnalyticsQuery, HoldsManage, KeysRead, KeysManage, ReviewsManage, DisclosuresApprove, AlertsManage, HoneyManage, StandingManage, RetentionManage, BreachesManage, EvidenceExport, DecisionsRead];
+        [AuditRead, RequestsRead, RequestsDecide, RequestsOpenDsr, PolicyRead, PolicyManage, ClientsManage, AccountsManage, StatusRead, AnalyticsQuery, HoldsManage, KeysRead, KeysManage, ReviewsManage, DisclosuresApprove, AlertsManage, HoneyManage, StandingManage, RetentionManage, BreachesManage, EvidenceExport, DecisionsRead, SuppressionsManage];
 }
 
 /// <summary>

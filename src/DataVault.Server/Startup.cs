@@ -468,6 +468,7 @@ internal sealed class Startup(WebApplicationBuilder builder, ServerSettings sett
         LetterEndpoints.Map(app);
         HoldEndpoints.Map(app);
         RetentionEndpoints.Map(app);
+        SuppressionEndpoints.Map(app);
         BreachEndpoints.Map(app);
         EvidenceEndpoints.Map(app);
         OversightEndpoints.Map(app);

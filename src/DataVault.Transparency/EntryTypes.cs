@@ -19,6 +19,7 @@ public enum EntryType : ushort
     BreachChange = 86, BreachRead = 87, EvidencePack = 89, NoticeChange = 90,
     OpenDsrRequest = 83, OpenDsrController = 85,
     DecisionRecord = 100, DecisionChange = 101, DecisionRead = 102,
+    SuppressionLifted = 105, SuppressionExpired = 106,
 #pragma warning restore CS1591
 }
 
@@ -100,6 +101,8 @@ public static class EntryTypes
         [EntryType.DecisionRecord] = "decision.record",
         [EntryType.DecisionChange] = "decision.change",
         [EntryType.DecisionRead] = "decision.read",
+        [EntryType.SuppressionLifted] = "suppression.lifted",
+        [EntryType.SuppressionExpired] = "suppression.expired",
     }.ToFrozenDictionary();
 
     private static readonly FrozenDictionary<string, EntryType> ByName =

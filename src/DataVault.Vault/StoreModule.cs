@@ -18,6 +18,11 @@ internal static class StoreModule
         services.AddSingleton<SubjectFacts>();
         services.AddSingleton<CandidateFinder>();
         services.AddSingleton<CustomerLookups>();
+        services.AddSingleton<SuppressionKeys>();
+        services.AddSingleton<SuppressionList>();
+        services.AddSingleton<SuppressionJournal>();
+        services.AddSingleton<SuppressionDoor>();
+        services.AddSingleton<Identifiers>();
         services.AddSingleton<ProfileBatch>();
         services.AddSingleton<ProfilePatcher>();
         services.AddSingleton<FeedReader>();
@@ -103,6 +108,7 @@ internal static class StoreModule
             p.GetRequiredService<VaultDatabase>()),
         new BreachCheck(run, p.GetRequiredService<BreachBook>()),
         new DecisionCheck(run, p.GetRequiredService<DecisionRows>()),
+        new SuppressionCheck(run, p.GetRequiredService<SuppressionList>(), p.GetRequiredService<SuppressionJournal>(), p.GetRequiredService<SuppressionKeys>(), p.GetRequiredService<VaultClock>()),
     ];
 
     private static void AddFeed(IServiceCollection services)

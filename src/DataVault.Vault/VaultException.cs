@@ -34,6 +34,13 @@ public sealed class VaultException : Exception
     public static VaultException Conflict(string field) =>
         new("conflict", "The value is already held by another record.") { Errors = [new($"/fields/{field}", "taken", "Another record holds this value.")] };
 
+    /// <param name="field">Name of the field whose value was that of somebody who was erased.</param>
+    public static VaultException Suppressed(string field) =>
+        new("suppressed", "Who had this value was erased, and is not taken in again from an old file.") { Errors = [new($"/fields/{field}", "suppressed", "Who had this value was erased.")] };
+
+    /// <summary>A package of this very vault, of somebody whom it has erased since.</summary>
+    public static VaultException ErasedHere() => new("erased-here", "This vault made the package itself, and has erased the person since.");
+
     public static VaultException VersionMismatch() => new("version-mismatch", "The record has changed since it was read.");
 
     public static VaultException Invalid(IReadOnlyList<FieldProblem> errors) => new("invalid-fields", "Some values are not valid.") { Errors = errors };

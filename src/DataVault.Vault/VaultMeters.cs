@@ -97,6 +97,13 @@ internal static class VaultMeters
         }
     }
 
+    private static readonly Counter<long> OutKept = Meter.CreateCounter<long>("datavault.suppression.refused", "{customer}", "People who were not taken in, since they were erased");
+
+    public static void KeptOut(int count)
+    {
+        if (count > 0) OutKept.Add(count);
+    }
+
     public static void RolledBack() => Older.Add(1);
 
     public static void Damaged() => DamageMet.Add(1);

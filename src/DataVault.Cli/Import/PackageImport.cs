@@ -26,7 +26,7 @@ internal sealed record PackageAccount(
 /// Brings the package of a person (docs/formats/package.md) into a vault as a new customer: fields and events by the names of the catalogue, each with
 /// where it came from and when. Run twice it stores nothing twice, for every call follows from the package alone.
 /// </summary>
-internal sealed class PackageImport(VaultClient client, ImportWire wire, BagReader bag, NoteVerifier key, string? purpose)
+internal sealed class PackageImport(VaultClient client, ImportWire wire, BagReader bag, NoteVerifier key, (string? Purpose, string? Returning) how)
 {
     public const string Concluded = "concluded-elsewhere", Special = "special-category", ChangedSince = "changed-since";
     private const int LongestLabel = 64;
@@ -92,8 +92,10 @@ internal sealed class PackageImport(VaultClient client, ImportWire wire, BagRead
             try
             {
                 var written = customer is { } id
-                    ? await client.PatchAsync(id, new PatchCustomer(fields, from.Source, from.Origin, null, purpose) { CollectedAt = from.RecordedAt }, version, cancellation)
-                    : await CreateAsync(new CreateCustomer(fields, from.Source, from.Origin, null, purpose) { CollectedAt = from.RecordedAt }, cancellation);
+                    ? await client.PatchAsync(id, new PatchCustomer(fields, from.Source, from.Origin, null, how.Purpose) { CollectedAt = from.RecordedAt }, version, cancellation)
+                    : await CreateAsync(
+                        new CreateCustomer(fields, from.Source, from.Origin, null, how.Purpose) { CollectedAt = from.RecordedAt, Package = new PackageReference(Statement.Tree.Origin, Statement.Case), Returning = how.Returning },
+                        cancellation);
                 _taken.AddRange(fields.Keys);
                 return written;
             }
@@ -102,6 +104,12 @@ internal sealed class PackageImport(VaultClient client, ImportWire wire, BagRead
                 // An earlier run took it, or somebody has changed the record since: neither is overwritten.
                 _refused.AddRange(fields.Keys.Select(name => new NotTaken(name, ChangedSince)));
                 return new Written(customer.Value, version + 1, new Receipt(0));
+            }
+            catch (VaultProblemException e) when (e.Problem.Slug is "erased-here" or "suppressed")
+            {
+                throw new InvalidDataException(e.Problem.Slug == "erased-here"
+                    ? "The package is not taken: this vault made it itself, and has erased the person since. If they came back themselves, say how with --returning."
+                    : "The package is not taken: who had these identifiers was erased here. If they came back themselves, say how with --returning.");
             }
             catch (VaultProblemException e) when (Named(e.Problem, fields) is { Count: > 0 } named)
             {
@@ -154,7 +162,7 @@ internal sealed class PackageImport(VaultClient client, ImportWire wire, BagRead
                 var properties = happened.GetProperty("properties").EnumerateObject().ToDictionary(property => property.Name, property => property.Value.Clone(), StringComparer.Ordinal);
                 yield return (new AppendEvent(
                     new CustomerReference(customer), happened.GetProperty("type").GetString()!, happened.GetProperty("occurredAt").GetDateTimeOffset(), Label(happened.GetProperty("source").GetString()!),
-                    properties, happened.GetProperty("id").GetGuid(), purpose), line);
+                    properties, happened.GetProperty("id").GetGuid(), how.Purpose), line);
             }
         }
     }

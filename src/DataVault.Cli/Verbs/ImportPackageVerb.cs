@@ -19,17 +19,18 @@ internal static class ImportPackageVerb
         var key = new Option<string>("--key") { Description = "Verifier key of the other vault's log, or a file with it or with the list of its keys. Get it from somebody you trust, not with the package.", Required = true };
         var purpose = new Option<string?>("--purpose") { Description = "What it is written for (left out by credentials with one purpose)." };
         var rejects = new Option<FileInfo?>("--rejects") { Description = "Where events go that this vault does not take (default: FILE.rejects.jsonl)." };
+        var returning = new Option<string?>("--returning") { Description = "The person was erased here and came back themselves: account-opened, consent-given, contract or person-asked. An entry of the log." };
         return new Verb(
             "package", "Bring the package of a person from another vault in, as a new customer: fields and events by the names of the catalogue, each with where it came from and when. Consents are told of, not taken.",
             "datavault import package my-data.zip --key other-vault.vkey",
             "datavault import package my-data.zip --key other-vault.vkey --purpose service-delivery --json")
-            .With(file, key, purpose, rejects)
+            .With(file, key, purpose, rejects, returning)
             .Does(context, async (session, cancellation) =>
             {
                 var p = session.Parsed;
                 var given = p.GetRequiredValue(file);
                 if (!given.Exists) throw new UsageException($"{given.FullName} does not exist.");
-                var account = await RunAsync(session, given.FullName, Key(p.GetRequiredValue(key)), p.GetValue(purpose), p.GetValue(rejects)?.FullName ?? given.FullName + ".rejects.jsonl", cancellation);
+                var account = await RunAsync(session, given.FullName, Key(p.GetRequiredValue(key)), (p.GetValue(purpose), p.GetValue(returning)), p.GetValue(rejects)?.FullName ?? given.FullName + ".rejects.jsonl", cancellation);
                 Show(session, account);
                 return ExitCode.Ok;
             });
@@ -41,17 +42,17 @@ internal static class ImportPackageVerb
         return NoteVerifier.TryParseFile(text, out var key) ? key! : throw new UsageException("--key is neither a verifier key, nor a file with one or with the list of a log's keys.");
     }
 
-    private static async Task<PackageAccount> RunAsync(Session session, string file, NoteVerifier key, string? purpose, string rejects, CancellationToken cancellation)
+    private static async Task<PackageAccount> RunAsync(Session session, string file, NoteVerifier key, (string? Purpose, string? Returning) how, string rejects, CancellationToken cancellation)
     {
         var host = session.Host;
-        var client = session.Open(["ingest"], purpose, new VaultClientOptions { Time = host.Time, Patience = TimeSpan.FromMinutes(2) });
+        var client = session.Open(["ingest"], how.Purpose, new VaultClientOptions { Time = host.Time, Patience = TimeSpan.FromMinutes(2) });
         await using var stream = new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.Read);
         using var bag = PackageImport.Open(stream, key, cancellation);
         StreamWriter? refused = null;
         var last = host.Time.GetTimestamp();
         try
         {
-            return await new PackageImport(client, new ImportWire(client, host.Time, run: 0), bag, key, purpose).RunAsync(
+            return await new PackageImport(client, new ImportWire(client, host.Time, run: 0), bag, key, how).RunAsync(
                 line => (refused ??= new StreamWriter(OwnFile.Create(rejects))).WriteLine(line),
                 sent =>
                 {

@@ -32,7 +32,21 @@ public sealed record CreateCustomer(
 
     /// <summary>By purpose, what was shown for a consent that was given elsewhere (optional): without it <see cref="Notice"/> is the version, or the one in force.</summary>
     public IReadOnlyDictionary<string, ConsentNotice>? ConsentNotices { get; init; }
+
+    /// <summary>
+    /// Says that the person came back of their own will (optional): <c>account-opened</c>, <c>consent-given</c>, <c>contract</c> or <c>person-asked</c>. Whoever was erased is then taken in
+    /// again, on record. For those who may say so (<c>suppressions.manage</c>).
+    /// </summary>
+    public string? Returning { get; init; }
+
+    /// <summary>The package that the values are from (optional): one of this very vault, of somebody whom it has erased since, is refused.</summary>
+    public PackageReference? Package { get; init; }
 }
+
+/// <summary>A package of a person, by what its signed statement says.</summary>
+/// <param name="Log">Origin of the log of the vault that made it.</param>
+/// <param name="Case">The request that it answered.</param>
+public sealed record PackageReference(string Log, Guid Case);
 
 /// <summary>What was shown for a consent. A version that the vault does not know needs the text, or its hash.</summary>
 /// <param name="Version">Version of the notice; the one in force if absent.</param>

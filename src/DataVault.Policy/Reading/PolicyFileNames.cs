@@ -14,7 +14,7 @@ public static class PolicyFileNames
     private static readonly string[] s_known =
     [
         "catalogue.yaml", "events.yaml", "people.yaml", "purposes.yaml", "roles.yaml", "analytics.yaml", "retention.yaml", "jurisdictions.yaml", "rights.yaml",
-        "letters.yaml", "recipients.yaml", "automated.yaml",
+        "letters.yaml", "recipients.yaml", "automated.yaml", "suppression.yaml",
     ];
 
     private static readonly string[] s_folders = ["access", "cases", "letters"];

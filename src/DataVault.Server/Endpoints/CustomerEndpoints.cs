@@ -22,7 +22,7 @@ internal static class CustomerEndpoints
                 Headers = ["Idempotency-Key"],
                 RequestExample = JsonNode.Parse("""{ "fields": { "givenName": "Ada", "familyName": "Example", "email": "ada@example.com" }, "source": "crm", "consents": { "marketing": "given" } }"""),
                 AnswerExample = JsonNode.Parse("""{ "id": "01980c5e-5c1b-7a64-9d2a-0f4b1f3c9e77", "version": 1, "receipt": { "index": 48210 } }"""),
-                Problems = ["unknown-field", "unknown-purpose", "conflict", "invalid-fields", "idempotency-mismatch"],
+                Problems = ["unknown-field", "unknown-purpose", "conflict", "suppressed", "erased-here", "invalid-fields", "idempotency-mismatch"],
             },
             AccessRule.NotCustomers);
         routes.MapGet("/v1/customers/{id}", ReadAsync).Gives<Disclosed>().As(
@@ -46,7 +46,7 @@ internal static class CustomerEndpoints
             {
                 Headers = ["If-Match"],
                 RequestExample = JsonNode.Parse("""{ "fields": { "preferredName": "Ada", "phone": null }, "source": "crm" }"""),
-                Problems = ["unknown-field", "unknown-purpose", "not-found", "conflict", "version-mismatch", "precondition-required", "invalid-fields"],
+                Problems = ["unknown-field", "unknown-purpose", "not-found", "conflict", "suppressed", "version-mismatch", "precondition-required", "invalid-fields"],
             },
             AccessRule.Anyone);
         routes.MapPost("/v1/customers/search", SearchAsync).Takes<SearchCustomers>().Gives<Found>().As(
@@ -193,6 +193,8 @@ internal static class CustomerEndpoints
         {
             Standing = body.Standing is { } standing ? StandingEndpoints.Of(standing) : null,
             CollectedAt = body.CollectedAt,
+            Returning = body.Returning,
+            Package = body.Package is { } package ? new PackageOrigin(package.Log, package.Case) : null,
             ConsentNotices = body.ConsentNotices?.ToDictionary(one => one.Key, one => new ShownNotice(one.Value.Version, one.Value.Language) { Text = one.Value.Text, Sha256 = one.Value.Sha256 }, StringComparer.Ordinal),
         };
 

@@ -57,6 +57,8 @@ internal static class Problems
         ["method-not-allowed"] = (405, "The resource does not know this method; the Allow header lists those that it knows."),
         ["not-acceptable"] = (406, "The answer cannot be given in the form asked for."),
         ["conflict"] = (409, "A unique identifier in the request is held already."),
+        ["suppressed"] = (409, "Who had an identifier in the request was erased, and is not taken in again from an old file: delete them there too. If they came back themselves, say how with returning. The refusal is in the audit log."),
+        ["erased-here"] = (409, "The package was made by this very vault, which has erased the person since. If they came back themselves, say how with returning."),
         ["invalid-state"] = (409, "The resource is not in a state that permits this step."),
         ["evidence-contradicted"] = (409, "What is stored contradicts the log or the sealed record, so nothing is signed; see errors. Trying again does not help: the operator compares with DataVault.Server check deep."),
         ["version-mismatch"] = (412, "The record has changed since it was read: read it again and repeat with the new ETag."),

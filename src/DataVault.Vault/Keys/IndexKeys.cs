@@ -58,6 +58,15 @@ internal sealed class IndexKeys(KeysDatabase database, VaultKeyring keyring, IRa
         return key is null ? null : new BlindIndexEpoch(key.Span, shape.Bits, shape.Partitions);
     }
 
+    /// <summary>The newest epoch of an index whose key was not destroyed, and when it was made.</summary>
+    public async Task<(int Epoch, DateTimeOffset CreatedAt)?> NewestAsync(int indexId, CancellationToken ct)
+    {
+        await using var command = database.Source.CreateCommand("select epoch, created_at from keys.index_epoch where index_id = $1 and wrapped is not null order by epoch desc limit 1");
+        command.Parameters.Add(new() { Value = indexId });
+        var found = await Rows.ReadAsync(command, row => (row.GetInt32(0), row.GetFieldValue<DateTimeOffset>(1)), ct);
+        return found.Count == 0 ? null : found[0];
+    }
+
     /// <summary>The key is overwritten; done twice it answers the same.</summary>
     public async Task DestroyAsync(int indexId, int epoch, CancellationToken ct)
     {

@@ -124,7 +124,7 @@ public sealed class KeyAdministration
             from (select max(epoch_id)::int as newest, count(*)::int as alive, max(created_at) as since, min(coalesce(complete_at, created_at)) as oldest
                     from keys.epoch where destroyed_at is null) e,
                 (select count(*) as people, coalesce(max(key_version), 1) as version from keys.subject_key) s,
-                (select count(*) as living, min(created_at) as oldest from keys.index_epoch where wrapped is not null) i
+                (select count(*) as living, min(created_at) as oldest from keys.index_epoch where wrapped is not null and index_id > 0) i
             """);
         return (await Rows.ReadAsync(
             command,

@@ -20,6 +20,9 @@ internal sealed record LetterOrder(LetterKind Kind)
     /// <summary>Purposes that go on in spite of it.</summary>
     public IReadOnlyList<OverriddenPurpose> Overridden { get; init; } = [];
 
+    /// <summary>Until which day a mark is kept, so that nobody takes the person in again; null where none is.</summary>
+    public DateOnly? Marked { get; init; }
+
     /// <summary>The language that whoever asks has chosen.</summary>
     public string? Language { get; init; }
 }
@@ -68,6 +71,7 @@ internal sealed record LetterScene(PolicySet Policy, DateTimeOffset Now, string?
             .WithEach(LetterSlots.Purpose, [.. order.Purposes.Select(name => TitleOf(language, name))])
             .WithEach(LetterSlots.Kept, [.. order.Overridden.Select(one => TitleOf(language, one.Purpose)), .. order.Kept.Select(name => language.FindWords("classes", name) ?? name).Distinct()])
             .WithEach(LetterSlots.Ground, [.. order.Overridden.Select(one => WordsOf(language, "ends", one.Reason))])
+            .With(LetterSlots.Marked, order.Marked)
             .With(LetterSlots.Certificate, Address is not null && row is not null ? $"{Address}/certificates/{row.Id:D}" : null)
             .With(LetterSlots.Account, Address is null ? null : $"{Address}/console/me")
             .With(LetterSlots.Controller, Policy.Purposes.Controller?.Name).With(LetterSlots.Address, Policy.Purposes.Controller?.Address).With(LetterSlots.Contact, Policy.Purposes.Controller?.Contact)

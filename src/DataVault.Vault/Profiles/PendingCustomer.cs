@@ -27,6 +27,12 @@ internal sealed class PendingCustomer(NewCustomer item, SubjectId subject)
 
     public bool IsOpen => Error is null;
 
+    /// <summary>The identifiers as the suppression list is asked about them.</summary>
+    public Newcomer Newcomer => field ??= new Newcomer(Draft?.Values ?? []);
+
+    /// <summary>Erasures of which nothing is kept any more, since the person came back.</summary>
+    public IReadOnlyCollection<Guid> Lifted { get; set; } = [];
+
     public DecisionFacts Facts => Draft!.Facts;
 
     public IEnumerable<(SubjectId Subject, LookupTerm Term)> Identifiers => Terms.Where(term => term.Index.IsUnique).Select(term => (subject, term));

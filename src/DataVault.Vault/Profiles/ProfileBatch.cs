@@ -15,7 +15,7 @@ namespace DataVault.Vault;
 /// Keys are made only for those whose identifiers are theirs, so importing twice makes none. A crash in between leaves keys that open nothing, and
 /// nothing else. One refused item does not stop the others.
 /// </summary>
-internal sealed class ProfileBatch(IndexPlans plans, KeyRegistry keys, RecordCipher cipher, AuditLog log, Decider decider, IdempotencyStore idempotency)
+internal sealed class ProfileBatch(Identifiers identifiers, KeyRegistry keys, RecordCipher cipher, AuditLog log, Decider decider, IdempotencyStore idempotency)
 {
     private const string Jurisdiction = "eu";
     private const int FirstVersion = 1;
@@ -72,6 +72,7 @@ internal sealed class ProfileBatch(IndexPlans plans, KeyRegistry keys, RecordCip
     {
         var facts = item.Draft!.Facts;
         if (facts.Consents.Count > 0 && !ConsentDoor.Admits(decider.Policy, recipient, item.Subject, item.Item.Purpose, facts, decider.Clock.Now)) return VaultException.Forbidden();
+        if (item.Item.Returning is { } ground && (!identifiers.Suppression.MayKnow(recipient) || !ReturnGrounds.All.Contains(ground))) return VaultException.Forbidden();
         if (item.Item.Standing is not null && !SubjectStanding.MayManage(recipient, decider.Policy)) return VaultException.Forbidden();
         return ProfilePatcher.Refusal(item.Decision!);
     }
@@ -124,20 +125,27 @@ internal sealed class ProfileBatch(IndexPlans plans, KeyRegistry keys, RecordCip
         item.Record = cipher.Seal(item.Keys!, FirstVersion, content, FactsCodec.Encode(item.Facts));
     }
 
-    private Task<bool> StoreAsync(Recipient recipient, List<PendingCustomer> items, IdempotencyKey? key, Guid requestId, CancellationToken ct) =>
-        plans.WriteAsync(plan => MakeTerms(items, plan), async (plan, connection, transaction) =>
+    private async Task<bool> StoreAsync(Recipient recipient, List<PendingCustomer> items, IdempotencyKey? key, Guid requestId, CancellationToken ct)
+    {
+        var stored = await identifiers.Plans.WriteAsync(plan => MakeTerms(items, plan), async (plan, connection, transaction) =>
         {
             if (key is not null && !await idempotency.TryClaimAsync(connection, transaction, key, ct)) return false;
+            await identifiers.Suppression.PrepareAsync(recipient, connection, transaction, [.. Open(items).Select(item => item.Newcomer)], ct);
             var losers = await ClaimAsync(connection, transaction, plan, items, ct);
+            var keptOut = await identifiers.RefuseAsync(recipient, connection, transaction, Open(items), ct);
             var open = Open(items);
             await MakeKeysAsync(open, ct);
             SealAll(open);
-            await InsertAsync(connection, transaction, open, losers, ct);
+            await InsertAsync(connection, transaction, open, [.. losers, .. keptOut], ct);
             await LogAsync(recipient, connection, transaction, open, requestId, ct);
-            if (losers.Count > 0 && !decider.ReachesEverybody(recipient)) await log.AppendWithinAsync(connection, transaction, [Taken(recipient, losers, requestId)], ct);
+            if (losers.Count > 0 && !decider.ReachesEverybody(recipient)) await log.AppendWithinAsync(connection, transaction, [Refused(recipient, losers, "conflict", requestId)], ct);
+            if (keptOut.Count > 0) await log.AppendWithinAsync(connection, transaction, [Refused(recipient, keptOut, "suppressed", requestId)], ct);
             if (key is not null) await IdempotencyStore.AnswerAsync(connection, transaction, key, WriteAnswers.Of(items), ct);
             return true;
         }, ct);
+        if (stored) await identifiers.Suppression.RememberAsync([.. items.Where(item => item.IsOpen).SelectMany(item => item.Lifted)], ct);
+        return stored;
+    }
 
     /// <returns>Those that somebody else was quicker with, or had already.</returns>
     private static async Task<List<PendingCustomer>> ClaimAsync(
@@ -186,6 +194,7 @@ internal sealed class ProfileBatch(IndexPlans plans, KeyRegistry keys, RecordCip
             entries.Add(log.Entry(EntryType.KeyCreate, recipient, item.Keys!.Tag, item.Item.Purpose, EntryResult.Ok, [], requestId) with { KeyCommitment = item.Keys.Commitment });
             item.LogIndex = entries.Count;
             entries.Add(Written(recipient, item, requestId));
+            if (item.Lifted.Count > 0) entries.Add(Suppressions.LiftedEntry(log, recipient, item.Keys.Tag, (item.Item.Purpose, item.Item.Returning!, item.Lifted.Count), requestId));
             foreach (var fact in item.Draft!.Facts.Consents)
             {
                 var owned = new OwnedAct(item.Subject, fact.PurposeId, Act(recipient, item, fact, at: entries.Count));
@@ -208,11 +217,11 @@ internal sealed class ProfileBatch(IndexPlans plans, KeyRegistry keys, RecordCip
         if (batch.BatchCommands.Count > 0) await batch.ExecuteNonQueryAsync(ct);
     }
 
-    // A conflict tells that somebody has the value, whoever they are. Whoever may not know of everybody and tries values leaves a trace.
-    private LogEntry Taken(Recipient recipient, List<PendingCustomer> losers, Guid requestId)
+    // A conflict tells that somebody has the value, whoever they are. Whoever may not know of everybody and tries values leaves a trace, and so does everybody who brings the erased.
+    private LogEntry Refused(Recipient recipient, IReadOnlyList<PendingCustomer> losers, string rule, Guid requestId)
     {
         int[] fields = [.. losers.SelectMany(item => item.Identifiers).SelectMany(claim => claim.Term.Index.Parts).Select(part => AuditLog.ItemCode(part.Field)).Distinct().Order()];
-        return log.Entry(EntryType.Denied, recipient, default, losers[0].Item.Purpose, EntryResult.Denied, fields, requestId) with { Rules = ["conflict"] };
+        return log.Entry(EntryType.Denied, recipient, default, losers[0].Item.Purpose, EntryResult.Denied, fields, requestId) with { Rules = [rule] };
     }
 
     private LogEntry Written(Recipient recipient, PendingCustomer item, Guid requestId) =>

@@ -22,7 +22,7 @@ internal interface IWriteEnding
 /// Changes one customer under the lock on the subject's row. Only the class groups that the change touches are opened; what it replaces goes, sealed,
 /// to the history.
 /// </summary>
-internal sealed class ProfilePatcher(IndexPlans plans, IndexedValues indexed, KeyRegistry keys, RecordCipher cipher, AuditLog log, Decider decider)
+internal sealed class ProfilePatcher(Identifiers identifiers, IndexedValues indexed, KeyRegistry keys, RecordCipher cipher, AuditLog log, Decider decider)
 {
     public async Task<WriteOutcome> PatchAsync(Recipient recipient, SubjectId subject, long? ifMatch, ProfilePatch patch, Guid requestId, CancellationToken ct, IWriteEnding? ending = null)
     {
@@ -36,11 +36,15 @@ internal sealed class ProfilePatcher(IndexPlans plans, IndexedValues indexed, Ke
         if (held is null) throw await DeniedAsync(change, default, VaultException.NotFound(), ct);
         try
         {
-            var (outcome, refusal) = await plans.WriteAsync(
+            var (outcome, refusal) = await identifiers.Plans.WriteAsync(
                 static _ => { }, (plan, connection, transaction) => ApplyAsync(connection, transaction, plan, change, held, ct), ct);
             if (outcome is null) throw await DeniedAsync(change, held.Tag, refusal!, ct);
             cipher.Committed(held);
             return outcome;
+        }
+        catch (KeptOutException e)
+        {
+            throw await DeniedAsync(change, held.Tag, identifiers.Suppression.Told(recipient, e.By), ct, "suppressed");
         }
         catch (VaultException e) when (e.Slug == "conflict")
         {
@@ -84,7 +88,10 @@ internal sealed class ProfilePatcher(IndexPlans plans, IndexedValues indexed, Ke
         using var content = cipher.OpenForUpdate(before, held, decision.Permits);
         Edit(content, change.Draft, decision.Permits);
         var after = cipher.Seal(held, before.RowVersion + 1, content, FactsAfter(before, change.Draft));
+        var newcomer = new Newcomer(change.Draft.Values);
+        await identifiers.Suppression.PrepareAsync(change.Recipient, connection, transaction, [newcomer], ct);
         await ReindexAsync(connection, transaction, plan, change, (before, held), ct);
+        if (await identifiers.Suppression.FindAsync(connection, transaction, [newcomer], ct) is [var hit, ..]) throw new KeptOutException(hit.Field);
         var history = content.Replaced.Count > 0 ? cipher.SealHistory(held, before.RowVersion, content) : null;
         var now = decider.Clock.Now;
         await WriteAsync(connection, transaction, (before, after), history, now, ct);
@@ -160,9 +167,9 @@ internal sealed class ProfilePatcher(IndexPlans plans, IndexedValues indexed, Ke
             Rules = decision.RuleIds,
         };
 
-    private async Task<VaultException> DeniedAsync(Change change, ReadOnlyMemory<byte> tag, VaultException refusal, CancellationToken ct)
+    private async Task<VaultException> DeniedAsync(Change change, ReadOnlyMemory<byte> tag, VaultException refusal, CancellationToken ct, string? rule = null)
     {
-        await log.AppendAsync(Entry(change, EntryType.Denied, tag, EntryResult.Denied), null, ct);
+        await log.AppendAsync(Entry(change, EntryType.Denied, tag, EntryResult.Denied) with { Rules = rule is null ? [] : [rule] }, null, ct);
         return refusal;
     }
 

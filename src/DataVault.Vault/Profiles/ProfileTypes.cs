@@ -27,6 +27,14 @@ public sealed record NewCustomer(
     /// <summary>What was shown, by purpose, of consents that were given elsewhere; of the others <see cref="Notice"/> is the version, or the one in force.</summary>
     public IReadOnlyDictionary<string, ShownNotice>? ConsentNotices { get; init; }
 
+    /// <summary>
+    /// Says that the person came back of their own will, and how (<see cref="ReturnGrounds"/>): whoever was erased is then let in again. For those who may know of the suppression list.
+    /// </summary>
+    public string? Returning { get; init; }
+
+    /// <summary>Of which package the values are; null where they are of none.</summary>
+    public PackageOrigin? Package { get; init; }
+
     internal ShownNotice ShownFor(string purpose) => ConsentNotices?.GetValueOrDefault(purpose) ?? new ShownNotice(Notice);
 }
 

@@ -26,6 +26,8 @@ internal static class WriteAnswers
     private static VaultException Error(string slug, IReadOnlyList<FieldProblem> errors) => slug switch
     {
         "conflict" => VaultException.Conflict(errors[0].Pointer["/fields/".Length..]),
+        "suppressed" => VaultException.Suppressed(errors[0].Pointer["/fields/".Length..]),
+        "erased-here" => VaultException.ErasedHere(),
         "invalid-fields" => VaultException.Invalid(errors),
         "unknown-purpose" => VaultException.UnknownPurpose(),
         "forbidden" => VaultException.Forbidden(),

@@ -96,7 +96,7 @@ internal sealed record RetentionTools(VaultDatabase Database, VaultClock Clock, 
 /// <summary>Opens the erasure of somebody of whom nothing would be left, as a request like any other: holds, certificate, journal and notices to recipients follow.</summary>
 internal sealed class RetentionErasures(RequestStore store, RequestFulfilment fulfilment, ActivePolicy policy)
 {
-    private const string OpenedBy = "retention";
+    public const string OpenedBy = "retention";
 
     public async Task OpenAsync(SubjectId subject, CancellationToken ct)
     {

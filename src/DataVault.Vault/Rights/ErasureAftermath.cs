@@ -8,7 +8,8 @@ namespace DataVault.Vault;
 /// What an erasure does outside the rows of the person: their accounts are removed, recipients of their data are told (GDPR 19), and so are they, by a letter that was
 /// written while there was somebody to write to.
 /// </summary>
-internal sealed class ErasureAftermath(IEnumerable<ISubjectAccounts> accounts, RecipientNotices notices, PartingLetters letters, HoldStore holds, ActivePolicy policy)
+internal sealed class ErasureAftermath(
+    IEnumerable<ISubjectAccounts> accounts, RecipientNotices notices, PartingLetters letters, HoldStore holds, ErasureMarks marks, ActivePolicy policy)
 {
     public async Task RemoveAccountsAsync(SubjectId subject, CancellationToken cancellation)
     {
@@ -20,8 +21,19 @@ internal sealed class ErasureAftermath(IEnumerable<ISubjectAccounts> accounts, R
     /// <param name="row">The request.</param>
     /// <param name="person">Their keys, where these open, and by what the log knows them.</param>
     /// <param name="kept">Codes of the items that holds keep.</param>
-    public async Task<PendingParting?> WriteAsync(DutyWork work, RequestRow row, (SubjectKeys? Held, ReadOnlyMemory<byte> Tag) person, IReadOnlyList<int> kept) =>
-        await letters.WriteAsync(work, row, person, kept.Count == 0 ? new LetterOrder(LetterKind.Erased) : await PartOfAsync(row, kept, work.Cancellation), row.Id);
+    /// <param name="marked">What is kept so that nobody takes them in again.</param>
+    public async Task<PendingParting?> WriteAsync(
+        DutyWork work, RequestRow row, (SubjectKeys? Held, ReadOnlyMemory<byte> Tag) person, IReadOnlyList<int> kept, IReadOnlyList<SuppressionMark> marked)
+    {
+        var order = kept.Count == 0 ? new LetterOrder(LetterKind.Erased) : await PartOfAsync(row, kept, work.Cancellation);
+        return await letters.WriteAsync(work, row, person, order with { Marked = marked.Count > 0 ? marked[0].Expires : null }, row.Id);
+    }
+
+    /// <inheritdoc cref="ErasureMarks.KeepAsync"/>
+    public Task<IReadOnlyList<SuppressionMark>> MarkAsync(DutyWork work, RequestRow row, SealedRecord record, SubjectKeys held) => marks.KeepAsync(work, row, record, held);
+
+    /// <inheritdoc cref="ErasureMarks.RememberAsync"/>
+    public Task RememberAsync(IReadOnlyList<SuppressionMark> marked, CancellationToken cancellation) => marks.RememberAsync(marked, cancellation);
 
     /// <inheritdoc cref="PartingLetters.KeepAsync"/>
     public Task KeepAsync(DutyWork work, PendingParting? letter, long index) => letter is null ? Task.CompletedTask : letters.KeepAsync(work, letter, index);

@@ -36,6 +36,9 @@ internal sealed record ErasureWork(
     /// <summary>Digest over the events that were deleted with that part.</summary>
     public byte[] PartBuried { get; init; } = [];
 
+    /// <summary>Identifiers of which a mark is kept, so that nobody takes the person in again.</summary>
+    public int Marks { get; init; }
+
     /// <summary>The epoch whose destruction makes the erasure final; 0 before the key was destroyed, and in work of an earlier version.</summary>
     public int Epoch { get; init; }
 

@@ -1,6 +1,7 @@
 using DataVault.Policy;
 using DataVault.Vault.Keys;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 
 namespace DataVault.Vault;
 
@@ -38,6 +39,7 @@ internal static class RightsModule
         services.AddSingleton(p => new Notices(
             p.GetRequiredService<NoticeStore>(), p.GetRequiredService<RecipientNotices>(), p.GetRequiredService<KeyRegistry>(),
             p.GetRequiredService<RequestStore>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<SubjectReach>()));
+        services.AddSingleton<ErasureMarks>();
         services.AddSingleton<ErasureAftermath>();
         services.AddSingleton<Remainder>();
         services.AddSingleton<PartialErasure>();
@@ -62,6 +64,7 @@ internal static class RightsModule
         services.AddHostedService(p => p.GetRequiredService<OutboxWorker>());
         OpenDsrModule.AddOpenDsr(services);
         AddRetention(services);
+        AddSuppression(services);
         services.AddSingleton(p => new Rectification(
             p.GetRequiredService<SubjectRequests>(), p.GetRequiredService<RequestStore>(), p.GetRequiredService<RequestNotes>(),
             p.GetRequiredService<ProfilePatcher>(), p.GetRequiredService<RecipientNotices>(), p.GetRequiredService<ActivePolicy>()));
@@ -99,6 +102,17 @@ internal static class RightsModule
         services.AddSingleton(p => new RequestLetters(
             p.GetRequiredService<LetterStore>(), p.GetRequiredService<PartingLetters>(), p.GetRequiredService<LetterBook>(), p.GetRequiredService<RequestStore>(),
             p.GetRequiredService<LetterTools>(), p.GetRequiredService<SubjectReach>()));
+    }
+
+    private static void AddSuppression(IServiceCollection services)
+    {
+        services.AddHostedService<SuppressionGate>();
+        services.AddSingleton(p => new SuppressionExpiry(
+            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<SuppressionKeys>(), p.GetRequiredService<SuppressionJournal>(), p.GetRequiredService<AuditLog>(),
+            (p.GetRequiredService<ActivePolicy>(), p.GetRequiredService<VaultClock>()), p.GetRequiredService<ILogger<SuppressionExpiry>>()));
+        services.AddHostedService(p => p.GetRequiredService<SuppressionExpiry>());
+        services.AddSingleton(p => new Suppressions(
+            p.GetRequiredService<VaultDatabase>(), p.GetRequiredService<SuppressionDoor>(), p.GetRequiredService<SuppressionList>(), p.GetRequiredService<AuditLog>(), p.GetRequiredService<Decider>()));
     }
 
     private static void AddRetention(IServiceCollection services)

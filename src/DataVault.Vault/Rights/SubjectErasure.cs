@@ -87,6 +87,7 @@ internal sealed class SubjectErasure(
         using var held = known[0];
         var tag = held.Tag.ToArray();
         var pseudonyms = AnalyticsRows.PseudonymsOf(held, keys, part.Policy).ToDictionary(p => p.Domain.Schema, p => p.Pseudonym);
+        IReadOnlyList<SuppressionMark> marks = [];
         var result = await store.TransactAsync(async (connection, transaction) =>
         {
             var current = await store.LockAsync(connection, row.Id, cancellation);
@@ -99,15 +100,17 @@ internal sealed class SubjectErasure(
             var kept = part.KeptBy(facts);
             var partial = kept.Count > 0;
             var duty = new DutyWork(connection, transaction, cancellation);
-            var letter = await aftermath.WriteAsync(duty, current, (held, tag), kept);
+            marks = await aftermath.MarkAsync(duty, current, record, held);
+            var letter = await aftermath.WriteAsync(duty, current, (held, tag), kept, marks);
             // INVARIANT: whoever holds this person's key by now opens nothing with it from here on, told or not told of its destruction.
             if (!partial) await SubjectRows.CloseAsync(connection, subject, cancellation);
             var entry = store.Entry(EntryType.EraseRequest, Eraser, current, tag, row.Id) with { KeyCommitment = commitment };
             var saved = await store.SaveAsync(connection, transaction, current with { Reason = null }, letter is null ? [entry] : [letter.Entry, entry], cancellation);
             await aftermath.KeepAsync(duty, letter, saved.LogIndex - 1);
-            var work = new ErasureWork(tag, commitment, saved.LogIndex, pseudonyms, 0, new Dictionary<string, long>()) { Partial = partial };
+            var work = new ErasureWork(tag, commitment, saved.LogIndex, pseudonyms, 0, new Dictionary<string, long>()) { Partial = partial, Marks = marks.Count };
             return await store.NoteWorkAsync(connection, saved with { Work = notebook.Seal(row.Id, work) }, cancellation);
         }, cancellation);
+        await aftermath.RememberAsync(marks, cancellation);
         if (result.Work is not null) StepDone(ErasureStep.Requested);
         return result;
     }
@@ -163,7 +166,7 @@ internal sealed class SubjectErasure(
             var record = await SubjectRows.LockAsync(connection, transaction, subject, cancellation) ?? throw VaultException.NotFound();
             if (held is not null && await IsReadableAsync(record, held, cancellation)) throw VaultException.InvalidState("The record opens; the erasure goes on by itself.");
             var duty = new DutyWork(connection, transaction, cancellation);
-            var letter = current.Work is null ? await aftermath.WriteAsync(duty, current, (null, logged.Tag), []) : null;
+            var letter = current.Work is null ? await aftermath.WriteAsync(duty, current, (null, logged.Tag), [], []) : null;
             await SubjectRows.CloseAsync(connection, subject, cancellation);
             var ordered = store.Entry(EntryType.RequestChange, officer, current, logged.Tag, requestId, "request:erasure:damaged-ordered");
             ordered = ordered with { Rules = [.. ordered.Rules, "reason:" + why] };
@@ -220,9 +223,10 @@ internal sealed class SubjectErasure(
         return await store.SaveAsync(connection, transaction, row, store.Entry(EntryType.RequestChange, Eraser, row, tag, row.Id), cancellation);
     }
 
-    // Said in the certificate: that nobody had read what was erased, and that the commitment is the log's word, not the key's.
-    private static IEnumerable<KeyValuePair<string, long>> Damage(ErasureWork work)
+    // Said in the certificate: that nobody had read what was erased, that the commitment is the log's word, not the key's, and of how many identifiers a mark is kept.
+    private static IEnumerable<KeyValuePair<string, long>> Besides(ErasureWork work)
     {
+        if (work.Marks > 0) yield return new("suppression-marks", work.Marks);
         if (work.RecordDamaged) yield return new("record-unreadable", 1);
         if (work.KeyDamaged) yield return new("key-unreadable", 1);
     }
@@ -253,7 +257,7 @@ internal sealed class SubjectErasure(
             {
                 ExecutedIndex = index,
                 Erased = erased,
-                Residuals = Damage(work).Concat(rows.Residuals).ToDictionary(),
+                Residuals = Besides(work).Concat(rows.Residuals).ToDictionary(),
                 Replayed = rows.Replayed,
                 Pseudonyms = new Dictionary<string, string>(),
             };

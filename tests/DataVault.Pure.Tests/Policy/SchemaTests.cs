@@ -76,6 +76,7 @@ public sealed class SchemaTests
         { "jurisdictions", "properties/jurisdictions/additionalProperties/properties/breach/properties/dpo", "jurisdictions.yaml", "jurisdictions: { one: { breach: { dpo: { zzz: 1 } } } }" },
         { "jurisdictions", "properties/jurisdictions/additionalProperties/properties/breach/properties/authority", "jurisdictions.yaml", "jurisdictions: { one: { breach: { authority: { zzz: 1 } } } }" },
         { "jurisdictions", "properties/jurisdictions/additionalProperties/properties/breach/properties/authority/properties/countries/additionalProperties", "jurisdictions.yaml", "jurisdictions: { one: { breach: { authority: { countries: { FR: { zzz: 1 } } } } } }" },
+        { "suppression", "", "suppression.yaml", "zzz: 1" },
         { "rights", "", "rights.yaml", "zzz: 1\nmethods: {}" },
         { "rights", "properties/methods/additionalProperties", "rights.yaml", "methods: { one: { zzz: 1 } }" },
         { "rights", "properties/needs", "rights.yaml", "methods: {}\nneeds: { zzz: 1 }" },

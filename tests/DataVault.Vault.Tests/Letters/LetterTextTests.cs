@@ -111,7 +111,7 @@ public sealed class LetterTextTests
         var order = new LetterOrder(kind)
         {
             Reason = table is null ? null : LetterCodes.Tables[table][0], Until = new DateTimeOffset(2026, 11, 16, 12, 0, 0, TimeSpan.Zero),
-            Kept = ["transaction", "financial"], Purposes = ["marketing"],
+            Kept = ["transaction", "financial"], Purposes = ["marketing"], Marked = new DateOnly(2029, 11, 1),
         };
         var about = kind is LetterKind.RestrictionLifted or LetterKind.ObjectionLifted ? new LetterAbout(default, "eu", null) : About(RightOf(kind));
         return s_scene.Print(about, order, Repository.Policy.Letters!.Find(language)!, "FR");

@@ -36,6 +36,8 @@ public sealed class ErasedTracesTests : IAsyncLifetime
         foreach (var trace in traces) Assert.Equal([], (await world.TablesNamingAsync(trace)).Keys.Select(table => $"{trace} in {table}"));
 
         // The keys are still there: of the same address they make the same hash, and of the new person another pseudonym.
+        var officer = world.Vault.Get<Suppressions>();
+        Assert.Equal(1, (await officer.LiftAsync(RightsWorld.Officer, "email", "ada@example.com", "person-asked", Guid.NewGuid(), default)).Erasures);
         var again = await TracesAsync(await world.PersonAsync("ada"));
         Assert.NotEmpty(again.Intersect(traces));
         Assert.Empty(again.Intersect(traces.TakeLast(Repository.Policy.Analytics.Count)));
