@@ -15,7 +15,7 @@ internal static partial class GoldenCustomer
     /// </summary>
     private static readonly string[] Passing = ["vault.feed_queue", "issuer.change", "issuer.outside_link", "analytics_commerce.interaction", "vault.recipient_notice", "vault.opendsr_request"];
 
-    private static readonly string[] AfterTheErasure = ["vault.outbox", "vault.parting_letter", "vault.tombstone", "keys.tombstone"];
+    private static readonly string[] AfterTheErasure = ["vault.outbox", "vault.parting_letter", "vault.suppression", "vault.tombstone", "keys.tombstone"];
 
     /// <summary>Words that the person does not get, and why.</summary>
     private static readonly Dictionary<string, string> NotTheirs = new()

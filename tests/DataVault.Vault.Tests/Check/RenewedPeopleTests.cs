@@ -23,7 +23,7 @@ public sealed class RenewedPeopleTests : IAsyncLifetime
         "audit.actor.tag", "audit.batch.entries", "audit.batch.leaf_hashes", "audit.bulk.tags", "audit.detail.sealed", "audit.head.frontier", "audit.head.root", "audit.pruned.root",
         "audit.tile.hashes", "audit.timestamp.token", "vault.alert.seal", "vault.approval.seal", "vault.automated_decision.seal", "vault.automated_decision.sender", "vault.breach_step.seal", "vault.breach_step.sealed", "vault.budget_mark.seal", "vault.closed_request.work", "vault.consent_event.notice_hash", "vault.digest.recipient", "vault.event_gone.commitment", "vault.event_gone.leaf", "vault.hold.case_ref", "vault.hold.release_ref", "vault.hold.seal", "vault.hold_subject.seal", "vault.honey.sealed", "vault.notice.hash", "vault.idempotency.body",
         "vault.idempotency.key", "vault.idempotency.request_hash", "vault.identifier.lookup", "vault.index_plan.survey", "vault.opendsr_controller.seal", "vault.opendsr_request.body_mac", "vault.opendsr_request.callbacks", "vault.opendsr_request.seal", "vault.outbox.sealed", "vault.parting_letter.sealed", "vault.policy_activation.seal", "vault.policy_activation.version", "vault.policy_version.files", "vault.policy_version.version", "vault.recipient_notice.seal", "vault.request.course", "vault.request.seal", "vault.request.work", "vault.retention_look.rules", "vault.retention_look.seal", "vault.review.seal", "vault.review.subject", "vault.search_term.term",
-        "vault.subject.facts", "vault.tombstone.subject_hash",
+        "vault.subject.facts", "vault.suppression.seal", "vault.suppression.token", "vault.tombstone.subject_hash",
     ];
 
     private static readonly string[] Attacks =
