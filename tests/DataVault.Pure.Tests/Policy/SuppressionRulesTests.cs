@@ -1,5 +1,4 @@
 using DataVault.Policy;
-using DataVault.Testing;
 using Xunit;
 
 namespace DataVault.Pure.Tests.Policy;
@@ -16,7 +15,7 @@ public sealed class SuppressionRulesTests
         Assert.Null(PolicySet.Load(PolicyTexts.Small("")).Suppression);
         var rules = With(Good).Suppression!;
         Assert.Equal(("legal-obligation", "It stays done", 36, "email"), (rules.Purpose.LegalBasis, rules.Ground, rules.Months, Assert.Single(rules.Identifiers).Name));
-        Assert.Equal("legal-obligation", Repository.Policy.Suppression!.Purpose.Name);
+        Assert.Equal("legal-obligation", PolicyTexts.Shipped().Suppression!.Purpose.Name);
     }
 
     [Theory]
