@@ -134,7 +134,9 @@ public abstract class CatalogueItem
     internal CatalogueItem(ItemHeader header, int ordinal)
     {
         (Id, Name, Labels, Class) = (header.Id, header.Name, header.Labels, header.Class);
-        (Category, IsSpecialCategory, Retention) = (header.Category, header.Special, header.Retention);
+        (Category, Infers, Retention) = (header.Category, header.Infers, header.Retention);
+        IsSpecialCategory = header.Special || header.Infers.Any(SensitiveCategories.IsSpecial);
+        IsOfOffences = SensitiveCategories.IsOfOffences(header.Category) || header.Infers.Any(SensitiveCategories.IsOfOffences);
         Ordinal = ordinal;
     }
 
@@ -161,8 +163,14 @@ public abstract class CatalogueItem
     /// <summary>W3C DPV identifier, such as <c>pd:EmailAddress</c>.</summary>
     public string Category { get; }
 
+    /// <summary>Categories that a value lets infer (W3C DPV): what is special among them makes the item so (CJEU C-184/20).</summary>
+    public IReadOnlyList<string> Infers { get; }
+
     /// <summary>GDPR Article 9.</summary>
     public bool IsSpecialCategory { get; }
+
+    /// <summary>GDPR Article 10: released for what a law obliges to, and for nothing else.</summary>
+    public bool IsOfOffences { get; }
 
     /// <summary>Name of the retention rule.</summary>
     public string Retention { get; }
@@ -171,7 +179,10 @@ public abstract class CatalogueItem
 }
 
 /// <summary>The members that fields and event types share, as read.</summary>
-internal sealed record ItemHeader(int Id, string Name, Wording Labels, FieldClass Class, string Category, bool Special, string Retention);
+internal sealed record ItemHeader(int Id, string Name, Wording Labels, FieldClass Class, string Category, bool Special, string Retention)
+{
+    public IReadOnlyList<string> Infers { get; init; } = [];
+}
 
 /// <summary>A field of the profile.</summary>
 public sealed class FieldDefinition : CatalogueItem

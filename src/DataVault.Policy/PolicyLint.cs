@@ -3,14 +3,6 @@ namespace DataVault.Policy;
 /// <summary>Finds what is well formed and yet surely not meant. An empty answer is the condition for activating a policy.</summary>
 internal sealed class PolicyLint(PolicySet policy)
 {
-    /// <summary>Terms of W3C DPV's personal data categories that GDPR Article 9 protects.</summary>
-    private static readonly HashSet<string> SpecialCategories =
-    [
-        "pd:Health", "pd:MedicalHealth", "pd:MentalHealth", "pd:PhysicalHealth", "pd:HealthRecord", "pd:Disability", "pd:Genetic", "pd:DNACode", "pd:Biometric",
-        "pd:Ethnicity", "pd:EthnicOrigin", "pd:Race", "pd:Religion", "pd:ReligiousBelief", "pd:PhilosophicalBelief", "pd:PoliticalAffiliation", "pd:PoliticalOpinion",
-        "pd:TradeUnionMembership", "pd:Sexual", "pd:SexualPreference", "pd:SexualHistory",
-    ];
-
     private readonly HashSet<(CatalogueItem, AccessAction)> permitted =
         [.. policy.Rules.Where(rule => !rule.Forbids).SelectMany(rule => rule.Actions.SelectMany(action => rule.Items.Select(item => (item, action))))];
 
@@ -54,7 +46,7 @@ internal sealed class PolicyLint(PolicySet policy)
 
     private void NothingChosen(Rule rule)
     {
-        if (rule.Items.Count == 0) Find(rule, "can never match: everything chosen is excepted");
+        if (rule.Items.Count + rule.Ungrounded.Count == 0) Find(rule, "can never match: everything chosen is excepted");
     }
 
     /// <summary>A condition that no person, or nobody whom the roles reach, can meet.</summary>
@@ -99,22 +91,15 @@ internal sealed class PolicyLint(PolicySet policy)
 
     private void SpecialWithoutGround(Rule rule)
     {
-        // What the person wants corrected is theirs to say.
-        var corrects = rule.Actions.All(action => action == AccessAction.Update) && rule.Purposes.All(purpose => purpose.Dpv == "dpv:RightsFulfilment");
-        if (rule.Forbids || IsOfOwnData(rule) || corrects || rule.Guard.Consents.Any(id => policy.Purposes.ById(id)!.SpecialBasis is not null)) return;
-        if (rule.Purposes.All(purpose => purpose.SpecialBasis is not null)) return;
-        foreach (var item in rule.Items.Where(item => item.IsSpecialCategory)) Find(rule, $"permits the special category {item.Name} without a ground of GDPR Article 9");
+        foreach (var item in rule.Ungrounded.Where(item => item.IsSpecialCategory && !rule.HasSpecialGround(policy.Purposes)))
+            Find(rule, $"permits the special category {item.Name} without a ground of GDPR Article 9");
     }
 
-    // W3C DPV counts offences among no special categories, and no consent is a ground for them: only a law is.
     private void OffencesWithoutLaw(Rule rule)
     {
-        if (rule.Forbids || IsOfOwnData(rule) || rule.Purposes.All(purpose => purpose.LegalBasis is "legal-obligation" or "public-task")) return;
-        foreach (var item in rule.Items.Where(item => item.Category.StartsWith("pd:Criminal", StringComparison.Ordinal)))
+        foreach (var item in rule.Ungrounded.Where(item => item.IsOfOffences && !rule.RestsOnLaw))
             Find(rule, $"permits {item.Name}, which is of offences (GDPR Article 10), for a purpose that no law obliges to");
     }
-
-    private static bool IsOfOwnData(Rule rule) => rule.Guard.OwnRecord || rule.Actions.All(action => action is AccessAction.Export or AccessAction.Erase or AccessAction.Consent);
 
     private void BreakGlass(Rule rule)
     {
@@ -229,7 +214,8 @@ internal sealed class PolicyLint(PolicySet policy)
             if (!Reachable(item, AccessAction.Export)) Find(file, $"no rule exports {item.Name}: the person concerned could not have it");
             if (!Reachable(item, AccessAction.Erase)) Find(file, $"no rule erases {item.Name}");
             if (!Reachable(item, AccessAction.Create)) Find(file, $"no rule lets anyone record {item.Name}");
-            if (!item.IsSpecialCategory && SpecialCategories.Contains(item.Category)) Find(file, $"{item.Name} is of the special category {item.Category} (GDPR Article 9) and does not say special: true");
+            if (item.Infers.Count > 0 && item is FieldDefinition { Origin: "provided" or "observed" }) Find(file, $"{item.Name} says what it lets infer, and is neither derived nor inferred itself");
+            if (!item.IsSpecialCategory && SensitiveCategories.IsSpecial(item.Category)) Find(file, $"{item.Name} is of the special category {item.Category} (GDPR Article 9) and does not say special: true");
         }
 
         foreach (var rule in policy.Retention.Where(rule => policy.Items.All(item => item.Retention != rule.Name) && policy.Models.All.All(model => model.Retention != rule))) Find("retention.yaml", $"nothing is kept by {rule.Name}");

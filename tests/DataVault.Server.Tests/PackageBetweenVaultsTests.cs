@@ -46,7 +46,7 @@ public sealed class PackageBetweenVaultsTests(RunningServer from) : IAsyncLifeti
         Assert.Equal(account.GetProperty("customer").GetGuid(), id);
         await SameProfileAsync(file, id);
         var events = await EventsAsync(id);
-        Assert.Equal(Lines(file).Select(Told).Order(), events.Select(Told).Order());
+        Assert.Equal(Lines(file).Select(line => Told(line, "datavault.example/log: ")).Order(), events.Select(one => Told(one)).Order());
         var consents = await _to.JsonAsync("compliance-officer", HttpMethod.Get, $"/v1/customers/{id}/consents");
         Assert.All(consents.GetProperty("items").EnumerateArray(), one => Assert.NotEqual("given", one.GetProperty("state").GetString()));
 
@@ -86,13 +86,14 @@ public sealed class PackageBetweenVaultsTests(RunningServer from) : IAsyncLifeti
     }
 
     private async Task<List<JsonElement>> EventsAsync(Guid id) =>
-        [.. (await _to.JsonAsync("support-desk", HttpMethod.Get, $"/v1/customers/{id}/events?purpose=customer-support")).GetProperty("events").EnumerateArray()];
+        [.. (await _to.JsonAsync("support-desk", HttpMethod.Get, $"/v1/customers/{id}/events?purpose=customer-support")).GetProperty("items").EnumerateArray()];
 
     private async Task<long> VersionAsync(Guid id) =>
         (await _to.JsonAsync("support-desk", HttpMethod.Get, $"/v1/customers/{id}?purpose=customer-support&fields=familyName")).GetProperty("version").GetInt64();
 
-    private static (Guid, string, DateTimeOffset) Told(JsonElement one) =>
-        (one.GetProperty("id").GetGuid(), one.GetProperty("type").GetString()!, one.GetProperty("occurredAt").GetDateTimeOffset());
+    private static (Guid, string, DateTimeOffset, string, string) Told(JsonElement one, string from = "") => (
+        one.GetProperty("id").GetGuid(), one.GetProperty("type").GetString()!, one.GetProperty("occurredAt").GetDateTimeOffset(), from + one.GetProperty("source").GetString(),
+        string.Join(',', one.GetProperty("properties").EnumerateObject().OrderBy(property => property.Name, StringComparer.Ordinal)));
 
     private static IEnumerable<JsonElement> Lines(string file)
     {

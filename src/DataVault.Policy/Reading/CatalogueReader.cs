@@ -96,7 +96,17 @@ internal sealed class CatalogueReader(IReadOnlyList<RetentionRule> retention)
         if (known is null && className.Length > 0) body.Problem(body.LineOf("class"), $"unknown class {className}");
         return new ItemHeader(
             body.Number("id", 1, 999), name.Text, body.Wording("label"), known ?? new FieldClass(0, className, 0, Form.Token),
-            category, body.Flag("special", false), rule);
+            category, body.Flag("special", false), rule)
+        {
+            Infers = Infers(body),
+        };
+    }
+
+    private static List<string> Infers(Section body)
+    {
+        var named = body.Words("infers");
+        foreach (var word in named.Where(word => !Names.IsTerm(word.Text, "pd:"))) body.Problem(word.Line, $"infers names {word.Text}, which is not a pd: identifier");
+        return [.. named.Select(word => word.Text)];
     }
 
     private static List<PropertyDefinition> Properties(Section body)

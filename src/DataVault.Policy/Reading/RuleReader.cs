@@ -64,7 +64,7 @@ internal sealed class RuleReader(Catalogue catalogue, TrackingPlan plan, Purpose
             Obligations = Obligations(body, forbids),
         };
         foreach (var missing in rule.Actions.Contains(AccessAction.Read) ? rule.MissingInEmergency : []) body.Problem(body.Line, $"{id}: is for an emergency and lacks the obligation {missing}");
-        return rule;
+        return rule.Grounded(purposes);
     }
 
     private static List<AccessAction> Actions(Section body)

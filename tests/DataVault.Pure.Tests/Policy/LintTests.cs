@@ -142,6 +142,35 @@ public sealed class LintTests
         Assert.Equal(found, findings.Contains("access/rules.yaml:2: one: permits passport, which is of offences (GDPR Article 10), for a purpose that no law obliges to"));
     }
 
+    /// <summary>No rule gives what it has no ground for, whoever says nothing of the lint: neither a special category, nor what lets it be inferred, nor an offence.</summary>
+    [Theory]
+    [InlineData("category: \"pd:OfficialID\"", "service", true)]
+    [InlineData("category: \"pd:OfficialID\", special: true", "service", false)]
+    [InlineData("category: \"pd:OfficialID\", origin: derived, infers: [\"pd:Habit\"]", "service", true)]
+    [InlineData("category: \"pd:OfficialID\", origin: derived, infers: [\"pd:Habit\", \"pd:Health\"]", "service", false)]
+    [InlineData("category: \"pd:OfficialID\", origin: derived, infers: [\"pd:Health\"]", "wellbeing", true)]
+    [InlineData("category: \"pd:CriminalConviction\"", "service", false)]
+    [InlineData("category: \"pd:CriminalConviction\"", "wellbeing", false)]
+    [InlineData("category: \"pd:CriminalConviction\"", "rights", true)]
+    [InlineData("category: \"pd:OfficialID\", origin: inferred, infers: [\"pd:CriminalCharge\"]", "service", false)]
+    [Requirement("R16", "R17", "R18")]
+    public void What_is_special_of_offences_or_lets_either_be_inferred_is_permitted_on_its_ground_alone(string category, string purpose, bool permitted)
+    {
+        var files = PolicyTexts.Small($"  - {{ id: one, why: Test, purposes: [{purpose}], roles: [desk], fields: [email, passport], actions: [create] }}");
+        files["catalogue.yaml"] = files["catalogue.yaml"].Replace("category: \"pd:OfficialID\"", category, StringComparison.Ordinal);
+        var policy = PolicySet.Load(files);
+        var desk = new Recipient(RecipientKind.Staff, "d", "d", ["desk"], [purpose]);
+        Assert.Equal(permitted, policy.Decisions.CouldPermit(desk, AccessAction.Create, purpose, policy.Catalogue.Find("passport")!));
+        Assert.True(policy.Decisions.CouldPermit(desk, AccessAction.Create, purpose, policy.Catalogue.Find("email")!));
+        Assert.Equal(!permitted, policy.Lint().Any(finding => finding.Message.StartsWith("one: permits ", StringComparison.Ordinal) && finding.Message.Contains("passport", StringComparison.Ordinal) && finding.Message.Contains("Article", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    [Requirement("R18")]
+    public void What_people_provide_infers_nothing_and_says_what_it_is() => Assert.Contains(
+        "catalogue.yaml: phone says what it lets infer, and is neither derived nor inferred itself",
+        Lint("", files => files["catalogue.yaml"] = files["catalogue.yaml"].Replace("category: \"pd:TelephoneNumber\"", "category: \"pd:TelephoneNumber\", infers: [\"pd:Health\"]", StringComparison.Ordinal)));
+
     [Theory]
     [InlineData("purposes: [service]", true)]
     [InlineData("purposes: [marketing]", true)]

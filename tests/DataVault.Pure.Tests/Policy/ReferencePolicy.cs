@@ -30,7 +30,7 @@ internal sealed class ReferencePolicy(IReadOnlyList<RuleSpec> rules, RolesSpec r
         if (!request.Recipient.Purposes.Contains(request.Purpose)) return Withheld(Reasons.PurposeNotBound);
 
         // 2
-        var speaking = rules.Where(rule => rule.Purposes.Contains(request.Purpose) && rule.Actions.Contains(ActionNames.Of(request.Action)) && rule.Items.Contains(requested.Item.Name)).ToList();
+        var speaking = rules.Where(rule => rule.Purposes.Contains(request.Purpose) && rule.Actions.Contains(ActionNames.Of(request.Action)) && rule.Items.Contains(requested.Item.Name) && IsGrounded(rule, requested.Item)).ToList();
         var permits = speaking.Where(rule => !rule.Forbids && request.Recipient.Roles.Any(role => Has(role, rule) && RoleReaches(role, facts)))
             .Select(rule => (Rule: rule, Failures: Failing(rule, request, facts, now))).Where(pair => !pair.Failures.Contains(Reasons.NotPermitted)).ToList();
         var forbids = speaking.Where(rule => rule.Forbids && request.Recipient.Roles.Any(role => Has(role, rule)))
@@ -51,6 +51,12 @@ internal sealed class ReferencePolicy(IReadOnlyList<RuleSpec> rules, RolesSpec r
         var shown = Discloses(request.Action) && requested.Narrower < widest ? requested.Narrower.Value : widest;
         return new ReferenceAnswer(true, FormNames.Of(shown), Sorted(determining), [.. determining.SelectMany(rule => rule.Obligations).Distinct()]);
     }
+
+    /// <summary>The one special category of the small policy is permitted on a ground of Article 9 alone: of every purpose, or of a consent that the rule asks for.</summary>
+    private static bool IsGrounded(RuleSpec rule, CatalogueItem item) =>
+        item.Name != "allergies" || rule.Forbids || rule.OwnRecord || rule.Actions.All(action => action is "export" or "erase" or "consent")
+        || rule.Consents.Contains("wellbeing") || rule.Purposes.All(purpose => purpose == "wellbeing")
+        || (rule.Actions.All(action => action == "update") && rule.Purposes.All(purpose => purpose == "rights"));
 
     private static string[] Sorted(IEnumerable<RuleSpec> some) => [.. some.Select(rule => rule.Id).Order(StringComparer.Ordinal)];
 
