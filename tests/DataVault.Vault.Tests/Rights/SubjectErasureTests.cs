@@ -166,8 +166,8 @@ public sealed class SubjectErasureTests : IAsyncLifetime
     public async Task The_address_of_the_erased_may_be_registered_again_by_somebody_new()
     {
         await EraseAsync();
-        var customer = new NewCustomer(FullProfile.Of("ada"), "crm", null, null, "service-delivery", null) { Returning = "account-opened" };
-        var again = (await world.Vault.Get<ProfileEditor>().CreateAsync(RightsWorld.Ingest, customer, null, Guid.NewGuid(), default)).Id;
+        await world.Vault.Get<Suppressions>().LiftAsync(RightsWorld.Officer, "email", "ada@example.com", "person-asked", Guid.NewGuid(), default);
+        var again = await world.PersonAsync("ada");
         Assert.NotEqual(ada, again);
         Assert.NotEmpty((await ReadAsync(again)).Fields);
     }
