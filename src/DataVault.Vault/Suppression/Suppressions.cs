@@ -73,9 +73,9 @@ public sealed class Suppressions
             Rules = ["ground:" + said.Ground, FormattableString.Invariant($"erasures:{said.Erasures}")],
         };
 
-    private static byte[] Canonical(FieldDefinition field, string value)
+    private byte[] Canonical(FieldDefinition field, string value)
     {
         var single = field.Rules.IsList ? JsonSerializer.SerializeToElement(new[] { value }) : JsonSerializer.SerializeToElement(value);
-        return FieldValues.Normalise(field.Rules, single, out var canonical) is { } problem ? throw VaultException.Invalid([new("/value", problem.Code, problem.Message)]) : canonical;
+        return FieldValues.Normalise(field.Rules, single, decider.Clock.Today, out var canonical) is { } problem ? throw VaultException.Invalid([new("/value", problem.Code, problem.Message)]) : canonical;
     }
 }
