@@ -13,7 +13,7 @@ internal static class SuppressionEndpoints
 
     public static void Map(IEndpointRouteBuilder routes)
     {
-        var manage = AccessRule.With("suppressions.manage");
+        var manage = AccessRule.With("suppressions.manage").OfPeople();
         routes.MapGet("/v1/suppressions", StateAsync).Gives<SuppressionsView>().As(
             new("getSuppressions", Tag, "How many erased people are kept from being taken in again, on what ground and how long")
             {
