@@ -222,7 +222,7 @@ internal sealed class HoldStore(RequestStore requests, KeyRegistry keys, Subject
     }, cancellation);
 
     // What somebody else wrote is not sealed on the way.
-    private Task BehindAsync(NpgsqlConnection connection, HoldMember member, bool behind, CancellationToken cancellation)
+    private Task<int> BehindAsync(NpgsqlConnection connection, HoldMember member, bool behind, CancellationToken cancellation)
     {
         object seal = seals.Matches(member) ? seals.Of(member with { Behind = behind }, member.Seal![0]) : member.Seal ?? [];
         return Rows.ExecuteAsync(

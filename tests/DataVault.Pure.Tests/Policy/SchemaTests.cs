@@ -80,6 +80,7 @@ public sealed class SchemaTests
         { "rights", "", "rights.yaml", "zzz: 1\nmethods: {}" },
         { "rights", "properties/methods/additionalProperties", "rights.yaml", "methods: { one: { zzz: 1 } }" },
         { "rights", "properties/needs", "rights.yaml", "methods: {}\nneeds: { zzz: 1 }" },
+        { "rights", "properties/recovery", "rights.yaml", "methods: {}\nrecovery: { zzz: 1 }" },
         { "rights", "properties/questions", "rights.yaml", "methods: {}\nquestions: { zzz: 1 }" },
         { "rights", "$defs/question", "rights.yaml", "methods: {}\nquestions: { fee: { zzz: 1 } }" },
         { "rights", "properties/secondOfficer/additionalProperties", "rights.yaml", "methods: {}\nsecondOfficer: { one: { zzz: 1 } }" },
