@@ -339,7 +339,7 @@ public sealed partial class PackageContentsTests : IAsyncLifetime
 
     private static string Disarmed(string cell) => cell.StartsWith('\'') && cell.Length > 1 && "=+-@\t\r\n＝＋－＠".Contains(cell[1], StringComparison.Ordinal) ? cell[1..] : cell;
 
-    private static string Language(IReadOnlyDictionary<string, byte[]> package) => JsonSerializer.Deserialize<JsonElement>(package["meta/case.json"]).GetProperty("language").GetString()!;
+    private static string Language(Dictionary<string, byte[]> package) => JsonSerializer.Deserialize<JsonElement>(package["meta/case.json"]).GetProperty("language").GetString()!;
 
     private static string Text(byte[] bytes) => Encoding.UTF8.GetString(bytes);
 
