@@ -35,7 +35,7 @@ public sealed class OversightTests(RunningServer server)
         await person.SignInAsync("customer", email, account.GetProperty("oneTimePassword").GetString()!);
         await person.OpenAsync("/console/me/messages");
         Assert.Contains("Danger to life", person.Page, StringComparison.Ordinal);
-        Assert.Contains("Customer support", person.Page, StringComparison.OrdinalIgnoreCase);
+        Assert.Contains("Customer service", person.Page, StringComparison.OrdinalIgnoreCase);
 
         using var officer = new ConsoleVisitor(server.Process.Address);
         await officer.SignInAsync(await server.StaffAsync("compliance-officer"));

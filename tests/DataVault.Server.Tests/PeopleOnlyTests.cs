@@ -25,6 +25,7 @@ public sealed class PeopleOnlyTests(RunningServer server)
         ["createCustomer"] = "the policy decides field by field", ["patchCustomer"] = "the policy decides field by field", ["batchCustomers"] = "the policy decides field by field",
         ["searchCustomers"] = "reads, as the policy permits",
         ["appendEvent"] = "the policy decides", ["appendEvents"] = "the policy decides",
+        ["recordDecision"] = "the application that decides says what it decided; a person reviews it",
         ["setStanding"] = "where a customer stands comes from other systems",
         ["acknowledgeNotice"] = "a recipient's own application says that it knows",
         ["markLetterPosted"] = "the program of whoever prints says so",
