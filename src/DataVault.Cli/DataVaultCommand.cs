@@ -7,9 +7,12 @@ namespace DataVault.Cli;
 /// <summary>The whole command line.</summary>
 internal static class DataVaultCommand
 {
+    // @file is an argument like any other: the verbs that take one read it themselves.
+    private static readonly ParserConfiguration s_parsing = new() { ResponseFileTokenReplacer = null };
+
     public static async Task<int> RunAsync(CliHost host, IReadOnlyList<string> arguments)
     {
-        var parsed = Build(host).Parse(arguments);
+        var parsed = Build(host).Parse(arguments, s_parsing);
         var usage = new InvocationConfiguration { Output = host.Output, Error = host.Error, EnableDefaultExceptionHandler = false };
         var code = await parsed.InvokeAsync(usage);
         return parsed.Errors.Count > 0 && code != ExitCode.Ok ? ExitCode.Usage : code;

@@ -129,15 +129,30 @@ internal static class RootKeyVerbs
         {
             if (host.ReadHidden is not null) host.Error.Write($"Share ({shares.Progress}): ");
             if (host.Input.ReadLine() is not { } line) throw new RecoveryShareException($"These shares do not suffice ({shares.Progress}).");
-            if (!string.IsNullOrWhiteSpace(line)) shares.Add(line);
+            if (!string.IsNullOrWhiteSpace(line)) Add(shares, line);
         }
 
         return shares.Combine();
     }
 
+    // What follows too few shares is taken for one: whoever reads the message sees that one is missing.
+    private static void Add(RecoveryShares shares, string line)
+    {
+        try
+        {
+            shares.Add(line);
+        }
+        catch (RecoveryShareException e)
+        {
+            throw new RecoveryShareException($"{e.Message} Shares so far: {shares.Progress}.");
+        }
+    }
+
     private static string NewPassphrase(CliHost host)
     {
         var first = Ask(host, "New passphrase: ");
+        // Piped after shares, with a line between.
+        while (host.ReadHidden is null && first.Length == 0) first = Ask(host, "New passphrase: ");
         if (first.Length < RootKeyFile.ShortestPassphrase) throw new UsageException($"A passphrase has at least {RootKeyFile.ShortestPassphrase} characters.");
         if (host.ReadHidden is not null && Ask(host, "Once more: ") != first) throw new UsageException("The two passphrases differ.");
         return first;

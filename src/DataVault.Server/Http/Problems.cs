@@ -126,7 +126,7 @@ internal static class Problems
     }
 
     // What a state forbids is said in the vault's own words, which hold nothing of anybody (VaultException.InvalidState): whoever is refused knows what is missing.
-    private static string? DetailOf(VaultException failure) => failure.Slug == "invalid-state" ? failure.Message : null;
+    private static string? DetailOf(VaultException failure) => failure.Slug is "invalid-state" or "invalid-request" ? failure.Message : null;
 
     private static List<MemberProblem> Members(VaultException failure) =>
         [.. failure.Errors.Select(e => new MemberProblem(e.Pointer, e.Code, e.Message))];

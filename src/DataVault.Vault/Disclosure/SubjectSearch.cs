@@ -128,7 +128,8 @@ internal sealed class SubjectSearch
         }
 
         var answers = holding.Where(index => index.IsSearchable).Select(index => $"{index.Definition.Name} by {index.Definition.Describe()}");
-        return new(pointer, "no-index", $"No index answers this question; with this field there is: {string.Join("; ", answers)}.");
+        var refused = holding.Where(index => index.Row.State == IndexStates.Refused).Select(index => $" {index.Definition.Name} is refused: {index.Row.Reason}");
+        return new(pointer, "no-index", $"No index answers this question; with this field there is: {string.Join("; ", answers)}.{string.Concat(refused)}");
     }
 
     private IEnumerable<Question> Ask(LiveIndex index, int number)
