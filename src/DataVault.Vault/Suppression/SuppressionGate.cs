@@ -8,7 +8,7 @@ namespace DataVault.Vault;
 /// Before anything is served: brings the marks in the database and those in the journal together. A restored database gets back the marks of erasures since, and loses those
 /// that were lifted since; a journal that a crash left behind, or that came back with an older home folder, gets what it lacks.
 /// </summary>
-internal sealed class SuppressionGate(VaultDatabase database, SuppressionList list, SuppressionJournal journal, VaultClock clock, ILogger<SuppressionGate> logger) : IHostedService
+internal sealed class SuppressionGate(VaultDatabase database, SuppressionList list, SuppressionJournal journal, ActivePolicy policy, VaultClock clock, ILogger<SuppressionGate> logger) : IHostedService
 {
     public async Task StartAsync(CancellationToken cancellationToken)
     {
@@ -29,6 +29,7 @@ internal sealed class SuppressionGate(VaultDatabase database, SuppressionList li
             logger.LogWarning("The vault database lacked {Lacked} marks of people who were erased, and had {Lifted} that were lifted: both are as the journal says.", lacked.Count, lifted.Count);
         }
 
+        if (policy.Current.Suppression is not null) await list.ProvideKeyAsync(cancellationToken);
         await journal.AppendAsync(
             [.. marks.Where(mark => !told.Marks.ContainsKey((mark.Group, mark.Number)) && !told.Ended.Contains(mark.Group))], [.. ended.Where(group => !told.Ended.Contains(group))], cancellationToken);
     }
@@ -59,6 +60,7 @@ internal sealed class SuppressionExpiry(
             await log.AppendWithinAsync(connection, transaction, [entry with { Rules = [FormattableString.Invariant($"marks:{gone}"), .. isOff ? ["policy:off"] : Array.Empty<string>()] }], ct);
             return gone;
         }, ct);
+        if (!isOff) await keys.CurrentAsync(ct);
         await journal.TidyAsync(isOff ? DateOnly.MaxValue : today, ct);
         await using var connection = await database.OpenAsync(ct);
         await keys.ForgetUnusedAsync(await SuppressionList.EpochsAsync(connection, null, ct), ct);

@@ -21,6 +21,11 @@ internal sealed class SuppressionList(VaultDatabase database, SuppressionKeys ke
     public static (SuppressionMark Mark, byte[] Seal) Row(NpgsqlDataReader row) => (
         new SuppressionMark(row.GetGuid(0), row.GetInt32(1), row.GetInt32(2), row.GetFieldValue<byte[]>(3), row.GetFieldValue<DateOnly>(4)), row.GetFieldValue<byte[]>(5));
 
+    /// <summary>
+    /// Sees that there is a key to make marks under long before the first of them: so it is in every backup of the keys, and marks that the journal brings back after a restore keep somebody out.
+    /// </summary>
+    public Task ProvideKeyAsync(CancellationToken ct) => keys.CurrentAsync(ct);
+
     /// <summary>A row that somebody changed is written over.</summary>
     public async Task InsertAsync(NpgsqlConnection connection, NpgsqlTransaction? transaction, IReadOnlyList<SuppressionMark> marks, CancellationToken ct)
     {
