@@ -22,8 +22,7 @@ public sealed class PostgresCluster : IAsyncDisposable
     private static readonly Lazy<Task<PostgresCluster>> SharedCluster = new(StartNewAsync);
     private readonly string folder;
     private readonly string binaries;
-    private Process keeper;
-    private bool disposed;
+    private Process? keeper;
 
     private PostgresCluster(string folder, string binaries)
     {
@@ -143,10 +142,11 @@ public sealed class PostgresCluster : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        if (Interlocked.Exchange(ref disposed, true)) return;
-        keeper.StandardInput.Close();
-        await keeper.WaitForExitAsync();
-        keeper.Dispose();
+        if (keeper is not { } running) return;
+        keeper = null;
+        running.StandardInput.Close();
+        await running.WaitForExitAsync();
+        running.Dispose();
     }
 
     private static async Task<string> MakeFolderAsync()
@@ -164,10 +164,12 @@ public sealed class PostgresCluster : IAsyncDisposable
 
     private async Task OrderAsync(string order)
     {
-        await keeper.StandardInput.WriteLineAsync(order);
-        keeper.StandardInput.Close();
-        await keeper.WaitForExitAsync();
-        keeper.Dispose();
+        var running = keeper ?? throw new InvalidOperationException("The server does not run.");
+        keeper = null;
+        await running.StandardInput.WriteLineAsync(order);
+        running.StandardInput.Close();
+        await running.WaitForExitAsync();
+        running.Dispose();
     }
 
     private Process StartKeeper() => Start(AsAccount("sh", "-c", Keeper, "sh", Path.Combine(binaries, "postgres"), folder), input: true);
@@ -181,7 +183,7 @@ public sealed class PostgresCluster : IAsyncDisposable
                 await ExecuteAsync("postgres", "select 1");
                 return;
             }
-            catch (NpgsqlException) when (attempt < 300 && !keeper.HasExited)
+            catch (NpgsqlException) when (attempt < 300 && keeper is { HasExited: false })
             {
                 await Task.Delay(50);
             }

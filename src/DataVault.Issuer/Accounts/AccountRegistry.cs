@@ -98,9 +98,10 @@ public sealed class AccountRegistry
     /// <param name="email">The held address.</param>
     /// <param name="subject">The customer.</param>
     /// <param name="password">What they chose.</param>
-    /// <param name="also">Uses the way up, in the same transaction.</param>
+    /// <param name="use">Uses the way up, in the same transaction.</param>
+    /// <param name="also">What comes with the account.</param>
     /// <exception cref="IssuerException">conflict.</exception>
-    internal async Task<PasswordChange> JoinAsync(Guid id, string email, Guid subject, string password, Func<IssuerTransaction, Task> also)
+    internal async Task<PasswordChange> JoinAsync(Guid id, string email, Guid subject, string password, Func<IssuerTransaction, Task> use, Func<IssuerTransaction, Task> also)
     {
         await using var work = new Work(scopes);
         var account = new Account
@@ -122,6 +123,8 @@ public sealed class AccountRegistry
             "joined",
             async transaction =>
             {
+                // INVARIANT: the way is used up first: of those who use it at once, all but one wait here, and find it gone.
+                await use(transaction);
                 Expect(await work.Users.CreateAsync(account, password));
                 await also(transaction);
             },

@@ -118,11 +118,8 @@ public sealed class MailedLinks
             address,
             subject,
             password,
-            async transaction =>
-            {
-                await MailedLinkStore.UseAsync(transaction, link, CancellationToken.None);
-                await letters.AddAsync(transaction, link.Id, LinkLetters.Joined(address), store.Now + InvitationLifetime, CancellationToken.None);
-            });
+            transaction => MailedLinkStore.UseAsync(transaction, link, CancellationToken.None),
+            transaction => letters.AddAsync(transaction, link.Id, LinkLetters.Joined(address), store.Now + InvitationLifetime, CancellationToken.None));
     }
 
     private Task<PasswordChange> ReplaceAsync(MailedLink link, string password, CancellationToken cancellationToken) => accounts.ReplacePasswordAsync(
