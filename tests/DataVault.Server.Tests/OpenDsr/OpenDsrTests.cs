@@ -65,7 +65,8 @@ public sealed class OpenDsrTests(OpenDsrServer world) : IClassFixture<OpenDsrSer
         var first = watch.Elapsed;
         using var other = await SendAsync(unknown.Body);
         var second = watch.Elapsed - first;
-        Assert.All(new[] { first, second }, taken => Assert.True(taken >= TimeSpan.FromMilliseconds(200)));
+        // The least that is waited is 200 ms; clocks of timers are coarser than the watch.
+        Assert.All(new[] { first, second }, taken => Assert.True(taken >= TimeSpan.FromMilliseconds(190)));
         Assert.Equal(one.StatusCode, other.StatusCode);
         Assert.Equal(Names(one), Names(other));
         var (told, like) = (await VerifiedAsync(one), await VerifiedAsync(other));
